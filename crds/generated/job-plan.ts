@@ -1,0 +1,332 @@
+// Generated from crds/ by `npm run generate`. Do not edit.
+/**
+ * Type of a value. Stored as: string VARCHAR, integer BIGINT (within ±(2^53-1)), number DOUBLE, boolean BOOLEAN, date DATE, timestamp TIMESTAMP (UTC, whole milliseconds), items LIST, values MAP(VARCHAR, …), fields STRUCT.
+ */
+export type DataType =
+  | ('string' | 'integer' | 'number' | 'boolean' | 'date' | 'timestamp')
+  | {
+      items: DataType
+    }
+  | {
+      values: DataType
+    }
+  | {
+      fields: {
+        [k: string]: DataType
+      }
+    }
+
+/**
+ * What one target's jobs do, compiled and immutable. Made by the compiler, read by jobs; holds no secret and no time. `$now` in its SQL stands for the evaluation instant, which RunInput brings.
+ */
+export interface JobPlan {
+  apiVersion: 'convoke.dev/v1alpha1'
+  kind: 'JobPlan'
+  /**
+   * SHA-256 of the plan's canonical JSON (keys sorted, no whitespace) without this field.
+   */
+  digest: string
+  target: {
+    kind: 'ProfileStore' | 'Activation' | 'CampaignSource'
+    namespace: string
+    name: string
+  }
+  store?: StorePlan
+  ingest?: IngestPlan
+  evaluate?: EvaluatePlan
+  export?: ExportPlan
+  import?: ImportPlan
+  extract?: ExtractPlan
+}
+/**
+ * The ProfileStore every step of this plan reads or writes.
+ */
+export interface StorePlan {
+  name: string
+  volume: {
+    claimName: string
+    path?: string
+  }
+  engine: {
+    type: 'DuckDB' | 'Spark'
+    duckDB?: {
+      threads: number
+      /**
+       * Kubernetes quantity, e.g. `1Gi`.
+       */
+      memoryLimit: string
+    }
+  }
+  profile: Column[]
+  /**
+   * Always holds `timestamp`. Empty when the store has no event schema.
+   */
+  event: Column[]
+  identities: {
+    namespace: string
+    path: string
+    primary: boolean
+  }[]
+  mergePolicy: {
+    attributes: 'TimestampOrdered' | 'DatasetPrecedence'
+    stitching: 'None' | 'PrivateGraph'
+  }
+}
+/**
+ * One leaf of the union schema. Objects outside arrays and maps are flattened; the column's name is the dotted path.
+ */
+export interface Column {
+  /**
+   * Dotted path, and the column name in Parquet: `person.name.firstName`.
+   */
+  path: string
+  type: DataType
+}
+export interface IngestPlan {
+  datasets: DatasetPlan[]
+  /**
+   * Record guardrails (domain documents' profile guardrails); what is over is dropped or left out and counted.
+   */
+  limits: {
+    profileRecordBytes: number
+    eventBytes: number
+    eventsPerProfile: number
+    eventArrayLength: number
+    profileArrayLength: number
+    identitiesPerProfile: number
+  }
+}
+export interface DatasetPlan {
+  name: string
+  record: 'Profile' | 'Event'
+  format: 'CSV' | 'NDJSON' | 'Parquet'
+  ingestion: 'Batch' | 'Streaming'
+  location: Location
+  /**
+   * Source field of the event time or the profile record's time.
+   */
+  timestamp: string
+  /**
+   * Source field; events with an id already known to this Dataset are the same event.
+   */
+  eventId?: string
+  /**
+   * Higher wins under DatasetPrecedence.
+   */
+  precedence: number
+  /**
+   * Events only; whose event it is. A profile's identities are its mapped identity paths.
+   */
+  identity?: {
+    namespace: string
+    source: string
+  }
+  mapping: {
+    /**
+     * Column name (CSV, Parquet) or dotted path (NDJSON, Parquet structs).
+     */
+    source: string
+    /**
+     * Path of a Column of the store.
+     */
+    target: string
+    type: DataType
+  }[]
+}
+/**
+ * Exactly one of the four.
+ */
+export interface Location {
+  volume?: {
+    claimName: string
+    path?: string
+  }
+  s3?: {
+    bucket: string
+    prefix?: string
+    region?: string
+    endpoint?: string
+    forcePathStyle?: boolean
+    credentialsSecretRef?: SecretRef
+  }
+  sftp?: {
+    host: string
+    port?: number
+    path?: string
+    knownHostsSecretRef?: SecretRef
+    credentialsSecretRef?: SecretRef
+  }
+  azureBlob?: {
+    account?: string
+    container: string
+    prefix?: string
+    endpoint?: string
+    credentialsSecretRef?: SecretRef
+  }
+}
+export interface SecretRef {
+  name: string
+}
+export interface EvaluatePlan {
+  /**
+   * Every Segment of the store that compiled, ordered by name.
+   */
+  segments: {
+    name: string
+    /**
+     * SHA-256 over the Segment's typed IR and those it refers to; another digest is another definition.
+     */
+    digest: string
+    evaluation: 'Batch' | 'Streaming'
+  }[]
+  full: MembershipQuery
+  streaming?: MembershipQuery
+}
+/**
+ * One SELECT per dialect over three relations that the job provides: `profiles` ("$profile" and the profile columns), `events` ("$profile" and the event columns) and, where `references` is not empty, `members` ("$profile" and one BOOLEAN column named as each reference: the membership at the version before). It yields "$profile" and one BOOLEAN column per name in `segments`, named as the Segment, never null; one row per profile. `$now` is replaced by a TIMESTAMP literal.
+ */
+export interface MembershipQuery {
+  segments: string[]
+  /**
+   * Segments whose earlier membership the query reads.
+   */
+  references: string[]
+  /**
+   * Paths the query reads; a scan needs no others.
+   */
+  profileColumns: string[]
+  /**
+   * Paths the query reads; empty when it reads no event.
+   */
+  eventColumns: string[]
+  duckdb: string
+  spark?: string
+}
+export interface ExportPlan {
+  activation: string
+  /**
+   * Name of the Organization, for the macro {organization}.
+   */
+  organization: string
+  destination: {
+    name: string
+    location: Location
+    syncType: 'Audience' | 'Profile'
+    file: {
+      compression: 'None' | 'GZIP'
+      delimiter: string
+      nullValue: string
+      maxRows: number
+      /**
+       * Without extension; macros {destination} {activation} {segment} {segmentName} {organization} {timestamp} {unix}.
+       */
+      nameTemplate: string
+    }
+  }
+  export: 'Full' | 'Incremental'
+  incrementalOn: 'Membership' | 'MembershipOrAttributes'
+  membershipStatus: 'Include' | 'Omit'
+  /**
+   * Ordered by name.
+   */
+  segments: {
+    name: string
+    displayName: string
+  }[]
+  /**
+   * In file order. The status column is not among them; it follows as the last where membershipStatus is Include.
+   */
+  columns: {
+    /**
+     * Path of a scalar profile Column.
+     */
+    source: string
+    /**
+     * Header in the file and column of the target mapping.
+     */
+    target: string
+    type: DataType
+    transform: 'None' | 'Lowercase' | 'Uppercase' | 'Trim' | 'SHA256'
+    deduplicationKey: boolean
+    mandatory: boolean
+  }[]
+  circuitBreaker?: {
+    maxEnteredPercent?: number
+    maxExitedPercent?: number
+    allowEmpty?: boolean
+  }
+  fileNameLength: number
+}
+export interface ImportPlan {
+  /**
+   * Name of the CampaignInstance.
+   */
+  instance: string
+  database: DatabasePlan
+  target: {
+    schema: string
+    table: string
+    columns: {
+      name: string
+      type: 'Text' | 'Integer' | 'Double' | 'Boolean' | 'Date' | 'DateTime'
+    }[]
+    /**
+     * @minItems 1
+     */
+    reconciliationKey: [string, ...string[]]
+    /**
+     * Never written.
+     */
+    optOutColumns: string[]
+  }
+  syncType: 'Audience' | 'Profile'
+  location: Location
+  /**
+   * How long the landing zone keeps files, e.g. `168h`.
+   */
+  retention: string
+}
+/**
+ * A PostgreSQL database. The secret has the keys `username` and `password`.
+ */
+export interface DatabasePlan {
+  host: string
+  port: number
+  database: string
+  credentialsSecretRef?: SecretRef
+}
+export interface ExtractPlan {
+  instance: string
+  /**
+   * Name of the CampaignSource; its records lie in the store under this name.
+   */
+  source: string
+  database: DatabasePlan
+  identity: {
+    namespace: string
+    column: string
+  }
+  /**
+   * Read again before the watermark, e.g. `10m`; rows already known are the same events.
+   */
+  overlap: string
+  tables: {
+    /**
+     * `table` or `schema.table`.
+     */
+    name: string
+    /**
+     * Written to the event path `eventType`.
+     */
+    eventType: string
+    /**
+     * Column that grows with every change.
+     */
+    watermark: string
+    mapping: {
+      source: string
+      target: string
+      type: DataType
+    }[]
+  }[]
+}

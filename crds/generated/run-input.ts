@@ -1,0 +1,34 @@
+// Generated from crds/ by `npm run generate`. Do not edit.
+/**
+ * What differs from run to run of one JobPlan. Made by whoever schedules (operator, `convoke run`), read by jobs. Holds no secret.
+ */
+export interface RunInput {
+  /**
+   * Name of the Run, e.g. `act-retention-offers-29934960`; a retry keeps it.
+   */
+  run: string
+  /**
+   * 1 unless this is a retry.
+   */
+  attempt?: number
+  scheduledTime: string
+  /**
+   * The evaluation instant; later events have not happened yet.
+   */
+  now: string
+  trigger: 'Schedule' | 'CatchUp' | 'Manual' | 'Retry'
+  /**
+   * ProfileStores only: which Datasets are read and which query is run.
+   */
+  evaluation?: 'Batch' | 'Streaming'
+  /**
+   * Activations only: Segment name to the run whose delivered set is the last acknowledged one. A Segment without an entry is backfilled.
+   */
+  baselines?: {
+    [k: string]: string
+  }
+  /**
+   * Segments whose held delivery somebody approved: the circuit breaker lets them pass in this run.
+   */
+  approved?: string[]
+}

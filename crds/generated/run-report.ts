@@ -1,0 +1,79 @@
+// Generated from crds/ by `npm run generate`. Do not edit.
+/**
+ * What one attempt of one step did. Made by a job; the termination message of a Pod is the same without `details`.
+ */
+export interface RunReport {
+  step: 'ingest' | 'evaluate' | 'export' | 'import' | 'extract'
+  run: string
+  attempt: number
+  /**
+   * Held: all else was delivered, but the circuit breaker holds at least one Segment.
+   */
+  outcome: 'Succeeded' | 'Failed' | 'Held'
+  startedAt: string
+  finishedAt: string
+  /**
+   * Counts of the whole step; rows unless the name says otherwise.
+   */
+  totals: {
+    [k: string]: number
+  }
+  /**
+   * SHA-256 of `details` as canonical JSON.
+   */
+  reportDigest?: string
+  /**
+   * Where the full report lies
+   */
+  reportPath?: string
+  /**
+   * One entry per Dataset (ingest), Segment (evaluate, export), file (import) or table (extract).
+   */
+  details?: Detail[]
+  /**
+   * For people; a held Segment, a soft guardrail passed.
+   */
+  warnings?: {
+    code?: string
+    message: string
+  }[]
+  error?: {
+    /**
+     * UpperCamelCase, closed list in jobs/errors.ts.
+     */
+    reason: string
+    message: string
+    retryable: boolean
+  }
+}
+export interface Detail {
+  dataset?: string
+  table?: string
+  segment?: string
+  file?: string
+  members?: number
+  entered?: number
+  exited?: number
+  realized?: number
+  backfill?: boolean
+  /**
+   * Why the circuit breaker holds this Segment.
+   */
+  held?: string
+  /**
+   * Name of the delivery manifest; absent where there was nothing to say.
+   */
+  manifest?: string
+  files?: {
+    name: string
+    rows: number
+    bytes: number
+    sha256: string
+  }[]
+  /**
+   * Further counts by name, e.g. rowsRead, accepted, badRows, oversize, missingMandatory, duplicateKey, updated, unchanged, rejected.
+   */
+  counts?: {
+    [k: string]: number
+  }
+}

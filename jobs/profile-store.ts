@@ -1,0 +1,127 @@
+/**
+ * Layout of a ProfileStore on its volume, under the claim's folder joined with the volume's path (the root):
+ *
+ *   data.json                       DataManifest: the current data, committed by ingest and extract
+ *   membership.json                 MembershipManifest: the current membership version, committed by evaluate
+ *   records/…                       normalized records per source file, immutable, named by content
+ *   data/<version>/…                merged profiles and bucketed events
+ *   membership/<version>/…          membership and transitions of one version, MembershipManifests of kept ones
+ *   delivered/<activation>/<segment>/<run>.parquet   what an export delivered, the baseline of later ones
+ *   reports/<run>/<step>.json       full RunReports
+ *   writer.lock                     who writes: one writer at a time
+ *
+ * A reader trusts a manifest and nothing else: it names exactly the files of its version, relative to the root. A manifest is
+ * replaced by an atomic rename after everything it names is on disk, so a reader sees a whole version or the one before.
+ */
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** A bucket's Parquet files, relative to the root. Index in the array = bucket number. */
+export type BucketFiles = readonly (readonly string[])[]
+
+export type DataManifest = {
+  readonly formatVersion: 1
+  readonly version: string
+  /** A power of two. Profile id → bucket: see `bucketSql`. */
+  readonly buckets: number
+  /** "$profile" VARCHAR and one column per profile Column that any file has; one row per profile; sorted by "$profile". */
+  readonly profiles: BucketFiles
+  /** "$profile" VARCHAR and one column per event Column (`timestamp` among them); sorted by ("$profile", timestamp). */
+  readonly events: BucketFiles
+  readonly profileCount: number
+  readonly eventCount: number
+  /** What is in, per Dataset (and CampaignSource): source files by path, each with its content hash and its records' files. */
+  readonly sources: Readonly<Record<string, SourceState>>
+  /** Profiles left out of segmentation because they exceed a guardrail (events per profile, identities per profile). */
+  readonly leftOut: { readonly eventsPerProfile: number; readonly identitiesPerProfile: number }
+}
+
+export type SourceState = {
+  /** Digest of the Dataset's plan; another digest means its files are read again. */
+  readonly definition: string
+  readonly files: Readonly<Record<string, SourceFileState>>
+  /** CampaignSource only: table → watermark value as text. */
+  readonly watermarks?: Readonly<Record<string, string>>
+}
+
+export type SourceFileState = {
+  readonly sha256: string
+  readonly bytes: number
+  /** Record files relative to the root. */
+  readonly records: readonly string[]
+  readonly counts: Readonly<Record<string, number>>
+}
+
+export type MembershipManifest = {
+  readonly formatVersion: 1
+  readonly version: string
+  /** The version before, null for the first. */
+  readonly previous: string | null
+  readonly run: string
+  readonly evaluation: 'Batch' | 'Streaming'
+  readonly evaluatedAt: string
+  readonly planDigest: string
+  readonly dataVersion: string
+  readonly buckets: number
+  /** Where each Segment's bit and time are; a slot is kept for a Segment's life. Ordered by segment name. */
+  readonly segments: readonly MembershipSegment[]
+  /**
+   * Per bucket: "$profile" VARCHAR, words m0, m1, … BIGINT (bit slot % 60 of word floor(slot / 60) set: realized) and per slot N
+   * a column tN TIMESTAMP: since when the profile has that status; null if it never was in the Segment. tN set and bit clear: exited.
+   * One row per profile that is or was in something, sorted by "$profile".
+   */
+  readonly files: BucketFiles
+  /** History of this version: "$profile", segment VARCHAR, change VARCHAR ('entered' | 'exited'), at TIMESTAMP. */
+  readonly transitions: readonly string[]
+}
+
+export type MembershipSegment = {
+  readonly segment: string
+  /** Digest of the definition that the bits come from. */
+  readonly digest: string
+  readonly slot: number
+  readonly evaluatedAt: string
+  readonly members: number
+  readonly entered: number
+  readonly exited: number
+}
+
+export const slotsPerWord = 60
+
+/** SQL for the bucket of a profile id: our own function of the id, never an engine's hash, so every engine and version agrees. */
+export function bucketSql(profileId: string, buckets: number): string {
+  return `(('0x' || substr(md5(${profileId}), 1, 4))::INTEGER % ${buckets})`
+}
+
+export function readDataManifest(root: string): DataManifest | null {
+  return readJson(join(root, 'data.json'))
+}
+
+export function readMembershipManifest(root: string): MembershipManifest | null {
+  return readJson(join(root, 'membership.json'))
+}
+
+function readJson<T>(path: string): T | null {
+  // The shape is ours: written by `commitJson` from a value of this type.
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as T) : null
+}
+
+/** Replaces `path` atomically: written beside it, flushed to disk, renamed, the folder flushed. */
+export function commitJson(path: string, value: unknown): void {
+  mkdirSync(dirname(path), { recursive: true })
+  const temporary = `${path}.tmp-${process.pid}`
+  const file = openSync(temporary, 'w')
+  try {
+    writeSync(file, JSON.stringify(value, null, 1) + '\n')
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(temporary, path)
+  const folder = openSync(dirname(path), 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
