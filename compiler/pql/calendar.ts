@@ -1,0 +1,77 @@
+import type { Unit } from './ast.ts'
+
+/** Milliseconds of the units that have a fixed length (UTC days have 24 hours); null for the others. */
+export const unitMilliseconds: Readonly<Record<Unit, number | null>> = {
+  millisecond: 1,
+  second: 1_000,
+  minute: 60_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 604_800_000,
+  month: null,
+  year: null,
+  decade: null,
+  century: null,
+  millennium: null,
+}
+
+/** Months of the units of calendar length; null for the others. */
+export const unitMonths: Readonly<Record<Unit, number | null>> = {
+  millisecond: null,
+  second: null,
+  minute: null,
+  hour: null,
+  day: null,
+  week: null,
+  month: 1,
+  year: 12,
+  decade: 120,
+  century: 1_200,
+  millennium: 12_000,
+}
+
+/** Epoch milliseconds moved by whole units in UTC; a month that lacks the day gives its last day. */
+export function shift(milliseconds: number, amount: number, unit: Unit): number {
+  const fixed = unitMilliseconds[unit]
+  if (fixed !== null) return milliseconds + amount * fixed
+  const date = new Date(milliseconds)
+  const day = date.getUTCDate()
+  date.setUTCDate(1)
+  date.setUTCMonth(date.getUTCMonth() + amount * unitMonths[unit]!)
+  date.setUTCDate(Math.min(day, daysInMonth(date.getUTCFullYear(), date.getUTCMonth() + 1)))
+  return date.getTime()
+}
+
+/** Epoch milliseconds of the start of the unit, in UTC; weeks start on Sunday. */
+export function floor(milliseconds: number, unit: Unit): number {
+  const fixed = unitMilliseconds[unit]
+  if (unit === 'week') {
+    // 1970-01-01 was a Thursday; 1970-01-04 a Sunday.
+    const sunday = 3 * 86_400_000
+    return Math.floor((milliseconds - sunday) / 604_800_000) * 604_800_000 + sunday
+  }
+  if (fixed !== null) return Math.floor(milliseconds / fixed) * fixed
+  const date = new Date(milliseconds)
+  if (unit === 'month') return dayStart(date.getUTCFullYear(), date.getUTCMonth() + 1, 1)
+  const years = unitMonths[unit]! / 12
+  return dayStart(Math.floor(date.getUTCFullYear() / years) * years, 1, 1)
+}
+
+/** Epoch milliseconds of a calendar day's start in UTC; null where there is no such day or a part is not whole. Years 1 to 9999. */
+export function makeDate(year: number, month: number, day: number): number | null {
+  if (!Number.isInteger(year) || !Number.isInteger(month) || !Number.isInteger(day)) return null
+  if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return null
+  return dayStart(year, month, day)
+}
+
+function dayStart(year: number, month: number, day: number): number {
+  const date = new Date(0)
+  // Date.UTC reads years 0 to 99 as 1900 to 1999.
+  date.setUTCFullYear(year, month - 1, day)
+  return date.getTime()
+}
+
+function daysInMonth(year: number, month: number): number {
+  const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0
+  return month === 2 ? (leap ? 29 : 28) : [4, 6, 9, 11].includes(month) ? 30 : 31
+}

@@ -1,0 +1,696 @@
+import {
+  type AggregateName,
+  type BinaryOp,
+  type ChainStep,
+  type ComparisonOp,
+  comparisonOps,
+  type Expr,
+  type Generator,
+  type TimeTerm,
+  type Unit,
+  units,
+  type Variable,
+  type When,
+} from './ast.ts'
+import type { PqlFault } from './fault.ts'
+import { type Token, tokenize } from './lexer.ts'
+
+export type Parsed = { readonly expr: Expr; readonly faults: readonly PqlFault[]; readonly tokens: readonly Token[] }
+
+/** Binding powers; a higher one binds tighter. `not` binds looser than comparison, so `not a = b and c` is `(not (a = b)) and c`. */
+const powers: Readonly<Record<BinaryOp, number>> = {
+  or: 1,
+  and: 2,
+  '=': 4, '!=': 4, '<': 4, '<=': 4, '>': 4, '>=': 4, in: 4, notIn: 4, like: 4, matches: 4,
+  '+': 5, '-': 5,
+  '*': 6, '/': 6, '%': 6,
+}
+const notPower = 3
+const comparisonPower = 4
+const negatePower = 7
+
+const aggregateNames: ReadonlySet<string> = new Set<AggregateName>(['sum', 'average', 'min', 'max', 'count'])
+const clauseWords: ReadonlySet<string> = new Set(['WHAT', 'WHEN', 'WHERE', 'COUNT'])
+const directions: ReadonlySet<string> = new Set(['before', 'after', 'from'])
+const timeWords: ReadonlySet<string> = new Set(['now', 'today', 'yesterday', 'tomorrow'])
+const keywords = ['and', 'or', 'not', 'in', 'notIn', 'like', 'matches', 'occurs', 'exists', 'forall', 'select', 'where', 'from', 'over', 'let'] as const
+
+/** Deeper nesting is refused: no person writes it, and every later phase may recurse. */
+const maxDepth = 200
+
+/**
+ * Reads an expression. Always gives a tree; where something could not be read there is an `error` node and a fault, at most one per
+ * region (a region ends at `and`, `or`, a comma, a closing bracket or a clause word).
+ */
+export function parsePql(text: string): Parsed {
+  const faults: PqlFault[] = []
+  const tokens = tokenize(text, (fault) => faults.push(fault))
+  let position = 0
+  let depth = 0
+  /** While set, the region is already reported; reading on from a token that ends a region clears it. */
+  let panicking = false
+  /** `in` ends the value of a `let`. */
+  let inEnds = false
+  const shouted = new Set<number>()
+
+  const peek = (ahead = 0): Token => tokens[Math.min(position + ahead, tokens.length - 1)]!
+  const isWord = (word: string, ahead = 0): boolean => peek(ahead).kind === 'name' && peek(ahead).text === word
+  const isMark = (mark: string, ahead = 0): boolean => peek(ahead).kind === 'punctuation' && peek(ahead).text === mark
+  const next = (): Token => {
+    const token = peek()
+    if (position < tokens.length - 1) position += 1
+    return token
+  }
+  const previousEnd = (): number => tokens[position - 1]?.end ?? 0
+
+  function report(fault: PqlFault): void {
+    if (!panicking) faults.push(fault)
+    panicking = true
+  }
+
+  function endsRegion(token: Token): boolean {
+    if (token.kind === 'end') return true
+    if (token.kind === 'punctuation') return [')', ']', '}', ','].includes(token.text)
+    return token.kind === 'name' && (token.text === 'and' || token.text === 'or' || (clauseWords.has(token.text) && isMark('(', 1)))
+  }
+
+  /** Skips to where reading can go on; brackets opened on the way are skipped whole. */
+  function recover(): void {
+    let open = 0
+    while (peek().kind !== 'end') {
+      const token = peek()
+      if (open === 0 && endsRegion(token)) return
+      if (isMark('(') || isMark('[') || isMark('{')) open += 1
+      if (isMark(')') || isMark(']') || isMark('}')) open -= 1
+      next()
+    }
+  }
+
+  function expectedOperand(what: string): Expr {
+    const token = peek()
+    const span = { start: token.start, end: token.end }
+    if (token.kind === 'end') {
+      // The place to look at is the word that wants an operand, not the emptiness after it.
+      const last = tokens[position - 1]
+      const lastSpan = last ? { start: last.start, end: last.end } : span
+      report({
+        code: 'pql-syntax',
+        message: last ? `The expression ends after \`${text.slice(last.start, last.end)}\`; ${what} is missing` : 'The expression is empty',
+        span: lastSpan,
+        help: last ? `Write ${what} after it, or remove it.` : 'Write a condition, for example loyalty.tier = "gold".',
+      })
+    } else {
+      const word = keywords.find((keyword) => keyword === token.text)
+      report({
+        code: 'pql-syntax',
+        message: `Expected ${what}, found \`${text.slice(token.start, token.end)}\``,
+        span,
+        help: word ? `\`${word}\` needs something on its left; write it or remove \`${word}\`.` : `Write ${what} here, or remove \`${text.slice(token.start, token.end)}\`.`,
+      })
+      if (!endsRegion(token)) recover()
+    }
+    return { kind: 'error', span }
+  }
+
+  /** Consumes the closing mark or reports at the opening one. */
+  function close(mark: string, opening: Token): void {
+    if (isMark(mark)) {
+      next()
+      panicking = false
+      return
+    }
+    if (peek().kind === 'end') {
+      report({
+        code: 'pql-syntax',
+        message: `\`${opening.text}\` is never closed`,
+        span: { start: opening.start, end: opening.end },
+        help: `Close it with \`${mark}\`.`,
+      })
+      return
+    }
+    const token = peek()
+    report({
+      code: 'pql-syntax',
+      message: `Expected \`${mark}\`, found \`${text.slice(token.start, token.end)}\``,
+      span: { start: token.start, end: token.end },
+      help: missingOperatorHelp(token) ?? `Close \`${opening.text}\` with \`${mark}\` first.`,
+      related: [{ span: { start: opening.start, end: opening.end }, message: 'opened here' }],
+    })
+    let open = 0
+    while (peek().kind !== 'end') {
+      if (open === 0 && isMark(mark)) {
+        next()
+        panicking = false
+        return
+      }
+      if (isMark('(') || isMark('[') || isMark('{')) open += 1
+      else if (isMark(')') || isMark(']') || isMark('}')) {
+        if (open === 0) return
+        open -= 1
+      }
+      next()
+    }
+  }
+
+  function missingOperatorHelp(token: Token): string | null {
+    if (token.kind === 'name' || token.kind === 'string' || token.kind === 'number') return 'Put an operator such as `and`, `or`, `=` or a comma before it.'
+    return null
+  }
+
+  function expression(power = 0): Expr {
+    if (depth >= maxDepth) {
+      const token = peek()
+      report({
+        code: 'pql-syntax',
+        message: `The expression is nested more than ${maxDepth} levels deep`,
+        span: { start: token.start, end: token.end },
+        help: 'Split it into several Segments and combine them with inSegment.',
+      })
+      position = tokens.length - 1
+      return { kind: 'error', span: { start: token.start, end: token.end } }
+    }
+    depth += 1
+    const result = infix(prefix(), power)
+    depth -= 1
+    return result
+  }
+
+  function prefix(): Expr {
+    const token = peek()
+    if (isWord('not') || isMark('!') || isShouted('not')) {
+      next()
+      const operand = expression(notPower)
+      return { kind: 'not', operand, span: { start: token.start, end: operand.span.end } }
+    }
+    if (isMark('-') || isMark('+')) {
+      next()
+      const operand = expression(negatePower)
+      if (token.text === '+') return operand
+      if (operand.kind === 'literal' && typeof operand.value === 'number')
+        return { kind: 'literal', value: -operand.value, span: { start: token.start, end: operand.span.end } }
+      return { kind: 'negate', operand, span: { start: token.start, end: operand.span.end } }
+    }
+    return postfix(primary())
+  }
+
+  /** `AND`, `Or`, `NOT`: PQL's words are lower-case; said once with a fix and read as meant. */
+  function isShouted(word: string): boolean {
+    const token = peek()
+    if (token.kind !== 'name' || token.text === word || token.text.toLowerCase() !== word.toLowerCase()) return false
+    if (shouted.has(token.start)) return true
+    shouted.add(token.start)
+    const span = { start: token.start, end: token.end }
+    faults.push({
+      code: 'pql-syntax',
+      message: `\`${token.text}\` is written \`${word}\` in PQL`,
+      span,
+      help: `Write \`${word}\`.`,
+      fixes: [{ title: `Replace with \`${word}\``, span, text: word, safety: 'safe' }],
+    })
+    return true
+  }
+
+  function binaryOpAt(): BinaryOp | null {
+    const token = peek()
+    if (token.kind === 'punctuation') return token.text in powers ? (token.text as BinaryOp) : null // its keys are the operators
+    if (token.kind !== 'name') return null
+    for (const word of ['and', 'or', 'in', 'notIn', 'like', 'matches'] as const) {
+      if (token.text === word) return word === 'in' && inEnds ? null : word
+    }
+    for (const word of ['and', 'or', 'notIn', 'like', 'matches'] as const) if (isShouted(word)) return word
+    return null
+  }
+
+  function infix(first: Expr, power: number): Expr {
+    let left = first
+    for (;;) {
+      const token = peek()
+      if (isWord('occurs') && comparisonPower > power) {
+        next()
+        const when = whenClause()
+        left = { kind: 'occurs', subject: left, when, span: { start: left.span.start, end: when.span.end } }
+        continue
+      }
+      if (isWord('not') && isWord('in', 1) && comparisonPower > power) {
+        const span = { start: token.start, end: peek(1).end }
+        faults.push({
+          code: 'pql-syntax',
+          message: '`not in` is written `notIn` in PQL',
+          span,
+          help: 'Write `notIn`.',
+          fixes: [{ title: 'Replace with `notIn`', span, text: 'notIn', safety: 'safe' }],
+        })
+        next()
+        next()
+        const right = expression(comparisonPower)
+        left = { kind: 'binary', op: 'notIn', left, right, opSpan: span, span: { start: left.span.start, end: right.span.end } }
+        continue
+      }
+      const op = binaryOpAt()
+      if (op === null || powers[op] <= power) {
+        if (op !== null && power === comparisonPower && powers[op] === comparisonPower && left.kind !== 'error') {
+          report({
+            code: 'pql-syntax',
+            message: 'Comparisons cannot be chained',
+            span: { start: token.start, end: token.end },
+            help: 'Write `a < b and b < c`.',
+          })
+        }
+        return left
+      }
+      next()
+      if (op === 'and' || op === 'or') panicking = false
+      const right = expression(powers[op])
+      left = { kind: 'binary', op, left, right, opSpan: { start: token.start, end: token.end }, span: { start: left.span.start, end: Math.max(right.span.end, token.end) } }
+    }
+  }
+
+  function postfix(first: Expr): Expr {
+    let object = first
+    for (;;) {
+      if (isMark('.')) {
+        const dot = next()
+        const name = peek()
+        if (name.kind !== 'name') {
+          report({
+            code: 'pql-syntax',
+            message: 'A name is missing after the dot',
+            span: { start: dot.start, end: dot.end },
+            help: 'Write the field or function that follows, or remove the dot.',
+          })
+          return { kind: 'error', span: { start: object.span.start, end: dot.end } }
+        }
+        next()
+        const nameSpan = { start: name.start, end: name.end }
+        if (isMark('(')) {
+          const args = argumentList()
+          object = { kind: 'call', receiver: object, name: name.text, nameSpan, args, span: { start: object.span.start, end: previousEnd() } }
+        } else {
+          object = { kind: 'field', object, name: name.text, nameSpan, span: { start: object.span.start, end: name.end } }
+        }
+      } else if (isMark('[')) {
+        const opening = next()
+        const outerIn = inEnds
+        inEnds = false
+        const condition = isMark(']') ? expectedOperand('a condition') : expression()
+        inEnds = outerIn
+        close(']', opening)
+        object = { kind: 'filter', array: object, condition, span: { start: object.span.start, end: previousEnd() } }
+      } else return object
+    }
+  }
+
+  function argumentList(): Expr[] {
+    const opening = next()
+    const outerIn = inEnds
+    inEnds = false
+    const args: Expr[] = []
+    while (!isMark(')') && peek().kind !== 'end') {
+      args.push(expression())
+      if (!isMark(',')) break
+      next()
+      panicking = false
+      if (isMark(')')) args.push(expectedOperand('a further argument'))
+    }
+    inEnds = outerIn
+    close(')', opening)
+    return args
+  }
+
+  function primary(): Expr {
+    const token = peek()
+    const span = { start: token.start, end: token.end }
+    if (token.kind === 'string') {
+      next()
+      return { kind: 'literal', value: token.text, span }
+    }
+    if (token.kind === 'number') {
+      next()
+      if (peek().kind === 'name' && peek().start === token.end) {
+        report({ code: 'pql-syntax', message: `\`${text.slice(token.start, peek().end)}\` is neither a number nor a name`, span: { start: token.start, end: peek().end }, help: 'Put a space between number and word, or put text in double quotes.' })
+        next()
+      }
+      return { kind: 'literal', value: Number(token.text), span }
+    }
+    if (isMark('(')) return isLambdaAhead() ? lambda() : group()
+    if (isMark('[')) return arrayLiteral()
+    if (isMark('{')) return objectLiteral()
+    if (isMark('^')) return outer()
+    if (isMark('$')) {
+      next()
+      const number = peek()
+      if (number.kind === 'number' && /^\d+$/.test(number.text)) {
+        next()
+        return { kind: 'parameter', position: Number(number.text), span: { start: token.start, end: number.end } }
+      }
+      return expectedOperand('a parameter number such as $1')
+    }
+    if (token.kind === 'name') return named()
+    return expectedOperand('a value')
+  }
+
+  function named(): Expr {
+    const token = peek()
+    const span = { start: token.start, end: token.end }
+    if (token.text === 'true' || token.text === 'false') {
+      next()
+      return { kind: 'literal', value: token.text === 'true', span }
+    }
+    if (timeWords.has(token.text) && !isMark('(', 1)) {
+      next()
+      return { kind: 'time', term: { kind: token.text as 'now' | 'today' | 'yesterday' | 'tomorrow' }, span } // `timeWords` holds just these
+    }
+    if ((token.text === 'this' || token.text === 'last' || token.text === 'next') && peek(1).kind === 'name' && unitOf(peek(1).text)) {
+      next()
+      const unit = unitOf(next().text)!
+      const term: TimeTerm = { kind: token.text, unit }
+      return { kind: 'time', term, span: { start: token.start, end: previousEnd() } }
+    }
+    if ((token.text === 'exists' || token.text === 'forall' || token.text === 'select') && peek(1).kind === 'name') return quantifier(token.text)
+    if (token.text === 'let' && peek(1).kind === 'name' && isMark('=', 2)) return letIn()
+    if ((token.text === 'CHAIN' || token.text === 'chain') && isMark('(', 1)) return chain()
+    if (aggregateNames.has(token.text) && startsAggregate()) return aggregate()
+    if (peek(1).kind === 'punctuation' && peek(1).text === '=>') return lambda()
+    if (['and', 'or', 'in', 'notIn', 'like', 'matches', 'occurs', 'where', 'over'].includes(token.text)) return expectedOperand('a value')
+    next()
+    if (isMark('(')) {
+      const args = argumentList()
+      return { kind: 'call', receiver: null, name: token.text, nameSpan: span, args, span: { start: token.start, end: previousEnd() } }
+    }
+    return { kind: 'name', name: token.text, span }
+  }
+
+  /** `sum <value> over V from …` and `sum V from …`, told from a field or function named `sum`. */
+  function startsAggregate(): boolean {
+    let open = 0
+    for (let ahead = 1; ; ahead += 1) {
+      const token = peek(ahead)
+      if (token.kind === 'end') return false
+      if (token.kind === 'punctuation') {
+        if ('([{'.includes(token.text)) open += 1
+        if (')]}'.includes(token.text) && (open -= 1) < 0) return false
+        if (open === 0 && (token.text === ',' || (ahead === 1 && token.text !== '(' && token.text !== '-'))) return false
+      } else if (open === 0 && token.kind === 'name') {
+        if (token.text === 'over' || (token.text === 'from' && ahead > 1)) return true
+        if (token.text === 'and' || token.text === 'or' || token.text === 'where') return false
+      }
+    }
+  }
+
+  function aggregate(): Expr {
+    const token = next()
+    const name = token.text as AggregateName // `aggregateNames` was asked before
+    if (peek().kind === 'name' && isWord('from', 1)) {
+      const generators = generatorList()
+      const variable = generators[0]!.variable
+      return { kind: 'aggregate', name, value: { kind: 'name', name: variable.name, span: variable.span }, generators, span: { start: token.start, end: previousEnd() } }
+    }
+    const value = expression(comparisonPower)
+    if (isWord('over')) next()
+    else return expectedOperand('`over` and a variable')
+    const generators = generatorList()
+    return { kind: 'aggregate', name, value, generators, span: { start: token.start, end: previousEnd() } }
+  }
+
+  function quantifier(kind: 'exists' | 'forall' | 'select'): Expr {
+    const token = next()
+    const generators = generatorList()
+    return { kind: 'quantifier', quantifier: kind, generators, span: { start: token.start, end: previousEnd() } }
+  }
+
+  function generatorList(): Generator[] {
+    const generators: Generator[] = []
+    for (;;) {
+      const name = peek()
+      if (name.kind !== 'name' || clauseWords.has(name.text)) {
+        expectedOperand('a variable name')
+        return generators.length > 0 ? generators : [{ variable: { name: '', span: { start: name.start, end: name.end } }, array: { kind: 'error', span: { start: name.start, end: name.end } }, where: null }]
+      }
+      next()
+      const variable: Variable = { name: name.text, span: { start: name.start, end: name.end } }
+      if (isWord('from')) next()
+      else {
+        const array = expectedOperand('`from` and an array')
+        generators.push({ variable, array, where: null })
+        return generators
+      }
+      const array = expression(comparisonPower)
+      let where: Expr | null = null
+      if (isWord('where') || isMark(':')) {
+        next()
+        where = expression()
+      }
+      generators.push({ variable, array, where })
+      // A comma goes on with a generator only where `V from` follows; else it belongs to whatever is outside.
+      if (!(isMark(',') && peek(1).kind === 'name' && isWord('from', 2))) return generators
+      next()
+      panicking = false
+    }
+  }
+
+  function letIn(): Expr {
+    const token = next()
+    const name = next().text
+    next()
+    const outerIn = inEnds
+    inEnds = true
+    const value = expression()
+    inEnds = outerIn
+    if (isWord('in')) next()
+    else {
+      const span = expectedOperand('`in` and the expression that uses the name').span
+      return { kind: 'error', span: { start: token.start, end: span.end } }
+    }
+    const body = expression()
+    return { kind: 'let', name, value, body, span: { start: token.start, end: body.span.end } }
+  }
+
+  function isLambdaAhead(): boolean {
+    let ahead = 1
+    while (peek(ahead).kind === 'name' || (peek(ahead).kind === 'punctuation' && peek(ahead).text === ',')) ahead += 1
+    return isMark(')', ahead) && isMark('=>', ahead + 1)
+  }
+
+  function lambda(): Expr {
+    const start = peek().start
+    const parameters: Variable[] = []
+    if (isMark('(')) next()
+    while (!isMark(')') && !isMark('=>')) {
+      const token = next()
+      if (token.kind === 'name') parameters.push({ name: token.text, span: { start: token.start, end: token.end } })
+    }
+    if (isMark(')')) next()
+    next()
+    const body = expression()
+    return { kind: 'lambda', parameters, body, span: { start, end: body.span.end } }
+  }
+
+  function group(): Expr {
+    const opening = next()
+    const outerIn = inEnds
+    inEnds = false
+    const inner = isMark(')') ? expectedOperand('a condition') : expression()
+    inEnds = outerIn
+    close(')', opening)
+    return { kind: 'group', inner, span: { start: opening.start, end: previousEnd() } }
+  }
+
+  function arrayLiteral(): Expr {
+    const opening = next()
+    const items: Expr[] = []
+    while (!isMark(']') && peek().kind !== 'end') {
+      items.push(expression())
+      if (!isMark(',')) break
+      next()
+      panicking = false
+      if (isMark(']')) items.push(expectedOperand('a further item'))
+    }
+    close(']', opening)
+    return { kind: 'array', items, span: { start: opening.start, end: previousEnd() } }
+  }
+
+  function objectLiteral(): Expr {
+    const opening = next()
+    const entries: { key: string; value: Expr }[] = []
+    while (!isMark('}') && peek().kind !== 'end') {
+      const key = peek()
+      if (key.kind !== 'string' && key.kind !== 'name') {
+        expectedOperand('a key in double quotes')
+        break
+      }
+      next()
+      if (isMark(':')) next()
+      else {
+        expectedOperand('`:` and a value')
+        break
+      }
+      entries.push({ key: key.text, value: expression() })
+      if (!isMark(',')) break
+      next()
+    }
+    close('}', opening)
+    return { kind: 'object', entries, span: { start: opening.start, end: previousEnd() } }
+  }
+
+  function outer(): Expr {
+    const start = peek().start
+    let levels = 0
+    while (isMark('^')) {
+      next()
+      levels += 1
+    }
+    return { kind: 'outer', levels, span: { start, end: previousEnd() } }
+  }
+
+  function chain(): Expr {
+    const start = next().start
+    const opening = next()
+    const array = expression()
+    if (isMark(',')) next()
+    else expectedOperand('a comma and the time property')
+    const property = expression()
+    if (isMark(',')) next()
+    else expectedOperand('a comma and the list of steps')
+    const steps: ChainStep[] = []
+    if (isMark('[')) {
+      const bracket = next()
+      while (!isMark(']') && peek().kind !== 'end') {
+        steps.push(chainStep())
+        if (!isMark(',')) break
+        next()
+        panicking = false
+      }
+      close(']', bracket)
+    } else expectedOperand('`[` and the steps')
+    close(')', opening)
+    return { kind: 'chain', array, property, steps, span: { start, end: previousEnd() } }
+  }
+
+  function chainStep(): ChainStep {
+    const start = peek().start
+    let label: Variable | null = null
+    if (peek().kind === 'name' && isMark(':', 1)) {
+      label = { name: peek().text, span: { start: peek().start, end: peek().end } }
+      next()
+      next()
+    }
+    let what: Expr | null = null
+    let when: When | null = null
+    let where: Expr | null = null
+    let count: Expr | null = null
+    let clauses = 0
+    while (peek().kind === 'name' && clauseWords.has(peek().text.toUpperCase()) && isMark('(', 1)) {
+      const word = next().text.toUpperCase()
+      const opening = next()
+      clauses += 1
+      if (word === 'WHAT') what = expression()
+      else if (word === 'WHERE') where = expression()
+      else if (word === 'WHEN') when = whenClause()
+      else {
+        if (isMark('>=')) next()
+        count = expression()
+      }
+      close(')', opening)
+    }
+    if (clauses === 0) {
+      const span = expectedOperand('a step such as `A: WHAT(eventType = "purchase")`').span
+      what = { kind: 'error', span }
+    }
+    return { label, what, when, where, count, span: { start, end: previousEnd() } }
+  }
+
+  function whenClause(): When {
+    const token = peek()
+    const start = token.start
+    const op = comparisonOps.find((candidate) => isMark(candidate))
+    if (op) return distance(op, start)
+    if (token.kind === 'name' && directions.has(token.text)) {
+      next()
+      const time = expression(comparisonPower)
+      return { kind: 'side', direction: token.text as 'before' | 'after' | 'from', time, span: { start, end: previousEnd() } } // `directions` holds just these
+    }
+    if (isWord('between')) {
+      next()
+      const from = expression(comparisonPower)
+      if (isWord('and')) next()
+      else {
+        expectedOperand('`and` and the second time')
+        return { kind: 'error', span: { start, end: previousEnd() } }
+      }
+      const to = expression(comparisonPower)
+      return { kind: 'between', from, to, span: { start, end: previousEnd() } }
+    }
+    if (isWord('on')) next()
+    else if (token.kind === 'number' && peek(1).kind === 'name' && (unitOf(peek(1).text) || directions.has(peek(2).text))) {
+      const span = { start: token.start, end: token.end }
+      faults.push({
+        code: 'pql-syntax',
+        message: 'A comparison is missing before the number',
+        span,
+        help: 'Write `<=` for at most that long, `>=` for at least, `=` for that very day.',
+        fixes: [{ title: 'At most that long: `<=`', span: { start: token.start, end: token.start }, text: '<= ', safety: 'review' }],
+      })
+      return distance('<=', start)
+    }
+    const time = expression(comparisonPower)
+    if (time.kind === 'error') return { kind: 'error', span: { start, end: previousEnd() } }
+    return { kind: 'on', time, span: { start, end: previousEnd() } }
+  }
+
+  function distance(op: ComparisonOp, start: number): When {
+    if (isMark(op)) next()
+    const amount = expression(comparisonPower)
+    const unitToken = peek()
+    const unit = unitToken.kind === 'name' ? unitOf(unitToken.text) : null
+    if (unit === null) {
+      const near = unitToken.kind === 'name' ? units.find((candidate) => candidate.startsWith(unitToken.text.slice(0, 3).toLowerCase()) || unitToken.text.toLowerCase().startsWith(candidate)) : undefined
+      report({
+        code: 'pql-syntax',
+        message: unitToken.kind === 'end' ? 'A unit of time is missing' : `\`${text.slice(unitToken.start, unitToken.end)}\` is not a unit of time`,
+        span: unitToken.kind === 'end' ? amount.span : { start: unitToken.start, end: unitToken.end },
+        help: `Units are ${units.join(', ')}, singular or plural.`,
+        ...(near && unitToken.kind === 'name'
+          ? { fixes: [{ title: `Replace with \`${near}s\``, span: { start: unitToken.start, end: unitToken.end }, text: `${near}s`, safety: 'review' as const }] }
+          : {}),
+      })
+      recover()
+      return { kind: 'error', span: { start, end: previousEnd() } }
+    }
+    next()
+    const direction = peek()
+    if (direction.kind !== 'name' || !directions.has(direction.text)) {
+      expectedOperand('`before`, `after` or `from` and a time such as `now`')
+      return { kind: 'error', span: { start, end: previousEnd() } }
+    }
+    next()
+    const time = expression(comparisonPower)
+    return { kind: 'distance', op, amount, unit, direction: direction.text as 'before' | 'after' | 'from', time, span: { start, end: previousEnd() } } // `directions` holds just these
+  }
+
+  const expr = expression()
+  if (peek().kind !== 'end') {
+    const token = peek()
+    const written = text.slice(token.start, token.end)
+    report({
+      code: 'pql-syntax',
+      message: [')', ']', '}'].includes(token.text) ? `\`${written}\` closes nothing` : `Expected an operator such as \`and\`, found \`${written}\``,
+      span: { start: token.start, end: token.end },
+      help: [')', ']', '}'].includes(token.text) ? 'Remove it, or open the bracket it belongs to.' : 'Put `and` or `or` between two conditions.',
+    })
+  }
+  return { expr, faults, tokens }
+}
+
+const unitWords: ReadonlyMap<string, Unit> = new Map<string, Unit>([
+  ...units.flatMap((unit): [string, Unit][] => [
+    [unit, unit],
+    [`${unit}s`, unit],
+  ]),
+  ['centuries', 'century'],
+  ['millennia', 'millennium'],
+])
+
+/** The unit a word names, singular or plural; null for any other word. */
+export function unitOf(word: string): Unit | null {
+  return unitWords.get(word) ?? null
+}
