@@ -1,0 +1,57 @@
+import type { Cron } from './cron.ts'
+import { nextWallClock, previousWallClock } from './wall-clock.ts'
+import { stretchAt } from './zone.ts'
+
+// Two readings of one expression in a zone that changes its clocks:
+// - hour field `*`: every instant whose wall clock matches; both passes of a repeated hour, none of a skipped one.
+// - any other hour field: every matching wall clock once; at its first pass, or, where it is skipped, at the first instant after the gap.
+
+/** Ascending, without duplicates; `from` inclusive, `to` exclusive. */
+export function* cronSlots(cron: Cron, timeZone: string, from: Date, to: Date): Generator<Date, void, undefined> {
+  for (const instant of instants(cron, timeZone, from.getTime(), to.getTime())) yield new Date(instant)
+}
+
+/** The latest slot at or before `at`; null where the expression is unreachable. */
+export function latestCronSlot(cron: Cron, timeZone: string, at: Date): Date | null {
+  for (let until = at.getTime(); ; ) {
+    const stretch = stretchAt(timeZone, until)
+    const wall = previousWallClock(cron, until + stretch.offset)
+    if (wall === Number.NEGATIVE_INFINITY) return null
+    if (wall >= firstWallClock(cron, stretch.start + stretch.offset, stretch.reached))
+      return new Date(wall - stretch.offset)
+    if (skipsSlot(cron, stretch.reached, stretch.start + stretch.offset)) return new Date(stretch.start)
+    until = stretch.start - 1
+  }
+}
+
+/** The first slot later than `after`; null where the expression is unreachable. */
+export function nextCronSlot(cron: Cron, timeZone: string, after: Date): Date | null {
+  const [instant] = instants(cron, timeZone, after.getTime() + 1, Number.POSITIVE_INFINITY)
+  return instant === undefined ? null : new Date(instant)
+}
+
+/** Milliseconds since 1970; `from` inclusive, `to` exclusive. */
+function* instants(cron: Cron, timeZone: string, from: number, to: number): Generator<number, void, undefined> {
+  for (let at = from; at < to; ) {
+    const { start, end, offset, reached } = stretchAt(timeZone, at)
+    const skips = at === start && skipsSlot(cron, reached, start + offset)
+    if (skips) yield start
+    let wall = nextWallClock(cron, skips ? start + offset + 1 : firstWallClock(cron, at + offset, reached))
+    if (wall === Number.POSITIVE_INFINITY) return
+    for (; wall - offset < end; wall = nextWallClock(cron, wall + 1)) {
+      if (wall - offset >= to) return
+      yield wall - offset
+    }
+    at = end
+  }
+}
+
+/** Where the slots of a stretch begin: a wall clock that was reached before has had its run. */
+function firstWallClock(cron: Cron, wall: number, reached: number): number {
+  return cron.followsElapsedTime ? wall : Math.max(wall, reached)
+}
+
+/** Whether a slot lies in the gap between two wall clocks and has to happen after it. There is no gap where `reached` is not before `wall`. */
+function skipsSlot(cron: Cron, reached: number, wall: number): boolean {
+  return !cron.followsElapsedTime && reached < wall && nextWallClock(cron, reached) < wall
+}

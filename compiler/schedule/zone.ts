@@ -1,0 +1,90 @@
+/**
+ * A span of instants through which a zone keeps one offset; all numbers are milliseconds. It may also begin where the zone changes nothing.
+ * A wall clock is written as the milliseconds since 1970-01-01T00:00Z that it would be in UTC: instant + offset.
+ */
+export type Stretch = {
+  readonly start: number
+  /** Exclusive. */
+  readonly end: number
+  readonly offset: number
+  /**
+   * How far the zone's wall clocks had come before `start` (exclusive). Less than `start + offset`: the wall clocks between are skipped.
+   * More: those between are shown a second time.
+   */
+  readonly reached: number
+}
+
+/** The stretch that holds the instant. The zone must be one of `isTimeZone`. Zone data are those of the runtime's Intl. */
+export function stretchAt(timeZone: string, instant: number): Stretch {
+  let chunks = memo.get(timeZone)
+  if (!chunks) memo.set(timeZone, (chunks = { offsetAt: offsetsOf(timeZone), stretches: new Map() }))
+  const index = Math.floor(instant / chunkMs)
+  let stretches = chunks.stretches.get(index)
+  if (!stretches) chunks.stretches.set(index, (stretches = stretchesOf(chunks.offsetAt, index * chunkMs)))
+  return stretches.findLast((stretch) => stretch.start <= instant)!
+}
+
+type OffsetAt = (instant: number) => number
+
+// A pure memo: Intl answers the same for the life of the process, and finding a change costs about 20 questions of a microsecond each.
+const memo = new Map<string, { readonly offsetAt: OffsetAt; readonly stretches: Map<number, readonly Stretch[]> }>()
+
+// Two changes that cancel out within one probe would be missed; the closest pair that any zone has had or plans are seven days apart
+// (Boa Vista in October 2000, Gaza in October 2040).
+const probeMs = 3 * 86_400_000
+const chunkMs = 128 * probeMs
+
+function stretchesOf(offsetAt: OffsetAt, from: number): readonly Stretch[] {
+  const stretches: Stretch[] = []
+  // One probe earlier, so that a repetition still going on at `from` is known.
+  let start = from - probeMs
+  let offset = offsetAt(start)
+  let reached = start + offset
+  const close = (end: number) => {
+    // Cut at `from`, a stretch has skipped nothing there.
+    if (end > from)
+      stretches.push(
+        start < from
+          ? { start: from, end, offset, reached: Math.max(reached, from + offset) }
+          : { start, end, offset, reached },
+      )
+    reached = Math.max(reached, end + offset)
+  }
+  for (let probe = from; probe <= from + chunkMs; probe += probeMs) {
+    while (offsetAt(probe) !== offset) {
+      const change = firstChange(offsetAt, Math.max(start, probe - probeMs), probe)
+      close(change)
+      start = change
+      offset = offsetAt(change)
+    }
+  }
+  if (start < from + chunkMs) close(from + chunkMs)
+  return stretches
+}
+
+/** The first instant, to the second, at which the offset is no longer what it is at `same`. */
+function firstChange(offsetAt: OffsetAt, same: number, other: number): number {
+  const offset = offsetAt(same)
+  let low = same / 1000
+  let high = other / 1000
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2)
+    if (offsetAt(middle * 1000) === offset) low = middle
+    else high = middle
+  }
+  return high * 1000
+}
+
+function offsetsOf(timeZone: string): OffsetAt {
+  const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' })
+  return (instant) => {
+    // `GMT`, `GMT+05:30`, `GMT-00:44:30`
+    const text = format.format(Math.max(-latestDateMs, Math.min(latestDateMs, instant)))
+    const match = /GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/.exec(text)!
+    const seconds = Number(match[2] ?? 0) * 3600 + Number(match[3] ?? 0) * 60 + Number(match[4] ?? 0)
+    return (match[1] === '-' ? -seconds : seconds) * 1000
+  }
+}
+
+/** The last instant a Date can hold. */
+const latestDateMs = 8.64e15
