@@ -11,6 +11,8 @@ export type PqlFault = {
     | 'unresolved-reference'
   readonly message: string
   readonly span: Span
+  /** An error unless it says warning. */
+  readonly severity?: 'warning'
   readonly help?: string
   readonly why?: string
   /** Other places in the same expression. */

@@ -1,0 +1,295 @@
+import type { DataType } from '#crds'
+import { unreachable } from '../unreachable.ts'
+import { floor, makeDate, shift } from './calendar.ts'
+import { parseTime } from './check.ts'
+import type { Condition, Fold, Value } from './ir.ts'
+import { javaScriptRegex, type Regex } from './regex.ts'
+
+/** A value at run time; dates and timestamps are epoch milliseconds. */
+export type Datum = string | number | boolean | null | readonly Datum[] | DatumObject | ReadonlyMap<string, Datum>
+export type DatumObject = { readonly [name: string]: Datum }
+
+/** A profile as the union schema shapes it, and its events; both normalized by `readDatum`. */
+export type Person = { readonly attributes: DatumObject; readonly events: readonly DatumObject[] }
+
+export type EvaluationContext = {
+  /** Evaluation instant in epoch milliseconds. */
+  readonly now: number
+  /** Is the person in that Segment at this instant? */
+  readonly inSegment: (name: string) => boolean
+}
+
+/** The reference executor: one person at a time, straight from the meaning of each node. What it says is what the engines must say. */
+export function holds(condition: Condition, person: Person, context: EvaluationContext): boolean {
+  // An event later than the evaluation instant has not happened yet.
+  const events = person.events
+    .filter((event) => typeof event['timestamp'] === 'number' && event['timestamp'] <= context.now)
+    .sort((a, b) => (a['timestamp'] as number) - (b['timestamp'] as number)) // numbers by the filter before
+  return test(condition, { attributes: person.attributes, events, context, variables: new Map() })
+}
+
+type Frame = { readonly attributes: DatumObject; readonly events: readonly DatumObject[]; readonly context: EvaluationContext; readonly variables: ReadonlyMap<number, Datum> }
+
+function bind(frame: Frame, variable: number, value: Datum): Frame {
+  return { ...frame, variables: new Map([...frame.variables, [variable, value]]) }
+}
+
+function test(condition: Condition, frame: Frame): boolean {
+  switch (condition.kind) {
+    case 'constant': return condition.value
+    case 'and': return condition.items.every((item) => test(item, frame))
+    case 'or': return condition.items.some((item) => test(item, frame))
+    case 'not': return !test(condition.item, frame)
+    case 'compare': {
+      const left = evaluate(condition.left, frame)
+      const right = evaluate(condition.right, frame)
+      if (left === null || right === null) return false
+      switch (condition.op) {
+        case '=': return left === right
+        case '!=': return left !== right
+        case '<': return left < right
+        case '<=': return left <= right
+        case '>': return left > right
+        case '>=': return left >= right
+        default: return unreachable(condition.op)
+      }
+    }
+    case 'within': {
+      const subject = evaluate(condition.subject, frame)
+      if (subject === null) return false
+      const from = condition.from && evaluate(condition.from.value, frame)
+      const to = condition.to && evaluate(condition.to.value, frame)
+      if ((condition.from && from === null) || (condition.to && to === null)) return false
+      if (condition.from && !(condition.from.inclusive ? subject >= from! : subject > from!)) return false
+      return !(condition.to && !(condition.to.inclusive ? subject <= to! : subject < to!))
+    }
+    case 'isTrue': return evaluate(condition.value, frame) === true
+    case 'isDefined': return evaluate(condition.value, frame) !== null
+    case 'any': return (list(condition.list, frame) ?? []).some((item) => test(condition.where, bind(frame, condition.variable, item)))
+    case 'text': {
+      let left = evaluate(condition.left, frame)
+      let right = evaluate(condition.right, frame)
+      if (typeof left !== 'string' || typeof right !== 'string') return false
+      if (condition.ignoreCase) [left, right] = [foldCase(left), foldCase(right)]
+      const result = textTest(condition.test, left, right)
+      return condition.negated ? !result : result
+    }
+    case 'matches': {
+      const value = evaluate(condition.value, frame)
+      return typeof value === 'string' && compiled(condition.regex).test(value)
+    }
+    case 'includes': {
+      const items = list(condition.list, frame)
+      const item = evaluate(condition.item, frame)
+      return items !== null && item !== null && items.includes(item) !== condition.negated
+    }
+    case 'overlap': {
+      const left = list(condition.left, frame)
+      const right = list(condition.right, frame)
+      if (left === null || right === null) return false
+      if (condition.test === 'intersects') return left.some((item) => right.includes(item))
+      return condition.test === 'subsetOf' ? left.every((item) => right.includes(item)) : right.every((item) => left.includes(item))
+    }
+    case 'segment': return frame.context.inSegment(condition.name)
+    case 'sequence': {
+      // Taking the earliest possible events leaves the most room for the later steps.
+      let after = Number.NEGATIVE_INFINITY
+      for (const { what, count } of condition.steps) {
+        const times = frame.events.filter((event) => (event['timestamp'] as number) > after && test(what, bind(frame, condition.variable, event))).map((event) => event['timestamp'] as number)
+        const reached = times[count - 1]
+        if (reached === undefined) return false
+        after = reached
+      }
+      return true
+    }
+    default: return unreachable(condition)
+  }
+}
+
+function evaluate(value: Value, frame: Frame): Datum {
+  switch (value.kind) {
+    case 'literal': return value.value
+    case 'column': return dig(frame.attributes, value.path.split('.'))
+    case 'events': return frame.events
+    case 'variable': return frame.variables.get(value.id) ?? null
+    case 'member': return dig(evaluate(value.object, frame), value.path)
+    case 'arithmetic': {
+      const left = evaluate(value.left, frame)
+      const right = evaluate(value.right, frame)
+      if (typeof left !== 'number' || typeof right !== 'number') return null
+      const result = value.op === '+' ? left + right : value.op === '-' ? left - right : value.op === '*' ? left * right : value.op === '/' ? left / right : left % right
+      return Number.isFinite(result) ? result : null
+    }
+    case 'truth': return test(value.condition, frame)
+    case 'choose': return evaluate(test(value.test, frame) ? value.then : value.otherwise, frame)
+    case 'let': return evaluate(value.body, bind(frame, value.variable, evaluate(value.value, frame)))
+    case 'now': return frame.context.now
+    case 'instant': return evaluate(value.value, frame)
+    case 'shift': return onNumber(evaluate(value.base, frame), (base) => shift(base, value.amount, value.unit))
+    case 'floor': return onNumber(evaluate(value.base, frame), (base) => floor(base, value.unit))
+    case 'part':
+      return onNumber(evaluate(value.of, frame), (of) => {
+        const date = new Date(of)
+        return value.part === 'year' ? date.getUTCFullYear() : value.part === 'month' ? date.getUTCMonth() + 1 : date.getUTCDate()
+      })
+    case 'makeDate': {
+      const [year, month, day] = [value.year, value.month, value.day].map((part) => evaluate(part, frame))
+      return typeof year === 'number' && typeof month === 'number' && typeof day === 'number' ? makeDate(year, month, day) : null
+    }
+    case 'list': return value.items.map((item) => evaluate(item, frame)).filter((item) => item !== null)
+    case 'filter': return list(value.list, frame)?.filter((item) => test(value.where, bind(frame, value.variable, item))) ?? null
+    case 'map': return list(value.list, frame)?.map((item) => evaluate(value.to, bind(frame, value.variable, item))).filter((item) => item !== null) ?? null
+    case 'flatten': return (list(value.list, frame) as readonly (readonly Datum[])[] | null)?.flat() ?? null // the checker flattens lists of lists only
+    case 'distinct': {
+      const items = list(value.list, frame)
+      return items && [...new Set(items)]
+    }
+    case 'top': {
+      const ranked = list(value.list, frame)?.map((item) => ({ item, by: evaluate(value.by, bind(frame, value.variable, item)) })).filter((entry): entry is { item: Datum; by: number } => typeof entry.by === 'number')
+      if (!ranked) return null
+      const sign = value.order === 'highest' ? -1 : 1
+      return ranked.sort((a, b) => sign * (a.by - b.by)).slice(0, value.count).map((entry) => entry.item)
+    }
+    case 'first': return list(value.list, frame)?.[0] ?? null
+    case 'intersection': {
+      const left = list(value.left, frame)
+      const right = list(value.right, frame)
+      const common = left && right ? [...new Set(left)].filter((item) => right.includes(item)) : []
+      return common.length > 0 ? common : null
+    }
+    case 'groupBy': {
+      const items = list(value.list, frame)
+      if (!items) return null
+      const groups = new Map<string, Datum[]>()
+      for (const item of items) {
+        const key = evaluate(value.key, bind(frame, value.variable, item))
+        if (key === null) continue
+        const group = groups.get(String(key))
+        if (group) group.push(item)
+        else groups.set(String(key), [item])
+      }
+      return groups
+    }
+    case 'fold': return foldList(value.fold, list(value.list, frame) ?? [])
+    case 'get': {
+      const map = evaluate(value.map, frame)
+      const key = evaluate(value.key, frame)
+      return map instanceof Map && typeof key === 'string' ? (map.get(key) ?? null) : null
+    }
+    case 'keys': {
+      const map = evaluate(value.map, frame)
+      return map instanceof Map ? [...map.keys()] : null
+    }
+    case 'values': {
+      const map = evaluate(value.map, frame)
+      return map instanceof Map ? [...map.values()].filter((item) => item !== null) : null
+    }
+    case 'mapEntries': {
+      const map = evaluate(value.map, frame)
+      if (!(map instanceof Map)) return null
+      const result = new Map<string, Datum>()
+      for (const [key, item] of map) {
+        const inner = bind(bind(frame, value.keyVariable, key), value.valueVariable, item)
+        const newKey = evaluate(value.key, inner)
+        const newValue = evaluate(value.value, inner)
+        // Of entries with the same new key the first stays.
+        if (typeof newKey === 'string' && newValue !== null && !result.has(newKey)) result.set(newKey, newValue)
+      }
+      return result
+    }
+    case 'regexGroup': {
+      const text = evaluate(value.value, frame)
+      const found = typeof text === 'string' ? compiled(value.regex).exec(text) : null
+      return found ? (found[value.group] ?? '') : null
+    }
+    case 'record': return Object.fromEntries(value.fields.map((field) => [field.name, evaluate(field.value, frame)]))
+    default: return unreachable(value)
+  }
+}
+
+function list(value: Value, frame: Frame): readonly Datum[] | null {
+  const result = evaluate(value, frame)
+  return Array.isArray(result) ? result : null
+}
+
+function dig(datum: Datum, path: readonly string[]): Datum {
+  let current: Datum = datum
+  for (const name of path) {
+    if (typeof current !== 'object' || current === null || Array.isArray(current) || current instanceof Map) return null
+    current = (current as DatumObject)[name] ?? null // neither null, list nor map: an object
+  }
+  return current
+}
+
+function onNumber(datum: Datum, change: (number: number) => number): Datum {
+  return typeof datum === 'number' ? change(datum) : null
+}
+
+function foldList(fold: Fold, items: readonly Datum[]): Datum {
+  const numbers = items.filter((item) => typeof item === 'number')
+  switch (fold) {
+    case 'count': return items.length
+    case 'sum':
+    case 'average': {
+      const millionths = numbers.map((number) => Math.floor(number * 1e6 + 0.5)).filter((number) => number >= -(2 ** 63) && number < 2 ** 63)
+      const sum = Number(millionths.reduce((total, number) => total + BigInt(number), 0n)) / 1e6
+      return fold === 'sum' ? sum : millionths.length > 0 ? sum / millionths.length : null
+    }
+    case 'min': return numbers.length > 0 ? numbers.reduce((a, b) => Math.min(a, b)) : null
+    case 'max': return numbers.length > 0 ? numbers.reduce((a, b) => Math.max(a, b)) : null
+    default: return unreachable(fold)
+  }
+}
+
+/** Lower case by code point, alike on every engine: a final sigma is a sigma, a dotted capital I is an i. */
+function foldCase(text: string): string {
+  return [...text.replaceAll('İ', 'i')].map((character) => character.toLowerCase()).join('').replaceAll('ς', 'σ')
+}
+
+function textTest(test: string, left: string, right: string): boolean {
+  switch (test) {
+    case 'equals': return left === right
+    case 'contains': return left.includes(right)
+    case 'startsWith': return left.startsWith(right)
+    case 'endsWith': return left.endsWith(right)
+    default: {
+      const pattern = [...right].map((character) => (character === '%' ? '[^]*' : character === '_' ? '[^]' : character.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'))).join('')
+      return new RegExp(`^${pattern}$`, 'u').test(left)
+    }
+  }
+}
+
+const regexCache = new WeakMap<Regex, RegExp>()
+
+function compiled(regex: Regex): RegExp {
+  let found = regexCache.get(regex)
+  if (!found) {
+    found = new RegExp(javaScriptRegex(regex), 'u')
+    regexCache.set(regex, found)
+  }
+  return found
+}
+
+/**
+ * JSON data as the engines would hold it: times to epoch milliseconds, null items of arrays left out, empty objects and what does not
+ * fit the type to null. Maps become Maps.
+ */
+export function readDatum(data: unknown, type: DataType): Datum {
+  if (data === null || data === undefined) return null
+  if (typeof type === 'object') {
+    if ('items' in type) return Array.isArray(data) ? data.map((item) => readDatum(item, type.items)).filter((item) => item !== null) : null
+    if (typeof data !== 'object' || Array.isArray(data)) return null
+    if ('values' in type) return new Map(Object.entries(data).map(([key, item]): [string, Datum] => [key, readDatum(item, type.values)]).filter(([, item]) => item !== null))
+    const source: Readonly<Record<string, unknown>> = { ...data }
+    return Object.fromEntries(Object.entries(type.fields).map(([name, field]) => [name, readDatum(source[name], field)]))
+  }
+  switch (type) {
+    case 'string': return typeof data === 'string' ? data : null
+    case 'integer': return typeof data === 'number' && Number.isSafeInteger(data) ? data : null
+    case 'number': return typeof data === 'number' && Number.isFinite(data) ? data : null
+    case 'boolean': return typeof data === 'boolean' ? data : null
+    case 'date': return typeof data === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(data) ? parseTime(data) : null
+    case 'timestamp': return typeof data === 'number' ? Math.trunc(data) : typeof data === 'string' ? parseTime(data) : null
+    default: return unreachable(type)
+  }
+}
