@@ -65,8 +65,6 @@ export function latestEverySlot(startAt: Date, seconds: number, at: Date): Date 
 }
 
 export function nextEverySlot(startAt: Date, seconds: number, after: Date): Date {
-  return new Date(
-    (latestEverySlot(startAt, seconds, after) ?? new Date(startAt.getTime() - seconds * 1000)).getTime() +
-      seconds * 1000,
-  )
+  const latest = latestEverySlot(startAt, seconds, after)
+  return latest ? new Date(latest.getTime() + seconds * 1000) : startAt
 }
