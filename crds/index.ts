@@ -1,4 +1,40 @@
+export { type Defaulted, streamingInterval, withDefaults } from './defaults.ts'
+export { parseDurationSeconds } from './duration.ts'
+export type { Activation, ActivationSpec, ActivationStatus } from './generated/activation.ts'
+export type { CampaignInstance, CampaignInstanceSpec, CampaignInstanceStatus } from './generated/campaign-instance.ts'
+export type { CampaignSource, CampaignSourceSpec, CampaignSourceStatus } from './generated/campaign-source.ts'
+export type { Dataset, DatasetSpec, DatasetStatus } from './generated/dataset.ts'
 export type { DeliveryManifest } from './generated/delivery-manifest.ts'
+export type { Destination, DestinationSpec, DestinationStatus } from './generated/destination.ts'
 export type * from './generated/job-plan.ts'
+export type { Organization, OrganizationSpec, OrganizationStatus } from './generated/organization.ts'
+export type { ProfileStore, ProfileStoreSpec, ProfileStoreStatus } from './generated/profile-store.ts'
+export type { Run, RunSpec, RunStatus } from './generated/run.ts'
 export type { RunInput } from './generated/run-input.ts'
 export type { Detail, RunReport } from './generated/run-report.ts'
+export type { Segment, SegmentSpec, SegmentStatus } from './generated/segment.ts'
+export {
+  apiVersion,
+  group,
+  isKind,
+  type Kind,
+  kinds,
+  type Resource,
+  type ResourceByKind,
+  type RunnableKind,
+  type SpecOf,
+  type StatusOf,
+  version,
+} from './kinds.ts'
+export {
+  annotations,
+  type ConditionReason,
+  type ConditionType,
+  conditionReasons,
+  conditionTypes,
+  labels,
+  managedBy,
+} from './meta.ts'
+export type { ObjectMeta, OwnerReference } from './object-meta.ts'
+export { parseQuantityBytes } from './quantity.ts'
+export type { UnionSchema } from './union-schema.ts'

@@ -1,0 +1,148 @@
+import type { Kind, SpecOf } from './kinds.ts'
+
+/** A spec in which nothing that has a default is left out. Lists keep their order. */
+export type Defaulted<K extends Kind> = ReturnType<(typeof defaults)[K]>
+
+/**
+ * The spec with every default filled in. The CRDs themselves hold none: a default written back by the API server would differ from
+ * what lies in Git for ever. `name` is the resource's, the default of a Segment's display name.
+ */
+export function withDefaults<K extends Kind>(kind: K, spec: SpecOf<K>, name: string): Defaulted<K> {
+  // A row of `defaults` takes the spec of its own kind, which TypeScript cannot follow through a generic key.
+  return (defaults[kind] as unknown as (spec: SpecOf<K>, name: string) => Defaulted<K>)(spec, name)
+}
+
+const defaults = {
+  Organization: (spec: SpecOf<'Organization'>) => ({ productContexts: [], ...spec }),
+
+  ProfileStore: (spec: SpecOf<'ProfileStore'>) => ({
+    ...spec,
+    identities: spec.identities.map((identity) => ({ primary: false, ...identity })),
+    mergePolicy: { attributes: 'TimestampOrdered' as const, stitching: 'None' as const, ...spec.mergePolicy },
+    evaluation: {
+      ...spec.evaluation,
+      batch: { schedule: '0 1 * * *', timeZone: 'Etc/UTC', ...spec.evaluation?.batch },
+      ...(spec.evaluation?.streaming && { streaming: { every: streamingInterval, ...spec.evaluation.streaming } }),
+    },
+    engine: {
+      type: 'DuckDB' as const,
+      ...spec.engine,
+      duckDB: { threads: 2, memoryLimit: '1Gi', ...spec.engine?.duckDB },
+      ...(spec.engine?.spark && {
+        spark: {
+          ...spec.engine.spark,
+          driver: { cores: 1, memory: '1Gi', ...spec.engine.spark.driver },
+          executor: { instances: 2, cores: 1, memory: '1Gi', ...spec.engine.spark.executor },
+        },
+      }),
+    },
+    historyLimits: historyLimits(spec),
+    podTemplate: podTemplate(spec),
+  }),
+
+  Dataset: (spec: SpecOf<'Dataset'>) => ({
+    ingestion: 'Batch' as const,
+    precedence: 0,
+    ...spec,
+    location: location(spec.location),
+  }),
+
+  Segment: (spec: SpecOf<'Segment'>, name: string) => ({
+    displayName: name,
+    evaluation: 'Batch' as const,
+    deletionPolicy: 'Retain' as const,
+    ...spec,
+  }),
+
+  CampaignInstance: (spec: SpecOf<'CampaignInstance'>) => ({
+    unknownProfiles: 'Reject',
+    ...spec,
+    ...(spec.database && { database: { postgreSQL: { port: 5432, ...spec.database.postgreSQL } } }),
+    targetMapping: { name: '', schema: 'public', optOutColumns: [], ...spec.targetMapping },
+    limits: {
+      segments: 50,
+      attributes: 20,
+      minActivationInterval: '3h',
+      fileNameLength: 255,
+      retention: '168h',
+      ...spec.limits,
+    },
+    enforcement: {
+      segments: 'Enforce' as const,
+      attributes: 'Enforce' as const,
+      minActivationInterval: 'Enforce' as const,
+      fileNameLength: 'Enforce' as const,
+      retention: 'Enforce' as const,
+      ...spec.enforcement,
+    },
+    podTemplate: podTemplate(spec),
+  }),
+
+  Destination: (spec: SpecOf<'Destination'>) => ({
+    syncType: 'Audience' as const,
+    ...spec,
+    location: location(spec.location),
+    file: {
+      format: 'CSV' as const,
+      compression: 'None' as const,
+      encryption: 'None',
+      delimiter: ',',
+      nullValue: '',
+      maxRows: 5_000_000,
+      nameTemplate: '{destination}_{segment}_{timestamp}',
+      ...spec.file,
+    },
+    podTemplate: podTemplate(spec),
+  }),
+
+  Activation: (spec: SpecOf<'Activation'>) => ({
+    export: 'Incremental' as const,
+    incrementalOn: 'Membership' as const,
+    membershipStatus: 'Include' as const,
+    suspend: false,
+    concurrencyPolicy: 'Forbid' as const,
+    catchUp: 'Latest' as const,
+    ...spec,
+    mapping: spec.mapping.map((item) => ({
+      deduplicationKey: false,
+      mandatory: false,
+      transform: 'None' as const,
+      ...item,
+    })),
+    historyLimits: historyLimits(spec),
+    ...(spec.circuitBreaker && { circuitBreaker: { allowEmpty: false, ...spec.circuitBreaker } }),
+  }),
+
+  CampaignSource: (spec: SpecOf<'CampaignSource'>) => ({
+    timeZone: 'Etc/UTC',
+    overlap: '10m',
+    ...spec,
+    tables: spec.tables.map((table) => ({ mapping: [], ...table })),
+    historyLimits: historyLimits(spec),
+  }),
+
+  Run: (spec: SpecOf<'Run'>) => ({ approved: [], ...spec }),
+}
+
+/** How often Streaming Segments are evaluated where the store does not say. */
+export const streamingInterval = '5m'
+
+type Location = SpecOf<'Destination'>['location']
+
+function location({ s3, sftp, ...rest }: Location) {
+  return {
+    ...rest,
+    ...(s3 && { s3: { forcePathStyle: false, ...s3 } }),
+    ...(sftp && { sftp: { port: 22, ...sftp } }),
+  }
+}
+
+function historyLimits(spec: { readonly historyLimits?: { successful?: number; failed?: number } }) {
+  return { successful: 3, failed: 3, ...spec.historyLimits }
+}
+
+type PodTemplate = NonNullable<SpecOf<'Destination'>['podTemplate']>
+
+function podTemplate(spec: { readonly podTemplate?: PodTemplate }): PodTemplate {
+  return spec.podTemplate ?? {}
+}

@@ -1,0 +1,323 @@
+// Generated from crds/ by `npm run generate`. Do not edit.
+import type { ObjectMeta } from '../object-meta.ts'
+/**
+ * Delivers Segments to a Destination on a schedule, one file per Segment, with a mapping of attributes to columns.
+ */
+export interface Activation {
+  apiVersion: 'convoke.dev/v1alpha1'
+  kind: 'Activation'
+  metadata: ObjectMeta
+  spec: ActivationSpec
+  status?: ActivationStatus
+}
+/**
+ * What is delivered where, when and how.
+ */
+export interface ActivationSpec {
+  /**
+   * Where the files go.
+   */
+  destinationRef: {
+    /**
+     * Name of a Destination of the same namespace.
+     */
+    name: string
+  }
+  /**
+   * The Segments, by name. Exactly one of segmentRefs and segmentSelector.
+   *
+   * @minItems 1
+   * @maxItems 5000
+   *
+   * Items: One Segment.
+   */
+  segmentRefs?: {
+    /**
+     * Name of a Segment of the same namespace.
+     */
+    name: string
+  }[]
+  /**
+   * The Segments of the same namespace by label; {} is all of them.
+   */
+  segmentSelector?: {
+    /**
+     * Labels a Segment must have, for example {team: loyalty}.
+     */
+    matchLabels?: {
+      /**
+       * The label's value.
+       */
+      [k: string]: string
+    }
+    /**
+     * Further demands on a Segment's labels; all must hold.
+     *
+     * @maxItems 64
+     *
+     * Items: One demand.
+     */
+    matchExpressions?: {
+      /**
+       * The label's key.
+       */
+      key: string
+      /**
+       * How the label is compared with values.
+       */
+      operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist'
+      /**
+       * Values for In and NotIn.
+       *
+       * @maxItems 256
+       *
+       * Items: One value.
+       */
+      values?: string[]
+    }[]
+  }
+  /**
+   * Columns of the files, in this order. At most limits.attributes of the CampaignInstance, 20 unless raised.
+   *
+   * @maxItems 5000
+   *
+   * Items: One column.
+   */
+  mapping: {
+    /**
+     * Path of a scalar attribute of the profile schema, for example personalEmail.address. Arrays, maps, objects and events cannot be activated.
+     */
+    source: string
+    /**
+     * Column of the target mapping, and header in the file, for example email.
+     */
+    target: string
+    /**
+     * Whether profiles that agree in this column (in all such columns) become one row, the one that qualified last. Default: false.
+     */
+    deduplicationKey?: boolean
+    /**
+     * Whether profiles without a value are left out and counted. Default: false.
+     */
+    mandatory?: boolean
+    /**
+     * What is done to the text on the way; SHA256 is written in lower-case hexadecimal. Default: None.
+     */
+    transform?: 'None' | 'Lowercase' | 'Uppercase' | 'Trim' | 'SHA256'
+  }[]
+  /**
+   * What a file holds: all members (Full), or what changed since the last acknowledged file, the first being a backfill of all members (Incremental). Default: Incremental.
+   */
+  export?: 'Full' | 'Incremental'
+  /**
+   * What counts as a change for Incremental: entering and exiting (Membership), or a changed mapped value of a member as well (MembershipOrAttributes). Default: Membership.
+   */
+  incrementalOn?: 'Membership' | 'MembershipOrAttributes'
+  /**
+   * Whether the last column is segmentMembership.status, realized or exited. Without it files hold realized profiles only. Default: Include.
+   */
+  membershipStatus?: 'Include' | 'Omit'
+  /**
+   * When files are delivered: {every, startAt} or {after}.
+   */
+  schedule: {
+    /**
+     * Elapsed time between two activations, a number and s, m or h. The connector knows 3h, 6h, 8h, 12h and 24h.
+     */
+    every?: string
+    /**
+     * The first activation, quoted, in RFC 3339, for example "2026-12-01T04:00:00Z".
+     */
+    startAt?: string
+    /**
+     * Right after each daily batch evaluation of the store.
+     */
+    after?: 'Evaluation'
+  }
+  /**
+   * Whether no new Runs are made. Running ones finish. The annotation convoke.dev/suspend does the same without a change in Git. Default: false.
+   */
+  suspend?: boolean
+  /**
+   * What happens when a Run is due while another is not finished: wait for it (Forbid), end it (Replace), or run both one after the other's export (Allow). Default: Forbid.
+   */
+  concurrencyPolicy?: 'Allow' | 'Forbid' | 'Replace'
+  /**
+   * Seconds after its time at which a Run that could not start is given up. Default: absent, never.
+   */
+  startingDeadlineSeconds?: number
+  /**
+   * Which missed Runs are made up for, for example after the operator was down: none or the latest one. Default: Latest.
+   */
+  catchUp?: 'None' | 'Latest'
+  /**
+   * How many finished Runs are kept. Default: {successful: 3, failed: 3}.
+   */
+  historyLimits?: {
+    /**
+     * Succeeded Runs kept, the newest. Default: 3.
+     */
+    successful?: number
+    /**
+     * Failed Runs kept, the newest. Default: 3.
+     */
+    failed?: number
+  }
+  /**
+   * Holds a Segment whose increment is suspicious until somebody approves it; the others are delivered. Never applied to a backfill. Default: absent, off.
+   */
+  circuitBreaker?: {
+    /**
+     * Percent of the last delivered set that may enter. Default: any.
+     */
+    maxEnteredPercent?: number
+    /**
+     * Percent of the last delivered set that may exit. Default: any.
+     */
+    maxExitedPercent?: number
+    /**
+     * Whether an audience that had members may become empty. Default: false.
+     */
+    allowEmpty?: boolean
+  }
+}
+/**
+ * What the operator found and did. Not written by hand.
+ */
+export interface ActivationStatus {
+  /**
+   * What is true of this resource now, one entry per type. `kubectl wait --for=condition=…` reads them.
+   *
+   * @maxItems 16
+   *
+   * Items: One condition, in the standard Kubernetes form.
+   */
+  conditions?: {
+    /**
+     * What is claimed, in CamelCase, for example Ready.
+     */
+    type: string
+    /**
+     * Whether the claim holds.
+     */
+    status: 'True' | 'False' | 'Unknown'
+    /**
+     * metadata.generation this condition was computed from.
+     */
+    observedGeneration?: number
+    /**
+     * When status last changed.
+     */
+    lastTransitionTime: string
+    /**
+     * Why, as one CamelCase word for programs.
+     */
+    reason: string
+    /**
+     * Why, with the values and the next step, for people. Empty where there is nothing to add.
+     */
+    message: string
+  }[]
+  /**
+   * metadata.generation the operator last acted on. -1 until it has seen the resource.
+   */
+  observedGeneration?: number
+  /**
+   * Digest of the JobPlan that new Runs get, as sha256:….
+   */
+  planDigest?: string
+  /**
+   * Segments that are delivered.
+   */
+  segments?: number
+  /**
+   * Scheduled time of the latest Run; earlier slots are never run again.
+   */
+  lastScheduledTime?: string
+  /**
+   * When the next Run is due.
+   */
+  nextScheduledTime?: string
+  /**
+   * Scheduled time of the latest Run that succeeded.
+   */
+  lastSuccessfulTime?: string
+  /**
+   * The schedule that lastScheduledTime belongs to; slots before a change of schedule are not caught up.
+   */
+  observedSchedule?: string
+  /**
+   * When observedSchedule last changed.
+   */
+  scheduleChangedTime?: string
+  /**
+   * Slots that were never run since the Activation was made.
+   */
+  missedSlots?: number
+  /**
+   * The latest slot that was never run.
+   */
+  lastMissedTime?: string
+  /**
+   * Value of the annotation convoke.dev/requestedAt that the latest manual Run answered.
+   */
+  lastHandledRequestedAt?: string
+  /**
+   * Names of the Runs that are not finished, at most 32.
+   *
+   * @maxItems 32
+   *
+   * Items: Name of a Run.
+   */
+  activeRuns?: string[]
+  /**
+   * Segments that are not delivered for now, at most 200.
+   *
+   * @maxItems 200
+   *
+   * Items: One held Segment.
+   */
+  held?: {
+    /**
+     * Name of the Segment.
+     */
+    segment: string
+    /**
+     * Why, in CamelCase: CircuitBreaker or TooManySegments.
+     */
+    reason: string
+    /**
+     * Why, with the values.
+     */
+    message?: string
+    /**
+     * Run in which the circuit breaker held it.
+     */
+    run?: string
+    /**
+     * Since when.
+     */
+    since?: string
+  }[]
+  /**
+   * What Campaign is known to have, per Segment; the next increment is the change against it. At most 200.
+   *
+   * @maxItems 200
+   *
+   * Items: The last acknowledged delivery of one Segment.
+   */
+  baselines?: {
+    /**
+     * Name of the Segment.
+     */
+    segment: string
+    /**
+     * Run whose delivered set was acknowledged.
+     */
+    run: string
+    /**
+     * When its import committed or its manifest was published.
+     */
+    acknowledgedAt: string
+  }[]
+}

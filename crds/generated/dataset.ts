@@ -1,0 +1,255 @@
+// Generated from crds/ by `npm run generate`. Do not edit.
+import type { ObjectMeta } from '../object-meta.ts'
+/**
+ * One source of records for a ProfileStore: files with profiles or events, and how their fields become attributes of the union schema. A file is ingested once; a file whose content changed replaces its earlier records.
+ */
+export interface Dataset {
+  apiVersion: 'convoke.dev/v1alpha1'
+  kind: 'Dataset'
+  metadata: ObjectMeta
+  spec: DatasetSpec
+  status?: DatasetStatus
+}
+/**
+ * Where the records are and what they mean.
+ */
+export interface DatasetSpec {
+  /**
+   * The store the records go into.
+   */
+  profileStoreRef: {
+    /**
+     * Name of a ProfileStore of the same namespace.
+     */
+    name: string
+  }
+  /**
+   * What one record is: attributes of a profile, or something that happened.
+   */
+  record: 'Profile' | 'Event'
+  /**
+   * Format of the files. CSV has a header; NDJSON is one JSON object a line. Files ending in .gz are unpacked.
+   */
+  format: 'CSV' | 'NDJSON' | 'Parquet'
+  /**
+   * Which evaluations read new files; the daily one only (Batch), or the streaming ones too (Streaming). Default: Batch.
+   */
+  ingestion?: 'Batch' | 'Streaming'
+  /**
+   * A folder (all files in it) or a file. Exactly one of volume, s3, sftp and azureBlob.
+   */
+  location: {
+    /**
+     * A folder of a PersistentVolumeClaim of the same namespace. Jobs on several nodes need ReadWriteMany.
+     */
+    volume?: {
+      /**
+       * Name of the PersistentVolumeClaim.
+       */
+      claimName: string
+      /**
+       * Folder or file below the root of the claim, for example audiences/de; it may not leave the claim. Default: the root.
+       */
+      path?: string
+    }
+    /**
+     * A bucket of Amazon S3 or of any server that speaks its protocol.
+     */
+    s3?: {
+      /**
+       * Name of the bucket.
+       */
+      bucket: string
+      /**
+       * Start of every key, for example audiences. Default: none.
+       */
+      prefix?: string
+      /**
+       * Region, for example eu-central-1. Default: what the credentials or the environment of the Pod say.
+       */
+      region?: string
+      /**
+       * URL of a server other than Amazon's, for example https://minio.storage.svc:9000.
+       */
+      endpoint?: string
+      /**
+       * Bucket in the path instead of in the host name, as most servers other than Amazon's want. Default: false.
+       */
+      forcePathStyle?: boolean
+      /**
+       * Secret of the same namespace with the keys accessKeyId and secretAccessKey, and sessionToken where there is one. Default: the identity of the Pod.
+       */
+      credentialsSecretRef?: {
+        /**
+         * Name of the Secret.
+         */
+        name: string
+      }
+    }
+    /**
+     * A folder of an SFTP server.
+     */
+    sftp?: {
+      /**
+       * Name or address of the server.
+       */
+      host: string
+      /**
+       * Port. Default: 22.
+       */
+      port?: number
+      /**
+       * Folder on the server. Default: the login folder.
+       */
+      path?: string
+      /**
+       * Secret of the same namespace with the key known_hosts; a server that is not in it is refused.
+       */
+      knownHostsSecretRef?: {
+        /**
+         * Name of the Secret.
+         */
+        name: string
+      }
+      /**
+       * Secret of the same namespace with the keys username and password, or username and privateKey (and passphrase where the key has one).
+       */
+      credentialsSecretRef?: {
+        /**
+         * Name of the Secret.
+         */
+        name: string
+      }
+    }
+    /**
+     * A container of Azure Blob Storage, for example Adobe's Data Landing Zone.
+     */
+    azureBlob?: {
+      /**
+       * Name of the storage account.
+       */
+      account?: string
+      /**
+       * Name of the container.
+       */
+      container: string
+      /**
+       * Start of every blob name. Default: none.
+       */
+      prefix?: string
+      /**
+       * URL of the blob service. Default: https://<account>.blob.core.windows.net.
+       */
+      endpoint?: string
+      /**
+       * Secret of the same namespace with one of the keys accountKey, sasToken or connectionString.
+       */
+      credentialsSecretRef?: {
+        /**
+         * Name of the Secret.
+         */
+        name: string
+      }
+    }
+  }
+  /**
+   * Source field with the time of the event, or of the last change of a profile's record.
+   */
+  timestamp: string
+  /**
+   * Source field that identifies an event; an id that came before is the same event. Default: none, identical records are distinct events.
+   */
+  eventId?: string
+  /**
+   * Whose event it is. Required for record Event. A profile's identities are its mapped identity paths.
+   */
+  identity?: {
+    /**
+     * Identity namespace of the store, for example CustomerId.
+     */
+    namespace: string
+    /**
+     * Source field with the identity's value.
+     */
+    source: string
+  }
+  /**
+   * Under the merge policy DatasetPrecedence the higher number wins. Default: 0.
+   */
+  precedence?: number
+  /**
+   * Which source field becomes which attribute. Fields that are not mapped are ignored.
+   *
+   * @maxItems 5000
+   *
+   * Items: One field.
+   */
+  mapping: {
+    /**
+     * Column (CSV, Parquet) or dotted path (NDJSON), for example first_name.
+     */
+    source: string
+    /**
+     * Path in the union schema, for example person.name.firstName.
+     */
+    target: string
+  }[]
+}
+/**
+ * What the operator found and did. Not written by hand.
+ */
+export interface DatasetStatus {
+  /**
+   * What is true of this resource now, one entry per type. `kubectl wait --for=condition=…` reads them.
+   *
+   * @maxItems 16
+   *
+   * Items: One condition, in the standard Kubernetes form.
+   */
+  conditions?: {
+    /**
+     * What is claimed, in CamelCase, for example Ready.
+     */
+    type: string
+    /**
+     * Whether the claim holds.
+     */
+    status: 'True' | 'False' | 'Unknown'
+    /**
+     * metadata.generation this condition was computed from.
+     */
+    observedGeneration?: number
+    /**
+     * When status last changed.
+     */
+    lastTransitionTime: string
+    /**
+     * Why, as one CamelCase word for programs.
+     */
+    reason: string
+    /**
+     * Why, with the values and the next step, for people. Empty where there is nothing to add.
+     */
+    message: string
+  }[]
+  /**
+   * metadata.generation the operator last acted on. -1 until it has seen the resource.
+   */
+  observedGeneration?: number
+  /**
+   * When a Run last read new or changed files of this Dataset.
+   */
+  lastIngestedTime?: string
+  /**
+   * Files that are in the store.
+   */
+  files?: number
+  /**
+   * Records that are in the store.
+   */
+  records?: number
+  /**
+   * Records the latest ingestion left out, because they were unreadable or over a guardrail.
+   */
+  rejected?: number
+}

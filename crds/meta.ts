@@ -1,0 +1,64 @@
+/** Annotations that people and tools write on resources. */
+export const annotations = {
+  /** Findings that are meant: lines `code: reason`. */
+  allow: 'convoke.dev/allow',
+  /** Any new value runs a ProfileStore, an Activation or a CampaignSource now; echoed in status.lastHandledRequestedAt. */
+  requestedAt: 'convoke.dev/requestedAt',
+  /** `true` makes no new Runs, like spec.suspend, but without a change in Git. */
+  suspend: 'convoke.dev/suspend',
+  /** On an Activation: names of held Segments, separated by commas, that the next Run delivers whatever the circuit breaker says. */
+  approve: 'convoke.dev/approve',
+} as const
+
+/** Labels the operator writes on Runs, Jobs, Pods and ConfigMaps. All values are DNS labels. */
+export const labels = {
+  managedBy: 'app.kubernetes.io/managed-by',
+  /** Kind and name of the Run's target. */
+  targetKind: 'convoke.dev/target-kind',
+  target: 'convoke.dev/target',
+  run: 'convoke.dev/run',
+  step: 'convoke.dev/step',
+  /** First 40 hexadecimal digits of the plan's digest. */
+  plan: 'convoke.dev/plan',
+} as const
+
+/** Value of `labels.managedBy`, and the field manager of server-side apply. */
+export const managedBy = 'convoke'
+
+/** Condition types. Ready, Reconciling and Stalled mean what kstatus says: the latter two are there only while they are true. */
+export const conditionTypes = {
+  ready: 'Ready',
+  reconciling: 'Reconciling',
+  stalled: 'Stalled',
+  /** The compiler found no error; the reason is the code's kind, the message the first findings. */
+  compiled: 'Compiled',
+  /** Runs only; Unknown until finished, then final. */
+  succeeded: 'Succeeded',
+} as const
+
+export type ConditionType = (typeof conditionTypes)[keyof typeof conditionTypes]
+
+/** Reasons of conditions, and what each says. A failed Run's reason is its JobError's. */
+export const conditionReasons = {
+  Ready: 'In order.',
+  Compiled: 'The compiler found no error.',
+  CompileFailed: 'The compiler found at least one error; nothing new is run, what is in flight is finished.',
+  Progressing: 'A change is being worked on.',
+  Suspended: 'No new Runs are made.',
+  WaitingForDependency: 'Something this resource refers to is not ready.',
+  MissingVolume: 'A PersistentVolumeClaim does not exist.',
+  MissingSecret: 'A Secret or one of its keys does not exist.',
+  TooManySegments: 'Held, because the CampaignInstance is at its limit.',
+  CircuitBreaker: 'Held, because the audience changed more than the circuit breaker allows.',
+  NameCollision: 'An object of this name exists and is not ours; its slot is skipped.',
+  Pending: 'Waiting for its turn.',
+  Running: 'A step is running.',
+  Succeeded: 'Every step succeeded.',
+  Held: 'All was delivered but the held Segments.',
+  Failed: 'A step failed.',
+  DeadlineExceeded: 'It could not start before its deadline.',
+  Replaced: 'A later Run took its place.',
+  TargetGone: 'The target was deleted.',
+} as const
+
+export type ConditionReason = keyof typeof conditionReasons
