@@ -28,7 +28,7 @@ export const functions = {
   min: { form: 'method', group: 'aggregation', signature: 'array.min(number or time)', doc: 'Least value; absent when no item has one.', examples: [['xEvent.min(commerce.order.priceTotal) = 50.1', true]] },
   max: { form: 'method', group: 'aggregation', signature: 'array.max(number or time)', doc: 'Greatest value; absent when no item has one.', examples: [['xEvent.max(commerce.order.priceTotal) = 100.2', true], ['xEvent.max(timestamp) occurs <= 7 days before now', true]] },
   exists: { form: 'method', group: 'array', signature: 'array.exists(condition)', doc: 'The condition holds for at least one item.', examples: [['xEvent.exists(eventType = "purchase")', true]] },
-  forall: { form: 'method', group: 'array', signature: 'array.forall(condition)', doc: 'The condition holds for every item; true for no items.', examples: [['tags.forall(tags.notEqualTo("z"))', false], ['xEvent.forall(timestamp occurs before now)', true]] },
+  forall: { form: 'method', group: 'array', signature: 'array.forall(condition)', doc: 'The condition holds for every item; true for no items.', examples: [['tags.forall(tag.notEqualTo("z"))', true], ['xEvent.forall(timestamp occurs before now)', true]] },
   filter: { form: 'method', group: 'array', signature: 'array.filter(condition)', doc: 'The items for which the condition holds; also written array[condition].', examples: [['xEvent.filter(eventType = "purchase").count() = 2', true]] },
   map: { form: 'method', group: 'array', signature: 'array.map(value) or map.map((K, V) => mapEntry(key, value))', doc: 'The value of each item; items without it are left out.', examples: [['xEvent.map(commerce.order.priceTotal).max() > 100', true], ['xEvent.groupBy(eventType).map((K, G) => mapEntry(K, G.count())).get("purchase") = 2', true]] },
   includes: { form: 'method', group: 'array', signature: 'array.includes(value)', doc: 'The value is among the items. False when either is absent. Also written value in array.', examples: [['tags.includes("b")', true], ['"b" in tags', true], ['"q" notIn tags', true]] },
@@ -59,3 +59,52 @@ export const functions = {
 } as const satisfies Record<string, FunctionEntry>
 
 export type FunctionName = keyof typeof functions
+
+/** What the examples above are about; evaluated at `now`. */
+export const example = {
+  now: '2026-01-15T10:30:00Z',
+  schema: {
+    profile: {
+      type: 'object',
+      properties: {
+        customerId: { type: 'string' },
+        person: {
+          type: 'object',
+          properties: {
+            name: { type: 'object', properties: { firstName: { type: 'string' }, middleName: { type: 'string' }, lastName: { type: 'string' } } },
+            birthDate: { type: 'string', format: 'date' },
+          },
+        },
+        personalEmail: { type: 'object', properties: { address: { type: 'string', format: 'email' } } },
+        homeAddress: { type: 'object', properties: { city: { type: 'string' }, countryCode: { type: 'string' } } },
+        loyalty: { type: 'object', properties: { tier: { type: 'string', enum: ['bronze', 'silver', 'gold'] }, points: { type: 'integer' }, joinedAt: { type: 'string', format: 'date-time' } } },
+        optOut: { type: 'boolean' },
+        tags: { type: 'array', items: { type: 'string' } },
+        scores: { type: 'object', additionalProperties: { type: 'number' } },
+      },
+    },
+    event: {
+      type: 'object',
+      properties: {
+        timestamp: { type: 'string', format: 'date-time' },
+        eventType: { type: 'string' },
+        commerce: { type: 'object', properties: { order: { type: 'object', properties: { priceTotal: { type: 'number' }, currencyCode: { type: 'string' } } } } },
+        productListItems: { type: 'array', items: { type: 'object', properties: { SKU: { type: 'string' }, quantity: { type: 'integer' }, priceTotal: { type: 'number' } } } },
+      },
+    },
+  },
+  profile: {
+    customerId: 'P1',
+    person: { name: { firstName: 'Ann', lastName: 'Müller' }, birthDate: '1988-02-29' },
+    personalEmail: { address: 'ann@example.test' },
+    homeAddress: { city: 'Basel', countryCode: 'CH' },
+    loyalty: { tier: 'gold', points: 120, joinedAt: '2020-05-01T08:00:00Z' },
+    tags: ['a', 'b', 'c'],
+    scores: { churn: 0.75 },
+  },
+  events: [
+    { timestamp: '2026-01-01T09:00:00Z', eventType: 'purchase', commerce: { order: { priceTotal: 50.1, currencyCode: 'CHF' } }, productListItems: [{ SKU: 'A1', quantity: 2, priceTotal: 30.1 }, { SKU: 'B2', quantity: 1, priceTotal: 20 }] },
+    { timestamp: '2026-01-05T17:30:00Z', eventType: 'purchase', commerce: { order: { priceTotal: 100.2, currencyCode: 'CHF' } }, productListItems: [{ SKU: 'C3', quantity: 1, priceTotal: 100.2 }] },
+    { timestamp: '2026-01-14T20:00:00Z', eventType: 'view' },
+  ],
+} as const

@@ -100,3 +100,30 @@ export type Value =
   | { readonly kind: 'record'; readonly fields: readonly { readonly name: string; readonly value: Value }[]; readonly type: DataType }
 
 export type Fold = 'count' | 'sum' | 'average' | 'min' | 'max'
+
+/** Any part of the tree. */
+export type Node = Condition | Value
+
+/**
+ * Rebuilds a tree from its leaves up: `change` sees every node after its children were changed, and gives what stands in its place.
+ * The tree is plain data, so this one walk knows every variant.
+ */
+export function rewrite<N extends Node>(node: N, change: (node: Node) => Node): N {
+  const walk = (part: unknown): unknown => {
+    if (Array.isArray(part)) return part.map(walk)
+    if (typeof part !== 'object' || part === null) return part
+    const copy = Object.fromEntries(Object.entries(part).map(([key, child]) => [key, key === 'type' || key === 'regex' ? child : walk(child)]))
+    // Whatever has a `kind`, outside types and regular expressions, is a node; a change keeps conditions conditions and values values.
+    return 'kind' in copy ? change(copy as unknown as Node) : copy
+  }
+  return walk(node) as N
+}
+
+/** Every node of a tree, parents before children. */
+export function visit(node: unknown, see: (node: Node) => void): void {
+  if (Array.isArray(node)) for (const part of node) visit(part, see)
+  else if (typeof node === 'object' && node !== null) {
+    if ('kind' in node) see(node as Node) // as in `rewrite`
+    for (const [key, part] of Object.entries(node)) if (key !== 'type' && key !== 'regex') visit(part, see)
+  }
+}

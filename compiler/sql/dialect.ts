@@ -1,0 +1,72 @@
+import type { DataType } from '#crds'
+import type { Unit } from '../pql/ast.ts'
+import type { Regex } from '../pql/regex.ts'
+
+/**
+ * How one engine says what the others also mean. Arguments are printed SQL, each used once unless the docstring says otherwise.
+ * Every member must give the same value on every engine; where an engine's own function differs, it is corrected here.
+ */
+export type Dialect = {
+  readonly identifier: (name: string) => string
+  readonly text: (value: string) => string
+  readonly double: (value: number) => string
+  /** Epoch milliseconds as a TIMESTAMP without zone. */
+  readonly timestamp: (milliseconds: number) => string
+  readonly type: (type: DataType) => string
+  readonly toTimestamp: (date: string) => string
+  /** A number that orders times. */
+  readonly epoch: (timestamp: string) => string
+  readonly tryDate: (isoText: string) => string
+  readonly shift: (timestamp: string, amount: number, unit: Unit) => string
+  /** May use its argument several times. */
+  readonly floor: (timestamp: string, unit: Unit) => string
+  readonly part: (timestamp: string, part: 'year' | 'month' | 'day') => string
+  /** Null for infinities and NaN. */
+  readonly finite: (double: string) => string
+  readonly tryBigint: (double: string) => string
+
+  readonly lambda: (parameters: readonly string[], body: string) => string
+  readonly list: (items: readonly string[], item: DataType) => string
+  readonly filter: (list: string, lambda: string) => string
+  readonly transform: (list: string, lambda: string) => string
+  /** Null or false for none. */
+  readonly any: (list: string, lambda: string) => string
+  readonly length: (list: string) => string
+  /** From 1; null past the end. */
+  readonly element: (list: string, index: number) => string
+  readonly flatten: (list: string) => string
+  readonly contains: (list: string, item: string) => string
+  /** Is `item`, met under `index` in a lambda over the list, its first occurrence there? */
+  readonly isFirst: (list: string, item: string, index: string) => string
+  /** Sorted ascending by the fields of its structs in their order. */
+  readonly sorted: (list: string) => string
+  readonly slice: (list: string, count: number) => string
+  readonly hasAny: (left: string, right: string) => string
+  readonly hasAll: (list: string, items: string) => string
+  /** Exact; null for an empty list. */
+  readonly sumOfBigints: (list: string) => string
+  readonly least: (list: string) => string
+  readonly greatest: (list: string) => string
+  readonly struct: (fields: readonly (readonly [name: string, value: string])[]) => string
+  readonly field: (struct: string, name: string) => string
+  /** From structs with the fields `key` and `value`. */
+  readonly mapFromEntries: (entries: string) => string
+  readonly mapEntries: (map: string) => string
+  readonly mapGet: (map: string, key: string) => string
+  readonly mapKeys: (map: string) => string
+  readonly mapValues: (map: string) => string
+
+  readonly textContains: (text: string, part: string) => string
+  readonly startsWith: (text: string, part: string) => string
+  readonly endsWith: (text: string, part: string) => string
+  readonly like: (text: string, pattern: string) => string
+  /** As `foldCase` of the reference interpreter. */
+  readonly foldCase: (text: string) => string
+  readonly matches: (text: string, regex: Regex) => string
+  readonly regexGroup: (text: string, regex: Regex, group: number) => string
+
+  /** Aggregates; `filter` is a condition or null. */
+  readonly collect: (value: string, filter: string | null) => string
+  /** Structs in the order of the keys, nulls first. */
+  readonly collectSorted: (struct: string, keys: readonly string[], filter: string | null) => string
+}

@@ -1,0 +1,98 @@
+import type { DataType } from '#crds'
+import type { Unit } from '../pql/ast.ts'
+import { re2Regex } from '../pql/regex.ts'
+import type { Dialect } from './dialect.ts'
+
+const filtered = (filter: string | null): string => (filter === null ? '' : ` FILTER (WHERE ${filter})`)
+
+const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/** `$now` is the plan's placeholder; a text that happens to hold it is put together from two. */
+const text = (value: string): string => {
+  const quoted = `'${value.replaceAll("'", "''")}'`
+  return quoted.includes('$now') ? `(${quoted.replaceAll('$now', "$' || 'now")})` : quoted
+}
+
+const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor: number]>> = {
+  millisecond: ['MILLISECOND', 1],
+  second: ['SECOND', 1],
+  minute: ['MINUTE', 1],
+  hour: ['HOUR', 1],
+  day: ['DAY', 1],
+  week: ['DAY', 7],
+  month: ['MONTH', 1],
+  year: ['MONTH', 12],
+  decade: ['MONTH', 120],
+  century: ['MONTH', 1200],
+  millennium: ['MONTH', 12000],
+}
+
+const years: Partial<Record<Unit, number>> = { decade: 10, century: 100, millennium: 1000 }
+
+function type(of: DataType): string {
+  if (typeof of === 'object') {
+    if ('items' in of) return `${type(of.items)}[]`
+    if ('values' in of) return `MAP(VARCHAR, ${type(of.values)})`
+    return `STRUCT(${Object.entries(of.fields).map(([name, field]) => `${identifier(name)} ${type(field)}`).join(', ')})`
+  }
+  return { string: 'VARCHAR', integer: 'BIGINT', number: 'DOUBLE', boolean: 'BOOLEAN', date: 'DATE', timestamp: 'TIMESTAMP' }[of]
+}
+
+export const duckdb: Dialect = {
+  identifier,
+  text,
+  double: (value) => `${value.toExponential()}::DOUBLE`,
+  timestamp: (milliseconds) => `TIMESTAMP '${new Date(milliseconds).toISOString().replace('T', ' ').replace('Z', '')}'`,
+  type,
+  toTimestamp: (date) => `CAST(${date} AS TIMESTAMP)`,
+  epoch: (timestamp) => `epoch_ms(${timestamp})`,
+  tryDate: (iso) => `TRY_CAST(${iso} AS DATE)`,
+  shift: (timestamp, amount, unit) => {
+    const [name, factor] = intervalUnits[unit]
+    return `(${timestamp} ${amount < 0 ? '-' : '+'} INTERVAL ${Math.abs(amount) * factor} ${name})`
+  },
+  floor: (timestamp, unit) => {
+    if (unit === 'week') return `(date_trunc('week', ${timestamp} + INTERVAL 1 DAY) - INTERVAL 1 DAY)`
+    const span = years[unit]
+    return span ? `make_timestamp(year(${timestamp}) // ${span} * ${span}, 1, 1, 0, 0, 0.0)` : `date_trunc('${unit}', ${timestamp})`
+  },
+  part: (timestamp, part) => `${part}(${timestamp})`,
+  finite: (double) => `nullif(nullif(nullif(${double}, 'inf'::DOUBLE), '-inf'::DOUBLE), 'nan'::DOUBLE)`,
+  tryBigint: (double) => `TRY_CAST(${double} AS BIGINT)`,
+
+  lambda: (parameters, body) => `lambda ${parameters.join(', ')}: ${body}`,
+  list: (items, item) => `CAST([${items.join(', ')}] AS ${type({ items: item })})`,
+  filter: (list, lambda) => `list_filter(${list}, ${lambda})`,
+  transform: (list, lambda) => `list_transform(${list}, ${lambda})`,
+  any: (list, lambda) => `(len(list_filter(${list}, ${lambda})) > 0)`,
+  length: (list) => `len(${list})`,
+  element: (list, index) => `list_extract(${list}, ${index})`,
+  flatten: (list) => `flatten(${list})`,
+  contains: (list, item) => `list_contains(${list}, ${item})`,
+  isFirst: (list, item, index) => `list_position(${list}, ${item}) = ${index}`,
+  sorted: (list) => `list_sort(${list})`,
+  slice: (list, count) => `list_slice(${list}, 1, ${count})`,
+  hasAny: (left, right) => `list_has_any(${left}, ${right})`,
+  hasAll: (list, items) => `list_has_all(${list}, ${items})`,
+  sumOfBigints: (list) => `list_sum(${list})`,
+  least: (list) => `list_min(${list})`,
+  greatest: (list) => `list_max(${list})`,
+  struct: (fields) => `struct_pack(${fields.map(([name, value]) => `${identifier(name)} := ${value}`).join(', ')})`,
+  field: (struct, name) => `struct_extract(${struct}, ${text(name)})`,
+  mapFromEntries: (entries) => `map_from_entries(${entries})`,
+  mapEntries: (map) => `map_entries(${map})`,
+  mapGet: (map, key) => `map_extract_value(${map}, ${key})`,
+  mapKeys: (map) => `map_keys(${map})`,
+  mapValues: (map) => `map_values(${map})`,
+
+  textContains: (whole, part) => `contains(${whole}, ${part})`,
+  startsWith: (whole, part) => `starts_with(${whole}, ${part})`,
+  endsWith: (whole, part) => `suffix(${whole}, ${part})`,
+  like: (whole, pattern) => `(${whole} LIKE ${pattern})`,
+  foldCase: (whole) => `replace(lower(replace(${whole}, 'İ', 'i')), 'ς', 'σ')`,
+  matches: (whole, regex) => `regexp_matches(${whole}, ${text(re2Regex(regex))})`,
+  regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(re2Regex(regex))}, ${group})`,
+
+  collect: (value, filter) => `list(${value})${filtered(filter)}`,
+  collectSorted: (struct, keys, filter) => `list(${struct} ORDER BY ${keys.map((key) => `${key} NULLS FIRST`).join(', ')})${filtered(filter)}`,
+}

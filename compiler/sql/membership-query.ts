@@ -1,0 +1,418 @@
+import type { Column, MembershipQuery } from '#crds'
+import { type Condition, type Fold, type Node, rewrite, type Value, visit } from '../pql/ir.ts'
+import type { Dialect } from './dialect.ts'
+import { duckdb } from './duckdb.ts'
+import { type Binding, millionths, type Printer, printerOf } from './print.ts'
+import { spark } from './spark.ts'
+
+export type SegmentCondition = { readonly name: string; readonly condition: Condition }
+
+/**
+ * One SELECT for all Segments: every event aggregate once per (filter, window), every shared leaf condition once, then boolean algebra.
+ * A Segment referred to and not in `segments` is read from the relation `members`. `eventColumns` is the store's event schema.
+ */
+export function membershipQuery(segments: readonly SegmentCondition[], eventColumns: readonly Column[]): MembershipQuery {
+  const shared = share(segments)
+  const reads = readsOf(shared, eventColumns)
+  const known = new Set(segments.map((segment) => segment.name))
+  const references = [...new Set(shared.segments.flatMap((segment) => segmentsIn(segment.condition)))].filter((name) => !known.has(name)).sort()
+  return {
+    segments: segments.map((segment) => segment.name),
+    references,
+    profileColumns: reads.profile,
+    eventColumns: reads.event,
+    duckdb: print(shared, references, eventColumns, duckdb),
+    spark: print(shared, references, eventColumns, spark),
+  }
+}
+
+/** The variable under which aggregates see the event row. */
+const row = 0
+
+type Aggregate =
+  | { readonly kind: 'any'; readonly name: string; readonly where: Condition }
+  | { readonly kind: 'fold'; readonly name: string; readonly fold: Fold; readonly of: Value | null; readonly where: Condition }
+  | { readonly kind: 'times'; readonly name: string; readonly where: Condition }
+  | { readonly kind: 'list'; readonly name: string; readonly where: Condition; readonly ordered: boolean; readonly fields: readonly string[] }
+
+type Sequence = { readonly name: string; readonly steps: readonly { readonly times: string; readonly count: number }[] }
+
+type Shared = {
+  readonly aggregates: readonly Aggregate[]
+  readonly sequences: readonly Sequence[]
+  readonly leaves: readonly { readonly name: string; readonly condition: Condition }[]
+  readonly segments: readonly SegmentCondition[]
+}
+
+function share(segments: readonly SegmentCondition[]): Shared {
+  const aggregates = new Map<string, Aggregate>()
+  const sequences = new Map<string, Sequence>()
+  const aggregateOf = (make: (name: string) => Aggregate): string => {
+    const key = JSON.stringify({ ...make('') })
+    const name = aggregates.get(key)?.name ?? `$a${aggregates.size}`
+    if (!aggregates.has(key)) aggregates.set(key, make(name))
+    return name
+  }
+
+  const replace = (node: Node, whole: Condition): Node => {
+    switch (node.kind) {
+      case 'any': {
+        const source = eventSource(node.list)
+        const where = source && onRow(node.where, node.variable)
+        if (!where) return node
+        const name = aggregateOf((name) => ({ kind: 'any', name, where: both(source, where) }))
+        return { kind: 'isTrue', value: { kind: 'column', path: name, type: 'boolean' } }
+      }
+      case 'fold': {
+        const mapped = node.list.kind === 'map' ? node.list : null
+        const source = eventSource(mapped ? mapped.list : node.list)
+        const of = mapped ? onRow(mapped.to, mapped.variable) : null
+        if (!source || (mapped && (!of || of.type === 'boolean')) || (!mapped && node.fold !== 'count')) return node
+        const name = aggregateOf((name) => ({ kind: 'fold', name, fold: node.fold, of, where: source }))
+        return { kind: 'column', path: name, type: node.type }
+      }
+      case 'filter': {
+        // A list that must stay a list is collected with as much of its filter as reads the event alone.
+        const source = eventSource(node)
+        return source ? listOf(source, whole, node.type) : node
+      }
+      case 'sequence': {
+        const steps = node.steps.map((step) => {
+          const where = onRow(step.what, node.variable)
+          return where && { times: aggregateOf((name) => ({ kind: 'times', name, where })), count: step.count }
+        })
+        if (steps.some((step) => step === null)) return expanded(node)
+        const key = JSON.stringify(steps)
+        const name = sequences.get(key)?.name ?? `$q${sequences.size}`
+        sequences.set(key, { name, steps: steps.filter((step) => step !== null) })
+        return { kind: 'isTrue', value: { kind: 'column', path: name, type: 'boolean' } }
+      }
+      default: return node
+    }
+  }
+
+  const listOf = (where: Condition, whole: Condition, type: Value['type']): Value => {
+    const fields = new Set<string>(['timestamp'])
+    let ordered = false
+    visit(whole, (node) => {
+      if (node.kind === 'member') fields.add(node.path.join('.'))
+      if (node.kind === 'first' || node.kind === 'top' || node.kind === 'groupBy' || node.kind === 'distinct') ordered = true
+    })
+    const name = aggregateOf((name) => ({ kind: 'list', name, where, ordered, fields: [...fields].sort() }))
+    return { kind: 'column', path: name, type }
+  }
+
+  const aggregated = segments.map(({ name, condition }) => {
+    // Outermost first: an inner filter must not become a list when the aggregate around it can take it whole.
+    const outer = topDown(condition, (node) => replace(node, condition))
+    const bare = rewrite(outer, (node) => (node.kind === 'events' ? listOf({ kind: 'constant', value: true }, condition, node.type) : node))
+    return { name, condition: bare }
+  })
+
+  const uses = new Map<string, number>()
+  const count = (condition: Condition): void => {
+    if (condition.kind === 'and' || condition.kind === 'or') condition.items.forEach(count)
+    else if (condition.kind === 'not') count(condition.item)
+    else if (condition.kind !== 'segment' && condition.kind !== 'constant') uses.set(JSON.stringify(condition), (uses.get(JSON.stringify(condition)) ?? 0) + 1)
+  }
+  for (const segment of aggregated) count(segment.condition)
+  const leaves = new Map<string, { name: string; condition: Condition }>()
+  const algebra = (condition: Condition): Condition => {
+    if (condition.kind === 'and' || condition.kind === 'or') return { ...condition, items: condition.items.map(algebra) }
+    if (condition.kind === 'not') return { kind: 'not', item: algebra(condition.item) }
+    const key = JSON.stringify(condition)
+    if ((uses.get(key) ?? 0) < 2 || condition.kind === 'isTrue') return condition
+    const leaf = leaves.get(key) ?? { name: `$l${leaves.size}`, condition }
+    leaves.set(key, leaf)
+    return { kind: 'isTrue', value: { kind: 'column', path: leaf.name, type: 'boolean' } }
+  }
+  const simplified = aggregated.map((segment) => ({ name: segment.name, condition: algebra(segment.condition) }))
+  return { aggregates: [...aggregates.values()], sequences: [...sequences.values()], leaves: [...leaves.values()], segments: simplified }
+}
+
+/** Rebuilds a tree from the root down; a node that was changed is not looked into. */
+function topDown(node: Condition, change: (node: Node) => Node): Condition {
+  const walk = (part: unknown): unknown => {
+    if (Array.isArray(part)) return part.map(walk)
+    if (typeof part !== 'object' || part === null) return part
+    if ('kind' in part) {
+      const node = part as Node // only nodes have a kind where this walks
+      const changed = change(node)
+      if (changed !== node) return changed.kind === 'any' ? walk(changed) : changed
+    }
+    return Object.fromEntries(Object.entries(part).map(([key, child]) => [key, key === 'type' || key === 'regex' ? child : walk(child)]))
+  }
+  return walk(node) as Condition
+}
+
+/** The condition on the event row under which an event is in the list, or null when the list is not simply filtered events. */
+function eventSource(list: Value): Condition | null {
+  if (list.kind === 'events') return { kind: 'constant', value: true }
+  if (list.kind !== 'filter') return null
+  const inner = eventSource(list.list)
+  const where = inner && onRow(list.where, list.variable)
+  return where && both(inner, where)
+}
+
+function both(left: Condition, right: Condition): Condition {
+  if (left.kind === 'constant' && left.value) return right
+  if (right.kind === 'constant' && right.value) return left
+  return { kind: 'and', items: [left, right].flatMap((part) => (part.kind === 'and' ? part.items : [part])) }
+}
+
+/** The node with its event variable renamed to the row, or null when it reads anything else that varies by profile. */
+function onRow<N extends Node>(node: N, variable: number): N | null {
+  const bound = new Set<number>([variable])
+  let reads = true
+  visit(node, (part) => {
+    if ('variable' in part) bound.add(part.variable)
+    if (part.kind === 'mapEntries') bound.add(part.keyVariable).add(part.valueVariable)
+  })
+  visit(node, (part) => {
+    if (part.kind === 'column' || part.kind === 'events' || part.kind === 'segment' || part.kind === 'sequence') reads = false
+    if (part.kind === 'variable' && !bound.has(part.id)) reads = false
+    if (part.kind === 'member' && part.object.kind !== 'variable') return
+  })
+  // The whole event, not one of its fields, is needed somewhere: there is no such thing in a row.
+  const bare = countOf(node, (part) => part.kind === 'variable' && part.id === variable) !== countOf(node, (part) => part.kind === 'member' && part.object.kind === 'variable' && part.object.id === variable)
+  if (!reads || bare) return null
+  return rewrite(node, (part) => (part.kind === 'variable' && part.id === variable ? { ...part, id: row, type: 'string' } : part))
+}
+
+function countOf(node: Node, is: (node: Node) => boolean): number {
+  let count = 0
+  visit(node, (part) => {
+    if (is(part)) count += 1
+  })
+  return count
+}
+
+/** A sequence whose steps read the profile, as nested quantifiers over events. */
+function expanded(node: Extract<Condition, { kind: 'sequence' }>): Condition {
+  const events: Value = { kind: 'events', type: { items: { fields: { timestamp: 'timestamp' } } } }
+  const build = (index: number, repeat: number, previous: Value | null): Condition => {
+    const step = node.steps[index]
+    if (!step) return { kind: 'constant', value: true }
+    const variable = 1000 + index * 1001 + repeat
+    const event: Value = { kind: 'variable', id: variable, type: { fields: { timestamp: 'timestamp' } } }
+    const time: Value = { kind: 'member', object: event, path: ['timestamp'], type: 'timestamp' }
+    const own = rewrite(step.what, (part) => (part.kind === 'variable' && part.id === node.variable ? { ...part, id: variable } : part))
+    if (step.count > 1) {
+      // Enough later events for the step, then the last of the earliest ones is where the next step starts.
+      const later: Condition = previous ? both({ kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }, own) : own
+      const matching: Value = { kind: 'filter', list: events, variable, where: later, type: events.type }
+      const earliest: Value = { kind: 'top', list: matching, variable: variable + 1, by: { kind: 'member', object: { ...event, id: variable + 1 }, path: ['timestamp'], type: 'timestamp' }, order: 'lowest', count: step.count, type: events.type }
+      const enough: Condition = { kind: 'compare', op: '>=', of: 'number', left: { kind: 'fold', fold: 'count', list: matching, type: 'integer' }, right: { kind: 'literal', value: step.count, type: 'integer' } }
+      const reached: Value = { kind: 'fold', fold: 'max', list: { kind: 'map', list: earliest, variable: variable + 2, to: { kind: 'member', object: { ...event, id: variable + 2 }, path: ['timestamp'], type: 'timestamp' }, type: { items: 'timestamp' } }, type: 'timestamp' }
+      return both(enough, build(index + 1, 0, reached))
+    }
+    const after: Condition = previous ? { kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null } : { kind: 'constant', value: true }
+    return { kind: 'any', list: events, variable, where: both(both(after, own), build(index + 1, 0, time)) }
+  }
+  return build(0, 0, null)
+}
+
+function segmentsIn(condition: Condition): string[] {
+  const names: string[] = []
+  visit(condition, (node) => {
+    if (node.kind === 'segment') names.push(node.name)
+  })
+  return names
+}
+
+function readsOf(shared: Shared, eventColumns: readonly Column[]): { profile: string[]; event: string[] } {
+  const profile = new Set<string>()
+  const event = new Set<string>()
+  const all = new Set(eventColumns.map((column) => column.path))
+  const conditions = [...shared.leaves.map((leaf) => leaf.condition), ...shared.segments.map((segment) => segment.condition)]
+  visit(conditions, (node) => {
+    if (node.kind === 'column' && !node.path.startsWith('$')) profile.add(node.path)
+  })
+  for (const aggregate of shared.aggregates) {
+    event.add('timestamp')
+    visit([aggregate.where, aggregate.kind === 'fold' ? aggregate.of : null], (node) => {
+      if (node.kind === 'member' && all.has(node.path.join('.'))) event.add(node.path.join('.'))
+    })
+    if (aggregate.kind === 'list') {
+      for (const field of aggregate.fields) if (all.has(field)) event.add(field)
+      if (aggregate.ordered) for (const column of sortable(eventColumns)) event.add(column.path)
+    }
+  }
+  return { profile: [...profile].sort(), event: [...event].sort() }
+}
+
+/** Columns that settle the order of events at the same instant, alike on every engine and in the reference interpreter. */
+function sortable(columns: readonly Column[]): readonly Column[] {
+  return columns.filter((column) => typeof column.type === 'string' && column.path !== 'timestamp').sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+function print(shared: Shared, references: readonly string[], eventColumns: readonly Column[], dialect: Dialect): string {
+  const printer = printerOf(dialect)
+  const { identifier } = dialect
+  const profileId = identifier('$profile')
+  const none: ReadonlyMap<number, Binding> = new Map()
+
+  let from = 'profiles'
+  if (shared.aggregates.length > 0 || references.length > 0) {
+    const parts = shared.aggregates.flatMap((aggregate) => aggregateSql(aggregate, eventColumns, dialect, printer))
+    const joins: string[] = []
+    if (shared.aggregates.length > 0) {
+      joins.push(
+        `LEFT JOIN (\n  SELECT ${profileId} AS ${identifier('$owner')},\n    ${parts.map((part) => `${part.sql} AS ${identifier(part.name)}`).join(',\n    ')}\n  FROM events\n  WHERE ${eventFilter(shared.aggregates, dialect, printer)}\n  GROUP BY ${profileId}\n) AS e ON e.${identifier('$owner')} = p.${profileId}`,
+      )
+    }
+    if (references.length > 0) joins.push(`LEFT JOIN members AS m ON m.${profileId} = p.${profileId}`)
+    const columns = [
+      'p.*',
+      ...parts.map((part) => (part.otherwise === null ? `e.${identifier(part.name)}` : `coalesce(e.${identifier(part.name)}, ${part.otherwise}) AS ${identifier(part.name)}`)),
+      ...references.map((name) => `coalesce(m.${identifier(name)}, FALSE) AS ${identifier(name)}`),
+    ]
+    from = `(SELECT ${columns.join(', ')}\nFROM profiles AS p\n${joins.join('\n')}) AS joined`
+  }
+
+  const leaves = [
+    ...shared.sequences.map((sequence) => `${sequenceSql(sequence, dialect)} AS ${identifier(sequence.name)}`),
+    ...shared.leaves.map((leaf) => `(${printer.condition(leaf.condition, none)} IS TRUE) AS ${identifier(leaf.name)}`),
+  ]
+  // Sequences are leaves of leaves, so they come a layer earlier.
+  if (shared.sequences.length > 0) from = `(SELECT *, ${leaves.slice(0, shared.sequences.length).join(', ')}\nFROM ${from}) AS sequenced`
+  if (shared.leaves.length > 0) from = `(SELECT *, ${leaves.slice(shared.sequences.length).join(',\n  ')}\nFROM ${from}) AS leaves`
+
+  const layers = layersOf(shared.segments)
+  const names = shared.segments.map((segment) => identifier(segment.name))
+  for (const [index, layer] of layers.entries()) {
+    const columns = layer.map((segment) => `(${printer.condition(segment.condition, none)} IS TRUE) AS ${identifier(segment.name)}`)
+    if (index === layers.length - 1 && layers.length === 1) return `SELECT ${[profileId, ...columns].join(',\n  ')}\nFROM ${from}`
+    from = `(SELECT *, ${columns.join(',\n  ')}\nFROM ${from}) AS layer${index}`
+  }
+  return `SELECT ${[profileId, ...names].join(', ')}\nFROM ${from}`
+}
+
+/** Segments in the order in which they can be computed: a layer refers to earlier layers only. */
+function layersOf(segments: readonly SegmentCondition[]): SegmentCondition[][] {
+  const byName = new Map(segments.map((segment) => [segment.name, segment]))
+  const levels = new Map<string, number>()
+  const levelOf = (name: string): number => {
+    const known = levels.get(name)
+    if (known !== undefined) return known
+    levels.set(name, 0) // cycles are refused before; this only keeps the walk finite
+    const segment = byName.get(name)
+    const level = segment ? Math.max(-1, ...segmentsIn(segment.condition).filter((reference) => byName.has(reference)).map(levelOf)) + 1 : 0
+    levels.set(name, level)
+    return level
+  }
+  const layers: SegmentCondition[][] = []
+  for (const segment of segments) (layers[levelOf(segment.name)] ??= []).push(segment)
+  return layers
+}
+
+function aggregateSql(aggregate: Aggregate, eventColumns: readonly Column[], dialect: Dialect, printer: Printer): { name: string; sql: string; otherwise: string | null }[] {
+  const bindings: ReadonlyMap<number, Binding> = new Map([[row, { kind: 'row' }]])
+  const where = aggregate.where.kind === 'constant' && aggregate.where.value ? null : printer.condition(aggregate.where, bindings)
+  const filter = where === null ? '' : ` FILTER (WHERE ${where})`
+  const { name } = aggregate
+  switch (aggregate.kind) {
+    case 'any': return [{ name, sql: where === null ? 'TRUE' : `bool_or(${where})`, otherwise: null }]
+    case 'times': return [{ name, sql: dialect.collect(dialect.identifier('timestamp'), where), otherwise: null }]
+    case 'list': {
+      const keys = ['timestamp', ...(aggregate.ordered ? sortable(eventColumns).map((column) => column.path) : [])].map(dialect.identifier)
+      const struct = nested(aggregate.fields.filter((field) => eventColumns.some((column) => column.path === field)), dialect)
+      const type = dialect.type({ items: structType(aggregate.fields, eventColumns) })
+      return [{ name, sql: dialect.collectSorted(struct, keys, where), otherwise: `CAST(${dialect.list([], structType(aggregate.fields, eventColumns))} AS ${type})` }]
+    }
+    case 'fold': {
+      const zero = aggregate.fold === 'count' ? '0' : aggregate.fold === 'sum' ? dialect.double(0) : null
+      if (aggregate.of === null) return [{ name, sql: `count(*)${filter}`, otherwise: zero }]
+      const of = printer.value(aggregate.of, bindings)
+      const double = dialect.type('number')
+      switch (aggregate.fold) {
+        case 'count': return [{ name, sql: `count(${of})${filter}`, otherwise: zero }]
+        case 'min':
+        case 'max': return [{ name, sql: `${aggregate.fold}(${of})${filter}`, otherwise: zero }]
+        case 'sum': return [{ name, sql: `CAST(sum(${exact(of, dialect)})${filter} AS ${double}) / ${dialect.double(1e6)}`, otherwise: zero }]
+        case 'average':
+          return [{ name, sql: `CAST(sum(${exact(of, dialect)})${filter} AS ${double}) / ${dialect.double(1e6)} / nullif(count(${millionths(of, dialect)})${filter}, 0)`, otherwise: zero }]
+      }
+    }
+  }
+}
+
+/** Spark's sum of BIGINT can overflow; DuckDB's is a HUGEINT. */
+function exact(number: string, dialect: Dialect): string {
+  return dialect === spark ? `CAST(${millionths(number, dialect)} AS DECIMAL(38, 0))` : millionths(number, dialect)
+}
+
+/** `a.b, a.c` as a struct a with the fields b and c: list items are reached like any other object. */
+function nested(fields: readonly string[], dialect: Dialect, prefix = ''): string {
+  const groups = Map.groupBy(fields, (field) => field.slice(prefix.length).split('.')[0]!)
+  return dialect.struct([...groups].map(([name, members]) => [name, members.length === 1 && members[0] === prefix + name ? dialect.identifier(prefix + name) : nested(members, dialect, `${prefix}${name}.`)]))
+}
+
+function structType(fields: readonly string[], eventColumns: readonly Column[], prefix = ''): Column['type'] {
+  const own = fields.filter((field) => eventColumns.some((column) => column.path === field))
+  const groups = Map.groupBy(own, (field) => field.slice(prefix.length).split('.')[0]!)
+  return {
+    fields: Object.fromEntries(
+      [...groups].map(([name, members]) => {
+        const column = members.length === 1 && members[0] === prefix + name ? eventColumns.find((candidate) => candidate.path === prefix + name) : undefined
+        return [name, column ? column.type : structType(members, eventColumns, `${prefix}${name}.`)]
+      }),
+    ),
+  }
+}
+
+/** The earliest event that can be the first step, then the earliest later one for the second, …; is there one for the last? */
+function sequenceSql(sequence: Sequence, dialect: Dialect): string {
+  let reached: string | null = null
+  for (const step of sequence.steps) {
+    const times = dialect.identifier(step.times)
+    const later: string = reached === null ? times : dialect.element(dialect.transform(dialect.list([reached], 'timestamp'), dialect.lambda(['r'], dialect.filter(times, dialect.lambda(['t'], 't > r')))), 1)
+    reached = step.count === 1 ? dialect.least(later) : dialect.element(dialect.sorted(later), step.count)
+  }
+  return `(${reached ?? 'NULL'} IS NOT NULL)`
+}
+
+/** Events that no aggregate wants need not be read: none later than now, none before the earliest window, none of other types. */
+function eventFilter(aggregates: readonly Aggregate[], dialect: Dialect, printer: Printer): string {
+  const bindings: ReadonlyMap<number, Binding> = new Map([[row, { kind: 'row' }]])
+  const parts = [`${dialect.identifier('timestamp')} <= $now`]
+  const lower = aggregates.map((aggregate) => lowerBound(aggregate.where))
+  if (lower.every((bound) => bound !== null)) {
+    const distinct = [...new Set(lower.map((bound) => printer.value(bound, bindings)))]
+    parts.push(`${dialect.identifier('timestamp')} >= ${distinct.length === 1 ? distinct[0] : `least(${distinct.join(', ')})`}`)
+  }
+  const equalities = aggregates.map((aggregate) => equalitiesOf(aggregate.where))
+  for (const path of equalities[0]?.keys() ?? []) {
+    if (!equalities.every((own) => own.has(path))) continue
+    const values = [...new Set(equalities.flatMap((own) => own.get(path) ?? []))].sort()
+    parts.push(`${dialect.identifier(path)} IN (${values.map(dialect.text).join(', ')})`)
+  }
+  return parts.join(' AND ')
+}
+
+const conjuncts = (condition: Condition): readonly Condition[] => (condition.kind === 'and' ? condition.items : [condition])
+
+function isRowMember(value: Value): value is Extract<Value, { kind: 'member' }> {
+  return value.kind === 'member' && value.object.kind === 'variable' && value.object.id === row
+}
+
+/** A bound from `now` alone that every event of the condition keeps, or null. */
+function lowerBound(where: Condition): Value | null {
+  for (const part of conjuncts(where)) {
+    if (part.kind !== 'within' || part.from === null || !isRowMember(part.subject) || part.subject.path.join('.') !== 'timestamp') continue
+    if (countOf(part.from.value, (node) => node.kind === 'variable') === 0) return part.from.value
+  }
+  return null
+}
+
+/** Text fields that must have one of a few values. */
+function equalitiesOf(where: Condition): Map<string, string[]> {
+  const found = new Map<string, string[]>()
+  for (const part of conjuncts(where)) {
+    if (part.kind === 'compare' && part.op === '=' && part.of === 'text' && isRowMember(part.left) && part.right.kind === 'literal') found.set(part.left.path.join('.'), [String(part.right.value)])
+    if (part.kind === 'text' && part.test === 'equals' && !part.negated && !part.ignoreCase && isRowMember(part.left) && part.right.kind === 'literal') found.set(part.left.path.join('.'), [String(part.right.value)])
+    if (part.kind === 'includes' && !part.negated && isRowMember(part.item) && part.item.type === 'string' && part.list.kind === 'list' && part.list.items.every((item) => item.kind === 'literal'))
+      found.set(part.item.path.join('.'), part.list.items.map((item) => String(item.kind === 'literal' ? item.value : '')))
+  }
+  return found
+}

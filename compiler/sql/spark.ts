@@ -1,0 +1,103 @@
+import type { DataType } from '#crds'
+import type { Unit } from '../pql/ast.ts'
+import { javaRegex } from '../pql/regex.ts'
+import type { Dialect } from './dialect.ts'
+
+/** Spark SQL as of Spark 4, ANSI mode, session time zone UTC, timestamps without zone (TIMESTAMP_NTZ). */
+const filtered = (filter: string | null): string => (filter === null ? '' : ` FILTER (WHERE ${filter})`)
+
+const identifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``
+
+/** A backslash is an escape in Spark's texts. */
+const text = (value: string): string => {
+  const quoted = `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+  return quoted.includes('$now') ? `concat(${quoted.replaceAll('$now', "$', 'now")})` : quoted
+}
+
+const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor: number]>> = {
+  millisecond: ['MILLISECOND', 1],
+  second: ['SECOND', 1],
+  minute: ['MINUTE', 1],
+  hour: ['HOUR', 1],
+  day: ['DAY', 1],
+  week: ['DAY', 7],
+  month: ['MONTH', 1],
+  year: ['MONTH', 12],
+  decade: ['MONTH', 120],
+  century: ['MONTH', 1200],
+  millennium: ['MONTH', 12000],
+}
+
+const years: Partial<Record<Unit, number>> = { decade: 10, century: 100, millennium: 1000 }
+
+function type(of: DataType): string {
+  if (typeof of === 'object') {
+    if ('items' in of) return `ARRAY<${type(of.items)}>`
+    if ('values' in of) return `MAP<STRING, ${type(of.values)}>`
+    return `STRUCT<${Object.entries(of.fields).map(([name, field]) => `${identifier(name)}: ${type(field)}`).join(', ')}>`
+  }
+  return { string: 'STRING', integer: 'BIGINT', number: 'DOUBLE', boolean: 'BOOLEAN', date: 'DATE', timestamp: 'TIMESTAMP_NTZ' }[of]
+}
+
+export const spark: Dialect = {
+  identifier,
+  text,
+  double: (value) => `CAST('${value}' AS DOUBLE)`,
+  timestamp: (milliseconds) => `TIMESTAMP_NTZ '${new Date(milliseconds).toISOString().replace('T', ' ').replace('Z', '')}'`,
+  type,
+  toTimestamp: (date) => `CAST(${date} AS TIMESTAMP_NTZ)`,
+  epoch: (timestamp) => `unix_millis(CAST(${timestamp} AS TIMESTAMP))`,
+  tryDate: (iso) => `TRY_CAST(${iso} AS DATE)`,
+  shift: (timestamp, amount, unit) => {
+    const [name, factor] = intervalUnits[unit]
+    if (name === 'MILLISECOND') return `timestampadd(MILLISECOND, ${amount}, ${timestamp})`
+    return `(${timestamp} ${amount < 0 ? '-' : '+'} INTERVAL '${Math.abs(amount) * factor}' ${name})`
+  },
+  floor: (timestamp, unit) => {
+    if (unit === 'week') return `(CAST(date_trunc('WEEK', ${timestamp} + INTERVAL '1' DAY) AS TIMESTAMP_NTZ) - INTERVAL '1' DAY)`
+    const span = years[unit]
+    return span ? `CAST(make_date(CAST(floor(year(${timestamp}) / ${span}) * ${span} AS INT), 1, 1) AS TIMESTAMP_NTZ)` : `CAST(date_trunc('${unit}', ${timestamp}) AS TIMESTAMP_NTZ)`
+  },
+  part: (timestamp, part) => `CAST(${part}(${timestamp}) AS BIGINT)`,
+  finite: (double) => `nullif(nullif(nullif(${double}, DOUBLE('Infinity')), DOUBLE('-Infinity')), DOUBLE('NaN'))`,
+  tryBigint: (double) => `TRY_CAST(${double} AS BIGINT)`,
+
+  lambda: (parameters, body) => `(${parameters.join(', ')}) -> ${body}`,
+  list: (items, item) => `CAST(array(${items.join(', ')}) AS ${type({ items: item })})`,
+  filter: (list, lambda) => `filter(${list}, ${lambda})`,
+  transform: (list, lambda) => `transform(${list}, ${lambda})`,
+  any: (list, lambda) => `exists(${list}, ${lambda})`,
+  length: (list) => `size(${list})`,
+  element: (list, index) => `get(${list}, ${index - 1})`,
+  flatten: (list) => `flatten(${list})`,
+  contains: (list, item) => `array_contains(${list}, ${item})`,
+  isFirst: (list, item, index) => `array_position(${list}, ${item}) = ${index} + 1`,
+  sorted: (list) => `array_sort(${list})`,
+  slice: (list, count) => `slice(${list}, 1, ${count})`,
+  hasAny: (left, right) => `arrays_overlap(${left}, ${right})`,
+  hasAll: (list, items) => `(size(array_except(${items}, ${list})) = 0)`,
+  sumOfBigints: (list) => `aggregate(${list}, CAST(NULL AS DECIMAL(38, 0)), (total, item) -> CAST(coalesce(total, 0) + item AS DECIMAL(38, 0)))`,
+  least: (list) => `array_min(${list})`,
+  greatest: (list) => `array_max(${list})`,
+  struct: (fields) => `named_struct(${fields.map(([name, value]) => `${text(name)}, ${value}`).join(', ')})`,
+  field: (struct, name) => `${struct}.${identifier(name)}`,
+  mapFromEntries: (entries) => `map_from_entries(${entries})`,
+  mapEntries: (map) => `map_entries(${map})`,
+  mapGet: (map, key) => `try_element_at(${map}, ${key})`,
+  mapKeys: (map) => `map_keys(${map})`,
+  mapValues: (map) => `map_values(${map})`,
+
+  textContains: (whole, part) => `contains(${whole}, ${part})`,
+  startsWith: (whole, part) => `startswith(${whole}, ${part})`,
+  endsWith: (whole, part) => `endswith(${whole}, ${part})`,
+  // No text of a person holds the unit separator; without ESCAPE a backslash in the pattern would be one.
+  like: (whole, pattern) => `(${whole} LIKE ${pattern} ESCAPE '\u001f')`,
+  foldCase: (whole) => `replace(lower(replace(${whole}, 'İ', 'i')), 'ς', 'σ')`,
+  matches: (whole, regex) => `regexp_like(${whole}, ${text(javaRegex(regex))})`,
+  regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(javaRegex(regex))}, ${group})`,
+
+  collect: (value, filter) => `collect_list(${value})${filtered(filter)}`,
+  // An aggregate cannot be ordered: sort structs of the keys and the value, then keep the value.
+  collectSorted: (struct, keys, filter) =>
+    `transform(array_sort(collect_list(named_struct(${keys.map((key, index) => `'k${index}', ${key}`).join(', ')}, 'value', ${struct}))${filtered(filter)}), x -> x.value)`,
+}
