@@ -14,7 +14,11 @@
  * replaced by an atomic rename after everything it names is on disk, so a reader sees a whole version or the one before.
  */
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
+import type { Column, StorePlan } from '#crds'
+import { identifier, literal, readParquet, sqlTypeOf } from './engines/duckdb.ts'
+import { JobError } from './errors.ts'
+import type { Ports } from './ports.ts'
 
 /** A bucket's Parquet files, relative to the root. Index in the array = bucket number. */
 export type BucketFiles = readonly (readonly string[])[]
@@ -91,6 +95,66 @@ export const slotsPerWord = 60
 /** SQL for the bucket of a profile id: our own function of the id, never an engine's hash, so every engine and version agrees. */
 export function bucketSql(profileId: string, buckets: number): string {
   return `(('0x' || substr(md5(${profileId}), 1, 4))::INTEGER % ${buckets})`
+}
+
+/**
+ * SELECT of a bucket's memberships in the named Segments: "$profile", segment VARCHAR, realized BOOLEAN, since TIMESTAMP; a row for
+ * each profile that is (realized) or was (not realized) in it. A Segment that the version does not know has no rows.
+ */
+export function membersSql(
+  manifest: MembershipManifest,
+  root: string,
+  bucket: number,
+  segments: readonly string[],
+): string {
+  const wanted = manifest.segments.filter(({ segment }) => segments.includes(segment))
+  const files = manifest.files[bucket] ?? []
+  const empty = `SELECT NULL::VARCHAR AS "$profile", NULL::VARCHAR AS segment, NULL::BOOLEAN AS realized, NULL::TIMESTAMP AS since WHERE false`
+  if (wanted.length === 0 || files.length === 0) return empty
+  const entries = wanted.map(
+    ({ segment, slot }) => `{segment: ${literal(segment)}, realized: ${bitSql(slot)}, since: t${slot}}`,
+  )
+  return `SELECT "$profile", m.segment, m.realized, m.since FROM (
+    SELECT "$profile", unnest([${entries.join(', ')}]) AS m FROM ${readParquet(root, files)}
+  ) WHERE m.since IS NOT NULL`
+}
+
+/** SQL over a membership row: whether the bit of the slot is set. */
+export function bitSql(slot: number): string {
+  return `((m${Math.floor(slot / slotsPerWord)} >> ${slot % slotsPerWord}) & 1 = 1)`
+}
+
+/** SELECT of "$profile" and the given columns of a bucket's current profiles; a column that no file has is a NULL of its type. */
+export function profilesSql(manifest: DataManifest, root: string, bucket: number, columns: readonly Column[]): string {
+  return typedSelect(root, manifest.profiles[bucket] ?? [], columns)
+}
+
+/** SELECT of "$profile" and the given event columns of a bucket. */
+export function eventsSql(manifest: DataManifest, root: string, bucket: number, columns: readonly Column[]): string {
+  return typedSelect(root, manifest.events[bucket] ?? [], columns)
+}
+
+/** The union with an empty relation of the wanted shape gives missing columns; DuckDB reads only the selected columns through it. */
+function typedSelect(root: string, files: readonly string[], columns: readonly Column[]): string {
+  const shape = columns.map(({ path, type }) => `, NULL::${sqlTypeOf(type)} AS ${identifier(path)}`).join('')
+  const empty = `SELECT NULL::VARCHAR AS "$profile"${shape} WHERE false`
+  if (files.length === 0) return empty
+  const names = ['$profile', ...columns.map(({ path }) => path)].map(identifier).join(', ')
+  return `SELECT ${names} FROM (${empty} UNION ALL BY NAME SELECT * FROM ${readParquet(root, files)})`
+}
+
+/** Absolute path of the store's folder; it need not exist yet. Throws JobError MissingVolume, InvalidPlan for a path out of the claim. */
+export function storeRootOf(store: Pick<StorePlan, 'volume'>, ports: Pick<Ports, 'claim'>): string {
+  const { claimName, path = '' } = store.volume
+  const claim = ports.claim(claimName)
+  const root = join(claim, path)
+  if (root !== claim && !root.startsWith(claim.endsWith(sep) ? claim : claim + sep)) {
+    throw new JobError(
+      'InvalidPlan',
+      `The store's path ${path} leads out of the volume ${claimName}; name a folder inside it.`,
+    )
+  }
+  return root.replace(/\/+$/, '')
 }
 
 export function readDataManifest(root: string): DataManifest | null {

@@ -1,0 +1,111 @@
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { type DataType, parseQuantityBytes, type StorePlan } from '#crds'
+import { JobError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+
+/** A value of a result row: BIGINT and HUGEINT arrive as numbers, DATE and TIMESTAMP as Date, LIST, MAP and STRUCT as text. */
+export type Cell = string | number | boolean | Date | null
+
+/** DuckDB in this process, in memory, bounded by the plan; spills under `ports.scratch`. */
+export type Engine = AsyncDisposable & {
+  /** Runs statements; rejects with what DuckDB says, or JobError Interrupted once `ports.signal` is aborted. */
+  readonly run: (sql: string) => Promise<void>
+  /** The rows of one SELECT, all in memory. */
+  readonly rows: (sql: string) => Promise<readonly Readonly<Record<string, Cell>>[]>
+}
+
+export async function openDuckDB(
+  store: Pick<StorePlan, 'engine'>,
+  ports: Pick<Ports, 'scratch' | 'signal'>,
+): Promise<Engine> {
+  const { threads, memoryLimit } = store.engine.duckDB ?? { threads: 2, memoryLimit: '1Gi' }
+  const memoryBytes = parseQuantityBytes(memoryLimit)
+  if (!memoryBytes)
+    throw new JobError('InvalidPlan', `engine.duckDB.memoryLimit is ${memoryLimit}; write a size like 1Gi.`)
+  const instance = await DuckDBInstance.create(':memory:', {
+    threads: String(threads),
+    memory_limit: `${memoryBytes}B`,
+    temp_directory: ports.scratch,
+    preserve_insertion_order: 'false',
+    // Pods have no network and results must not depend on it.
+    autoinstall_known_extensions: 'false',
+  })
+  const connection = await instance.connect()
+  await connection.run("SET TimeZone = 'UTC'")
+  const interrupt = () => connection.interrupt()
+  ports.signal.addEventListener('abort', interrupt)
+  return {
+    run: async (sql) => void (await guarded(ports.signal, () => connection.run(sql))),
+    rows: (sql) => guarded(ports.signal, () => rowsOf(connection, sql)),
+    async [Symbol.asyncDispose]() {
+      ports.signal.removeEventListener('abort', interrupt)
+      connection.closeSync()
+      instance.closeSync()
+    },
+  }
+}
+
+/** `"a.b"`: an identifier in both dialects' standard quoting. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** `TIMESTAMP '2026-01-15 10:30:00.000'` of an RFC 3339 instant; whole milliseconds. */
+export function timestampLiteral(instant: string | Date): string {
+  return `TIMESTAMP '${new Date(instant).toISOString().replace('T', ' ').replace('Z', '')}'`
+}
+
+/** The column type that holds a DataType, as the JobPlan's schema defines it. */
+export function sqlTypeOf(type: DataType): string {
+  if (typeof type === 'string') return scalarTypes[type]
+  if ('items' in type) return `${sqlTypeOf(type.items)}[]`
+  if ('values' in type) return `MAP(VARCHAR, ${sqlTypeOf(type.values)})`
+  const fields = Object.entries(type.fields).map(([name, field]) => `${identifier(name)} ${sqlTypeOf(field)}`)
+  // DuckDB has no struct without fields.
+  return fields.length === 0 ? 'JSON' : `STRUCT(${fields.join(', ')})`
+}
+
+/** `read_parquet` of files given relative to the root; not for an empty list. */
+export function readParquet(root: string, files: readonly string[]): string {
+  return `read_parquet([${files.map((file) => literal(`${root}/${file}`)).join(', ')}], union_by_name = true)`
+}
+
+const scalarTypes = {
+  string: 'VARCHAR',
+  integer: 'BIGINT',
+  number: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  date: 'DATE',
+  timestamp: 'TIMESTAMP',
+} as const
+
+async function guarded<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  if (signal.aborted) throw interrupted()
+  try {
+    return await work()
+  } catch (error) {
+    throw signal.aborted ? interrupted(error) : error
+  }
+}
+
+function interrupted(cause?: unknown): JobError {
+  return new JobError('Interrupted', 'The process was asked to stop; the same step can be run again.', cause)
+}
+
+async function rowsOf(connection: DuckDBConnection, sql: string): Promise<readonly Readonly<Record<string, Cell>>[]> {
+  const reader = await connection.runAndReadAll(sql)
+  return reader
+    .getRowObjectsJS()
+    .map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, cellOf(value)])))
+}
+
+function cellOf(value: unknown): Cell {
+  if (typeof value === 'bigint') return Number(value)
+  if (value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+    return value
+  return value instanceof Date ? value : JSON.stringify(value)
+}

@@ -1,0 +1,11 @@
+export { canonicalJson, digestOf, sha256, sha256OfFile } from './digest.ts'
+export { type FaultReason, faultReasons, JobError } from './errors.ts'
+export type { Ports, Progress } from './ports.ts'
+export {
+  type DataManifest,
+  type MembershipManifest,
+  readDataManifest,
+  readMembershipManifest,
+  storeRootOf,
+} from './profile-store.ts'
+export { runStep, type StepContext, type StepResult } from './step.ts'

@@ -1,0 +1,103 @@
+import { join } from 'node:path'
+import type { Detail, JobPlan, RunInput, RunReport } from '#crds'
+import { digestOf } from './digest.ts'
+import { type FaultReason, faultReasons, JobError } from './errors.ts'
+import type { Ports } from './ports.ts'
+import { commitJson, storeRootOf } from './profile-store.ts'
+
+export type StepContext = { readonly plan: JobPlan; readonly input: RunInput; readonly ports: Ports }
+
+/** What a step has done; `fault` when part of the work failed but the rest is committed and worth reporting. */
+export type StepResult = {
+  readonly totals: RunReport['totals']
+  readonly details: readonly Detail[]
+  readonly warnings?: NonNullable<RunReport['warnings']>
+  /** Absent: Succeeded, or Failed with a fault. */
+  readonly outcome?: RunReport['outcome']
+  readonly fault?: JobError
+}
+
+/**
+ * Runs one attempt of one step. Never rejects: whatever the work throws becomes the report's error. The full report is written to the
+ * store at `reports/<run>/<step>-<attempt>.json`; a report without `reportPath` could not be written there.
+ */
+export async function runStep(
+  step: RunReport['step'],
+  { plan, input, ports }: StepContext,
+  work: () => Promise<StepResult>,
+): Promise<RunReport> {
+  const startedAt = ports.now().toISOString()
+  const attempt = input.attempt ?? 1
+  const { totals, details, warnings, outcome, fault } = await work().catch((error: unknown) => ({
+    ...nothingDone,
+    fault: faultOf(error),
+  }))
+  const report: RunReport = {
+    step,
+    run: input.run,
+    attempt,
+    outcome: outcome ?? (fault ? 'Failed' : 'Succeeded'),
+    startedAt,
+    finishedAt: ports.now().toISOString(),
+    totals,
+    reportDigest: digestOf(details),
+    details: [...details],
+    ...(warnings && warnings.length > 0 ? { warnings } : {}),
+    ...(fault
+      ? { error: { reason: fault.reason, message: fault.message, retryable: faultReasons[fault.reason].retryable } }
+      : {}),
+  }
+  return written(report, { plan, input, ports })
+}
+
+const nothingDone: StepResult = { totals: {}, details: [] }
+
+/** Sorts whatever a step threw; what nobody foresaw is our own fault. */
+function faultOf(error: unknown): JobError {
+  if (error instanceof JobError) return error
+  const text = error instanceof Error ? error.message : String(error)
+  const known = surroundings.find(({ pattern }) => pattern.test(text))
+  if (known) return new JobError(known.reason, `${known.advice} (${firstLine(text)})`, error)
+  const place = error instanceof Error ? (error.stack?.split('\n')[1]?.trim() ?? '') : ''
+  return new JobError(
+    'InternalError',
+    `A fault in convoke, please report it: ${firstLine(text)} ${place}`.trim(),
+    error,
+  )
+}
+
+const surroundings: readonly { readonly pattern: RegExp; readonly reason: FaultReason; readonly advice: string }[] = [
+  {
+    // DuckDB reports a full temporary folder as a failed allocation, so this one goes first.
+    pattern: /ENOSPC|EDQUOT|[Nn]o space left|max_temp_directory_size|[Dd]isk quota/,
+    reason: 'DiskFull',
+    advice: 'The disk is full; nothing was committed. Enlarge the volume or free space in it, then run the step again.',
+  },
+  {
+    pattern: /Out of Memory Error|could not allocate|std::bad_alloc|Array buffer allocation failed/i,
+    reason: 'OutOfMemory',
+    advice: 'The memory limit is too low for this step; raise engine.duckDB.memoryLimit of the ProfileStore.',
+  },
+  {
+    pattern: /ENOENT.*mkdir|EROFS|EACCES|EPERM|ESTALE|EIO|Read-only file system|Permission denied/,
+    reason: 'MissingVolume',
+    advice: 'A volume cannot be read or written; check its mount, its access mode and fsGroup.',
+  },
+]
+
+function firstLine(text: string): string {
+  return text.split('\n')[0]?.slice(0, 300) ?? ''
+}
+
+/** The report as it lies in the store; unchanged where the store cannot be written, which is the fault it tells of already. */
+function written(report: RunReport, { plan, input, ports }: StepContext): RunReport {
+  if (!plan.store) return report
+  const reportPath = `reports/${input.run}/${report.step}-${report.attempt}.json`
+  try {
+    const full = { ...report, reportPath }
+    commitJson(join(storeRootOf(plan.store, ports), reportPath), full)
+    return full
+  } catch {
+    return report
+  }
+}
