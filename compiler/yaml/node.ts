@@ -1,14 +1,26 @@
+import { unreachable } from '../unreachable.ts'
+
 /**
  * A YAML document with the places of everything in it. Offsets count UTF-16 code units of the file's text from 0; `end` is exclusive.
  * Every reader of YAML in the project yields this shape; nothing outside compiler/yaml/ knows a YAML library.
  */
 export type YamlNode = YamlMap | YamlSequence | YamlScalar
 
-export type YamlMap = { readonly kind: 'map'; readonly start: number; readonly end: number; readonly entries: readonly YamlEntry[] }
+export type YamlMap = {
+  readonly kind: 'map'
+  readonly start: number
+  readonly end: number
+  readonly entries: readonly YamlEntry[]
+}
 
 export type YamlEntry = { readonly key: YamlScalar; readonly value: YamlNode }
 
-export type YamlSequence = { readonly kind: 'sequence'; readonly start: number; readonly end: number; readonly items: readonly YamlNode[] }
+export type YamlSequence = {
+  readonly kind: 'sequence'
+  readonly start: number
+  readonly end: number
+  readonly items: readonly YamlNode[]
+}
 
 export type YamlScalar = {
   readonly kind: 'scalar'
@@ -16,7 +28,10 @@ export type YamlScalar = {
   readonly start: number
   readonly end: number
   readonly style: 'plain' | 'single' | 'double' | 'literal' | 'folded'
-  /** As Kubernetes reads it, where both readings agree; a plain integer beyond ±(2^53-1) is kept as its text. */
+  /**
+   * As Kubernetes and YAML 1.2 both read it. Where they differ there is a fault, and this is the 1.2 reading; a plain integer beyond
+   * ±(2^53-1) and a number that is not finite are kept as their text. A key is always text.
+   */
   readonly value: string | number | boolean | null
 }
 
@@ -35,4 +50,43 @@ export type YamlFile = {
   /** One per document that holds something, in order; empty documents are left out. */
   readonly documents: readonly YamlNode[]
   readonly faults: readonly YamlFault[]
+}
+
+/** The plain value: objects, arrays and scalars. An aliased node appears at each place that refers to it. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the noun-Of name of the house; the global of that name is never called bare
+export function valueOf(node: YamlNode): unknown {
+  switch (node.kind) {
+    case 'scalar':
+      return node.value
+    case 'sequence':
+      return node.items.map(valueOf)
+    case 'map':
+      // fromEntries defines properties, so that a key `__proto__` is a key like any other.
+      return Object.fromEntries(node.entries.map(({ key, value }) => [String(key.value), valueOf(value)]))
+    default:
+      return unreachable(node)
+  }
+}
+
+/** The node at a path and, inside a map, its key; null where the path leads nowhere. */
+export function nodeAt(
+  node: YamlNode,
+  path: readonly (string | number)[],
+): { readonly key?: YamlScalar; readonly value: YamlNode } | null {
+  let found: { readonly key?: YamlScalar; readonly value: YamlNode } = { value: node }
+  for (const step of path) {
+    const { value } = found
+    if (value.kind === 'map') {
+      const entry = value.entries.find(({ key }) => key.value === String(step))
+      if (!entry) return null
+      found = entry
+    } else if (value.kind === 'sequence') {
+      const item = value.items[Number(step)]
+      if (!item) return null
+      found = { value: item }
+    } else {
+      return null
+    }
+  }
+  return found
 }
