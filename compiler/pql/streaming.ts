@@ -1,0 +1,313 @@
+import { unitMilliseconds, unitMonths } from './calendar.ts'
+import { type Condition, type Node, type Value, visit } from './ir.ts'
+
+/** Why a condition cannot be evaluated on streams. */
+export type StreamingReason = { readonly message: string; readonly help: string }
+
+const hour = 3_600_000
+const day = 24 * hour
+const longestWindow = day
+
+/**
+ * Every reason against streaming evaluation; none when it is eligible. The rules (Experience Platform, streaming segmentation, as of
+ * 20 May 2025): profile attributes; one event, or several in strict order, within 24 hours; both together. `isProfileOnly` says
+ * whether a Segment referred to reads profile attributes alone, as far as its references lead.
+ */
+export function streamingReasons(
+  condition: Condition,
+  isProfileOnly: (segment: string) => boolean,
+): readonly StreamingReason[] {
+  const facts = factsOf(condition)
+  const reasons: StreamingReason[] = []
+  for (const query of facts.queries) {
+    if (query.lookback === Number.POSITIVE_INFINITY) {
+      reasons.push({
+        message: `${query.what} are looked for without a time window of at most 24 hours`,
+        help: 'Add one, as in `timestamp occurs <= 24 hours before now`, or set `evaluation: Batch`.',
+      })
+    } else if (query.lookback > longestWindow) {
+      reasons.push({
+        message: `${query.what} are looked for over ${duration(query.lookback)}; streaming looks back 24 hours`,
+        help: 'Narrow the window to `<= 24 hours before now` or `today`, or set `evaluation: Batch`.',
+      })
+    }
+  }
+  const asked = new Set(facts.queries.filter((query) => !query.negated && !query.ordered).map((query) => query.key))
+  if (asked.size > 1) {
+    reasons.push({
+      message: `${asked.size} kinds of events are asked for in no order; streaming needs strict order`,
+      help: 'Put them in one CHAIN, or into Segments of their own, or set `evaluation: Batch`.',
+    })
+  }
+  if (facts.queries.length > 0 && facts.queries.every((query) => query.negated) && !facts.asksProfile) {
+    reasons.push({
+      message: 'Only the absence of an event is asked for; no event brings such a profile in',
+      help: 'Ask for an event or an attribute too, or set `evaluation: Batch`.',
+    })
+  }
+  if (facts.ignoresYear) {
+    reasons.push({
+      message: 'A date is compared by month and day without its year',
+      help: 'Streaming cannot follow anniversaries: set `evaluation: Batch`.',
+    })
+  }
+  for (const segment of facts.segments) {
+    if (facts.queries.length === 0 || isProfileOnly(segment)) continue
+    reasons.push({
+      message: `Events stand together with inSegment("${segment}"), which reads more than the profile`,
+      help: 'Refer only to Segments of profile attributes, or set `evaluation: Batch`.',
+    })
+  }
+  return reasons.filter((reason, index) => reasons.findIndex((other) => other.message === reason.message) === index)
+}
+
+/** Does the condition itself, Segments it refers to left aside, read events? */
+export function readsEvents(condition: Condition): boolean {
+  let reads = false
+  visit(condition, (node) => {
+    if (node.kind === 'events' || node.kind === 'sequence') reads = true
+  })
+  return reads
+}
+
+type EventQuery = {
+  /** Equal for equal filters. */
+  readonly key: string
+  /** For the start of a sentence. */
+  readonly what: string
+  readonly negated: boolean
+  /** Milliseconds before now within which the events lie at most; Infinity without a window. */
+  readonly lookback: number
+  /** Its time is bound to that of another event of the condition. */
+  readonly ordered: boolean
+}
+
+type Facts = {
+  readonly queries: EventQuery[]
+  readonly segments: Set<string>
+  asksProfile: boolean
+  ignoresYear: boolean
+}
+
+/** One filter around events: the item variable and what it must satisfy. */
+type Filter = { readonly variable: number; readonly where: Condition }
+
+type Position = {
+  readonly negated: boolean
+  /** Lookback of the event that a variable stands for. */
+  readonly events: ReadonlyMap<number, number>
+}
+
+function factsOf(condition: Condition): Facts {
+  const facts: Facts = { queries: [], segments: new Set(), asksProfile: false, ignoresYear: false }
+  see(condition, { negated: false, events: new Map() }, facts)
+  visit(condition, (node) => {
+    if ((node.kind === 'compare' || node.kind === 'within' || node.kind === 'includes') && comparesAnniversary(node))
+      facts.ignoresYear = true
+  })
+  return facts
+}
+
+function see(node: Node, position: Position, facts: Facts): void {
+  const filters =
+    node.kind === 'any'
+      ? eventFilters(node.list)
+      : node.kind === 'events' || node.kind === 'filter'
+        ? eventFilters(node)
+        : null
+  if (filters) query(node.kind === 'any' ? [...filters, node] : filters, position, facts)
+  else if (node.kind === 'sequence') {
+    // Later steps lie after the first, so its window holds for all.
+    const [first, ...later] = node.steps.map((step) => step.what)
+    if (first) query([{ variable: node.variable, where: first }], position, facts, JSON.stringify(node))
+    for (const what of later)
+      see(what, { ...position, events: new Map([...position.events, [node.variable, 0]]) }, facts)
+  } else {
+    if (node.kind === 'segment') facts.segments.add(node.name)
+    if (node.kind === 'segment' || node.kind === 'column') facts.asksProfile = true
+    const turns = node.kind === 'not' || (node.kind === 'compare' && holdsForNone(node))
+    children(node, { ...position, negated: position.negated !== turns }, facts)
+  }
+}
+
+function children(node: Node, position: Position, facts: Facts): void {
+  for (const [key, part] of Object.entries(node)) {
+    if (key === 'type' || key === 'regex') continue
+    for (const child of Array.isArray(part) ? part : [part]) {
+      if (typeof child !== 'object' || child === null) continue
+      if ('kind' in child)
+        see(child as Node, position, facts) // whatever has a kind, outside types and regular expressions, is a node
+      else children(child as Node, position, facts) // a bound, step or field: its parts are nodes
+    }
+  }
+}
+
+function query(
+  filters: readonly Filter[],
+  position: Position,
+  facts: Facts,
+  key = JSON.stringify(filters.map((filter) => filter.where)),
+): void {
+  const lookback = Math.min(
+    Number.POSITIVE_INFINITY,
+    ...filters.map((filter) => windowOf(filter.where, filter.variable, position)),
+  )
+  const ordered = filters.some((filter) => isTiedToEvent(filter, position))
+  facts.queries.push({ key, what: whatOf(filters), negated: position.negated, lookback, ordered })
+  const events = new Map([
+    ...position.events,
+    ...filters.map((filter): [number, number] => [filter.variable, lookback]),
+  ])
+  for (const filter of filters) see(filter.where, { ...position, events }, facts)
+}
+
+/** The filters around `xEvent`, or null when the list is something else. */
+function eventFilters(list: Value): readonly Filter[] | null {
+  if (list.kind === 'events') return []
+  if (list.kind !== 'filter') return null
+  const inner = eventFilters(list.list)
+  return inner && [...inner, list]
+}
+
+/** How far back at most an event lies that keeps the condition. */
+function windowOf(where: Condition, variable: number, position: Position): number {
+  switch (where.kind) {
+    case 'and':
+      return Math.min(Number.POSITIVE_INFINITY, ...where.items.map((item) => windowOf(item, variable, position)))
+    case 'or':
+      return Math.max(0, ...where.items.map((item) => windowOf(item, variable, position)))
+    case 'within':
+      return where.from && isTimeOf(where.subject, variable)
+        ? lookbackOf(where.from.value, position)
+        : Number.POSITIVE_INFINITY
+    default:
+      return Number.POSITIVE_INFINITY
+  }
+}
+
+/** The longest possible distance of a time before now in milliseconds; Infinity when it is not reckoned from now. */
+function lookbackOf(time: Value, position: Position): number {
+  switch (time.kind) {
+    case 'now':
+      return 0
+    case 'floor':
+      return lookbackOf(time.base, position) + longest(time.unit)
+    case 'shift':
+      return (
+        lookbackOf(time.base, position) -
+        (time.amount < 0 ? time.amount * longest(time.unit) : time.amount * shortest(time.unit))
+      )
+    case 'member':
+      return time.object.kind === 'variable' && isTimeOf(time, time.object.id)
+        ? (position.events.get(time.object.id) ?? Number.POSITIVE_INFINITY)
+        : Number.POSITIVE_INFINITY
+    default:
+      return Number.POSITIVE_INFINITY
+  }
+}
+
+const longest = (unit: keyof typeof unitMonths): number =>
+  unitMilliseconds[unit] ?? (unitMonths[unit]! === 1 ? 31 * day : (unitMonths[unit]! / 12) * 366 * day)
+const shortest = (unit: keyof typeof unitMonths): number =>
+  unitMilliseconds[unit] ?? (unitMonths[unit]! === 1 ? 28 * day : (unitMonths[unit]! / 12) * 365 * day)
+
+function isTimeOf(value: Value, variable: number): boolean {
+  return (
+    value.kind === 'member' &&
+    value.object.kind === 'variable' &&
+    value.object.id === variable &&
+    value.path.join('.') === 'timestamp'
+  )
+}
+
+/** Is the event's time compared with that of an event further out, as in a CHAIN? */
+function isTiedToEvent(filter: Filter, position: Position): boolean {
+  let tied = false
+  visit(filter.where, (node) => {
+    if (node.kind !== 'within' || !isTimeOf(node.subject, filter.variable)) return
+    visit([node.from, node.to], (part) => {
+      if (part.kind === 'variable' && position.events.has(part.id)) tied = true
+    })
+  })
+  return tied
+}
+
+/** `xEvent[…].count() = 0` and the like: true of a profile without such events, so it asks for their absence. */
+function holdsForNone(node: Extract<Condition, { kind: 'compare' }>): boolean {
+  const isTotal = (value: Value): boolean =>
+    value.kind === 'fold' && (value.fold === 'count' || value.fold === 'sum') && readsEventList(value)
+  const [left, right] = isTotal(node.left) ? [0, node.right] : isTotal(node.right) ? [node.left, 0] : [null, null]
+  const side = (value: Value | number | null): number | null =>
+    typeof value === 'number'
+      ? value
+      : value?.kind === 'literal' && typeof value.value === 'number'
+        ? value.value
+        : null
+  const [a, b] = [side(left), side(right)]
+  if (a === null || b === null) return false
+  switch (node.op) {
+    case '=':
+      return a === b
+    case '!=':
+      return a !== b
+    case '<':
+      return a < b
+    case '<=':
+      return a <= b
+    case '>':
+      return a > b
+    case '>=':
+      return a >= b
+  }
+}
+
+function readsEventList(value: Value): boolean {
+  let reads = false
+  visit(value, (node) => {
+    if (node.kind === 'events') reads = true
+  })
+  return reads
+}
+
+/** A month or day of a profile's date set against the current one. */
+function comparesAnniversary(node: Condition): boolean {
+  let readsNow = false
+  let readsPart = false
+  visit(node, (part) => {
+    if (part.kind === 'now') readsNow = true
+    if (part.kind !== 'part' || part.part === 'year') return
+    visit(part.of, (inner) => {
+      if (inner.kind === 'column') readsPart = true
+    })
+  })
+  return readsNow && readsPart
+}
+
+function whatOf(filters: readonly Filter[]): string {
+  for (const { where, variable } of filters) {
+    for (const part of where.kind === 'and' ? where.items : [where]) {
+      if (
+        part.kind !== 'compare' ||
+        part.op !== '=' ||
+        part.right.kind !== 'literal' ||
+        typeof part.right.value !== 'string'
+      )
+        continue
+      const { left } = part
+      if (
+        left.kind === 'member' &&
+        left.object.kind === 'variable' &&
+        left.object.id === variable &&
+        part.right.value.length <= 30
+      )
+        return `"${part.right.value}" events`
+    }
+  }
+  return 'Events'
+}
+
+function duration(milliseconds: number): string {
+  if (milliseconds % day === 0) return `${milliseconds / day} days`
+  if (milliseconds % hour === 0) return `${milliseconds / hour} hours`
+  return `${Math.ceil(milliseconds / 60_000)} minutes`
+}
