@@ -1,6 +1,6 @@
 import type { Cron } from './cron.ts'
+import { stretchAt } from './stretch.ts'
 import { nextWallClock, previousWallClock } from './wall-clock.ts'
-import { stretchAt } from './zone.ts'
 
 // Two readings of one expression in a zone that changes its clocks:
 // - hour field `*`: every instant whose wall clock matches; both passes of a repeated hour, none of a skipped one.

@@ -1,7 +1,7 @@
 import type { Cron } from './cron.ts'
 import { latestCronSlot, nextCronSlot } from './cron-slots.ts'
+import { stretchAt } from './stretch.ts'
 import { nextWallClock } from './wall-clock.ts'
-import { stretchAt } from './zone.ts'
 
 /** Whether a matching local day holds two times. Where it does not, only a skipped day (Apia, 2011-12-30) brings two slots into one. */
 export function runsMoreThanOnceADay(cron: Cron): boolean {

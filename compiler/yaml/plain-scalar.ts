@@ -67,6 +67,9 @@ const octalOrHex = /^0(?:o[0-7]+|x[0-9a-fA-F]+)$/
 const float = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/
 const notFinite = /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/
 
+/** Behind a leading point go-yaml leaves the underscores to Go's ParseFloat, which wants them between digits. */
+const underscoredFraction = /^\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?$/
+
 function readNumber(text: string): ScalarValue | undefined {
   if (decimalInteger.test(text)) {
     const number = Number(text)
@@ -84,7 +87,7 @@ function readNumber(text: string): ScalarValue | undefined {
   }
   if (notFinite.test(text)) return undefined
   const bare = text.replaceAll('_', '')
-  if (text.charCodeAt(0) === 0x2e) return text
+  if (text.startsWith('.')) return underscoredFraction.test(text) && Number.isFinite(Number(bare)) ? undefined : text
   if (kubernetesInteger(bare) !== null || (float.test(bare) && Number.isFinite(Number(bare)))) return undefined
   return text
 }

@@ -32,9 +32,10 @@ const memo = new Map<string, { readonly offsetAt: OffsetAt; readonly stretches: 
 // Two changes that cancel out within one probe would be missed; the closest pair that any zone has had or plans are seven days apart
 // (Boa Vista in October 2000, Gaza in October 2040).
 const probeMs = 3 * 86_400_000
-const chunkMs = 128 * probeMs
+export const chunkMs = 128 * probeMs
 
-function stretchesOf(offsetAt: OffsetAt, from: number): readonly Stretch[] {
+/** Those that cover `chunkMs` from `from`, cut at both ends. */
+export function stretchesOf(offsetAt: OffsetAt, from: number): readonly Stretch[] {
   const stretches: Stretch[] = []
   // One probe earlier, so that a repetition still going on at `from` is known.
   let start = from - probeMs

@@ -1,0 +1,285 @@
+import type { Column, Kind } from '#crds'
+import { alternatives, nearest } from './suggest.ts'
+import { type CheckedExpression, checkPql } from './pql/check.ts'
+import type { PqlFault } from './pql/fault.ts'
+import type { Condition } from './pql/ir.ts'
+import type { AnyResource, Path, Resource } from './resource.ts'
+import type { Finding } from './rules/rule.ts'
+import type { Code } from './rules/index.ts'
+import { columnsOf, readUnionSchema, type UnionTypes, withTimestamp } from './schema.ts'
+
+/**
+ * All resources with their references resolved and their expressions checked. References stay within a namespace. A resource whose
+ * reference leads nowhere has null there: what needs it is left out, so that one fault is said once.
+ */
+export type Model = {
+  readonly resources: readonly AnyResource[]
+  readonly of: <K extends Kind>(kind: K) => readonly Resource<K>[]
+  readonly stores: readonly StoreModel[]
+  readonly segments: readonly SegmentModel[]
+  readonly instances: readonly InstanceModel[]
+  readonly destinations: readonly DestinationModel[]
+  readonly activations: readonly ActivationModel[]
+  readonly datasets: readonly { readonly resource: Resource<'Dataset'>; readonly store: StoreModel | null }[]
+  readonly sources: readonly SourceModel[]
+  readonly organizationOf: (resource: Resource<'ProfileStore'> | Resource<'CampaignInstance'>) => Resource<'Organization'> | null
+}
+
+export type StoreModel = {
+  readonly resource: Resource<'ProfileStore'>
+  readonly organization: Resource<'Organization'> | null
+  readonly types: UnionTypes
+  /** The schema has faults: names that do not resolve in it may be their consequence. */
+  readonly faulty: boolean
+  readonly profileColumns: readonly Column[]
+  /** With `timestamp`; empty without an event schema. */
+  readonly eventColumns: readonly Column[]
+}
+
+export type SegmentModel = {
+  readonly resource: Resource<'Segment'>
+  readonly store: StoreModel | null
+  readonly checked: CheckedExpression | null
+  /** Null when it does not compile, or when it is part of, or refers to, a cycle or a Segment that does not compile. */
+  readonly condition: Condition | null
+  /** Segments its expression refers to, resolved ones only. */
+  readonly references: readonly string[]
+}
+
+export type InstanceModel = { readonly resource: Resource<'CampaignInstance'>; readonly organization: Resource<'Organization'> | null; readonly destinations: readonly DestinationModel[] }
+
+export type DestinationModel = { readonly resource: Resource<'Destination'>; readonly instance: Resource<'CampaignInstance'> | null }
+
+export type ActivationModel = {
+  readonly resource: Resource<'Activation'>
+  readonly destination: Resource<'Destination'> | null
+  readonly instance: Resource<'CampaignInstance'> | null
+  /** In the order written, or by name where selected by labels. */
+  readonly segments: readonly SegmentModel[]
+  /** The store all its Segments belong to; null when there is none or more than one. */
+  readonly store: StoreModel | null
+}
+
+export type SourceModel = { readonly resource: Resource<'CampaignSource'>; readonly instance: Resource<'CampaignInstance'> | null; readonly store: StoreModel | null }
+
+/** A finding with its code, before rules set severities and places. */
+export type LinkFinding = Finding & { readonly code: Code; readonly resource: Resource }
+
+/**
+ * Resolves references and checks expressions. `exists` tells of resources that were read but are not well-formed: a reference to one is
+ * not an unresolved reference.
+ */
+export function linkModel(resources: readonly AnyResource[], exists: (kind: Kind, namespace: string, name: string) => boolean, report: (finding: LinkFinding) => void): Model {
+  const byKind = Map.groupBy(resources, (resource) => resource.kind)
+  // A group holds only resources of its key's kind.
+  const of = <K extends Kind>(kind: K): readonly Resource<K>[] => (byKind.get(kind) ?? []) as unknown as readonly Resource<K>[]
+  const index = new Map(resources.map((resource) => [`${resource.kind}/${resource.namespace}/${resource.name}`, resource]))
+
+  function resolve<K extends Kind>(from: Resource, path: Path, kind: K, name: string): Resource<K> | null {
+    const found = index.get(`${kind}/${from.namespace}/${name}`)
+    if (found) return found as unknown as Resource<K> // the key names the kind
+    if (exists(kind, from.namespace, name)) return null
+    const names = of(kind).filter((candidate) => candidate.namespace === from.namespace).map((candidate) => candidate.name)
+    const near = nearest(name, names)
+    const elsewhere = of(kind).find((candidate) => candidate.name === name)
+    report({
+      code: 'unresolved-reference',
+      resource: from,
+      path,
+      message: `There is no ${kind} \`${name}\` in namespace \`${from.namespace}\``,
+      help: elsewhere
+        ? `References stay within a namespace; that ${kind} is in \`${elsewhere.namespace}\`.`
+        : near.length > 0
+          ? `Did you mean ${alternatives(near)}?`
+          : names.length > 0
+            ? `There ${names.length === 1 ? 'is' : 'are'} ${alternatives(names.slice(0, 5))}. Name one of them, or add the ${kind}.`
+            : `Add the ${kind}, or give its file to the command too.`,
+      ...(elsewhere ? { related: [{ resource: elsewhere, path: ['metadata', 'name'], message: `the ${kind} of that name` }] } : {}),
+      fixes: near.map((candidate) => ({ title: `Replace with \`${candidate}\``, safety: 'review' as const, path, value: candidate })),
+    })
+    return null
+  }
+
+  const organizationOf = (resource: Resource<'ProfileStore'> | Resource<'CampaignInstance'>): Resource<'Organization'> | null =>
+    (index.get(`Organization/${resource.namespace}/${resource.spec.organizationRef.name}`) as Resource<'Organization'> | undefined) ?? null // the key names the kind
+
+  const stores = of('ProfileStore').map((resource) => readStore(resource, resolve(resource, ['spec', 'organizationRef', 'name'], 'Organization', resource.spec.organizationRef.name), report))
+  const storeOf = (resource: Resource<'ProfileStore'> | null): StoreModel | null => stores.find((store) => store.resource === resource) ?? null
+  const storeRef = (from: Resource<'Dataset'> | Resource<'Segment'> | Resource<'CampaignSource'>): StoreModel | null => storeOf(resolve(from, ['spec', 'profileStoreRef', 'name'], 'ProfileStore', from.spec.profileStoreRef.name))
+
+  const datasets = of('Dataset').map((resource) => ({ resource, store: storeRef(resource) }))
+  const segments = checkSegments(of('Segment').map((resource) => ({ resource, store: storeRef(resource) })), exists, report)
+  const destinations = of('Destination').map((resource) => ({ resource, instance: resolve(resource, ['spec', 'campaignInstanceRef', 'name'], 'CampaignInstance', resource.spec.campaignInstanceRef.name) }))
+  const instances = of('CampaignInstance').map((resource) => ({
+    resource,
+    organization: resolve(resource, ['spec', 'organizationRef', 'name'], 'Organization', resource.spec.organizationRef.name),
+    destinations: destinations.filter((destination) => destination.instance === resource),
+  }))
+  const sources = of('CampaignSource').map((resource) => ({
+    resource,
+    instance: resolve(resource, ['spec', 'campaignInstanceRef', 'name'], 'CampaignInstance', resource.spec.campaignInstanceRef.name),
+    store: storeRef(resource),
+  }))
+
+  const activations = of('Activation').map((resource): ActivationModel => {
+    const destination = resolve(resource, ['spec', 'destinationRef', 'name'], 'Destination', resource.spec.destinationRef.name)
+    const chosen = segmentsOf(resource, segments, resolve, report)
+    const owners = [...new Set(chosen.flatMap((segment) => (segment.store ? [segment.store] : [])))]
+    if (owners.length > 1) {
+      const other = chosen.find((segment) => segment.store === owners[1])!
+      report({
+        code: 'invalid-value',
+        resource,
+        path: resource.spec.segmentRefs ? ['spec', 'segmentRefs', resource.spec.segmentRefs.findIndex((ref) => ref.name === other.resource.name), 'name'] : ['spec', 'segmentSelector'],
+        message: `The Segments of one Activation belong to one ProfileStore; here are ${owners.map((store) => `\`${store.resource.name}\``).join(' and ')}`,
+        help: 'Make one Activation for each ProfileStore.',
+        related: [{ resource: other.resource, path: ['spec', 'profileStoreRef', 'name'], message: `belongs to \`${owners[1]!.resource.name}\`` }],
+      })
+    }
+    return { resource, destination, instance: destinations.find((candidate) => candidate.resource === destination)?.instance ?? null, segments: chosen, store: owners.length === 1 ? owners[0]! : null }
+  })
+
+  return { resources, of, stores, segments, instances, destinations, activations, datasets, sources, organizationOf }
+}
+
+function readStore(resource: Resource<'ProfileStore'>, organization: Resource<'Organization'> | null, report: (finding: LinkFinding) => void): StoreModel {
+  const profile = readUnionSchema(resource.spec.schema.profile)
+  const event = resource.spec.schema.event === undefined ? null : readUnionSchema(resource.spec.schema.event)
+  for (const [part, faults] of [['profile', profile.faults], ['event', event?.faults ?? []]] as const) {
+    for (const fault of faults) report({ code: fault.code, resource, path: ['spec', 'schema', part, ...fault.path], on: fault.code === 'unknown-field' ? 'key' : 'value', message: fault.message, help: fault.help })
+  }
+  const types: UnionTypes = { profile: profile.type, event: event && withTimestamp(event.type) }
+  return {
+    resource,
+    organization,
+    types,
+    faulty: profile.faults.length + (event?.faults.length ?? 0) > 0,
+    profileColumns: columnsOf(types.profile),
+    eventColumns: types.event ? columnsOf(types.event) : [],
+  }
+}
+
+function segmentsOf(
+  activation: Resource<'Activation'>,
+  segments: readonly SegmentModel[],
+  resolve: (from: Resource, path: Path, kind: 'Segment', name: string) => Resource<'Segment'> | null,
+  report: (finding: LinkFinding) => void,
+): SegmentModel[] {
+  const { segmentRefs, segmentSelector } = activation.spec
+  if (segmentRefs) {
+    const chosen: SegmentModel[] = []
+    for (const [index, ref] of segmentRefs.entries()) {
+      const path = ['spec', 'segmentRefs', index, 'name']
+      const resource = resolve(activation, path, 'Segment', ref.name)
+      const model = segments.find((segment) => segment.resource === resource)
+      if (!model) continue
+      if (chosen.includes(model)) report({ code: 'invalid-value', resource: activation, path, message: `Segment \`${ref.name}\` is listed twice`, help: 'Remove one of the two.' })
+      else chosen.push(model)
+    }
+    return chosen
+  }
+  const labels = Object.entries(segmentSelector?.matchLabels ?? {})
+  return segments
+    .filter((segment) => segment.resource.namespace === activation.namespace && labels.every(([key, value]) => segment.resource.metadata.labels?.[key] === value))
+    .sort((a, b) => (a.resource.name < b.resource.name ? -1 : 1))
+}
+
+function checkSegments(pairs: readonly { readonly resource: Resource<'Segment'>; readonly store: StoreModel | null }[], exists: (kind: Kind, namespace: string, name: string) => boolean, report: (finding: LinkFinding) => void): SegmentModel[] {
+  const models = pairs.map(({ resource, store }) => {
+    if (!store) return { resource, store, checked: null, references: [] }
+    const names = new Set(pairs.filter((other) => other.store === store).map((other) => other.resource.name))
+    const checked = checkPql(resource.spec.expression, { types: store.types, segments: names })
+    for (const fault of checked.faults) {
+      // A Segment that is there but broken, or a field lost to a faulty schema, is not the expression's fault.
+      if (fault.code === 'unresolved-reference' && exists('Segment', resource.namespace, resource.spec.expression.slice(fault.span.start, fault.span.end))) continue
+      if (fault.code === 'unknown-attribute' && store.faulty) continue
+      report(findingOf(fault, resource))
+    }
+    return { resource, store, checked, references: checked.references.map((reference) => reference.name).filter((name) => names.has(name)) }
+  })
+  const byKey = new Map(models.map((model) => [`${model.resource.namespace}/${model.resource.name}`, model]))
+  const referred = (model: (typeof models)[number]): (typeof models)[number][] => model.references.flatMap((name) => byKey.get(`${model.resource.namespace}/${name}`) ?? [])
+
+  const cyclic = new Set<(typeof models)[number]>()
+  for (const cycle of cyclesOf(models, referred)) {
+    for (const model of cycle) cyclic.add(model)
+    const first = [...cycle].sort((a, b) => (a.resource.name < b.resource.name ? -1 : 1))[0]!
+    const ordered = [...cycle.slice(cycle.indexOf(first)), ...cycle.slice(0, cycle.indexOf(first))]
+    const next = ordered[1] ?? first
+    report({
+      code: 'segment-cycle',
+      resource: first.resource,
+      path: ['spec', 'expression'],
+      range: referenceSpan(first.checked, next.resource.name),
+      message: `Segment \`${first.resource.name}\` refers to itself${ordered.length > 1 ? `: ${[...ordered, first].map((model) => model.resource.name).join(' → ')}` : ''}`,
+      help: 'Write the condition out in one of them instead of referring to the other.',
+      related: ordered.slice(1).map((model, index) => ({
+        resource: model.resource,
+        path: ['spec', 'expression'],
+        range: referenceSpan(model.checked, (ordered[index + 2] ?? first).resource.name),
+        message: `\`${model.resource.name}\` refers to \`${(ordered[index + 2] ?? first).resource.name}\``,
+      })),
+    })
+  }
+
+  const sound = new Map<(typeof models)[number], boolean>()
+  const isSound = (model: (typeof models)[number]): boolean => {
+    const known = sound.get(model)
+    if (known !== undefined) return known
+    sound.set(model, false)
+    const result = model.checked?.condition != null && !cyclic.has(model) && referred(model).every(isSound)
+    sound.set(model, result)
+    return result
+  }
+  return models.map((model) => ({ ...model, condition: isSound(model) ? (model.checked?.condition ?? null) : null }))
+}
+
+function findingOf(fault: PqlFault, resource: Resource<'Segment'>): LinkFinding {
+  const path = ['spec', 'expression']
+  return {
+    code: fault.code,
+    resource,
+    path,
+    range: fault.span,
+    message: fault.message,
+    help: fault.help ?? '',
+    ...(fault.why === undefined ? {} : { why: fault.why }),
+    ...(fault.severity ? { severity: fault.severity } : {}),
+    related: (fault.related ?? []).map((related) => ({ resource, path, range: related.span, message: related.message })),
+    fixes: (fault.fixes ?? []).map((fix) => ({ title: fix.title, safety: fix.safety, path, value: fix.text, range: fix.span })),
+  }
+}
+
+function referenceSpan(checked: CheckedExpression | null, name: string): { start: number; end: number } {
+  return checked?.references.find((reference) => reference.name === name)?.span ?? { start: 0, end: 0 }
+}
+
+/** Each cycle once, as the nodes along it. A depth-first walk without recursion: chains of references may be long. */
+function cyclesOf<T>(nodes: readonly T[], next: (node: T) => readonly T[]): T[][] {
+  const done = new Set<T>()
+  const cycles: T[][] = []
+  for (const root of nodes) {
+    if (done.has(root)) continue
+    const path: T[] = [root]
+    const pending: (readonly T[])[] = [next(root)]
+    const positions: number[] = [0]
+    while (path.length > 0) {
+      const top = path.length - 1
+      const following = pending[top]![positions[top]!]
+      positions[top]! += 1
+      if (following === undefined) {
+        done.add(path.pop()!)
+        pending.pop()
+        positions.pop()
+      } else if (path.includes(following)) {
+        const cycle = path.slice(path.indexOf(following))
+        if (!cycles.some((known) => known.length === cycle.length && known.every((node) => cycle.includes(node)))) cycles.push(cycle)
+      } else if (!done.has(following)) {
+        path.push(following)
+        pending.push(next(following))
+        positions.push(0)
+      }
+    }
+  }
+  return cycles
+}

@@ -1,0 +1,51 @@
+import type { Kind } from '#crds'
+import type { FileSpan, Severity } from '../diagnostic.ts'
+import type { Model } from '../model.ts'
+import type { Resource, Target } from '../resource.ts'
+
+/**
+ * A code's page, and, for a guardrail, its check. One file per code: the file's name, the export in camel case, the code and the
+ * fixture are the same words. `explain`, docs/guardrails.md and the tests of the examples are made from it.
+ */
+export type Rule = {
+  readonly severity: 'error' | 'warning'
+  readonly page: RulePage
+  /** Absent where an earlier phase (reader, schema, linker, language) reports the code. */
+  readonly check?: { readonly [K in Kind]?: (resource: Resource<K>, context: RuleContext) => void }
+}
+
+export type RulePage = {
+  /** One line: what is refused or warned about. */
+  readonly title: string
+  /** What is looked at, with the limit and where it can be changed. */
+  readonly checks: string
+  /** What goes wrong otherwise. */
+  readonly why: string
+  /** Where the limit comes from: `seed` (the integration pattern's page), a documentation page by name, Kubernetes, or Convoke itself. */
+  readonly source: string
+  /**
+   * YAML documents that take the place of those of the same kind and name in the example bundle (or are added to it); `bad` must be
+   * reported with this code and no other, `good` must be clean.
+   */
+  readonly bad: string
+  readonly good: string
+}
+
+export type RuleContext = {
+  readonly model: Model
+  readonly report: (finding: Finding) => void
+}
+
+/** What a rule says; code and severity come from the rule itself. Lengths: message ≤ 120 characters, no final stop. */
+export type Finding = Target & {
+  /** The resource to point at, when it is not the one the check was called with. */
+  readonly resource?: Resource
+  readonly message: string
+  readonly help: string
+  readonly why?: string
+  readonly related?: readonly (Target & { readonly resource: Resource; readonly message: string })[]
+  /** Replacements of the text of one field, by path. */
+  readonly fixes?: readonly { readonly title: string; readonly safety: 'safe' | 'review' | 'template'; readonly path: readonly (string | number)[]; readonly value: string; readonly range?: FileSpan }[]
+  /** Weaker than the rule's own severity: a limit whose enforcement is `Warn`. */
+  readonly severity?: Severity
+}

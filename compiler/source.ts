@@ -1,0 +1,171 @@
+import { apiVersion, group, isKind, type Kind, kinds, type ObjectMeta, type SpecOf, validatorOf, withDefaults } from '#crds'
+import { type Diagnostic, type Fix, pathText, type Place, type ResourceName } from './diagnostic.ts'
+import { type AnyResource, type Origin, placeOf, type Source } from './resource.ts'
+import type { Code } from './rules/index.ts'
+import { shapeFaultsOf } from './shape.ts'
+import { alternatives, nearest } from './suggest.ts'
+import { nodeAt, readYaml, valueOf, type YamlNode } from './yaml/index.ts'
+
+/** A SegmentTest file's document: it is checked and run by `convoke test`, and is no resource of the cluster. */
+export type TestDocument = ResourceName & { readonly origin: NonNullable<Origin>; readonly value: unknown }
+
+export type Loaded = {
+  readonly resources: readonly AnyResource[]
+  readonly tests: readonly TestDocument[]
+  /** Everything of our group that was read, well-formed or not, as `Kind/namespace/name`. */
+  readonly names: ReadonlySet<string>
+  readonly diagnostics: readonly Diagnostic[]
+  /** Documents of our group, for the summary. */
+  readonly count: number
+}
+
+/** Kubernetes' own namespace for what names none. */
+export const defaultNamespace = 'default'
+
+/** Reads files into resources: several documents per file, `List`s opened, other API groups passed over. */
+export function loadSources(sources: readonly Source[]): Loaded {
+  const loader = new Loader()
+  for (const source of sources) {
+    const file = readYaml(source.text)
+    for (const fault of file.faults) {
+      loader.diagnostics.push({
+        code: fault.code,
+        severity: 'error',
+        message: fault.message,
+        help: fault.help,
+        file: source.file,
+        span: { start: fault.start, end: fault.end },
+        resource: null,
+        path: '',
+        related: (fault.related ?? []).map((related) => ({ file: source.file, span: { start: related.start, end: related.end }, resource: null, path: '', message: related.message })),
+        fixes: fault.fix ? [{ title: fault.fix.title, safety: 'safe', edits: [{ file: source.file, start: fault.start, end: fault.end, text: fault.fix.text }] }] : [],
+      })
+    }
+    for (const node of file.documents) loader.document(node, { source, node })
+  }
+  return loader.loaded()
+}
+
+/** Resources as the API server gives them: plain values without a place in a file. */
+export function loadObjects(objects: readonly unknown[]): Loaded {
+  const loader = new Loader()
+  for (const object of objects) loader.value(object, null)
+  return loader.loaded()
+}
+
+class Loader {
+  readonly diagnostics: Diagnostic[] = []
+  readonly resources = new Map<string, AnyResource>()
+  readonly tests: TestDocument[] = []
+  readonly names = new Map<string, { readonly origin: Origin }>()
+  count = 0
+
+  loaded(): Loaded {
+    return { resources: [...this.resources.values()], tests: this.tests, names: new Set(this.names.keys()), diagnostics: this.diagnostics, count: this.count }
+  }
+
+  document(node: YamlNode, origin: NonNullable<Origin>): void {
+    if (node.kind !== 'map') {
+      this.report('wrong-type', { ...nowhere(origin), span: { start: node.start, end: Math.max(node.end, node.start + 1) } }, 'A resource is a map with `apiVersion`, `kind`, `metadata` and `spec`', 'Write one, or give only files that hold resources.')
+      return
+    }
+    const kind = nodeAt(node, ['kind'])?.value
+    const items = nodeAt(node, ['items'])?.value
+    const version = nodeAt(node, ['apiVersion'])?.value
+    if (kind?.kind === 'scalar' && kind.value === 'List' && version?.kind === 'scalar' && version.value === 'v1' && items?.kind === 'sequence') {
+      for (const item of items.items) this.document(item, { source: origin.source, node: item })
+      return
+    }
+    this.value(valueOf(node), origin)
+  }
+
+  value(value: unknown, origin: Origin): void {
+    if (!isRecord(value)) return
+    const version = value['apiVersion']
+    const kindName = value['kind']
+    if (typeof version !== 'string' || typeof kindName !== 'string') {
+      // Values files and patches are no resources; what names one half of a resource most likely means to be one.
+      if ((version === undefined && kindName === undefined) || !origin) return
+      const field = typeof version === 'string' ? 'kind' : 'apiVersion'
+      if (typeof version === 'string' && !version.startsWith(`${group}/`)) return
+      if (typeof kindName === 'string' && !isKind(kindName) && kindName !== 'SegmentTest') return
+      const node = nodeAt(origin.node, [field])
+      this.report(node ? 'wrong-type' : 'missing-field', { ...nowhere(origin), span: spanOf(node?.value ?? nodeAt(origin.node, [field === 'kind' ? 'apiVersion' : 'kind'])!.value), path: field }, node ? `\`${field}\` is text` : `\`${field}\` is missing`, field === 'kind' ? `Write one of ${alternatives(Object.keys(kinds))}.` : `Write \`apiVersion: ${apiVersion}\`.`)
+      return
+    }
+    if (version !== apiVersion && !version.startsWith(`${group}/`)) {
+      if (origin && !isKind(kindName)) return
+      if (origin && !nearest(version, [apiVersion]).includes(apiVersion)) return
+      if (!origin) return
+    }
+    this.count += 1
+    const metadata = isRecord(value['metadata']) ? value['metadata'] : {}
+    const name = typeof metadata['name'] === 'string' ? metadata['name'] : ''
+    const namespace = typeof metadata['namespace'] === 'string' ? metadata['namespace'] : defaultNamespace
+    const named = { kind: kindName, namespace, name, origin }
+
+    if (version !== apiVersion) {
+      this.report('unknown-kind', placeOf(named, { path: ['apiVersion'] }, 'apiVersion'), `\`${version}\` is not an API version of Convoke`, `Write \`${apiVersion}\`.`, this.replace(named, ['apiVersion'], apiVersion))
+      return
+    }
+    if (kindName === 'SegmentTest') {
+      if (origin) this.tests.push({ kind: kindName, namespace, name, origin, value })
+      return
+    }
+    if (!isKind(kindName)) {
+      const near = nearest(kindName, [...Object.keys(kinds), 'SegmentTest'])
+      const help = near.length > 0 ? `Did you mean ${alternatives(near)}?` : `Kinds are ${alternatives(Object.keys(kinds))}.`
+      this.report('unknown-kind', placeOf(named, { path: ['kind'] }, 'kind'), `There is no kind \`${kindName}\` in ${group}`, help, near.length === 1 ? this.replace(named, ['kind'], near[0]!) : [])
+      return
+    }
+    this.resource(kindName, value, { ...named, kind: kindName }, metadata)
+  }
+
+  resource(kind: Kind, value: Readonly<Record<string, unknown>>, named: { kind: Kind; namespace: string; name: string; origin: Origin }, metadata: Readonly<Record<string, unknown>>): void {
+    const key = `${kind}/${named.namespace}/${named.name}`
+    const earlier = this.names.get(key)
+    if (earlier && named.name !== '') {
+      const related = [{ ...placeOf({ ...named, origin: earlier.origin }, { path: ['metadata', 'name'] }, 'metadata.name'), message: 'the first of that name' }]
+      this.report('duplicate-resource', placeOf(named, { path: ['metadata', 'name'] }, 'metadata.name'), `${kind} \`${named.name}\` is there twice in namespace \`${named.namespace}\``, 'Rename or remove one of the two; applied in turn, the later one would replace the earlier.', [], related)
+      return
+    }
+    this.names.set(key, { origin: named.origin })
+    const faults = shapeFaultsOf(kind, value, validatorOf(kind)(value))
+    for (const fault of faults) {
+      this.report(fault.code, placeOf(named, { path: fault.path, on: fault.on }, pathText(fault.path)), fault.message, fault.help, named.origin && fault.rename ? this.renameKey(named, fault.path, fault.rename) : fault.value === undefined ? [] : this.replace(named, fault.path, fault.value))
+    }
+    if (faults.length > 0) return
+    // The validator has just said that the value has the kind's shape.
+    const resource = { kind, namespace: named.namespace, name: named.name, metadata: metadata as unknown as ObjectMeta, spec: withDefaults(kind, value['spec'] as SpecOf<Kind>, named.name), origin: named.origin } as unknown as AnyResource
+    this.resources.set(key, resource)
+  }
+
+  report(code: Code, place: Place, message: string, help: string, fixes: readonly Fix[] = [], related: Diagnostic['related'] = []): void {
+    this.diagnostics.push({ code, severity: 'error', ...place, message, help, fixes, related })
+  }
+
+  replace(named: { readonly origin: Origin }, path: readonly (string | number)[], text: string): Fix[] {
+    const node = named.origin && nodeAt(named.origin.node, path)?.value
+    if (!named.origin || node?.kind !== 'scalar') return []
+    return [{ title: `Replace with \`${text}\``, safety: 'safe', edits: [{ file: named.origin.source.file, start: node.start, end: node.end, text }] }]
+  }
+
+  renameKey(named: { readonly origin: Origin }, path: readonly (string | number)[], text: string): Fix[] {
+    const key = named.origin && nodeAt(named.origin.node, path)?.key
+    if (!named.origin || !key) return []
+    return [{ title: `Replace with \`${text}\``, safety: 'safe', edits: [{ file: named.origin.source.file, start: key.start, end: key.end, text }] }]
+  }
+}
+
+function nowhere(origin: NonNullable<Origin>): Place {
+  return { file: origin.source.file, span: null, resource: null, path: '' }
+}
+
+function spanOf(node: YamlNode): { start: number; end: number } {
+  return { start: node.start, end: node.end }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
