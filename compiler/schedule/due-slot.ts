@@ -16,7 +16,7 @@ export type DueInput = {
   readonly startingDeadlineSeconds: number | null
 }
 
-/** `missed` counts the slots since the last run that are not run now and never will be. */
+/** `missed` counts the slots since the last run that are not run now and never will be; 0 where neither a run nor a creation says where to count from. */
 export type Due = { readonly slot: Date | null; readonly missed: number }
 
 /** A scheduler wakes up a little after the slot; what is later than this was missed (and is caught up, if at all). */
@@ -33,9 +33,8 @@ export function dueSlot({ schedule, at, lastRun, createdAt, catchUp, startingDea
 
   const deadlineSeconds = startingDeadlineSeconds ?? (catchUp === 'None' ? onTimeSeconds : Number.POSITIVE_INFINITY)
   const slot = at.getTime() - latest.getTime() <= deadlineSeconds * 1000 ? latest : null
-  const passedOver =
-    since === Number.NEGATIVE_INFINITY
-      ? 0
-      : Iterator.from(slotsBetween(schedule, new Date(since), latest)).reduce((count) => count + 1, 0)
-  return { slot, missed: passedOver + (slot ? 0 : 1) }
+  if (since === Number.NEGATIVE_INFINITY) return { slot, missed: 0 }
+  let missed = slot ? 0 : 1
+  for (const _ of slotsBetween(schedule, new Date(since), latest)) missed += 1
+  return { slot, missed }
 }

@@ -33,52 +33,15 @@ export function suggestTimeZones(name: string): string[] {
 const shape = /^(?!SystemV\/)[A-Z][A-Za-z0-9_+-]*(?:\/[A-Z][A-Za-z0-9_+-]*)*$/
 
 /** The database's own names of three capitals. All others that Intl takes come from Java and are ambiguous. */
-const abbreviations = new Set([
-  'CET',
-  'EET',
-  'EST',
-  'GMT',
-  'HST',
-  'MET',
-  'MST',
-  'PRC',
-  'ROC',
-  'ROK',
-  'UCT',
-  'UTC',
-  'WET',
-])
+const abbreviations = new Set('CET EET EST GMT HST MET MST PRC ROC ROK UCT UTC WET'.split(' '))
 
 /** Names in use today that Intl does not list, because it goes by the older ones. */
-const renamed = [
-  ...[
-    'Africa/Asmara',
-    'America/Argentina/Buenos_Aires',
-    'America/Argentina/Catamarca',
-    'America/Argentina/Cordoba',
-    'America/Argentina/Jujuy',
-  ],
-  ...[
-    'America/Argentina/Mendoza',
-    'America/Atikokan',
-    'America/Indiana/Indianapolis',
-    'America/Kentucky/Louisville',
-    'America/Nuuk',
-    'Asia/Ho_Chi_Minh',
-  ],
-  ...[
-    'Asia/Kathmandu',
-    'Asia/Kolkata',
-    'Asia/Yangon',
-    'Atlantic/Faroe',
-    'Europe/Kyiv',
-    'Pacific/Chuuk',
-    'Pacific/Kanton',
-    'Pacific/Pohnpei',
-    'Etc/UTC',
-    'UTC',
-  ],
-]
+const renamed = `
+  Africa/Asmara America/Argentina/Buenos_Aires America/Argentina/Catamarca America/Argentina/Cordoba America/Argentina/Jujuy America/Argentina/Mendoza
+  America/Atikokan America/Indiana/Indianapolis America/Kentucky/Louisville America/Nuuk Asia/Ho_Chi_Minh Asia/Kathmandu Asia/Kolkata Asia/Yangon
+  Atlantic/Faroe Etc/UTC Europe/Kyiv Pacific/Chuuk Pacific/Kanton Pacific/Pohnpei UTC`
+  .trim()
+  .split(/\s+/)
 
 let spellingsMemo: ReadonlyMap<string, string> | undefined
 

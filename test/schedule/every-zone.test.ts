@@ -7,7 +7,7 @@ import { cronOf } from './cron-of.ts'
 // CONVOKE_SCHEDULE_CHANGES: clock changes looked at per zone; CONVOKE_SEED: another sample.
 const changesPerZone = Number(process.env['CONVOKE_SCHEDULE_CHANGES'] ?? 1)
 const seed = Number(process.env['CONVOKE_SEED'] ?? 1)
-const cronsPerChange = 6
+const cronsPerChange = 4
 
 const zones = Intl.supportedValuesOf('timeZone')
 const minute = 60_000
