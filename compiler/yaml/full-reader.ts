@@ -11,6 +11,7 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml'
+import { kubernetesFaults } from './kubernetes-syntax.ts'
 import type { YamlEntry, YamlFault, YamlNode, YamlScalar } from './node.ts'
 import { disagreementOn, isAmbiguousKey, readPlain } from './plain-scalar.ts'
 import { doubleQuoted } from './quote.ts'
@@ -39,14 +40,10 @@ export function readFull(
     const walk = new Walk(source, base)
     const node = document.contents === null ? null : walk.node(document.contents)
     const found = [...document.errors.map((error) => syntaxFault(error, source, base)), ...walk.faults]
-    faults.push(
-      ...withoutConsequences(
-        found.sort((a, b) => a.start - b.start),
-        source,
-        base,
-      ),
-    )
-    if (node !== null && (node.kind !== 'scalar' || node.end > node.start)) documents.push(node)
+    if (node && !found.some(({ code }) => code === 'yaml-syntax')) found.push(...kubernetesFaults(source, base, node))
+    found.sort((a, b) => a.start - b.start)
+    faults.push(...withoutConsequences(found, source, base))
+    if (node && (node.kind !== 'scalar' || node.end > node.start)) documents.push(node)
   }
   return { documents, faults }
 }
@@ -167,10 +164,12 @@ class Walk {
 
   #scalar(node: Scalar, resolve: (text: string) => YamlScalar['value']): YamlScalar {
     const { start, end } = this.#rangeOf(node)
-    const text = String(node.value)
     const style = styles[node.type ?? 'PLAIN'] ?? 'plain'
-    if (style === 'single' || style === 'double') this.#checkQuoted(start, end, style, text)
     const isBlock = style === 'literal' || style === 'folded'
+    // The library ends every block with a line break; without one in the file there is none, for YAML and for Kubernetes.
+    const isCut = isBlock && end - this.#base === this.#source.length && !this.#source.endsWith('\n')
+    const text = isCut ? String(node.value).replace(/\n$/, '') : String(node.value)
+    if (style === 'single' || style === 'double') this.#checkQuoted(start, end, style, text)
     this.#end = isBlock ? this.#base + blockEnd(this.#source, start - this.#base, end - this.#base, text) : end
     return scalar(start, this.#end, style, resolve(text))
   }
@@ -287,10 +286,12 @@ const styles: Readonly<Record<string, YamlScalar['style']>> = {
 
 /** The library ends a block scalar behind all blank lines below it; here it ends with its last line, the line break left out. */
 function blockEnd(source: string, start: number, end: number, value: string): number {
-  const header = /^[^\r\n]*/.exec(source.slice(start, end))![0].trimEnd()
+  const header = /^[^\r\n]*/.exec(source.slice(start, end))![0]
   const keepsBlanks = /^[|>][0-9]?\+/.test(header) || /[ \t]\n?$/.test(value)
-  const body = source.slice(start + header.length, end)
-  return end - (keepsBlanks ? /(?:\r?\n)?$/ : /\s*$/).exec(body)![0].length
+  if (keepsBlanks) return end - /(?:\r?\n)?$/.exec(source.slice(Math.max(end - 2, start), end))![0].length
+  let last = end
+  while (last > start && ' \t\r\n'.includes(source[last - 1]!)) last -= 1
+  return last
 }
 
 function scalar(start: number, end: number, style: YamlScalar['style'], value: YamlScalar['value']): YamlScalar {

@@ -2,7 +2,7 @@ export { editScalar } from './edit.ts'
 export { type LineColumn, lineIndexOf } from './lines.ts'
 export {
   nodeAt,
-  plainValueOf,
+  valueOf,
   type YamlEntry,
   type YamlFault,
   type YamlFile,

@@ -53,15 +53,16 @@ export type YamlFile = {
 }
 
 /** The plain value: objects, arrays and scalars. An aliased node appears at each place that refers to it. */
-export function plainValueOf(node: YamlNode): unknown {
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the noun-Of name of the house; the global of that name is never called bare
+export function valueOf(node: YamlNode): unknown {
   switch (node.kind) {
     case 'scalar':
       return node.value
     case 'sequence':
-      return node.items.map(plainValueOf)
+      return node.items.map(valueOf)
     case 'map':
       // fromEntries defines properties, so that a key `__proto__` is a key like any other.
-      return Object.fromEntries(node.entries.map(({ key, value }) => [String(key.value), plainValueOf(value)]))
+      return Object.fromEntries(node.entries.map(({ key, value }) => [String(key.value), valueOf(value)]))
     default:
       return unreachable(node)
   }

@@ -312,7 +312,7 @@ class SubsetReader {
     this.#at = at + 1
     if (isVerbatim) return scalar(start, at + 1, style, text.slice(start + 1, at))
     const decoded = decodeFlowScalar(text, start, at + 1, style)
-    if (decoded === null || !decoded.value.isWellFormed() || /\\u[dD][89a-fA-F]/.test(text.slice(start, at)))
+    if (decoded === null || !decoded.value.isWellFormed() || /\\(?:\/|u[dD][89a-fA-F])/.test(text.slice(start, at)))
       throw handOn
     return scalar(start, at + 1, style, decoded.value)
   }
