@@ -2,6 +2,8 @@
 // is stale.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { Ajv2019 } from 'ajv/dist/2019.js'
+import standalone from 'ajv/dist/standalone/index.js'
 import { compile, type JSONSchema, type Options } from 'json-schema-to-typescript'
 import { parse } from 'yaml'
 
@@ -19,6 +21,10 @@ export async function generatedFiles(): Promise<Record<string, string>> {
   for (const { file, kind, schema } of readCrds()) {
     files[`${file}.ts`] = banner + imports(kind) + (await typesOf(crdTypes(kind, schema), kind, closedLists))
   }
+  const schemas = jsonSchemas()
+  files['schemas.json'] = JSON.stringify(schemas, null, 1) + '\n'
+  files['validators.js'] = banner + validatorsOf(schemas)
+  files['validators.d.ts'] = banner + validatorTypes(Object.keys(schemas))
   return files
 }
 
@@ -129,6 +135,187 @@ function withUnionSchema(schema: CrdSchema): CrdSchema {
       ),
     }),
   }
+}
+
+/** One JSON Schema for each kind of document there is: those of the four contracts, and the CRDs' for what people write. */
+function jsonSchemas(): Record<string, JsonSchema> {
+  const contracts = yamlFiles()
+    .filter((name) => name.endsWith('.schema.yaml'))
+    .map((name): [string, JsonSchema] => {
+      const schema: JsonSchema = read(name)
+      return [String(schema['title']), schema]
+    })
+  return Object.fromEntries([
+    ...readCrds().map(({ kind, schema }) => [kind, documentSchema(kind, schema)] as const),
+    ...contracts,
+  ])
+}
+
+type JsonSchema = { readonly [keyword: string]: unknown }
+
+function documentSchema(kind: string, schema: CrdSchema): JsonSchema {
+  const { metadata, spec } = schema.properties!
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    $id: `https://convoke.dev/schemas/${kind}.json`,
+    title: kind,
+    description: schema.description,
+    type: 'object',
+    required: ['apiVersion', 'kind', 'metadata', 'spec'],
+    additionalProperties: false,
+    properties: {
+      apiVersion: { const: 'convoke.dev/v1alpha1' },
+      kind: { const: kind },
+      metadata: metadataSchema(jsonSchemaOf(metadata!.properties!['name']!)),
+      spec: jsonSchemaOf(spec!),
+      // The operator's own, and it was never written by hand.
+      status: {},
+    },
+  }
+}
+
+/** What the API server takes as metadata; what it writes there itself is not looked at. */
+function metadataSchema(name: JsonSchema): JsonSchema {
+  const texts = { type: 'object', additionalProperties: { type: 'string' } }
+  const server = [
+    'uid',
+    'resourceVersion',
+    'generation',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'finalizers',
+    'ownerReferences',
+    'managedFields',
+    'selfLink',
+    'generateName',
+  ]
+  return {
+    type: 'object',
+    required: ['name'],
+    additionalProperties: false,
+    properties: {
+      name,
+      namespace: { type: 'string', maxLength: 63, pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$' },
+      labels: {
+        type: 'object',
+        additionalProperties: {
+          type: 'string',
+          maxLength: 63,
+          pattern: '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$',
+        },
+      },
+      annotations: texts,
+      ...Object.fromEntries(server.map((field) => [field, {}])),
+    },
+  }
+}
+
+const sharedKeywords = [
+  'type',
+  'description',
+  'enum',
+  'pattern',
+  'minLength',
+  'maxLength',
+  'minimum',
+  'maximum',
+  'required',
+  'minItems',
+  'maxItems',
+  'minProperties',
+  'maxProperties',
+] as const
+
+/** OpenAPI as JSON Schema: unknown fields are refused, which the API server does by other means. */
+function jsonSchemaOf(schema: CrdSchema): JsonSchema {
+  const { properties, items, additionalProperties } = schema
+  return {
+    ...Object.fromEntries(sharedKeywords.flatMap((keyword) => (keyword in schema ? [[keyword, schema[keyword]]] : []))),
+    ...(schema['x-kubernetes-int-or-string'] === true && { type: ['integer', 'string'] }),
+    // int32 and int64 say how a number is stored, not what is valid.
+    ...(schema['format'] === 'date-time' && { format: 'date-time' }),
+    ...(items && { items: jsonSchemaOf(items) }),
+    ...(additionalProperties && { additionalProperties: jsonSchemaOf(additionalProperties) }),
+    ...(properties && {
+      additionalProperties: false,
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([name, property]) => [name, jsonSchemaOf(property)]),
+      ),
+    }),
+    ...Object.assign({}, ...shapes(schema)),
+  }
+}
+
+function shapes(schema: CrdSchema): readonly JsonSchema[] {
+  const found = (schema['x-kubernetes-validations'] ?? [])
+    .map(({ rule }) => shapeOf(rule))
+    .filter((shape) => shape !== null)
+  const dependencies: object = Object.assign({}, ...found.map((shape) => shape['dependencies']))
+  return Object.keys(dependencies).length > 0 ? [...found, { dependencies }] : found
+}
+
+/** What a CEL rule about the shape of one document is in JSON Schema; null for those that are guardrails, which the compiler knows. */
+export function shapeOf(rule: string): JsonSchema | null {
+  if (/^\[has\(self\.\w+\)(, has\(self\.\w+\))+\]\.exists_one\(one, one\)$/.test(rule)) {
+    return { oneOf: [...rule.matchAll(/has\(self\.(\w+)\)/g)].map(([, name]) => ({ required: [name] })) }
+  }
+  const [, field, needed] = /^!has\(self\.(\w+)\) \|\| has\(self\.(\w+)\)$/.exec(rule) ?? []
+  if (field) return { dependencies: { [field]: [needed] } }
+  const [, selector, value, implied] = /^self\.(\w+) != '(\w+)' \|\| has\(self\.(\w+)\)$/.exec(rule) ?? []
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema; nothing awaits it.
+  if (selector) return { if: { properties: { [selector]: { const: value } } }, then: { required: [implied] } }
+  const [, flag] = /^self\.filter\(\w+, has\(\w+\.(\w+)\) && \w+\.\w+\)\.size\(\) == 1$/.exec(rule) ?? []
+  if (flag)
+    return { contains: { required: [flag], properties: { [flag]: { const: true } } }, minContains: 1, maxContains: 1 }
+  return null
+}
+
+/** RFC 3339 with the days each month can have. A pattern, because a function would have to be imported where the validators run. */
+const dateTime =
+  /^\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|[12]\d))T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i
+
+/** Validators that need nothing at run time: compiling 13 schemas would cost every command a third of a second. */
+function validatorsOf(schemas: Record<string, JsonSchema>): string {
+  const ajv = new Ajv2019({
+    schemas: Object.entries(schemas).map(([kind, { $schema, $id, ...schema }]) => ({
+      ...(withoutTexts(schema) as JsonSchema),
+      $id: kind,
+    })),
+    formats: { 'date-time': dateTime },
+    allErrors: true,
+    allowUnionTypes: true,
+    strictRequired: false,
+    strictTypes: false,
+    inlineRefs: false,
+    code: { source: true, esm: true },
+  })
+  const code = standalone
+    .default(ajv, Object.fromEntries(Object.keys(schemas).map((kind) => [kind, kind])))
+    .replace(/^"use strict";/, '')
+    .replaceAll('require("ajv/dist/runtime/ucs2length").default', 'codePoints')
+  if (code.includes('require('))
+    throw new Error(`validators.js would import something: ${/require\(.*\)/.exec(code)?.[0]}`)
+  return `function codePoints(text) {\n  let count = 0\n  for (const _ of text) count++\n  return count\n}\n${code}\n`
+}
+
+/** The generated code repeats its schemas; what people read there would be two thirds of it. */
+function withoutTexts(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutTexts)
+  if (typeof schema !== 'object' || schema === null) return schema
+  return Object.fromEntries(
+    Object.entries(schema).flatMap(([keyword, value]) =>
+      keyword === 'description' && typeof value === 'string' ? [] : [[keyword, withoutTexts(value)]],
+    ),
+  )
+}
+
+function validatorTypes(kinds: readonly string[]): string {
+  return (
+    "import type { ErrorObject } from 'ajv'\n" +
+    'type Validator = { (value: unknown): boolean; errors?: ErrorObject[] | null }\n' +
+    kinds.map((kind) => `export const ${kind}: Validator\n`).join('')
+  )
 }
 
 if (import.meta.main) {

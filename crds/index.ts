@@ -1,4 +1,5 @@
 export { type Defaulted, streamingInterval, withDefaults } from './defaults.ts'
+export { canonicalJson, digestOf } from './digest.ts'
 export { parseDurationSeconds } from './duration.ts'
 export type { Activation, ActivationSpec, ActivationStatus } from './generated/activation.ts'
 export type { CampaignInstance, CampaignInstanceSpec, CampaignInstanceStatus } from './generated/campaign-instance.ts'
@@ -38,3 +39,4 @@ export {
 export type { ObjectMeta, OwnerReference } from './object-meta.ts'
 export { parseQuantityBytes } from './quantity.ts'
 export type { UnionSchema } from './union-schema.ts'
+export { type DocumentKind, type Fault, type JsonSchema, schemaOf, validatorOf } from './validators.ts'

@@ -139,7 +139,7 @@ export interface ActivationSpec {
    */
   suspend?: boolean
   /**
-   * What happens when a Run is due while another is not finished: wait for it (Forbid), end it (Replace), or run both one after the other's export (Allow). Default: Forbid.
+   * What happens when a Run is due while another is not finished: wait for it (Forbid), end it (Replace) or run beside it (Allow). Default: Forbid.
    */
   concurrencyPolicy?: 'Allow' | 'Forbid' | 'Replace'
   /**

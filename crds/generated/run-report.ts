@@ -23,7 +23,7 @@ export interface RunReport {
    */
   reportDigest?: string
   /**
-   * Where the full report lies
+   * Where the full report lies, relative to the store or landing zone.
    */
   reportPath?: string
   /**
