@@ -1,0 +1,61 @@
+import type { Location } from '#crds'
+import { JobError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+
+export type StoredFile = { readonly bytes: number; readonly modifiedAt: Date }
+
+/**
+ * A folder of files in a Location. Names are relative to it, `/` separates folders. A reader sees a whole file under its name or
+ * none; what is still being written is never listed. Every method throws JobError LocationUnavailable once its retries are used up.
+ */
+export type LandingStore = {
+  /** For messages: `s3://bucket/prefix`. */
+  readonly place: string
+  /** Replaces `name` atomically by the content of a local file, on disk (or in the service) when the promise resolves. */
+  put(name: string, localPath: string): Promise<void>
+  /** Names that begin with `prefix`, in its folder only, sorted by code unit. */
+  list(prefix: string): Promise<readonly string[]>
+  /** Downloads to a local file; false where there is no such name. */
+  get(name: string, localPath: string): Promise<boolean>
+  /** null where there is no such name. */
+  stat(name: string): Promise<StoredFile | null>
+  /** Nothing under that name: nothing happens. */
+  remove(name: string): Promise<void>
+  close(): Promise<void>
+}
+
+export type LocationKind = keyof Location
+
+/** One Location's parameters, by kind. */
+export type LocationOf<Kind extends LocationKind> = NonNullable<Location[Kind]>
+
+/** A name that stays inside its folder, unchanged; throws on one that would leave it. */
+export function safeName(name: string, place: string): string {
+  const parts = name.split('/')
+  if (name === '' || name.includes('\0') || parts.some((part) => part === '' || part === '.' || part === '..')) {
+    throw new JobError(
+      'InvalidPlan',
+      `${JSON.stringify(name)} is no file name inside ${place}: it may not be empty, absolute or hold \`..\`.`,
+    )
+  }
+  return name
+}
+
+/** Splits `a/b/na` into the folder `a/b/` and what a name in it begins with, `na`; refuses to leave the store. */
+export function splitPrefix(prefix: string, place: string): { readonly folder: string; readonly start: string } {
+  const end = prefix.lastIndexOf('/') + 1
+  const folder = prefix.slice(0, end)
+  if (folder !== '') safeName(folder.slice(0, -1), place)
+  return { folder, start: prefix.slice(end) }
+}
+
+/** A key of a secret that may be absent. */
+export function optionalSecret(ports: Ports, name: string | undefined, key: string): string | undefined {
+  if (name === undefined) return undefined
+  try {
+    return ports.secret(name, key)
+  } catch (error) {
+    if (error instanceof JobError && error.reason === 'MissingSecret') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,242 @@
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { stat } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import { posix } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import SftpClient from 'ssh2-sftp-client'
+import { JobError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+import { type LandingStore, type LocationOf, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
+
+const temporaryPrefix = '.convoke-'
+const attempts = 4
+const readyTimeout = 20_000
+
+/**
+ * Files are written beside their name and renamed over it (posix-rename@openssh.com). A server without that extension cannot replace
+ * a file atomically: there the old one is removed first. The server's key must be in `known_hosts`; there is no way around that.
+ */
+export async function openSftp(location: LocationOf<'sftp'>, ports: Ports): Promise<LandingStore> {
+  const { host, port = 22, path = '.', knownHostsSecretRef, credentialsSecretRef } = location
+  const place = `sftp://${host}${port === 22 ? '' : `:${port}`}/${path.replace(/^\.?\/?/, '')}`
+  if (knownHostsSecretRef === undefined) {
+    throw new JobError(
+      'InvalidPlan',
+      `${place} has no knownHostsSecretRef, so the server's key cannot be checked. Put the output of \`ssh-keyscan -p ${port} ${host}\`, checked, into the key known_hosts of a secret.`,
+    )
+  }
+  if (credentialsSecretRef === undefined)
+    throw new JobError('InvalidPlan', `${place} has no credentialsSecretRef (username and password or privateKey).`)
+  const keys = hostKeys(ports.secret(knownHostsSecretRef.name, 'known_hosts'), host, port)
+  if (keys.length === 0) {
+    throw new JobError(
+      'LocationUnavailable',
+      `The secret ${knownHostsSecretRef.name} holds no key of ${port === 22 ? host : `[${host}]:${port}`}. Add its line of \`ssh-keyscan -p ${port} ${host}\`, checked, to known_hosts.`,
+    )
+  }
+  const secret = credentialsSecretRef.name
+  const privateKey = optionalSecret(ports, secret, 'privateKey')
+  const passphrase = optionalSecret(ports, secret, 'passphrase')
+  const options: SftpClient.ConnectOptions = {
+    host,
+    port,
+    username: ports.secret(secret, 'username'),
+    ...(privateKey === undefined
+      ? { password: ports.secret(secret, 'password') }
+      : { privateKey, ...(passphrase !== undefined && { passphrase }) }),
+    readyTimeout,
+    keepaliveInterval: 15_000,
+    // Only what known_hosts can answer for, or the server would present another of its keys.
+    algorithms: { serverHostKey: [...new Set(keys.flatMap((key) => algorithmsOf(key.type)))] },
+    hostVerifier: (key: Buffer) => keys.some((known) => known.key.equals(key)),
+  }
+
+  let connection: Promise<SftpClient> | null = null
+  const connect = async (): Promise<SftpClient> => {
+    const client = new SftpClient()
+    client.on('error', () => {}) // A broken connection also fails the call that needs it.
+    // Small packets wait for each other's acknowledgement unless the socket is told not to: 40 ms a call.
+    const sock = createConnection({ host, port, noDelay: true, timeout: readyTimeout })
+    sock.once('timeout', () => sock.destroy(new Error(`connection to ${host}:${port} timed out`)))
+    await once(sock, 'connect')
+    sock.setTimeout(0)
+    await client.connect({ ...options, sock })
+    return client
+  }
+  const disconnect = async () => {
+    const open = connection
+    connection = null
+    await open?.then((client) => client.end()).catch(() => {})
+  }
+
+  const retried = async <T>(what: string, work: (client: SftpClient) => Promise<T>): Promise<T> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        connection ??= connect()
+        return await work(await connection)
+      } catch (error) {
+        if (error instanceof JobError) throw error
+        if (!isTransient(error)) throw faultOf(error, what, place, secret)
+        await disconnect()
+        if (attempt === attempts) throw faultOf(error, what, place, secret)
+        await sleep(250 * 4 ** (attempt - 1))
+      }
+    }
+  }
+  // The client keeps listeners per call and expects one call at a time.
+  let turn: Promise<unknown> = Promise.resolve()
+  const guarded = <T>(what: string, work: (client: SftpClient) => Promise<T>): Promise<T> => {
+    const result = turn.then(() => retried(what, work))
+    turn = result.catch(() => {})
+    return result
+  }
+  const pathOf = (name: string) => posix.join(path, safeName(name, place))
+
+  return {
+    place,
+    put: (name, localPath) =>
+      guarded(`write ${name}`, async (client) => {
+        const target = pathOf(name)
+        const folder = posix.dirname(target)
+        if (!(await client.exists(folder))) await client.mkdir(folder, true)
+        const own = `${temporaryPrefix}${createHash('sha256').update(posix.basename(target)).digest('hex').slice(0, 16)}-`
+        // An earlier attempt that was killed left its part; one that still runs loses its right to publish.
+        for (const entry of await client.list(folder, (found) => found.name.startsWith(own)))
+          await client.delete(posix.join(folder, entry.name), true)
+        const temporary = posix.join(folder, `${own}${randomBytes(6).toString('hex')}`)
+        await client.fastPut(localPath, temporary)
+        const [there, here] = [await client.stat(temporary), await stat(localPath)]
+        if (there.size !== here.size) throw new Error(`${there.size} of ${here.size} bytes arrived`)
+        await replace(client, temporary, target)
+      }),
+    list: (prefix) =>
+      guarded(`list ${prefix || 'files'}`, async (client) => {
+        const { folder, start } = splitPrefix(prefix, place)
+        try {
+          const entries = await client.list(posix.join(path, folder))
+          return entries
+            .filter(
+              (entry) => entry.type !== 'd' && entry.name.startsWith(start) && !entry.name.startsWith(temporaryPrefix),
+            )
+            .map((entry) => folder + entry.name)
+            .sort()
+        } catch (error) {
+          if (isMissing(error)) return []
+          throw error
+        }
+      }),
+    get: (name, localPath) =>
+      guarded(`read ${name}`, async (client) => {
+        if ((await client.exists(pathOf(name))) === false) return false
+        await client.fastGet(pathOf(name), localPath)
+        return true
+      }),
+    stat: (name) =>
+      guarded(`look at ${name}`, async (client) => {
+        try {
+          const found = await client.stat(pathOf(name))
+          return found.isFile ? { bytes: found.size, modifiedAt: new Date(found.modifyTime) } : null
+        } catch (error) {
+          if (isMissing(error)) return null
+          throw error
+        }
+      }),
+    remove: (name) =>
+      guarded(`remove ${name}`, async (client) => {
+        await client.delete(pathOf(name), true)
+      }),
+    close: disconnect,
+  }
+}
+
+async function replace(client: SftpClient, temporary: string, target: string): Promise<void> {
+  try {
+    await client.posixRename(temporary, target)
+  } catch (error) {
+    if (!/does not support/i.test(messageOf(error))) throw error
+    await client.delete(target, true)
+    await client.rename(temporary, target)
+  }
+}
+
+type HostKey = { readonly type: string; readonly key: Buffer }
+
+/** Keys that an OpenSSH known_hosts text holds for a host; revoked ones and certificate authorities are not keys of a host. */
+export function hostKeys(knownHosts: string, host: string, port: number): readonly HostKey[] {
+  const name = port === 22 ? host : `[${host}]:${port}`
+  return knownHosts.split('\n').flatMap((line) => {
+    const [patterns, type, key] = line.trim().split(/\s+/)
+    if (patterns === undefined || type === undefined || key === undefined || /^[#@]/.test(patterns)) return []
+    return hostMatches(patterns, name) ? [{ type, key: Buffer.from(key, 'base64') }] : []
+  })
+}
+
+function hostMatches(patterns: string, name: string): boolean {
+  const hashed = /^\|1\|([^|]+)\|(.+)$/.exec(patterns)
+  if (hashed) return createHmac('sha1', Buffer.from(hashed[1]!, 'base64')).update(name).digest('base64') === hashed[2]
+  const matching = patterns.split(',').filter((pattern) => {
+    const glob = pattern
+      .replace(/^!/, '')
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replace(/\*/g, '.*')
+      .replace(/\?/g, '.')
+    return new RegExp(`^${glob}$`, 'i').test(name)
+  })
+  return matching.length > 0 && !matching.some((pattern) => pattern.startsWith('!'))
+}
+
+type ServerHostKey =
+  | 'ssh-rsa'
+  | 'rsa-sha2-256'
+  | 'rsa-sha2-512'
+  | 'ssh-ed25519'
+  | 'ecdsa-sha2-nistp256'
+  | 'ecdsa-sha2-nistp384'
+  | 'ecdsa-sha2-nistp521'
+
+function algorithmsOf(type: string): readonly ServerHostKey[] {
+  switch (type) {
+    case 'ssh-rsa':
+      return ['rsa-sha2-512', 'rsa-sha2-256']
+    case 'ssh-ed25519':
+    case 'ecdsa-sha2-nistp256':
+    case 'ecdsa-sha2-nistp384':
+    case 'ecdsa-sha2-nistp521':
+      return [type]
+    default:
+      return []
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
+}
+
+function isMissing(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' || codeOf(error) === '2' || /no such file/i.test(messageOf(error))
+}
+
+function isTransient(error: unknown): boolean {
+  const text = `${codeOf(error)} ${messageOf(error)}`
+  if (/authentication|host denied|verification failed|permission denied|no such file/i.test(text)) return false
+  return /ECONN|ETIMEDOUT|EPIPE|EAI_AGAIN|EHOSTUNREACH|ENOTCONN|ERR_NOT_CONNECTED|ERR_GENERIC_CLIENT|timed out|timeout|not connected|connection|end event|close|bytes arrived/i.test(
+    text,
+  )
+}
+
+function faultOf(error: unknown, what: string, place: string, secret: string): JobError {
+  const said = messageOf(error)
+  const next = /authentication/i.test(said)
+    ? `Check username and password or privateKey in the secret ${secret}.`
+    : /host denied|verification failed|handshake/i.test(said)
+      ? "The server's key is not the one in known_hosts: find out why before you replace it."
+      : /permission denied/i.test(said)
+        ? 'Give the user write access to that folder.'
+        : 'Check host, port and path and that the job may reach them.'
+  return new JobError('LocationUnavailable', `Cannot ${what} in ${place}: ${said}. ${next}`, error)
+}

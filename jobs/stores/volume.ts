@@ -1,0 +1,163 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { copyFile, mkdir, open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join, sep } from 'node:path'
+import { JobError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
+import { type LandingStore, type LocationOf, safeName, splitPrefix } from './landing-store.ts'
+
+/** What is still being written; shorter than any name's own limit, so a long name has room. */
+const temporaryPrefix = '.convoke-'
+
+export async function openVolume({ claimName, path }: LocationOf<'volume'>, ports: Ports): Promise<LandingStore> {
+  const place = `volume ${claimName}${path === undefined ? '' : `/${path}`}`
+  const claim = await realpath(ports.claim(claimName))
+  const root =
+    path === undefined || path === '' ? claim : join(claim, safeName(path.replace(/\/+$/, ''), `volume ${claimName}`))
+
+  /** Where a name lies, links resolved; throws when that is outside the claim. */
+  const pathOf = async (name: string): Promise<string> => {
+    const full = join(root, safeName(name, place))
+    let existing = full
+    let real = await realOrNull(existing)
+    while (real === null) {
+      existing = dirname(existing)
+      real = await realOrNull(existing)
+    }
+    if (real !== claim && !real.startsWith(claim + sep)) {
+      throw new JobError('InvalidPlan', `${name} in ${place} leads out of the claim, to ${real}. Remove the link.`)
+    }
+    return full
+  }
+
+  const guarded = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      throw error instanceof JobError ? error : faultOf(error, what, place)
+    }
+  }
+
+  return {
+    place,
+    put: (name, localPath) =>
+      guarded(`write ${name}`, async () => {
+        const target = await pathOf(name)
+        const folder = dirname(target)
+        await mkdir(folder, { recursive: true })
+        const own = `${temporaryPrefix}${createHash('sha256').update(basename(target)).digest('hex').slice(0, 16)}-`
+        // An earlier attempt that was killed left its part; one that still runs loses its right to publish.
+        for (const entry of await readdir(folder))
+          if (entry.startsWith(own)) await unlink(join(folder, entry)).catch(ignoreMissing)
+        const temporary = join(folder, `${own}${randomBytes(6).toString('hex')}`)
+        await copyFile(localPath, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+        await flush(temporary)
+        await rename(temporary, target)
+        await flush(folder)
+      }),
+    list: (prefix) =>
+      guarded(`list ${prefix || 'files'}`, async () => {
+        const { folder, start } = splitPrefix(prefix, place)
+        const entries = await readdir(folder === '' ? root : await pathOf(folder.slice(0, -1)), {
+          withFileTypes: true,
+        }).catch(emptyIfMissing)
+        return entries
+          .filter(
+            (entry) => !entry.isDirectory() && entry.name.startsWith(start) && !entry.name.startsWith(temporaryPrefix),
+          )
+          .map((entry) => folder + entry.name)
+          .sort()
+      }),
+    get: (name, localPath) =>
+      guarded(`read ${name}`, async () => {
+        try {
+          await copyFile(await pathOf(name), localPath, constants.COPYFILE_FICLONE)
+          return true
+        } catch (error) {
+          if (isMissing(error)) return false
+          throw error
+        }
+      }),
+    stat: (name) =>
+      guarded(`look at ${name}`, async () => {
+        try {
+          const found = await stat(await pathOf(name))
+          return found.isFile() ? { bytes: found.size, modifiedAt: found.mtime } : null
+        } catch (error) {
+          if (isMissing(error)) return null
+          throw error
+        }
+      }),
+    remove: (name) =>
+      guarded(`remove ${name}`, async () => {
+        const target = await pathOf(name)
+        await unlink(target).catch(ignoreMissing)
+      }),
+    close: async () => {},
+  }
+}
+
+async function realOrNull(path: string): Promise<string | null> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR'
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isMissing(error)) throw error
+}
+
+function emptyIfMissing(error: unknown): [] {
+  ignoreMissing(error)
+  return []
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}
+
+function faultOf(error: unknown, what: string, place: string): JobError {
+  const code = codeOf(error)
+  const said = error instanceof Error ? error.message : String(error)
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new JobError(
+        'DiskFull',
+        `Cannot ${what} in ${place}: no space is left. Enlarge the claim or remove old files.`,
+        error,
+      )
+    case 'ENAMETOOLONG':
+      return new JobError(
+        'InvalidPlan',
+        `Cannot ${what} in ${place}: the name is longer than the file system allows (255 bytes). Shorten the Destination's nameTemplate.`,
+        error,
+      )
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new JobError(
+        'LocationUnavailable',
+        `Cannot ${what} in ${place}: ${said}. Give the job's user access to the claim (fsGroup).`,
+        error,
+      )
+    default:
+      return new JobError('LocationUnavailable', `Cannot ${what} in ${place}: ${said}.`, error)
+  }
+}
