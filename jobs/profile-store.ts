@@ -3,11 +3,12 @@
  *
  *   data.json                       DataManifest: the current data, committed by ingest and extract
  *   membership.json                 MembershipManifest: the current membership version, committed by evaluate
- *   records/…                       normalized records per source file, immutable, named by content
- *   data/<version>/…                merged profiles and bucketed events
+ *   records/<source>/…              normalized records per source file, immutable, named by content and definition
+ *   rejects/<source>/…csv           rows that could not be read, with their values, per source file
+ *   data/<version>/…                merged profiles and bucketed events; manifest.json: the DataManifest committed with it
  *   membership/<version>/…          membership and transitions of one version, MembershipManifests of kept ones
  *   delivered/<activation>/<segment>/<run>.parquet   what an export delivered, the baseline of later ones
- *   reports/<run>/<step>.json       full RunReports
+ *   reports/<run>/<step>-<attempt>.json   full RunReports
  *   writer.lock                     who writes: one writer at a time
  *
  * A reader trusts a manifest and nothing else: it names exactly the files of its version, relative to the root. A manifest is
@@ -26,19 +27,32 @@ export type BucketFiles = readonly (readonly string[])[]
 export type DataManifest = {
   readonly formatVersion: 1
   readonly version: string
+  /** The version before, whose files are still there for readers that began with it; null for the first. */
+  readonly previous: string | null
   /** A power of two. Profile id → bucket: see `bucketSql`. */
   readonly buckets: number
   /** "$profile" VARCHAR and one column per profile Column that any file has; one row per profile; sorted by "$profile". */
   readonly profiles: BucketFiles
-  /** "$profile" VARCHAR and one column per event Column (`timestamp` among them); sorted by ("$profile", timestamp). */
+  /**
+   * "$profile" VARCHAR, "$namespace" VARCHAR (of the identity it came with) and one column per event Column (`timestamp` among them); each
+   * file sorted by ("$profile", timestamp).
+   */
   readonly events: BucketFiles
+  /** "$profile" and reason VARCHAR of those left out; neither `profiles` nor `events` hold them. */
+  readonly leftOutProfiles: BucketFiles
+  /** Private graph only: node VARCHAR (`namespace:value`), profile VARCHAR and size (identities of that profile) BIGINT. */
+  readonly identities: string | null
+  /** Record files that `profiles` and `events` are made of, sorted, and the digest of how they were merged. Those in `sources` but not here are merged by the next ingest. */
+  readonly merged: { readonly records: readonly string[]; readonly definition: string }
   readonly profileCount: number
   readonly eventCount: number
   /** What is in, per Dataset (and CampaignSource): source files by path, each with its content hash and its records' files. */
   readonly sources: Readonly<Record<string, SourceState>>
   /** Profiles left out of segmentation because they exceed a guardrail (events per profile, identities per profile). */
-  readonly leftOut: { readonly eventsPerProfile: number; readonly identitiesPerProfile: number }
+  readonly leftOut: LeftOut
 }
+
+export type LeftOut = { readonly eventsPerProfile: number; readonly identitiesPerProfile: number }
 
 export type SourceState = {
   /** Digest of the Dataset's plan; another digest means its files are read again. */
@@ -170,10 +184,26 @@ function readJson<T>(path: string): T | null {
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as T) : null
 }
 
+/** Where a file is written before `settleFile`; cleaned away by the next writer if nobody does. */
+export function temporaryOf(path: string): string {
+  return `${path}.tmp-${process.pid}`
+}
+
+/** Flushes a complete file to disk and gives it its name. */
+export function settleFile(temporary: string, path: string): void {
+  const file = openSync(temporary, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(temporary, path)
+}
+
 /** Replaces `path` atomically: written beside it, flushed to disk, renamed, the folder flushed. */
 export function commitJson(path: string, value: unknown): void {
   mkdirSync(dirname(path), { recursive: true })
-  const temporary = `${path}.tmp-${process.pid}`
+  const temporary = temporaryOf(path)
   const file = openSync(temporary, 'w')
   try {
     writeSync(file, JSON.stringify(value, null, 1) + '\n')

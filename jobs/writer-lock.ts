@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto'
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { JobError } from './errors.ts'
+import type { Ports } from './ports.ts'
+
+/** The right to write a store, held while the process lives. */
+export type WriterLock = Disposable & {
+  /** Throws JobError StoreBusy where another process took the store over; asked right before each commit. */
+  readonly check: () => void
+}
+
+type Holder = { readonly token: string; readonly pid: number; readonly host: string; readonly heartbeat: string }
+
+/** A holder that has not been heard of for so long is dead. */
+const staleAfterMs = 60_000
+const heartbeatMs = 10_000
+
+/**
+ * Takes `writer.lock` of a store, from a dead holder if need be: one without a heartbeat for 60 s, or whose process on this host is gone.
+ * Throws JobError StoreBusy where a living process holds it.
+ */
+export function lockStore(root: string, ports: Pick<Ports, 'now'>): WriterLock {
+  mkdirSync(root, { recursive: true })
+  const path = join(root, 'writer.lock')
+  const own: Holder = { token: randomUUID(), pid: process.pid, host: hostname(), heartbeat: '' }
+  const temporary = `${path}.${own.token}`
+  const beat = () => writeFileSync(temporary, JSON.stringify({ ...own, heartbeat: ports.now().toISOString() }))
+  try {
+    beat()
+    if (!linked(temporary, path)) {
+      const holder = holderOf(path)
+      if (holder !== null && isAlive(holder, ports.now())) throw busy(holder)
+      removeStale(path, holder, own.token)
+      if (!linked(temporary, path)) throw busy(holderOf(path))
+    }
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+  heldHere.add(own.token)
+  const isOurs = () => holderOf(path)?.token === own.token
+  const timer = setInterval(() => {
+    if (!isOurs()) return
+    beat()
+    renameSync(temporary, path)
+  }, heartbeatMs)
+  timer.unref()
+  return {
+    check: () => {
+      if (!isOurs()) throw busy(holderOf(path))
+    },
+    [Symbol.dispose]: () => {
+      clearInterval(timer)
+      heldHere.delete(own.token)
+      if (isOurs()) rmSync(path, { force: true })
+    },
+  }
+}
+
+/** Tokens of this process: a container's restarted process may have the number of the one that died. */
+const heldHere = new Set<string>()
+
+function busy(holder: Holder | null): JobError {
+  const who = holder === null ? 'another process' : `process ${holder.pid} on ${holder.host}, last heard of at ${holder.heartbeat}`
+  return new JobError('StoreBusy', `The store is being written by ${who}. Wait for it to end; one that died is replaced after 60 s.`)
+}
+
+/** Creates `path` as a second name of the complete file `temporary`; false where it exists. */
+function linked(temporary: string, path: string): boolean {
+  try {
+    linkSync(temporary, path)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** null where there is none, or none that can be read. */
+function holderOf(path: string): Holder | null {
+  try {
+    // Written by `lockStore` only.
+    return JSON.parse(readFileSync(path, 'utf8')) as Holder
+  } catch {
+    return null
+  }
+}
+
+function isAlive(holder: Holder, now: Date): boolean {
+  if (now.getTime() - Date.parse(holder.heartbeat) > staleAfterMs) return false
+  if (holder.host !== hostname()) return true
+  if (holder.pid === process.pid) return heldHere.has(holder.token)
+  try {
+    process.kill(holder.pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+/** Moves the stale lock away; if somebody else replaced it meanwhile, theirs is put back. */
+function removeStale(path: string, stale: Holder | null, token: string): void {
+  const aside = `${path}.${token}.stale`
+  try {
+    renameSync(path, aside)
+  } catch {
+    return
+  }
+  if (holderOf(aside)?.token !== stale?.token) linked(aside, path)
+  rmSync(aside, { force: true })
+}
