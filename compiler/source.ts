@@ -1,4 +1,4 @@
-import { apiVersion, group, isKind, type Kind, kinds, type ObjectMeta, type SpecOf, validatorOf, withDefaults } from '#crds'
+import { apiVersion, group, isKind, type Kind, kinds, type ObjectMeta, type SpecOf, withDefaults } from '#crds'
 import { type Diagnostic, type Fix, pathText, type Place, type ResourceName } from './diagnostic.ts'
 import { type AnyResource, type Origin, placeOf, type Source } from './resource.ts'
 import type { Code } from './rules/index.ts'
@@ -130,7 +130,7 @@ class Loader {
       return
     }
     this.names.set(key, { origin: named.origin })
-    const faults = shapeFaultsOf(kind, value, validatorOf(kind)(value))
+    const faults = shapeFaultsOf(kind, value)
     for (const fault of faults) {
       this.report(fault.code, placeOf(named, { path: fault.path, on: fault.on }, pathText(fault.path)), fault.message, fault.help, named.origin && fault.rename ? this.renameKey(named, fault.path, fault.rename) : fault.value === undefined ? [] : this.replace(named, fault.path, fault.value))
     }

@@ -1,0 +1,125 @@
+import { annotations, type JobPlan, type Kind } from '#crds'
+import { type Diagnostic, type Fix, pathText, type Severity, sortDiagnostics } from './diagnostic.ts'
+import { type LinkFinding, linkModel, type Model } from './model.ts'
+import { plansOf } from './plan.ts'
+import { type AnyResource, placeOf, type Resource, type Source } from './resource.ts'
+import { type Code, codes, type Finding, rules } from './rules/index.ts'
+import { type Loaded, loadObjects, loadSources, type TestDocument } from './source.ts'
+import { nearest } from './suggest.ts'
+import { editScalar, nodeAt, textRangeOf } from './yaml/index.ts'
+
+export type CompileOptions = {
+  /** Severities other than a code's own; `off` only for what is a warning. */
+  readonly severities?: { readonly [code in Code]?: Severity | 'off' }
+}
+
+export type Compilation = {
+  readonly diagnostics: readonly Diagnostic[]
+  readonly resources: readonly AnyResource[]
+  readonly tests: readonly TestDocument[]
+  readonly model: Model
+  /** Plans of what can run as it stands: a target with an error, or whose Destination, instance or store has one, has none. */
+  readonly plans: readonly JobPlan[]
+  /** Documents of our API group that were read, well-formed or not. */
+  readonly count: number
+}
+
+/** From YAML to plans. Never throws at what is written: all findings are in `diagnostics`, sorted. */
+export function compile(sources: readonly Source[], options: CompileOptions = {}): Compilation {
+  const ordered = [...sources].sort((a, b) => (a.file < b.file ? -1 : 1))
+  return compileLoaded(loadSources(ordered), options)
+}
+
+/** The same for resources as the API server holds them; places are field paths. */
+export function compileObjects(objects: readonly unknown[], options: CompileOptions = {}): Compilation {
+  return compileLoaded(loadObjects(objects), options)
+}
+
+function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
+  const diagnostics: Diagnostic[] = [...loaded.diagnostics]
+  const add = (finding: LinkFinding): void => {
+    const severity = finding.severity ?? rules[finding.code]?.severity ?? 'error'
+    const configured = options.severities?.[finding.code]
+    if (configured === 'off' && severity !== 'error') return
+    diagnostics.push(diagnosticOf(finding, configured && configured !== 'off' ? configured : severity))
+  }
+  const exists = (kind: Kind, namespace: string, name: string): boolean => loaded.names.has(`${kind}/${namespace}/${name}`)
+  const model = linkModel(loaded.resources, exists, add)
+  for (const code of codes) {
+    const check = rules[code]?.check
+    if (!check) continue
+    for (const resource of loaded.resources) {
+      // A check is stored under the kind of the resources it takes.
+      const own = check[resource.kind] as ((resource: Resource, context: { model: Model; report: (finding: Finding) => void }) => void) | undefined
+      own?.(resource as unknown as Resource, { model, report: (finding) => add({ resource: resource as unknown as Resource, ...finding, code }) })
+    }
+  }
+  const kept = sortDiagnostics(suppressed(diagnostics, loaded.resources))
+  const faulty = new Set(kept.filter((diagnostic) => diagnostic.severity === 'error' && diagnostic.resource).map((diagnostic) => nameOf(diagnostic.resource!)))
+  return { diagnostics: kept, resources: loaded.resources, tests: loaded.tests, model, plans: plansOf(model, (resource) => !faulty.has(nameOf(resource))), count: loaded.count }
+}
+
+function nameOf(resource: { readonly kind: string; readonly namespace: string; readonly name: string }): string {
+  return `${resource.kind}/${resource.namespace}/${resource.name}`
+}
+
+function diagnosticOf(finding: LinkFinding, severity: Severity): Diagnostic {
+  const { resource } = finding
+  return {
+    code: finding.code,
+    severity,
+    message: finding.message,
+    ...(finding.help === '' ? {} : { help: finding.help }),
+    ...(finding.why === undefined ? {} : { why: finding.why }),
+    ...placeOf(resource, finding, pathText(finding.path)),
+    related: (finding.related ?? []).map((related) => ({ ...placeOf(related.resource, related, pathText(related.path)), message: related.message })),
+    fixes: (finding.fixes ?? []).flatMap((fix) => fixOf(resource, fix)),
+  }
+}
+
+/** The edit that gives a field's text a new value, or a new value in one range; none where that cannot be written safely. */
+function fixOf(resource: Resource, fix: NonNullable<Finding['fixes']>[number]): Fix[] {
+  const { origin } = resource
+  const node = origin && nodeAt(origin.node, fix.path)?.value
+  if (!origin || node?.kind !== 'scalar') return []
+  const { file, text } = origin.source
+  const whole = (value: string): Fix[] => [{ title: fix.title, safety: fix.safety, edits: [{ file, start: node.start, end: node.end, text: editScalar(text, node, value) }] }]
+  if (!fix.range) return whole(fix.value)
+  const value = String(node.value)
+  const plainly = node.style === 'literal' || (node.style === 'plain' && !/: |:$| #|^[^\w"(]/.test(fix.value))
+  if (!plainly || fix.value.includes('\n')) return whole(value.slice(0, fix.range.start) + fix.value + value.slice(fix.range.end))
+  const range = textRangeOf(text, node)(fix.range.start, fix.range.end)
+  return [{ title: fix.title, safety: fix.safety, edits: [{ file, ...range, text: fix.value }] }]
+}
+
+/** Warnings a resource allows, with a reason, are left out; an allowance without reason or effect is a finding itself. */
+function suppressed(diagnostics: readonly Diagnostic[], resources: readonly AnyResource[]): Diagnostic[] {
+  const left = new Set(diagnostics)
+  const added: Diagnostic[] = []
+  for (const resource of resources) {
+    const annotation = resource.metadata.annotations?.[annotations.allow]
+    if (annotation === undefined) continue
+    let offset = 0
+    for (const line of annotation.split('\n')) {
+      const start = offset
+      offset += line.length + 1
+      const written = line.trim()
+      if (written === '') continue
+      const [, code = '', reason = ''] = /^([^:\s]+)\s*:?\s*(.*)$/.exec(written) ?? []
+      const from = start + line.indexOf(written)
+      const path = ['metadata', 'annotations', annotations.allow]
+      const say = (finding: { code: Code; message: string; help: string }): void => {
+        added.push(diagnosticOf({ ...finding, resource: resource as unknown as Resource, path, range: { start: from, end: from + code.length } }, rules[finding.code]?.severity ?? 'warning'))
+      }
+      const own = [...left].filter((diagnostic) => diagnostic.code === code && diagnostic.resource && nameOf(diagnostic.resource) === nameOf(resource))
+      if (reason === '') say({ code: 'unexplained-suppression', message: `\`${code}\` is allowed without a reason`, help: `Write \`${code}: reason\`, for whoever reads it next year.` })
+      else if (own.length === 0) {
+        const near = nearest(code, codes)
+        const known = codes.some((each) => each === code)
+        say({ code: 'unused-suppression', message: `\`${code}\` is allowed here but nothing reports it`, help: known || near.length === 0 ? 'Remove the line.' : `Did you mean \`${near[0]}\`?` })
+      } else if (own.some((diagnostic) => diagnostic.severity === 'error')) say({ code: 'unused-suppression', message: `\`${code}\` is an error, and only warnings can be allowed`, help: 'Correct it, or have the platform team raise the limit in the CampaignInstance.' })
+      else for (const diagnostic of own) left.delete(diagnostic)
+    }
+  }
+  return [...left, ...added]
+}
