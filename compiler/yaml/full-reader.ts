@@ -177,7 +177,7 @@ class Walk {
   #checkQuoted(start: number, end: number, style: 'single' | 'double', value: string): void {
     const quote = style === 'single' ? "'" : '"'
     const raw = this.#source.slice(start - this.#base, end - this.#base)
-    if (raw.length < 2 || !raw.endsWith(quote)) {
+    if (!isClosed(raw, quote)) {
       this.#syntax(start, start + 1, unclosedQuote, `Put a ${quote} at the end of the text.`)
     } else if (
       style === 'double' &&
@@ -274,6 +274,13 @@ class Walk {
     const [start, end] = node.range! // only a node made by hand has none
     return { start: start + this.#base, end: end + this.#base }
   }
+}
+
+/** Whether text that begins with a quote ends with the quote that closes it; the library takes an escaped one for it. */
+function isClosed(written: string, quote: string): boolean {
+  let backslashes = 0
+  if (quote === '"') while (written[written.length - 2 - backslashes] === '\\') backslashes += 1
+  return written.length > 1 && written.endsWith(quote) && backslashes % 2 === 0
 }
 
 const styles: Readonly<Record<string, YamlScalar['style']>> = {

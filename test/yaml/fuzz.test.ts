@@ -16,7 +16,7 @@ test('what the subset reader accepts, the full reader and js-yaml read alike, va
   let accepted = 0
   for (let count = 0; count < mutants; count += 1) {
     const text = count < corpus.length ? corpus[count]! : mutantOf(corpus[random(corpus.length)]!, random)
-    if (isCut(text)) continue
+    if (isCut(text) || !text.isWellFormed()) continue
     const read = readSubset(text, 0, text.length)
     if (read === 'handed-on' || read === 'empty') continue
     accepted += 1
@@ -33,7 +33,8 @@ test('what is read without a fault has the value that `yaml` gives it', () => {
   for (let count = 0; count < mutants; count += 1) {
     const text = mutantOf(corpus[random(corpus.length)]!, random)
     const read = readYaml(text)
-    if (read.faults.length > 0) continue
+    // `yaml` ends a block scalar with a line break even where the file has none; YAML 1.2 and Kubernetes do not.
+    if (read.faults.length > 0 || !text.endsWith('\n')) continue
     const documents = parseAllDocuments(text, { prettyErrors: false, logLevel: 'silent' })
     const values = (Array.isArray(documents) ? documents : [])
       .map((document) => document.toJS())
