@@ -148,7 +148,7 @@ export interface CampaignInstanceSpec {
     retention?: string
   }
   /**
-   * What going over a limit is: an error (Enforce) or a warning (Warn). Default: Enforce for each limit.
+   * What going over a limit is: an error (Enforce) or a warning (Warn). Every limit is enforced unless this says otherwise.
    */
   enforcement?: {
     /**
@@ -221,7 +221,7 @@ export interface CampaignInstanceSpec {
        */
       key?: string
       /**
-       * How value is compared. Default: Equal.
+       * How value is compared; Equal where it is absent.
        */
       operator?: 'Exists' | 'Equal'
       /**

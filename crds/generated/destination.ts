@@ -226,7 +226,7 @@ export interface DestinationSpec {
        */
       key?: string
       /**
-       * How value is compared. Default: Equal.
+       * How value is compared; Equal where it is absent.
        */
       operator?: 'Exists' | 'Equal'
       /**

@@ -240,7 +240,7 @@ export interface ProfileStoreSpec {
        */
       key?: string
       /**
-       * How value is compared. Default: Equal.
+       * How value is compared; Equal where it is absent.
        */
       operator?: 'Exists' | 'Equal'
       /**

@@ -48,7 +48,7 @@ export interface RunSpec {
    */
   planDigest?: string
   /**
-   * Targets of kind ProfileStore: which evaluation. Default: Batch.
+   * Targets of kind ProfileStore: which evaluation; Batch where it is absent.
    */
   evaluation?: 'Batch' | 'Streaming'
   /**
