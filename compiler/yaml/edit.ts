@@ -9,12 +9,15 @@ import { documentEnd, readYaml } from './read.ts'
 export function editScalar(text: string, scalar: YamlScalar, value: string): string {
   const begin = documentStart(text, scalar.start)
   const end = documentEnd(text, scalar.start)
-  const candidates = [inStyle(text, scalar, value), quoteIfNeeded(value)]
+  const faultsBefore = readYaml(text.slice(begin, end)).faults.length
   // A style may fail for its surroundings (plain text in brackets, the lines below a block); reading the result is the sure test.
-  const fitting = candidates.find((candidate) => {
+  const fitting = [inStyle(text, scalar, value), quoteIfNeeded(value)].find((candidate) => {
     if (candidate === null) return false
-    const edited = text.slice(begin, scalar.start) + candidate + text.slice(scalar.end, end)
-    return readYaml(edited).documents.some((document) => holds(document, scalar.start - begin, value))
+    const from = scalar.start - begin
+    const { documents, faults } = readYaml(text.slice(begin, scalar.start) + candidate + text.slice(scalar.end, end))
+    const isFaulty =
+      faults.length > faultsBefore || faults.some((fault) => fault.start < from + candidate.length && fault.end > from)
+    return !isFaulty && documents.some((document) => holds(document, from, value))
   })
   return fitting ?? doubleQuoted(value)
 }

@@ -39,7 +39,7 @@ export function readFull(
   for (const document of parsed) {
     const walk = new Walk(source, base)
     const node = document.contents === null ? null : walk.node(document.contents)
-    const found = [...document.errors.map((error) => syntaxFault(error, source, base)), ...walk.faults]
+    const found = [...document.errors.map((error) => syntaxFault(error, walk, source, base)), ...walk.faults]
     if (node && !found.some(({ code }) => code === 'yaml-syntax')) found.push(...kubernetesFaults(source, base, node))
     found.sort((a, b) => a.start - b.start)
     faults.push(...withoutConsequences(found, source, base))
@@ -63,6 +63,8 @@ type Anchored = { readonly node: YamlNode; readonly size: number }
 /** One document: its nodes in our shape, and the faults that are not of syntax. */
 class Walk {
   readonly faults: YamlFault[] = []
+  /** By the end of a list or map in brackets, the start of the outermost that ends there: an unclosed one is reported at its end. */
+  readonly bracketsByEnd = new Map<number, number>()
   readonly #source: string
   readonly #base: number
   readonly #anchors = new Map<string, Anchored>()
@@ -95,13 +97,15 @@ class Walk {
     if (isScalar(node)) return this.#value(node)
     const { start, end } = this.#rangeOf(node)
     this.#end = start
+    const isFlow = /[[{]/.test(this.#source[start - this.#base] ?? '')
+    if (isFlow && !this.bracketsByEnd.has(end)) this.bracketsByEnd.set(end, start)
     if (isMap(node)) {
       const entries = this.#entries(node)
-      if (this.#source[start - this.#base] === '{') this.#end = end
+      if (isFlow) this.#end = end
       return { kind: 'map', start, end: this.#end, entries }
     }
     const items = (node as YAMLSeq<Node>).items.map((item) => this.node(item)) // the last kind; the composer puts only nodes into it
-    if (this.#source[start - this.#base] === '[') this.#end = end
+    if (isFlow) this.#end = end
     return { kind: 'sequence', start, end: this.#end, items }
   }
 
@@ -397,14 +401,25 @@ function withoutConsequences(faults: readonly YamlFault[], source: string, base:
   return kept
 }
 
-function syntaxFault({ code, message, pos }: YAMLError, source: string, base: number): YamlFault {
+function syntaxFault({ code, message, pos }: YAMLError, walk: Walk, source: string, base: number): YamlFault {
+  const bracket = / end with a [\]}]$/.test(message) ? walk.bracketsByEnd.get(pos[0] + base) : undefined
+  if (bracket !== undefined) {
+    return {
+      code: 'yaml-syntax',
+      message: 'This bracket is not closed',
+      help: 'Close it; lines inside brackets stand deeper than the key they belong to.',
+      start: bracket,
+      end: bracket + 1,
+    }
+  }
   const explanation = explanations[code]
   const start = Math.min(pos[0], source.length)
+  const end = code === 'BAD_DQ_ESCAPE' ? start + 2 : Math.max(pos[1], start)
   return {
     code: 'yaml-syntax',
     message: explanation?.message ?? message,
     help: explanation?.help ?? 'Correct the text here, or put it in quotes if it is meant literally.',
     start: start + base,
-    end: Math.min(Math.max(pos[1], start), source.length) + base,
+    end: Math.min(end, source.length) + base,
   }
 }

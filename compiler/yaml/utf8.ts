@@ -31,9 +31,17 @@ function firstInvalid(bytes: Uint8Array): number {
     if (decodes(bytes.subarray(0, middle))) valid = middle
     else invalid = middle
   }
-  let start = valid
-  while (start > 0 && valid - start < 3 && (bytes[start]! & 0xc0) === 0x80) start -= 1
-  return start
+  // The last bytes of the prefix may begin the character that goes wrong.
+  for (let back = 1; back <= 3 && back <= valid; back += 1) {
+    const byte = bytes[valid - back]!
+    if (byte < 0x80) break
+    if (byte >= 0xc0) return lengthOf(byte) > back ? valid - back : valid
+  }
+  return valid
+}
+
+function lengthOf(lead: number): number {
+  return lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2
 }
 
 function decodes(bytes: Uint8Array): boolean {
