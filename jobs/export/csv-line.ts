@@ -1,0 +1,79 @@
+import type { ExportPlan } from '#crds'
+import { identifier, literal } from '../engines/duckdb.ts'
+
+type FileColumn = ExportPlan['columns'][number]
+type FileFormat = Pick<ExportPlan['destination']['file'], 'delimiter' | 'nullValue'>
+
+export const statusColumn = 'segmentMembership.status'
+
+/** SQL for a column's text in the file, transformed but not quoted; null where the profile has no value. */
+export function cellSql({ source, type, transform }: FileColumn): string {
+  const text = textSql(identifier(source), type)
+  switch (transform) {
+    case 'None':
+      return text
+    case 'Lowercase':
+      return `lower(${text})`
+    case 'Uppercase':
+      return `upper(${text})`
+    case 'Trim':
+      return `trim(${text}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160))`
+    case 'SHA256':
+      return `sha256(${text})`
+  }
+}
+
+/**
+ * SQL for one line without its line end: RFC 4180 quoting where needed, the null value for null, `""` for the empty string.
+ * `cells` are SQL for the columns' texts.
+ */
+export function lineSql(cells: readonly string[], format: FileFormat): string {
+  return cells.map((cell) => fieldSql(cell, format)).join(` || ${literal(format.delimiter)} || `)
+}
+
+/** The header of a file, without its line end. */
+export function headerLine(plan: ExportPlan): string {
+  const { delimiter } = plan.destination.file
+  const names = [
+    ...plan.columns.map(({ target }) => target),
+    ...(plan.membershipStatus === 'Include' ? [statusColumn] : []),
+  ]
+  return names
+    .map((name) => (/["\r\n]/.test(name) || name.includes(delimiter) ? `"${name.replaceAll('"', '""')}"` : name))
+    .join(delimiter)
+}
+
+function textSql(value: string, type: FileColumn['type']): string {
+  switch (type) {
+    case 'string':
+      return value
+    case 'number':
+      return numberSql(value)
+    case 'timestamp':
+      return `(strftime(${value}, '%Y-%m-%dT%H:%M:%S') || CASE WHEN millisecond(${value}) % 1000 = 0 THEN 'Z' ELSE '.' || lpad((millisecond(${value}) % 1000)::VARCHAR, 3, '0') || 'Z' END)`
+    default:
+      return `${value}::VARCHAR`
+  }
+}
+
+/** The shortest digits that give the same double again, without an exponent from 1e-15 to 1e38 and without a trailing `.0`. */
+function numberSql(value: string): string {
+  const text = `${value}::VARCHAR`
+  const small = `(CASE WHEN ${value} < 0 THEN '-0.' ELSE '0.' END) || repeat('0', TRY_CAST(regexp_extract(${text}, 'e-(\\d+)$', 1) AS INTEGER) - 1) || replace(regexp_extract(${text}, '([\\d.]+)e', 1), '.', '')`
+  return `(CASE
+    WHEN contains(${text}, 'e+') AND abs(${value}) < 1e38 THEN TRY_CAST(${value} AS HUGEINT)::VARCHAR
+    WHEN contains(${text}, 'e-') AND abs(${value}) >= 1e-15 THEN ${small}
+    WHEN ends_with(${text}, '.0') THEN ${text}[:-3]
+    ELSE ${text} END)`
+}
+
+function fieldSql(cell: string, { delimiter, nullValue }: FileFormat): string {
+  const special = ['"', delimiter, '\n', '\r'].map((text) => `contains(${cell}, ${literalOf(text)})`).join(' OR ')
+  // A text that reads like the null value is quoted, so that a reader can tell them apart.
+  const like = nullValue === '' ? `${cell} = ''` : `${cell} = '' OR ${cell} = ${literal(nullValue)}`
+  return `(CASE WHEN ${cell} IS NULL THEN ${literal(nullValue)} WHEN ${like} OR ${special} THEN '"' || replace(${cell}, '"', '""') || '"' ELSE ${cell} END)`
+}
+
+function literalOf(character: string): string {
+  return character < ' ' ? `chr(${character.charCodeAt(0)})` : literal(character)
+}

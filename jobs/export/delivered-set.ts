@@ -1,0 +1,58 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Engine, literal } from '../engines/duckdb.ts'
+
+/**
+ * What an export told the landing zone about one Segment: one row per delivered member with the key's texts k0, k1, …, the profile
+ * that bore it, and the hash of its row. `keys` says what the key is made of; sets with another key cannot be compared.
+ */
+export function deliveredPath(root: string, activation: string, segment: string, run: string): string {
+  return join(root, 'delivered', activation, segment, `${run}.parquet`)
+}
+
+/** The baseline's file, or null where there is none or its key is another one: then the Segment is backfilled. */
+export async function readableBaseline(engine: Engine, path: string, keys: string): Promise<string | null> {
+  if (!existsSync(path)) return null
+  const [row] = await engine.rows(`SELECT any_value(keys) AS keys FROM read_parquet(${literal(path)})`)
+  return row && (row['keys'] === null || row['keys'] === keys) ? path : null
+}
+
+/** Writes a delivered set beside its name, flushes it and renames it: there whole or not at all. */
+export async function commitDelivered(engine: Engine, path: string, select: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true })
+  const temporary = `${path}.tmp`
+  await engine.run(`COPY (${select}) TO ${literal(temporary)} (FORMAT parquet)`)
+  flush(temporary)
+  renameSync(temporary, path)
+  flush(dirname(path))
+}
+
+/** Removes sets older than the acknowledged one: nothing compares with them again. */
+export function pruneDelivered(path: string, baseline: string): void {
+  const folder = dirname(path)
+  const { mtimeMs } = statSync(baseline)
+  for (const name of readdirSync(folder)) {
+    const candidate = join(folder, name)
+    if (candidate !== path && candidate !== baseline && statSync(candidate).mtimeMs < mtimeMs)
+      rmSync(candidate, { force: true })
+  }
+}
+
+function flush(path: string): void {
+  const handle = openSync(path, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}

@@ -1,0 +1,29 @@
+import type { ExportPlan, RunInput } from '#crds'
+
+/** Name of a Segment's file in one run; `part` counts from 1. The same plan and run always give the same names. */
+export function fileNameOf(
+  plan: ExportPlan,
+  segment: ExportPlan['segments'][number],
+  input: RunInput,
+  part: number,
+): string {
+  const { nameTemplate, compression } = plan.destination.file
+  const scheduled = new Date(input.scheduledTime)
+  const macros: Readonly<Record<string, string>> = {
+    destination: plan.destination.name,
+    activation: plan.activation,
+    segment: segment.name,
+    segmentName: segment.displayName,
+    organization: plan.organization,
+    timestamp: scheduled.toISOString().replace(/[-:]|\.\d+/g, ''),
+    unix: String(Math.floor(scheduled.getTime() / 1000)),
+  }
+  const name = nameTemplate.replace(/\{(\w+)\}/g, (macro, key: string) => macros[key] ?? macro)
+  // A display name is free text; a file name is not a path.
+  const safe = name.replace(/[/\\\u0000-\u001f]/g, '_')
+  return `${safe}${part === 1 ? '' : `_${part}`}.csv${compression === 'GZIP' ? '.gz' : ''}`
+}
+
+export function manifestNameOf(firstFile: string): string {
+  return `${firstFile}.manifest.json`
+}

@@ -1,0 +1,2 @@
+export { exportSegments } from './export.ts'
+export { fileNameOf, manifestNameOf } from './file-names.ts'
