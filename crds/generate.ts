@@ -168,7 +168,7 @@ function documentSchema(kind: string, schema: CrdSchema): JsonSchema {
       kind: { const: kind },
       metadata: metadataSchema(jsonSchemaOf(metadata!.properties!['name']!)),
       spec: jsonSchemaOf(spec!),
-      // The operator's own, and it was never written by hand.
+      // Only the operator writes it.
       status: {},
     },
   }
@@ -176,7 +176,6 @@ function documentSchema(kind: string, schema: CrdSchema): JsonSchema {
 
 /** What the API server takes as metadata; what it writes there itself is not looked at. */
 function metadataSchema(name: JsonSchema): JsonSchema {
-  const texts = { type: 'object', additionalProperties: { type: 'string' } }
   const server = [
     'uid',
     'resourceVersion',
@@ -205,7 +204,7 @@ function metadataSchema(name: JsonSchema): JsonSchema {
           pattern: '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$',
         },
       },
-      annotations: texts,
+      annotations: { type: 'object', additionalProperties: { type: 'string' } },
       ...Object.fromEntries(server.map((field) => [field, {}])),
     },
   }
@@ -247,6 +246,7 @@ function jsonSchemaOf(schema: CrdSchema): JsonSchema {
   }
 }
 
+/** `dependencies` of several rules are one keyword. */
 function shapes(schema: CrdSchema): readonly JsonSchema[] {
   const found = (schema['x-kubernetes-validations'] ?? [])
     .map(({ rule }) => shapeOf(rule))

@@ -28,7 +28,7 @@ export interface DatasetSpec {
    */
   record: 'Profile' | 'Event'
   /**
-   * Format of the files. CSV has a header; NDJSON is one JSON object a line. Files ending in .gz are unpacked.
+   * Format of the files. CSV has a header; NDJSON is one JSON object a line.
    */
   format: 'CSV' | 'NDJSON' | 'Parquet'
   /**
