@@ -58,7 +58,7 @@ function textSql(value: string, type: FileColumn['type']): string {
 
 /** The shortest digits that give the same double again, without an exponent from 1e-15 to 1e38 and without a trailing `.0`. */
 function numberSql(value: string): string {
-  const text = `${value}::VARCHAR`
+  const text = `CAST(${value} AS VARCHAR)`
   const small = `(CASE WHEN ${value} < 0 THEN '-0.' ELSE '0.' END) || repeat('0', TRY_CAST(regexp_extract(${text}, 'e-(\\d+)$', 1) AS INTEGER) - 1) || replace(regexp_extract(${text}, '([\\d.]+)e', 1), '.', '')`
   return `(CASE
     WHEN contains(${text}, 'e+') AND abs(${value}) < 1e38 THEN TRY_CAST(${value} AS HUGEINT)::VARCHAR

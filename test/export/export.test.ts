@@ -111,7 +111,8 @@ describe('a row', () => {
       profiles: { p: { id: '1', x: value } },
       members: { gold: { p: since } },
     })
-    await run('1', { columns: columnsOf('external_id=id:string!*', `value=x:${type}`) })
+    const report = await run('1', { columns: columnsOf('external_id=id:string!*', `value=x:${type}`) })
+    expect(report.error).toBeUndefined()
     expect(text('zone_gold_20261201T040000Z.csv')).toBe(
       `external_id,value,segmentMembership.status\n1,${expected},realized\n`,
     )
