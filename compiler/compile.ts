@@ -43,20 +43,37 @@ function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
     if (configured === 'off' && severity !== 'error') return
     diagnostics.push(diagnosticOf(finding, configured && configured !== 'off' ? configured : severity))
   }
-  const exists = (kind: Kind, namespace: string, name: string): boolean => loaded.names.has(`${kind}/${namespace}/${name}`)
+  const exists = (kind: Kind, namespace: string, name: string): boolean =>
+    loaded.names.has(`${kind}/${namespace}/${name}`)
   const model = linkModel(loaded.resources, exists, add)
   for (const code of codes) {
     const check = rules[code]?.check
     if (!check) continue
     for (const resource of loaded.resources) {
       // A check is stored under the kind of the resources it takes.
-      const own = check[resource.kind] as ((resource: Resource, context: { model: Model; report: (finding: Finding) => void }) => void) | undefined
-      own?.(resource as unknown as Resource, { model, report: (finding) => add({ resource: resource as unknown as Resource, ...finding, code }) })
+      const own = check[resource.kind] as
+        | ((resource: Resource, context: { model: Model; report: (finding: Finding) => void }) => void)
+        | undefined
+      own?.(resource as unknown as Resource, {
+        model,
+        report: (finding) => add({ resource: resource as unknown as Resource, ...finding, code }),
+      })
     }
   }
   const kept = sortDiagnostics(suppressed(diagnostics, loaded.resources))
-  const faulty = new Set(kept.filter((diagnostic) => diagnostic.severity === 'error' && diagnostic.resource).map((diagnostic) => nameOf(diagnostic.resource!)))
-  return { diagnostics: kept, resources: loaded.resources, tests: loaded.tests, model, plans: plansOf(model, (resource) => !faulty.has(nameOf(resource))), count: loaded.count }
+  const faulty = new Set(
+    kept
+      .filter((diagnostic) => diagnostic.severity === 'error' && diagnostic.resource)
+      .map((diagnostic) => nameOf(diagnostic.resource!)),
+  )
+  return {
+    diagnostics: kept,
+    resources: loaded.resources,
+    tests: loaded.tests,
+    model,
+    plans: plansOf(model, (resource) => !faulty.has(nameOf(resource))),
+    count: loaded.count,
+  }
 }
 
 function nameOf(resource: { readonly kind: string; readonly namespace: string; readonly name: string }): string {
@@ -72,7 +89,10 @@ function diagnosticOf(finding: LinkFinding, severity: Severity): Diagnostic {
     ...(finding.help === '' ? {} : { help: finding.help }),
     ...(finding.why === undefined ? {} : { why: finding.why }),
     ...placeOf(resource, finding, pathText(finding.path)),
-    related: (finding.related ?? []).map((related) => ({ ...placeOf(related.resource, related, pathText(related.path)), message: related.message })),
+    related: (finding.related ?? []).map((related) => ({
+      ...placeOf(related.resource, related, pathText(related.path)),
+      message: related.message,
+    })),
     fixes: (finding.fixes ?? []).flatMap((fix) => fixOf(resource, fix)),
   }
 }
@@ -83,11 +103,18 @@ function fixOf(resource: Resource, fix: NonNullable<Finding['fixes']>[number]): 
   const node = origin && nodeAt(origin.node, fix.path)?.value
   if (!origin || node?.kind !== 'scalar') return []
   const { file, text } = origin.source
-  const whole = (value: string): Fix[] => [{ title: fix.title, safety: fix.safety, edits: [{ file, start: node.start, end: node.end, text: editScalar(text, node, value) }] }]
+  const whole = (value: string): Fix[] => [
+    {
+      title: fix.title,
+      safety: fix.safety,
+      edits: [{ file, start: node.start, end: node.end, text: editScalar(text, node, value) }],
+    },
+  ]
   if (!fix.range) return whole(fix.value)
   const value = String(node.value)
   const plainly = node.style === 'literal' || (node.style === 'plain' && !/: |:$| #|^[^\w"(]/.test(fix.value))
-  if (!plainly || fix.value.includes('\n')) return whole(value.slice(0, fix.range.start) + fix.value + value.slice(fix.range.end))
+  if (!plainly || fix.value.includes('\n'))
+    return whole(value.slice(0, fix.range.start) + fix.value + value.slice(fix.range.end))
   const range = textRangeOf(text, node)(fix.range.start, fix.range.end)
   return [{ title: fix.title, safety: fix.safety, edits: [{ file, ...range, text: fix.value }] }]
 }
@@ -109,15 +136,42 @@ function suppressed(diagnostics: readonly Diagnostic[], resources: readonly AnyR
       const from = start + line.indexOf(written)
       const path = ['metadata', 'annotations', annotations.allow]
       const say = (finding: { code: Code; message: string; help: string }): void => {
-        added.push(diagnosticOf({ ...finding, resource: resource as unknown as Resource, path, range: { start: from, end: from + code.length } }, rules[finding.code]?.severity ?? 'warning'))
+        added.push(
+          diagnosticOf(
+            {
+              ...finding,
+              resource: resource as unknown as Resource,
+              path,
+              range: { start: from, end: from + code.length },
+            },
+            rules[finding.code]?.severity ?? 'warning',
+          ),
+        )
       }
-      const own = [...left].filter((diagnostic) => diagnostic.code === code && diagnostic.resource && nameOf(diagnostic.resource) === nameOf(resource))
-      if (reason === '') say({ code: 'unexplained-suppression', message: `\`${code}\` is allowed without a reason`, help: `Write \`${code}: reason\`, for whoever reads it next year.` })
+      const own = [...left].filter(
+        (diagnostic) =>
+          diagnostic.code === code && diagnostic.resource && nameOf(diagnostic.resource) === nameOf(resource),
+      )
+      if (reason === '')
+        say({
+          code: 'unexplained-suppression',
+          message: `\`${code}\` is allowed without a reason`,
+          help: `Write \`${code}: reason\`, for whoever reads it next year.`,
+        })
       else if (own.length === 0) {
         const near = nearest(code, codes)
         const known = codes.some((each) => each === code)
-        say({ code: 'unused-suppression', message: `\`${code}\` is allowed here but nothing reports it`, help: known || near.length === 0 ? 'Remove the line.' : `Did you mean \`${near[0]}\`?` })
-      } else if (own.some((diagnostic) => diagnostic.severity === 'error')) say({ code: 'unused-suppression', message: `\`${code}\` is an error, and only warnings can be allowed`, help: 'Correct it, or have the platform team raise the limit in the CampaignInstance.' })
+        say({
+          code: 'unused-suppression',
+          message: `\`${code}\` is allowed here but nothing reports it`,
+          help: known || near.length === 0 ? 'Remove the line.' : `Did you mean \`${near[0]}\`?`,
+        })
+      } else if (own.some((diagnostic) => diagnostic.severity === 'error'))
+        say({
+          code: 'unused-suppression',
+          message: `\`${code}\` is an error, and only warnings can be allowed`,
+          help: 'Correct it, or have the platform team raise the limit in the CampaignInstance.',
+        })
       else for (const diagnostic of own) left.delete(diagnostic)
     }
   }

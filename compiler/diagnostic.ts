@@ -8,7 +8,12 @@ export type FileSpan = { readonly start: number; readonly end: number }
 export type ResourceName = { readonly kind: string; readonly namespace: string; readonly name: string }
 
 /** A place in a file, or in a resource that came from the API server (file null). */
-export type Place = { readonly file: string | null; readonly span: FileSpan | null; readonly resource: ResourceName | null; readonly path: string }
+export type Place = {
+  readonly file: string | null
+  readonly span: FileSpan | null
+  readonly resource: ResourceName | null
+  readonly path: string
+}
 
 export type Edit = { readonly file: string; readonly start: number; readonly end: number; readonly text: string }
 
@@ -16,7 +21,11 @@ export type Edit = { readonly file: string; readonly start: number; readonly end
  * `safe` fixes keep or restore what was evidently meant, and were verified by compiling the fixed text; `review` ones need a person's
  * eye; `template` ones a value only a person knows.
  */
-export type Fix = { readonly title: string; readonly safety: 'safe' | 'review' | 'template'; readonly edits: readonly Edit[] }
+export type Fix = {
+  readonly title: string
+  readonly safety: 'safe' | 'review' | 'template'
+  readonly edits: readonly Edit[]
+}
 
 /** One fault, said once, at the smallest place one would edit. Line and column are found late, in render.ts. */
 export type Diagnostic = Place & {
@@ -39,7 +48,9 @@ export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[
     diagnostic.file ?? '',
     diagnostic.span?.start ?? 0,
     diagnostic.span?.end ?? 0,
-    diagnostic.resource ? `${diagnostic.resource.kind}/${diagnostic.resource.namespace}/${diagnostic.resource.name}` : '',
+    diagnostic.resource
+      ? `${diagnostic.resource.kind}/${diagnostic.resource.namespace}/${diagnostic.resource.name}`
+      : '',
     diagnostic.path,
     diagnostic.code,
     diagnostic.message,
@@ -56,5 +67,8 @@ export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[
 
 /** `spec.mapping[0].source` */
 export function pathText(path: readonly (string | number)[]): string {
-  return path.reduce<string>((text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`), '')
+  return path.reduce<string>(
+    (text, part) => (typeof part === 'number' ? `${text}[${part}]` : text === '' ? part : `${text}.${part}`),
+    '',
+  )
 }

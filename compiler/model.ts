@@ -1,12 +1,13 @@
 import type { Column, Kind } from '#crds'
-import { alternatives, nearest } from './suggest.ts'
 import { type CheckedExpression, checkPql } from './pql/check.ts'
 import type { PqlFault } from './pql/fault.ts'
 import type { Condition } from './pql/ir.ts'
 import type { AnyResource, Path, Resource } from './resource.ts'
-import type { Finding } from './rules/rule.ts'
 import type { Code } from './rules/index.ts'
+import type { Finding } from './rules/rule.ts'
 import { columnsOf, readUnionSchema, type UnionTypes, withTimestamp } from './schema.ts'
+import { alternatives, nearest } from './suggest.ts'
+import { unreachable } from './unreachable.ts'
 
 /**
  * All resources with their references resolved and their expressions checked. References stay within a namespace. A resource whose
@@ -22,7 +23,9 @@ export type Model = {
   readonly activations: readonly ActivationModel[]
   readonly datasets: readonly { readonly resource: Resource<'Dataset'>; readonly store: StoreModel | null }[]
   readonly sources: readonly SourceModel[]
-  readonly organizationOf: (resource: Resource<'ProfileStore'> | Resource<'CampaignInstance'>) => Resource<'Organization'> | null
+  readonly organizationOf: (
+    resource: Resource<'ProfileStore'> | Resource<'CampaignInstance'>,
+  ) => Resource<'Organization'> | null
 }
 
 export type StoreModel = {
@@ -46,9 +49,16 @@ export type SegmentModel = {
   readonly references: readonly string[]
 }
 
-export type InstanceModel = { readonly resource: Resource<'CampaignInstance'>; readonly organization: Resource<'Organization'> | null; readonly destinations: readonly DestinationModel[] }
+export type InstanceModel = {
+  readonly resource: Resource<'CampaignInstance'>
+  readonly organization: Resource<'Organization'> | null
+  readonly destinations: readonly DestinationModel[]
+}
 
-export type DestinationModel = { readonly resource: Resource<'Destination'>; readonly instance: Resource<'CampaignInstance'> | null }
+export type DestinationModel = {
+  readonly resource: Resource<'Destination'>
+  readonly instance: Resource<'CampaignInstance'> | null
+}
 
 export type ActivationModel = {
   readonly resource: Resource<'Activation'>
@@ -60,7 +70,11 @@ export type ActivationModel = {
   readonly store: StoreModel | null
 }
 
-export type SourceModel = { readonly resource: Resource<'CampaignSource'>; readonly instance: Resource<'CampaignInstance'> | null; readonly store: StoreModel | null }
+export type SourceModel = {
+  readonly resource: Resource<'CampaignSource'>
+  readonly instance: Resource<'CampaignInstance'> | null
+  readonly store: StoreModel | null
+}
 
 /** A finding with its code, before rules set severities and places. */
 export type LinkFinding = Finding & { readonly code: Code; readonly resource: Resource }
@@ -69,17 +83,26 @@ export type LinkFinding = Finding & { readonly code: Code; readonly resource: Re
  * Resolves references and checks expressions. `exists` tells of resources that were read but are not well-formed: a reference to one is
  * not an unresolved reference.
  */
-export function linkModel(resources: readonly AnyResource[], exists: (kind: Kind, namespace: string, name: string) => boolean, report: (finding: LinkFinding) => void): Model {
+export function linkModel(
+  resources: readonly AnyResource[],
+  exists: (kind: Kind, namespace: string, name: string) => boolean,
+  report: (finding: LinkFinding) => void,
+): Model {
   const byKind = Map.groupBy(resources, (resource) => resource.kind)
   // A group holds only resources of its key's kind.
-  const of = <K extends Kind>(kind: K): readonly Resource<K>[] => (byKind.get(kind) ?? []) as unknown as readonly Resource<K>[]
-  const index = new Map(resources.map((resource) => [`${resource.kind}/${resource.namespace}/${resource.name}`, resource]))
+  const of = <K extends Kind>(kind: K): readonly Resource<K>[] =>
+    (byKind.get(kind) ?? []) as unknown as readonly Resource<K>[]
+  const index = new Map(
+    resources.map((resource) => [`${resource.kind}/${resource.namespace}/${resource.name}`, resource]),
+  )
 
   function resolve<K extends Kind>(from: Resource, path: Path, kind: K, name: string): Resource<K> | null {
     const found = index.get(`${kind}/${from.namespace}/${name}`)
     if (found) return found as unknown as Resource<K> // the key names the kind
     if (exists(kind, from.namespace, name)) return null
-    const names = of(kind).filter((candidate) => candidate.namespace === from.namespace).map((candidate) => candidate.name)
+    const names = of(kind)
+      .filter((candidate) => candidate.namespace === from.namespace)
+      .map((candidate) => candidate.name)
     const near = nearest(name, names)
     const elsewhere = of(kind).find((candidate) => candidate.name === name)
     report({
@@ -94,35 +117,81 @@ export function linkModel(resources: readonly AnyResource[], exists: (kind: Kind
           : names.length > 0
             ? `There ${names.length === 1 ? 'is' : 'are'} ${alternatives(names.slice(0, 5))}. Name one of them, or add the ${kind}.`
             : `Add the ${kind}, or give its file to the command too.`,
-      ...(elsewhere ? { related: [{ resource: elsewhere, path: ['metadata', 'name'], message: `the ${kind} of that name` }] } : {}),
-      fixes: near.map((candidate) => ({ title: `Replace with \`${candidate}\``, safety: 'review' as const, path, value: candidate })),
+      ...(elsewhere
+        ? { related: [{ resource: elsewhere, path: ['metadata', 'name'], message: `the ${kind} of that name` }] }
+        : {}),
+      fixes: near.map((candidate) => ({
+        title: `Replace with \`${candidate}\``,
+        safety: 'review' as const,
+        path,
+        value: candidate,
+      })),
     })
     return null
   }
 
-  const organizationOf = (resource: Resource<'ProfileStore'> | Resource<'CampaignInstance'>): Resource<'Organization'> | null =>
-    (index.get(`Organization/${resource.namespace}/${resource.spec.organizationRef.name}`) as Resource<'Organization'> | undefined) ?? null // the key names the kind
+  const organizationOf = (
+    resource: Resource<'ProfileStore'> | Resource<'CampaignInstance'>,
+  ): Resource<'Organization'> | null =>
+    (index.get(`Organization/${resource.namespace}/${resource.spec.organizationRef.name}`) as
+      | Resource<'Organization'>
+      | undefined) ?? null // the key names the kind
 
-  const stores = of('ProfileStore').map((resource) => readStore(resource, resolve(resource, ['spec', 'organizationRef', 'name'], 'Organization', resource.spec.organizationRef.name), report))
-  const storeOf = (resource: Resource<'ProfileStore'> | null): StoreModel | null => stores.find((store) => store.resource === resource) ?? null
-  const storeRef = (from: Resource<'Dataset'> | Resource<'Segment'> | Resource<'CampaignSource'>): StoreModel | null => storeOf(resolve(from, ['spec', 'profileStoreRef', 'name'], 'ProfileStore', from.spec.profileStoreRef.name))
+  const stores = of('ProfileStore').map((resource) =>
+    readStore(
+      resource,
+      resolve(resource, ['spec', 'organizationRef', 'name'], 'Organization', resource.spec.organizationRef.name),
+      report,
+    ),
+  )
+  const storeOf = (resource: Resource<'ProfileStore'> | null): StoreModel | null =>
+    stores.find((store) => store.resource === resource) ?? null
+  const storeRef = (from: Resource<'Dataset'> | Resource<'Segment'> | Resource<'CampaignSource'>): StoreModel | null =>
+    storeOf(resolve(from, ['spec', 'profileStoreRef', 'name'], 'ProfileStore', from.spec.profileStoreRef.name))
 
   const datasets = of('Dataset').map((resource) => ({ resource, store: storeRef(resource) }))
-  const segments = checkSegments(of('Segment').map((resource) => ({ resource, store: storeRef(resource) })), exists, report)
-  const destinations = of('Destination').map((resource) => ({ resource, instance: resolve(resource, ['spec', 'campaignInstanceRef', 'name'], 'CampaignInstance', resource.spec.campaignInstanceRef.name) }))
+  const segments = checkSegments(
+    of('Segment').map((resource) => ({ resource, store: storeRef(resource) })),
+    exists,
+    report,
+  )
+  const destinations = of('Destination').map((resource) => ({
+    resource,
+    instance: resolve(
+      resource,
+      ['spec', 'campaignInstanceRef', 'name'],
+      'CampaignInstance',
+      resource.spec.campaignInstanceRef.name,
+    ),
+  }))
   const instances = of('CampaignInstance').map((resource) => ({
     resource,
-    organization: resolve(resource, ['spec', 'organizationRef', 'name'], 'Organization', resource.spec.organizationRef.name),
+    organization: resolve(
+      resource,
+      ['spec', 'organizationRef', 'name'],
+      'Organization',
+      resource.spec.organizationRef.name,
+    ),
     destinations: destinations.filter((destination) => destination.instance === resource),
   }))
   const sources = of('CampaignSource').map((resource) => ({
     resource,
-    instance: resolve(resource, ['spec', 'campaignInstanceRef', 'name'], 'CampaignInstance', resource.spec.campaignInstanceRef.name),
+    instance: resolve(
+      resource,
+      ['spec', 'campaignInstanceRef', 'name'],
+      'CampaignInstance',
+      resource.spec.campaignInstanceRef.name,
+    ),
     store: storeRef(resource),
   }))
 
   const activations = of('Activation').map((resource): ActivationModel => {
-    const destination = resolve(resource, ['spec', 'destinationRef', 'name'], 'Destination', resource.spec.destinationRef.name)
+    const destination = resolve(
+      resource,
+      ['spec', 'destinationRef', 'name'],
+      'Destination',
+      resource.spec.destinationRef.name,
+    )
     const chosen = segmentsOf(resource, segments, resolve, report)
     const owners = [...new Set(chosen.flatMap((segment) => (segment.store ? [segment.store] : [])))]
     if (owners.length > 1) {
@@ -130,23 +199,57 @@ export function linkModel(resources: readonly AnyResource[], exists: (kind: Kind
       report({
         code: 'invalid-value',
         resource,
-        path: resource.spec.segmentRefs ? ['spec', 'segmentRefs', resource.spec.segmentRefs.findIndex((ref) => ref.name === other.resource.name), 'name'] : ['spec', 'segmentSelector'],
+        path: resource.spec.segmentRefs
+          ? [
+              'spec',
+              'segmentRefs',
+              resource.spec.segmentRefs.findIndex((ref) => ref.name === other.resource.name),
+              'name',
+            ]
+          : ['spec', 'segmentSelector'],
         message: `The Segments of one Activation belong to one ProfileStore; here are ${owners.map((store) => `\`${store.resource.name}\``).join(' and ')}`,
         help: 'Make one Activation for each ProfileStore.',
-        related: [{ resource: other.resource, path: ['spec', 'profileStoreRef', 'name'], message: `belongs to \`${owners[1]!.resource.name}\`` }],
+        related: [
+          {
+            resource: other.resource,
+            path: ['spec', 'profileStoreRef', 'name'],
+            message: `belongs to \`${owners[1]!.resource.name}\``,
+          },
+        ],
       })
     }
-    return { resource, destination, instance: destinations.find((candidate) => candidate.resource === destination)?.instance ?? null, segments: chosen, store: owners.length === 1 ? owners[0]! : null }
+    return {
+      resource,
+      destination,
+      instance: destinations.find((candidate) => candidate.resource === destination)?.instance ?? null,
+      segments: chosen,
+      store: owners.length === 1 ? owners[0]! : null,
+    }
   })
 
   return { resources, of, stores, segments, instances, destinations, activations, datasets, sources, organizationOf }
 }
 
-function readStore(resource: Resource<'ProfileStore'>, organization: Resource<'Organization'> | null, report: (finding: LinkFinding) => void): StoreModel {
+function readStore(
+  resource: Resource<'ProfileStore'>,
+  organization: Resource<'Organization'> | null,
+  report: (finding: LinkFinding) => void,
+): StoreModel {
   const profile = readUnionSchema(resource.spec.schema.profile)
   const event = resource.spec.schema.event === undefined ? null : readUnionSchema(resource.spec.schema.event)
-  for (const [part, faults] of [['profile', profile.faults], ['event', event?.faults ?? []]] as const) {
-    for (const fault of faults) report({ code: fault.code, resource, path: ['spec', 'schema', part, ...fault.path], on: fault.code === 'unknown-field' ? 'key' : 'value', message: fault.message, help: fault.help })
+  for (const [part, faults] of [
+    ['profile', profile.faults],
+    ['event', event?.faults ?? []],
+  ] as const) {
+    for (const fault of faults)
+      report({
+        code: fault.code,
+        resource,
+        path: ['spec', 'schema', part, ...fault.path],
+        on: fault.code === 'unknown-field' ? 'key' : 'value',
+        message: fault.message,
+        help: fault.help,
+      })
   }
   const types: UnionTypes = { profile: profile.type, event: event && withTimestamp(event.type) }
   return {
@@ -173,32 +276,81 @@ function segmentsOf(
       const resource = resolve(activation, path, 'Segment', ref.name)
       const model = segments.find((segment) => segment.resource === resource)
       if (!model) continue
-      if (chosen.includes(model)) report({ code: 'invalid-value', resource: activation, path, message: `Segment \`${ref.name}\` is listed twice`, help: 'Remove one of the two.' })
+      if (chosen.includes(model))
+        report({
+          code: 'invalid-value',
+          resource: activation,
+          path,
+          message: `Segment \`${ref.name}\` is listed twice`,
+          help: 'Remove one of the two.',
+        })
       else chosen.push(model)
     }
     return chosen
   }
-  const labels = Object.entries(segmentSelector?.matchLabels ?? {})
   return segments
-    .filter((segment) => segment.resource.namespace === activation.namespace && labels.every(([key, value]) => segment.resource.metadata.labels?.[key] === value))
+    .filter(
+      (segment) =>
+        segment.resource.namespace === activation.namespace &&
+        selects(segmentSelector, segment.resource.metadata.labels ?? {}),
+    )
     .sort((a, b) => (a.resource.name < b.resource.name ? -1 : 1))
 }
 
-function checkSegments(pairs: readonly { readonly resource: Resource<'Segment'>; readonly store: StoreModel | null }[], exists: (kind: Kind, namespace: string, name: string) => boolean, report: (finding: LinkFinding) => void): SegmentModel[] {
+type Selector = Resource<'Activation'>['spec']['segmentSelector']
+
+/** A Kubernetes label selector; all of its parts must fit. */
+function selects(selector: Selector, labels: Readonly<Record<string, string>>): boolean {
+  const exact = Object.entries(selector?.matchLabels ?? {}).every(([key, value]) => labels[key] === value)
+  return (
+    exact &&
+    (selector?.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+      const value = labels[key]
+      switch (operator) {
+        case 'In':
+          return value !== undefined && values.includes(value)
+        case 'NotIn':
+          return value === undefined || !values.includes(value)
+        case 'Exists':
+          return value !== undefined
+        case 'DoesNotExist':
+          return value === undefined
+        default:
+          return unreachable(operator)
+      }
+    })
+  )
+}
+
+function checkSegments(
+  pairs: readonly { readonly resource: Resource<'Segment'>; readonly store: StoreModel | null }[],
+  exists: (kind: Kind, namespace: string, name: string) => boolean,
+  report: (finding: LinkFinding) => void,
+): SegmentModel[] {
   const models = pairs.map(({ resource, store }) => {
     if (!store) return { resource, store, checked: null, references: [] }
     const names = new Set(pairs.filter((other) => other.store === store).map((other) => other.resource.name))
     const checked = checkPql(resource.spec.expression, { types: store.types, segments: names })
     for (const fault of checked.faults) {
       // A Segment that is there but broken, or a field lost to a faulty schema, is not the expression's fault.
-      if (fault.code === 'unresolved-reference' && exists('Segment', resource.namespace, resource.spec.expression.slice(fault.span.start, fault.span.end))) continue
+      if (
+        fault.code === 'unresolved-reference' &&
+        exists('Segment', resource.namespace, resource.spec.expression.slice(fault.span.start, fault.span.end))
+      )
+        continue
       if (fault.code === 'unknown-attribute' && store.faulty) continue
       report(findingOf(fault, resource))
     }
-    return { resource, store, checked, references: checked.references.map((reference) => reference.name).filter((name) => names.has(name)) }
+    return {
+      resource,
+      store,
+      checked,
+      references: checked.references.map((reference) => reference.name).filter((name) => names.has(name)),
+    }
   })
   const byKey = new Map(models.map((model) => [`${model.resource.namespace}/${model.resource.name}`, model]))
-  const referred = (model: (typeof models)[number]): (typeof models)[number][] => model.references.flatMap((name) => byKey.get(`${model.resource.namespace}/${name}`) ?? [])
+  const referred = (model: (typeof models)[number]): (typeof models)[number][] =>
+    model.references.flatMap((name) => byKey.get(`${model.resource.namespace}/${name}`) ?? [])
 
   const cyclic = new Set<(typeof models)[number]>()
   for (const cycle of cyclesOf(models, referred)) {
@@ -245,8 +397,19 @@ function findingOf(fault: PqlFault, resource: Resource<'Segment'>): LinkFinding 
     help: fault.help ?? '',
     ...(fault.why === undefined ? {} : { why: fault.why }),
     ...(fault.severity ? { severity: fault.severity } : {}),
-    related: (fault.related ?? []).map((related) => ({ resource, path, range: related.span, message: related.message })),
-    fixes: (fault.fixes ?? []).map((fix) => ({ title: fix.title, safety: fix.safety, path, value: fix.text, range: fix.span })),
+    related: (fault.related ?? []).map((related) => ({
+      resource,
+      path,
+      range: related.span,
+      message: related.message,
+    })),
+    fixes: (fault.fixes ?? []).map((fix) => ({
+      title: fix.title,
+      safety: fix.safety,
+      path,
+      value: fix.text,
+      range: fix.span,
+    })),
   }
 }
 
@@ -273,7 +436,8 @@ function cyclesOf<T>(nodes: readonly T[], next: (node: T) => readonly T[]): T[][
         positions.pop()
       } else if (path.includes(following)) {
         const cycle = path.slice(path.indexOf(following))
-        if (!cycles.some((known) => known.length === cycle.length && known.every((node) => cycle.includes(node)))) cycles.push(cycle)
+        if (!cycles.some((known) => known.length === cycle.length && known.every((node) => cycle.includes(node))))
+          cycles.push(cycle)
       } else if (!done.has(following)) {
         path.push(following)
         pending.push(next(following))

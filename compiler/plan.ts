@@ -1,4 +1,17 @@
-import { apiVersion, type Column, type DataType, type DatasetPlan, digestOf, type EvaluatePlan, type ExportPlan, type ImportPlan, type JobPlan, type Location, type SpecOf, type StorePlan } from '#crds'
+import {
+  apiVersion,
+  type Column,
+  type DatasetPlan,
+  type DataType,
+  digestOf,
+  type EvaluatePlan,
+  type ExportPlan,
+  type ImportPlan,
+  type JobPlan,
+  type Location,
+  type SpecOf,
+  type StorePlan,
+} from '#crds'
 import type { ActivationModel, Model, SegmentModel, SourceModel, StoreModel } from './model.ts'
 import type { Condition } from './pql/ir.ts'
 import { membershipQuery } from './sql/membership-query.ts'
@@ -7,13 +20,23 @@ import { membershipQuery } from './sql/membership-query.ts'
  * Record guardrails of Real-Time CDP ("Default guardrails for Real-Time Customer Profile data"): sizes and identities are enforced
  * there, events per profile leave a profile out of segmentation, array lengths cost performance.
  */
-const recordLimits = { profileRecordBytes: 100 * 1024, eventBytes: 10 * 1024, eventsPerProfile: 5_000, eventArrayLength: 10, profileArrayLength: 500, identitiesPerProfile: 50 }
+const recordLimits = {
+  profileRecordBytes: 100 * 1024,
+  eventBytes: 10 * 1024,
+  eventsPerProfile: 5_000,
+  eventArrayLength: 10,
+  profileArrayLength: 500,
+  identitiesPerProfile: 50,
+}
 
 /**
  * The plans of everything that runs: one for each ProfileStore, Activation and CampaignSource that `isRunnable` lets pass, ordered by
  * kind, namespace and name. Segments that do not compile are left out of them.
  */
-export function plansOf(model: Model, isRunnable: (resource: { readonly kind: string; readonly namespace: string; readonly name: string }) => boolean): JobPlan[] {
+export function plansOf(
+  model: Model,
+  isRunnable: (resource: { readonly kind: string; readonly namespace: string; readonly name: string }) => boolean,
+): JobPlan[] {
   const segmentOk = (segment: SegmentModel): boolean => segment.condition !== null && isRunnable(segment.resource)
   const plans: JobPlan[] = []
   for (const store of model.stores) {
@@ -22,20 +45,37 @@ export function plansOf(model: Model, isRunnable: (resource: { readonly kind: st
     plans.push(
       sealed(store.resource, {
         store: storePlan(store),
-        ingest: { datasets: model.datasets.filter((dataset) => dataset.store === store && isRunnable(dataset.resource)).map((dataset) => datasetPlan(dataset.resource, store)).sort(byName), limits: recordLimits },
+        ingest: {
+          datasets: model.datasets
+            .filter((dataset) => dataset.store === store && isRunnable(dataset.resource))
+            .map((dataset) => datasetPlan(dataset.resource, store))
+            .sort(byName),
+          limits: recordLimits,
+        },
         evaluate: evaluatePlan(segments, store),
       }),
     )
   }
   for (const activation of model.activations) {
     const { destination, instance, store } = activation
-    if (!destination || !instance || !store || ![activation.resource, destination, instance, store.resource].every(isRunnable)) continue
+    if (
+      !destination ||
+      !instance ||
+      !store ||
+      ![activation.resource, destination, instance, store.resource].every(isRunnable)
+    )
+      continue
     const segments = activation.segments.filter(segmentOk)
     const database = instance.spec.database?.postgreSQL
     plans.push(
       sealed(activation.resource, {
         store: storePlan(store),
-        export: exportPlan(activation, segments, model.organizationOf(instance)?.name ?? instance.spec.organizationRef.name, instance.spec.limits.fileNameLength),
+        export: exportPlan(
+          activation,
+          segments,
+          model.organizationOf(instance)?.name ?? instance.spec.organizationRef.name,
+          instance.spec.limits.fileNameLength,
+        ),
         ...(database ? { import: importPlan(activation, database) } : {}),
       }),
     )
@@ -52,8 +92,16 @@ export function plansOf(model: Model, isRunnable: (resource: { readonly kind: st
 
 type Parts = Omit<JobPlan, 'apiVersion' | 'kind' | 'digest' | 'target'>
 
-function sealed(resource: { readonly kind: JobPlan['target']['kind']; readonly namespace: string; readonly name: string }, parts: Parts): JobPlan {
-  const body = { apiVersion, kind: 'JobPlan' as const, target: { kind: resource.kind, namespace: resource.namespace, name: resource.name }, ...parts }
+function sealed(
+  resource: { readonly kind: JobPlan['target']['kind']; readonly namespace: string; readonly name: string },
+  parts: Parts,
+): JobPlan {
+  const body = {
+    apiVersion,
+    kind: 'JobPlan' as const,
+    target: { kind: resource.kind, namespace: resource.namespace, name: resource.name },
+    ...parts,
+  }
   return { ...body, digest: digestOf(body) }
 }
 
@@ -65,7 +113,11 @@ function storePlan(store: StoreModel): StorePlan {
     engine: { type: spec.engine.type, duckDB: spec.engine.duckDB },
     profile: [...store.profileColumns],
     event: [...store.eventColumns],
-    identities: spec.identities.map((identity) => ({ namespace: identity.namespace, path: identity.path, primary: identity.primary })),
+    identities: spec.identities.map((identity) => ({
+      namespace: identity.namespace,
+      path: identity.path,
+      primary: identity.primary,
+    })),
     mergePolicy: spec.mergePolicy,
   }
 }
@@ -82,7 +134,9 @@ function datasetPlan(dataset: Model['datasets'][number]['resource'], store: Stor
     timestamp: spec.timestamp,
     ...(spec.eventId === undefined ? {} : { eventId: spec.eventId }),
     precedence: spec.precedence,
-    ...(spec.identity === undefined ? {} : { identity: { namespace: spec.identity.namespace, source: spec.identity.source } }),
+    ...(spec.identity === undefined
+      ? {}
+      : { identity: { namespace: spec.identity.namespace, source: spec.identity.source } }),
     mapping: spec.mapping.map(({ source, target }) => ({ source, target, type: typeAt(columns, target) })),
   }
 }
@@ -95,20 +149,33 @@ function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): Eva
     const known = digests.get(name)
     if (known) return known
     const segment = ordered.find((candidate) => candidate.resource.name === name)
-    const own = digestOf({ condition: conditions.get(name), refersTo: [...new Set(segment?.references ?? [])].sort().map(digest) })
+    const own = digestOf({
+      condition: conditions.get(name),
+      refersTo: [...new Set(segment?.references ?? [])].sort().map(digest),
+    })
     digests.set(name, own)
     return own
   }
-  const entries = (of: readonly SegmentModel[]): { name: string; condition: Condition }[] => of.map((segment) => ({ name: segment.resource.name, condition: segment.condition! })) // as above
+  const entries = (of: readonly SegmentModel[]): { name: string; condition: Condition }[] =>
+    of.map((segment) => ({ name: segment.resource.name, condition: segment.condition! })) // as above
   const streaming = ordered.filter((segment) => segment.resource.spec.evaluation === 'Streaming')
   return {
-    segments: ordered.map((segment) => ({ name: segment.resource.name, digest: digest(segment.resource.name), evaluation: segment.resource.spec.evaluation })),
+    segments: ordered.map((segment) => ({
+      name: segment.resource.name,
+      digest: digest(segment.resource.name),
+      evaluation: segment.resource.spec.evaluation,
+    })),
     full: membershipQuery(entries(ordered), store.eventColumns),
     ...(streaming.length > 0 ? { streaming: membershipQuery(entries(streaming), store.eventColumns) } : {}),
   }
 }
 
-function exportPlan(activation: ActivationModel, segments: readonly SegmentModel[], organization: string, fileNameLength: number): ExportPlan {
+function exportPlan(
+  activation: ActivationModel,
+  segments: readonly SegmentModel[],
+  organization: string,
+  fileNameLength: number,
+): ExportPlan {
   const { spec, name } = activation.resource
   const destination = activation.destination! // `plansOf` asked before
   const store = activation.store! // likewise
@@ -120,13 +187,28 @@ function exportPlan(activation: ActivationModel, segments: readonly SegmentModel
       name: destination.name,
       location: destination.spec.location as Location, // exactly one of the four, by the shape check
       syncType: destination.spec.syncType,
-      file: { compression: file.compression, delimiter: file.delimiter, nullValue: file.nullValue, maxRows: file.maxRows, nameTemplate: file.nameTemplate },
+      file: {
+        compression: file.compression,
+        delimiter: file.delimiter,
+        nullValue: file.nullValue,
+        maxRows: file.maxRows,
+        nameTemplate: file.nameTemplate,
+      },
     },
     export: spec.export,
     incrementalOn: spec.incrementalOn,
     membershipStatus: spec.membershipStatus,
-    segments: segments.map(({ resource }) => ({ name: resource.name, displayName: resource.spec.displayName })).sort(byName),
-    columns: spec.mapping.map((item) => ({ source: item.source, target: item.target, type: typeAt(store.profileColumns, item.source), transform: item.transform, deduplicationKey: item.deduplicationKey, mandatory: item.mandatory })),
+    segments: segments
+      .map(({ resource }) => ({ name: resource.name, displayName: resource.spec.displayName }))
+      .sort(byName),
+    columns: spec.mapping.map((item) => ({
+      source: item.source,
+      target: item.target,
+      type: typeAt(store.profileColumns, item.source),
+      transform: item.transform,
+      deduplicationKey: item.deduplicationKey,
+      mandatory: item.mandatory,
+    })),
     ...(spec.circuitBreaker ? { circuitBreaker: spec.circuitBreaker } : {}),
     fileNameLength,
   }
@@ -135,7 +217,12 @@ function exportPlan(activation: ActivationModel, segments: readonly SegmentModel
 type PostgreSql = NonNullable<SpecOf<'CampaignInstance'>['database']>['postgreSQL']
 
 function databasePlan(database: PostgreSql): ImportPlan['database'] {
-  return { host: database.host, port: database.port ?? 5432, database: database.database, ...(database.credentialsSecretRef ? { credentialsSecretRef: database.credentialsSecretRef } : {}) }
+  return {
+    host: database.host,
+    port: database.port ?? 5432,
+    database: database.database,
+    ...(database.credentialsSecretRef ? { credentialsSecretRef: database.credentialsSecretRef } : {}),
+  }
 }
 
 function importPlan(activation: ActivationModel, database: PostgreSql): ImportPlan {
@@ -145,7 +232,13 @@ function importPlan(activation: ActivationModel, database: PostgreSql): ImportPl
   return {
     instance: instance.name,
     database: databasePlan(database),
-    target: { schema: targetMapping.schema, table: targetMapping.table, columns: targetMapping.columns, reconciliationKey: targetMapping.reconciliationKey as [string, ...string[]], optOutColumns: targetMapping.optOutColumns }, // not empty, by missing-reconciliation-key
+    target: {
+      schema: targetMapping.schema,
+      table: targetMapping.table,
+      columns: targetMapping.columns,
+      reconciliationKey: targetMapping.reconciliationKey as [string, ...string[]],
+      optOutColumns: targetMapping.optOutColumns,
+    }, // not empty, by missing-reconciliation-key
     syncType: destination.spec.syncType,
     location: destination.spec.location as Location, // exactly one of the four, by the shape check
     retention: limits.retention,
@@ -155,7 +248,9 @@ function importPlan(activation: ActivationModel, database: PostgreSql): ImportPl
 function extractPlan(source: SourceModel, store: StoreModel, database: PostgreSql): NonNullable<JobPlan['extract']> {
   const { spec, name } = source.resource
   // Without a mapping every column that names a schema path is read; the job leaves out what the table does not have.
-  const all = store.eventColumns.filter((column) => typeof column.type === 'string' && column.path !== 'timestamp' && column.path !== 'eventType').map((column) => ({ source: column.path, target: column.path, type: column.type }))
+  const all = store.eventColumns
+    .filter((column) => typeof column.type === 'string' && column.path !== 'timestamp' && column.path !== 'eventType')
+    .map((column) => ({ source: column.path, target: column.path, type: column.type }))
   return {
     instance: source.instance!.name, // `plansOf` asked before
     source: name,
@@ -166,7 +261,14 @@ function extractPlan(source: SourceModel, store: StoreModel, database: PostgreSq
       name: table.name,
       eventType: table.eventType,
       watermark: table.watermark,
-      mapping: table.mapping.length > 0 ? table.mapping.map(({ source: from, target }) => ({ source: from, target, type: typeAt(store.eventColumns, target) })) : all,
+      mapping:
+        table.mapping.length > 0
+          ? table.mapping.map(({ source: from, target }) => ({
+              source: from,
+              target,
+              type: typeAt(store.eventColumns, target),
+            }))
+          : all,
     })),
   }
 }

@@ -23,7 +23,11 @@ export type Path = readonly (string | number)[]
  * What to point at inside a resource: a field's value, its key (`on: 'key'`), or a range inside a field's text. A field that is not
  * written (a default) is found at its nearest written parent.
  */
-export type Target = { readonly path: Path; readonly on?: 'key' | 'value'; readonly range?: { readonly start: number; readonly end: number } }
+export type Target = {
+  readonly path: Path
+  readonly on?: 'key' | 'value'
+  readonly range?: { readonly start: number; readonly end: number }
+}
 
 export function placeOf(resource: ResourceName & { readonly origin: Origin }, target: Target, pathText: string): Place {
   const name: ResourceName = { kind: resource.kind, namespace: resource.namespace, name: resource.name }
@@ -37,7 +41,8 @@ function spanOf({ source, node }: NonNullable<Origin>, { path, on, range }: Targ
     const found = nodeAt(node, path.slice(0, length))
     if (!found) continue
     const written = length === path.length
-    if (written && range && found.value.kind === 'scalar') return textRangeOf(source.text, found.value)(range.start, range.end)
+    if (written && range && found.value.kind === 'scalar')
+      return textRangeOf(source.text, found.value)(range.start, range.end)
     // A whole map or list is too much to underline, and an absent value too little: its key says which one is meant.
     const byKey = !written || on === 'key' || found.value.kind !== 'scalar' || found.value.start === found.value.end
     if (byKey && found.key) return { start: found.key.start, end: found.key.end }
@@ -50,5 +55,7 @@ function spanOf({ source, node }: NonNullable<Origin>, { path, on, range }: Targ
 /** The resource as a whole: its kind. */
 function headOf(node: YamlNode): { start: number; end: number } {
   const kind = nodeAt(node, ['kind'])?.value
-  return kind && kind.end > kind.start ? { start: kind.start, end: kind.end } : { start: node.start, end: Math.min(node.end, node.start + 1) }
+  return kind && kind.end > kind.start
+    ? { start: kind.start, end: kind.end }
+    : { start: node.start, end: Math.min(node.end, node.start + 1) }
 }

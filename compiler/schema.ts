@@ -10,24 +10,57 @@ export type Type =
 
 export type ObjectType = { readonly kind: 'object'; readonly fields: ReadonlyMap<string, Type> }
 
-export type SchemaFault = { readonly code: 'invalid-value' | 'missing-field' | 'unknown-field' | 'wrong-type'; readonly path: readonly (string | number)[]; readonly message: string; readonly help: string }
+export type SchemaFault = {
+  readonly code: 'invalid-value' | 'missing-field' | 'unknown-field' | 'wrong-type'
+  readonly path: readonly (string | number)[]
+  readonly message: string
+  readonly help: string
+}
 
 /** What an expression can read of one store. `event` always has `timestamp`; null where the store has no event schema. */
 export type UnionTypes = { readonly profile: ObjectType; readonly event: ObjectType | null }
 
 const names = /^[A-Za-z_][A-Za-z0-9_]*$/
-const known = new Set(['type', 'properties', 'items', 'additionalProperties', 'enum', 'format', 'description', 'title', 'required', 'examples', 'default', 'minimum', 'maximum', 'minLength', 'maxLength', 'pattern', 'nullable', '$comment'])
+const known = new Set([
+  'type',
+  'properties',
+  'items',
+  'additionalProperties',
+  'enum',
+  'format',
+  'description',
+  'title',
+  'required',
+  'examples',
+  'default',
+  'minimum',
+  'maximum',
+  'minLength',
+  'maxLength',
+  'pattern',
+  'nullable',
+  '$comment',
+])
 const maxDepth = 20
 
 /**
  * Reads a JSON Schema of the subset a union schema may use. Faulty parts are left out of the type and reported, with paths relative
  * to the schema given. The root must be an object.
  */
-export function readUnionSchema(schema: unknown): { readonly type: ObjectType; readonly faults: readonly SchemaFault[] } {
+export function readUnionSchema(schema: unknown): {
+  readonly type: ObjectType
+  readonly faults: readonly SchemaFault[]
+} {
   const faults: SchemaFault[] = []
   const type = read(schema, [], faults)
   if (type?.kind === 'object') return { type, faults }
-  if (type) faults.push({ code: 'invalid-value', path: ['type'], message: 'The schema of a record is an object', help: 'Write `type: object` and list its `properties`.' })
+  if (type)
+    faults.push({
+      code: 'invalid-value',
+      path: ['type'],
+      message: 'The schema of a record is an object',
+      help: 'Write `type: object` and list its `properties`.',
+    })
   return { type: { kind: 'object', fields: new Map() }, faults }
 }
 
@@ -41,10 +74,23 @@ function read(schema: unknown, path: readonly (string | number)[], faults: Schem
     faults.push({ code, path: [...path, ...at], message, help })
     return null
   }
-  if (!isRecord(schema)) return fault('wrong-type', [], 'A schema is a map with a `type`', 'Write it like `{type: string}`.')
-  if (path.length > maxDepth * 2) return fault('invalid-value', [], `The schema is nested more than ${maxDepth} levels deep`, 'Flatten it; Real-Time CDP schemas are a few levels deep.')
+  if (!isRecord(schema))
+    return fault('wrong-type', [], 'A schema is a map with a `type`', 'Write it like `{type: string}`.')
+  if (path.length > maxDepth * 2)
+    return fault(
+      'invalid-value',
+      [],
+      `The schema is nested more than ${maxDepth} levels deep`,
+      'Flatten it; Real-Time CDP schemas are a few levels deep.',
+    )
   for (const key of Object.keys(schema)) {
-    if (!known.has(key)) fault('unknown-field', [key], `\`${key}\` is not part of a union schema`, `Known are type, properties, items, additionalProperties, enum, format and descriptions.`)
+    if (!known.has(key))
+      fault(
+        'unknown-field',
+        [key],
+        `\`${key}\` is not part of a union schema`,
+        `Known are type, properties, items, additionalProperties, enum, format and descriptions.`,
+      )
   }
   switch (schema['type']) {
     case 'string': {
@@ -58,11 +104,15 @@ function read(schema: unknown, path: readonly (string | number)[], faults: Schem
       }
       return { kind: 'string', values }
     }
-    case 'integer': return { kind: 'integer' }
-    case 'number': return { kind: 'number' }
-    case 'boolean': return { kind: 'boolean' }
+    case 'integer':
+      return { kind: 'integer' }
+    case 'number':
+      return { kind: 'number' }
+    case 'boolean':
+      return { kind: 'boolean' }
     case 'array': {
-      if (schema['items'] === undefined) return fault('missing-field', [], 'An array says what its `items` are', 'Add `items: {type: …}`.')
+      if (schema['items'] === undefined)
+        return fault('missing-field', [], 'An array says what its `items` are', 'Add `items: {type: …}`.')
       const items = read(schema['items'], [...path, 'items'], faults)
       return items && { kind: 'array', items }
     }
@@ -70,15 +120,32 @@ function read(schema: unknown, path: readonly (string | number)[], faults: Schem
       const properties = schema['properties']
       const additional = schema['additionalProperties']
       if (isRecord(additional)) {
-        if (properties !== undefined) return fault('invalid-value', ['additionalProperties'], 'An object has either named `properties` or, as a map, `additionalProperties`', 'Keep one of the two.')
+        if (properties !== undefined)
+          return fault(
+            'invalid-value',
+            ['additionalProperties'],
+            'An object has either named `properties` or, as a map, `additionalProperties`',
+            'Keep one of the two.',
+          )
         const values = read(additional, [...path, 'additionalProperties'], faults)
         return values && { kind: 'map', values }
       }
-      if (!isRecord(properties)) return fault('missing-field', [], 'An object lists its `properties`, a map says what its `additionalProperties` are', 'Add one of the two.')
+      if (!isRecord(properties))
+        return fault(
+          'missing-field',
+          [],
+          'An object lists its `properties`, a map says what its `additionalProperties` are',
+          'Add one of the two.',
+        )
       const fields = new Map<string, Type>()
       for (const [name, property] of Object.entries(properties)) {
         if (!names.test(name)) {
-          fault('invalid-value', ['properties', name], `\`${name}\` is not a field name`, 'Field names have letters, digits and underscores and do not start with a digit.')
+          fault(
+            'invalid-value',
+            ['properties', name],
+            `\`${name}\` is not a field name`,
+            'Field names have letters, digits and underscores and do not start with a digit.',
+          )
           continue
         }
         const type = read(property, [...path, 'properties', name], faults)
@@ -86,8 +153,20 @@ function read(schema: unknown, path: readonly (string | number)[], faults: Schem
       }
       return { kind: 'object', fields }
     }
-    case undefined: return fault('missing-field', [], 'A schema says its `type`', 'Add `type: string`, integer, number, boolean, array or object.')
-    default: return fault('invalid-value', ['type'], `\`${String(schema['type'])}\` is not a type of a union schema`, 'Types are string, integer, number, boolean, array and object.')
+    case undefined:
+      return fault(
+        'missing-field',
+        [],
+        'A schema says its `type`',
+        'Add `type: string`, integer, number, boolean, array or object.',
+      )
+    default:
+      return fault(
+        'invalid-value',
+        ['type'],
+        `\`${String(schema['type'])}\` is not a type of a union schema`,
+        'Types are string, integer, number, boolean, array and object.',
+      )
   }
 }
 
@@ -97,16 +176,24 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 export function dataTypeOf(type: Type): DataType {
   switch (type.kind) {
-    case 'array': return { items: dataTypeOf(type.items) }
-    case 'map': return { values: dataTypeOf(type.values) }
-    case 'object': return { fields: Object.fromEntries([...type.fields].map(([name, field]) => [name, dataTypeOf(field)])) }
-    default: return type.kind
+    case 'array':
+      return { items: dataTypeOf(type.items) }
+    case 'map':
+      return { values: dataTypeOf(type.values) }
+    case 'object':
+      return { fields: Object.fromEntries([...type.fields].map(([name, field]) => [name, dataTypeOf(field)])) }
+    default:
+      return type.kind
   }
 }
 
 /** The leaves of an object, depth first: scalars, arrays and maps under their dotted paths. */
 export function columnsOf(type: ObjectType, prefix = ''): Column[] {
-  return [...type.fields].flatMap(([name, field]) => (field.kind === 'object' ? columnsOf(field, `${prefix}${name}.`) : [{ path: `${prefix}${name}`, type: dataTypeOf(field) }]))
+  return [...type.fields].flatMap(([name, field]) =>
+    field.kind === 'object'
+      ? columnsOf(field, `${prefix}${name}.`)
+      : [{ path: `${prefix}${name}`, type: dataTypeOf(field) }],
+  )
 }
 
 /** The type at a dotted path, or null where there is none. */
@@ -124,14 +211,23 @@ export function typeAt(type: ObjectType, path: string): Type | null {
 /** For a sentence: `text`, `an integer`, `an array of text`. */
 export function describe(type: Type): string {
   switch (type.kind) {
-    case 'string': return 'text'
-    case 'integer': return 'an integer'
-    case 'number': return 'a number'
-    case 'boolean': return 'true or false'
-    case 'date': return 'a date'
-    case 'timestamp': return 'a timestamp'
-    case 'array': return type.items.kind === 'object' ? 'an array of objects' : `an array of ${describe(type.items)}`
-    case 'map': return 'a map'
-    case 'object': return 'an object'
+    case 'string':
+      return 'text'
+    case 'integer':
+      return 'an integer'
+    case 'number':
+      return 'a number'
+    case 'boolean':
+      return 'true or false'
+    case 'date':
+      return 'a date'
+    case 'timestamp':
+      return 'a timestamp'
+    case 'array':
+      return type.items.kind === 'object' ? 'an array of objects' : `an array of ${describe(type.items)}`
+    case 'map':
+      return 'a map'
+    case 'object':
+      return 'an object'
   }
 }

@@ -1,6 +1,6 @@
 import { type Fault, type JsonSchema, type Kind, schemaOf, validatorOf } from '#crds'
-import type { Code } from './rules/index.ts'
 import type { Path } from './resource.ts'
+import type { Code } from './rules/index.ts'
 import { alternatives, nearest } from './suggest.ts'
 
 export type ShapeFault = {
@@ -40,14 +40,22 @@ function faultOf(kind: Kind, error: Fault, root: unknown): ShapeFault | null {
       const candidates = [params['known']].flat().map(String)
       const owned = at(root, path)
       const written = isRecord(owned) ? Object.keys(owned) : []
-      const near = nearest(field, candidates.filter((candidate) => !written.includes(candidate)))
+      const near = nearest(
+        field,
+        candidates.filter((candidate) => !written.includes(candidate)),
+      )
       const owner = path.length === 0 ? 'a resource' : path.length === 1 ? `\`${String(path[0])}\`` : here
       return {
         code: 'unknown-field',
         path: [...path, field],
         on: 'key',
         message: `\`${field}\` is not a field of ${owner}`,
-        help: near.length > 0 ? `Did you mean ${alternatives(near)}?` : candidates.length > 0 ? `Its fields are ${alternatives(candidates.slice(0, 12))}.` : 'Remove it.',
+        help:
+          near.length > 0
+            ? `Did you mean ${alternatives(near)}?`
+            : candidates.length > 0
+              ? `Its fields are ${alternatives(candidates.slice(0, 12))}.`
+              : 'Remove it.',
         ...(near.length === 1 ? { rename: near[0]! } : {}),
       }
     }
@@ -55,58 +63,179 @@ function faultOf(kind: Kind, error: Fault, root: unknown): ShapeFault | null {
     case 'required': {
       const field = String(params['missingProperty'])
       const what = descriptionOf(schema?.properties?.[field])
-      return { code: 'missing-field', path, on: 'key', message: `\`${field}\` is missing${path.length === 0 ? '' : ` in ${here}`}`, help: what ? `Add \`${field}\`: ${what}` : `Add \`${field}\`.` }
+      return {
+        code: 'missing-field',
+        path,
+        on: 'key',
+        message: `\`${field}\` is missing${path.length === 0 ? '' : ` in ${here}`}`,
+        help: what ? `Add \`${field}\`: ${what}` : `Add \`${field}\`.`,
+      }
     }
     case 'type': {
       const wanted = [params['type']].flat().map(String)
-      return { code: 'wrong-type', path, on: 'value', message: `${capital(here)} is ${wordOf(wanted[0]!)}, here it is ${actual(at(root, path))}`, help: wanted[0] === 'string' ? 'Put the value in quotes.' : `Write ${wordOf(wanted[0]!)}.` }
+      return {
+        code: 'wrong-type',
+        path,
+        on: 'value',
+        message: `${capital(here)} is ${wordOf(wanted[0]!)}, here it is ${actual(at(root, path))}`,
+        help: wanted[0] === 'string' ? 'Put the value in quotes.' : `Write ${wordOf(wanted[0]!)}.`,
+      }
     }
     case 'enum': {
       const allowed = [params['allowedValues']].flat().map(String)
       const value = at(root, path)
       const near = nearest(String(value), allowed)
-      return { code: 'invalid-value', path, on: 'value', message: `\`${String(value)}\` is not a value of ${here}`, help: near.length > 0 ? `Did you mean ${alternatives(near)}?` : `It is ${alternatives(allowed)}.`, ...(near.length === 1 ? { value: near[0]! } : {}) }
+      return {
+        code: 'invalid-value',
+        path,
+        on: 'value',
+        message: `\`${String(value)}\` is not a value of ${here}`,
+        help: near.length > 0 ? `Did you mean ${alternatives(near)}?` : `It is ${alternatives(allowed)}.`,
+        ...(near.length === 1 ? { value: near[0]! } : {}),
+      }
     }
-    case 'const': return { code: 'invalid-value', path, on: 'value', message: `${capital(here)} is \`${String(params['allowedValue'])}\``, help: `Write \`${String(params['allowedValue'])}\`.` }
-    case 'pattern': return { code: 'invalid-value', path, on: 'value', message: `\`${short(at(root, path))}\` is not a valid ${here}`, help: descriptionOf(schema) ?? `It must fit ${String(params['pattern'])}.` }
+    case 'const':
+      return {
+        code: 'invalid-value',
+        path,
+        on: 'value',
+        message: `${capital(here)} is \`${String(params['allowedValue'])}\``,
+        help: `Write \`${String(params['allowedValue'])}\`.`,
+      }
+    case 'pattern':
+      return {
+        code: 'invalid-value',
+        path,
+        on: 'value',
+        message: `\`${short(at(root, path))}\` is not a valid ${here}`,
+        help: descriptionOf(schema) ?? `It must fit ${String(params['pattern'])}.`,
+      }
     case 'maxLength':
     case 'minLength': {
       const limit = Number(params['limit'])
-      return { code: 'invalid-value', path, on: 'value', message: error.keyword === 'minLength' ? `${capital(here)} is empty` : `${capital(here)} is longer than ${limit} characters`, help: error.keyword === 'minLength' ? 'Write a value, or remove the field.' : 'Shorten it.' }
+      return {
+        code: 'invalid-value',
+        path,
+        on: 'value',
+        message:
+          error.keyword === 'minLength'
+            ? `${capital(here)} is empty`
+            : `${capital(here)} is longer than ${limit} characters`,
+        help: error.keyword === 'minLength' ? 'Write a value, or remove the field.' : 'Shorten it.',
+      }
     }
     case 'maxItems':
     case 'minItems': {
       const limit = Number(params['limit'])
-      return { code: 'invalid-value', path, on: 'key', message: error.keyword === 'minItems' ? `${capital(here)} has fewer than ${limit} item${limit === 1 ? '' : 's'}` : `${capital(here)} has more than ${limit} items`, help: error.keyword === 'minItems' ? 'Add what is missing.' : 'Remove some.' }
+      return {
+        code: 'invalid-value',
+        path,
+        on: 'key',
+        message:
+          error.keyword === 'minItems'
+            ? `${capital(here)} has fewer than ${limit} item${limit === 1 ? '' : 's'}`
+            : `${capital(here)} has more than ${limit} items`,
+        help: error.keyword === 'minItems' ? 'Add what is missing.' : 'Remove some.',
+      }
     }
     case 'maximum':
     case 'minimum':
     case 'exclusiveMinimum':
-    case 'exclusiveMaximum': return { code: 'invalid-value', path, on: 'value', message: `${capital(here)} is ${String(at(root, path))}; it must be ${String(params['comparison'])} ${String(params['limit'])}`, help: 'Write a number within the bounds.' }
+    case 'exclusiveMaximum':
+      return {
+        code: 'invalid-value',
+        path,
+        on: 'value',
+        message: `${capital(here)} is ${String(at(root, path))}; it must be ${String(params['comparison'])} ${String(params['limit'])}`,
+        help: 'Write a number within the bounds.',
+      }
     case 'maxProperties':
-    case 'minProperties': return { code: 'invalid-value', path, on: 'key', message: error.keyword === 'minProperties' ? `${capital(here)} says nothing` : `${capital(here)} has more than ${String(params['limit'])} entries`, help: error.keyword === 'minProperties' ? `It takes ${alternatives(Object.keys(schema?.properties ?? {}))}.` : 'Remove some.' }
-    case 'propertyNames': return { code: 'invalid-value', path: [...path, String(params['propertyName'])], on: 'key', message: `\`${String(params['propertyName'])}\` cannot be a key of ${here}`, help: 'Use a shorter or simpler key.' }
+    case 'minProperties':
+      return {
+        code: 'invalid-value',
+        path,
+        on: 'key',
+        message:
+          error.keyword === 'minProperties'
+            ? `${capital(here)} says nothing`
+            : `${capital(here)} has more than ${String(params['limit'])} entries`,
+        help:
+          error.keyword === 'minProperties'
+            ? `It takes ${alternatives(Object.keys(schema?.properties ?? {}))}.`
+            : 'Remove some.',
+      }
+    case 'propertyNames':
+      return {
+        code: 'invalid-value',
+        path: [...path, String(params['propertyName'])],
+        on: 'key',
+        message: `\`${String(params['propertyName'])}\` cannot be a key of ${here}`,
+        help: 'Use a shorter or simpler key.',
+      }
     case 'oneOf': {
       const of = [params['of']].flat().map(String)
       const found = [params['found']].flat().map(String)
       const where = path.at(-1) === 'spec' ? `A ${kind}` : capital(here)
-      if (found.length < 2) return { code: 'missing-field', path, on: 'key', message: `${where} needs ${of.length === 2 ? 'either' : 'one of'} ${alternatives(of)}`, help: 'Add one of them.' }
-      return { code: 'invalid-value', path: [...path, found[1]!], on: 'key', message: `${where} takes only one of ${alternatives(of)}`, help: `Remove \`${found[0]}\` or \`${found[1]}\`.` }
+      if (found.length < 2)
+        return {
+          code: 'missing-field',
+          path,
+          on: 'key',
+          message: `${where} needs ${of.length === 2 ? 'either' : 'one of'} ${alternatives(of)}`,
+          help: 'Add one of them.',
+        }
+      return {
+        code: 'invalid-value',
+        path: [...path, found[1]!],
+        on: 'key',
+        message: `${where} takes only one of ${alternatives(of)}`,
+        help: `Remove \`${found[0]}\` or \`${found[1]}\`.`,
+      }
     }
     case 'contains': {
       // The one list with such a rule is a ProfileStore's identities.
       const items = at(root, path)
-      const primary = Array.isArray(items) ? items.flatMap((item, index) => (isRecord(item) && item['primary'] === true ? [index] : [])) : []
-      if (primary.length === 0) return { code: 'missing-field', path, on: 'key', message: 'No identity is primary', help: 'Add `primary: true` to the one that every profile has.' }
-      return { code: 'invalid-value', path: [...path, primary[1]!, 'primary'], on: 'value', message: `Only one identity is primary, here are ${primary.length}`, help: 'Keep `primary: true` at the one that every profile has.' }
+      const primary = Array.isArray(items)
+        ? items.flatMap((item, index) => (isRecord(item) && item['primary'] === true ? [index] : []))
+        : []
+      if (primary.length === 0)
+        return {
+          code: 'missing-field',
+          path,
+          on: 'key',
+          message: 'No identity is primary',
+          help: 'Add `primary: true` to the one that every profile has.',
+        }
+      return {
+        code: 'invalid-value',
+        path: [...path, primary[1]!, 'primary'],
+        on: 'value',
+        message: `Only one identity is primary, here are ${primary.length}`,
+        help: 'Keep `primary: true` at the one that every profile has.',
+      }
     }
-    case 'format': return { code: 'invalid-value', path, on: 'value', message: `\`${short(at(root, path))}\` is not a point in time`, help: 'Write it like "2026-12-01T04:00:00Z".' }
+    case 'format':
+      return {
+        code: 'invalid-value',
+        path,
+        on: 'value',
+        message: `\`${short(at(root, path))}\` is not a point in time`,
+        help: 'Write it like "2026-12-01T04:00:00Z".',
+      }
     // The parts of a composition are reported by their own errors.
     case 'anyOf':
     case 'allOf':
     case 'not':
-    case 'if': return null
-    default: return { code: 'invalid-value', path, on: 'value', message: `${capital(here)} is not valid: ${error.message ?? error.keyword}`, help: 'Correct it.' }
+    case 'if':
+      return null
+    default:
+      return {
+        code: 'invalid-value',
+        path,
+        on: 'value',
+        message: `${capital(here)} is not valid: ${error.message ?? error.keyword}`,
+        help: 'Correct it.',
+      }
   }
 }
 
@@ -139,7 +268,11 @@ function pathOf(pointer: string, root: unknown): (string | number)[] {
 }
 
 function at(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>((current, part) => (typeof current === 'object' && current !== null ? (current as Record<string | number, unknown>)[part] : undefined), value)
+  return path.reduce<unknown>(
+    (current, part) =>
+      typeof current === 'object' && current !== null ? (current as Record<string | number, unknown>)[part] : undefined,
+    value,
+  )
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -147,16 +280,29 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function wordOf(type: string): string {
-  return { string: 'text', integer: 'a whole number', number: 'a number', boolean: 'true or false', array: 'a list', object: 'a map', null: 'nothing' }[type] ?? type
+  return (
+    {
+      string: 'text',
+      integer: 'a whole number',
+      number: 'a number',
+      boolean: 'true or false',
+      array: 'a list',
+      object: 'a map',
+      null: 'nothing',
+    }[type] ?? type
+  )
 }
 
 function actual(value: unknown): string {
   if (value === null || value === undefined) return 'empty'
   if (Array.isArray(value)) return 'a list'
   switch (typeof value) {
-    case 'string': return `the text "${short(value)}"`
-    case 'object': return 'a map'
-    default: return `\`${String(value)}\``
+    case 'string':
+      return `the text "${short(value)}"`
+    case 'object':
+      return 'a map'
+    default:
+      return `\`${String(value)}\``
   }
 }
 

@@ -1,5 +1,5 @@
 import { apiVersion, group, isKind, type Kind, kinds, type ObjectMeta, type SpecOf, withDefaults } from '#crds'
-import { type Diagnostic, type Fix, pathText, type Place, type ResourceName } from './diagnostic.ts'
+import { type Diagnostic, type Fix, type Place, pathText, type ResourceName } from './diagnostic.ts'
 import { type AnyResource, type Origin, placeOf, type Source } from './resource.ts'
 import type { Code } from './rules/index.ts'
 import { shapeFaultsOf } from './shape.ts'
@@ -37,8 +37,22 @@ export function loadSources(sources: readonly Source[]): Loaded {
         span: { start: fault.start, end: fault.end },
         resource: null,
         path: '',
-        related: (fault.related ?? []).map((related) => ({ file: source.file, span: { start: related.start, end: related.end }, resource: null, path: '', message: related.message })),
-        fixes: fault.fix ? [{ title: fault.fix.title, safety: 'safe', edits: [{ file: source.file, start: fault.start, end: fault.end, text: fault.fix.text }] }] : [],
+        related: (fault.related ?? []).map((related) => ({
+          file: source.file,
+          span: { start: related.start, end: related.end },
+          resource: null,
+          path: '',
+          message: related.message,
+        })),
+        fixes: fault.fix
+          ? [
+              {
+                title: fault.fix.title,
+                safety: 'safe',
+                edits: [{ file: source.file, start: fault.start, end: fault.end, text: fault.fix.text }],
+              },
+            ]
+          : [],
       })
     }
     for (const node of file.documents) loader.document(node, { source, node })
@@ -61,18 +75,35 @@ class Loader {
   count = 0
 
   loaded(): Loaded {
-    return { resources: [...this.resources.values()], tests: this.tests, names: new Set(this.names.keys()), diagnostics: this.diagnostics, count: this.count }
+    return {
+      resources: [...this.resources.values()],
+      tests: this.tests,
+      names: new Set(this.names.keys()),
+      diagnostics: this.diagnostics,
+      count: this.count,
+    }
   }
 
   document(node: YamlNode, origin: NonNullable<Origin>): void {
     if (node.kind !== 'map') {
-      this.report('wrong-type', { ...nowhere(origin), span: { start: node.start, end: Math.max(node.end, node.start + 1) } }, 'A resource is a map with `apiVersion`, `kind`, `metadata` and `spec`', 'Write one, or give only files that hold resources.')
+      this.report(
+        'wrong-type',
+        { ...nowhere(origin), span: { start: node.start, end: Math.max(node.end, node.start + 1) } },
+        'A resource is a map with `apiVersion`, `kind`, `metadata` and `spec`',
+        'Write one, or give only files that hold resources.',
+      )
       return
     }
     const kind = nodeAt(node, ['kind'])?.value
     const items = nodeAt(node, ['items'])?.value
     const version = nodeAt(node, ['apiVersion'])?.value
-    if (kind?.kind === 'scalar' && kind.value === 'List' && version?.kind === 'scalar' && version.value === 'v1' && items?.kind === 'sequence') {
+    if (
+      kind?.kind === 'scalar' &&
+      kind.value === 'List' &&
+      version?.kind === 'scalar' &&
+      version.value === 'v1' &&
+      items?.kind === 'sequence'
+    ) {
       for (const item of items.items) this.document(item, { source: origin.source, node: item })
       return
     }
@@ -90,7 +121,16 @@ class Loader {
       if (typeof version === 'string' && !version.startsWith(`${group}/`)) return
       if (typeof kindName === 'string' && !isKind(kindName) && kindName !== 'SegmentTest') return
       const node = nodeAt(origin.node, [field])
-      this.report(node ? 'wrong-type' : 'missing-field', { ...nowhere(origin), span: spanOf(node?.value ?? nodeAt(origin.node, [field === 'kind' ? 'apiVersion' : 'kind'])!.value), path: field }, node ? `\`${field}\` is text` : `\`${field}\` is missing`, field === 'kind' ? `Write one of ${alternatives(Object.keys(kinds))}.` : `Write \`apiVersion: ${apiVersion}\`.`)
+      this.report(
+        node ? 'wrong-type' : 'missing-field',
+        {
+          ...nowhere(origin),
+          span: spanOf(node?.value ?? nodeAt(origin.node, [field === 'kind' ? 'apiVersion' : 'kind'])!.value),
+          path: field,
+        },
+        node ? `\`${field}\` is text` : `\`${field}\` is missing`,
+        field === 'kind' ? `Write one of ${alternatives(Object.keys(kinds))}.` : `Write \`apiVersion: ${apiVersion}\`.`,
+      )
       return
     }
     if (version !== apiVersion && !version.startsWith(`${group}/`)) {
@@ -105,7 +145,13 @@ class Loader {
     const named = { kind: kindName, namespace, name, origin }
 
     if (version !== apiVersion) {
-      this.report('unknown-kind', placeOf(named, { path: ['apiVersion'] }, 'apiVersion'), `\`${version}\` is not an API version of Convoke`, `Write \`${apiVersion}\`.`, this.replace(named, ['apiVersion'], apiVersion))
+      this.report(
+        'unknown-kind',
+        placeOf(named, { path: ['apiVersion'] }, 'apiVersion'),
+        `\`${version}\` is not an API version of Convoke`,
+        `Write \`${apiVersion}\`.`,
+        this.replace(named, ['apiVersion'], apiVersion),
+      )
       return
     }
     if (kindName === 'SegmentTest') {
@@ -114,46 +160,106 @@ class Loader {
     }
     if (!isKind(kindName)) {
       const near = nearest(kindName, [...Object.keys(kinds), 'SegmentTest'])
-      const help = near.length > 0 ? `Did you mean ${alternatives(near)}?` : `Kinds are ${alternatives(Object.keys(kinds))}.`
-      this.report('unknown-kind', placeOf(named, { path: ['kind'] }, 'kind'), `There is no kind \`${kindName}\` in ${group}`, help, near.length === 1 ? this.replace(named, ['kind'], near[0]!) : [])
+      const help =
+        near.length > 0 ? `Did you mean ${alternatives(near)}?` : `Kinds are ${alternatives(Object.keys(kinds))}.`
+      this.report(
+        'unknown-kind',
+        placeOf(named, { path: ['kind'] }, 'kind'),
+        `There is no kind \`${kindName}\` in ${group}`,
+        help,
+        near.length === 1 ? this.replace(named, ['kind'], near[0]!) : [],
+      )
       return
     }
     this.resource(kindName, value, { ...named, kind: kindName }, metadata)
   }
 
-  resource(kind: Kind, value: Readonly<Record<string, unknown>>, named: { kind: Kind; namespace: string; name: string; origin: Origin }, metadata: Readonly<Record<string, unknown>>): void {
+  resource(
+    kind: Kind,
+    value: Readonly<Record<string, unknown>>,
+    named: { kind: Kind; namespace: string; name: string; origin: Origin },
+    metadata: Readonly<Record<string, unknown>>,
+  ): void {
     const key = `${kind}/${named.namespace}/${named.name}`
     const earlier = this.names.get(key)
     if (earlier && named.name !== '') {
-      const related = [{ ...placeOf({ ...named, origin: earlier.origin }, { path: ['metadata', 'name'] }, 'metadata.name'), message: 'the first of that name' }]
-      this.report('duplicate-resource', placeOf(named, { path: ['metadata', 'name'] }, 'metadata.name'), `${kind} \`${named.name}\` is there twice in namespace \`${named.namespace}\``, 'Rename or remove one of the two; applied in turn, the later one would replace the earlier.', [], related)
+      const related = [
+        {
+          ...placeOf({ ...named, origin: earlier.origin }, { path: ['metadata', 'name'] }, 'metadata.name'),
+          message: 'the first of that name',
+        },
+      ]
+      this.report(
+        'duplicate-resource',
+        placeOf(named, { path: ['metadata', 'name'] }, 'metadata.name'),
+        `${kind} \`${named.name}\` is there twice in namespace \`${named.namespace}\``,
+        'Rename or remove one of the two; applied in turn, the later one would replace the earlier.',
+        [],
+        related,
+      )
       return
     }
     this.names.set(key, { origin: named.origin })
     const faults = shapeFaultsOf(kind, value)
     for (const fault of faults) {
-      this.report(fault.code, placeOf(named, { path: fault.path, on: fault.on }, pathText(fault.path)), fault.message, fault.help, named.origin && fault.rename ? this.renameKey(named, fault.path, fault.rename) : fault.value === undefined ? [] : this.replace(named, fault.path, fault.value))
+      this.report(
+        fault.code,
+        placeOf(named, { path: fault.path, on: fault.on }, pathText(fault.path)),
+        fault.message,
+        fault.help,
+        named.origin && fault.rename
+          ? this.renameKey(named, fault.path, fault.rename)
+          : fault.value === undefined
+            ? []
+            : this.replace(named, fault.path, fault.value),
+      )
     }
     if (faults.length > 0) return
     // The validator has just said that the value has the kind's shape.
-    const resource = { kind, namespace: named.namespace, name: named.name, metadata: metadata as unknown as ObjectMeta, spec: withDefaults(kind, value['spec'] as SpecOf<Kind>, named.name), origin: named.origin } as unknown as AnyResource
+    const resource = {
+      kind,
+      namespace: named.namespace,
+      name: named.name,
+      metadata: metadata as unknown as ObjectMeta,
+      spec: withDefaults(kind, value['spec'] as SpecOf<Kind>, named.name),
+      origin: named.origin,
+    } as unknown as AnyResource
     this.resources.set(key, resource)
   }
 
-  report(code: Code, place: Place, message: string, help: string, fixes: readonly Fix[] = [], related: Diagnostic['related'] = []): void {
+  report(
+    code: Code,
+    place: Place,
+    message: string,
+    help: string,
+    fixes: readonly Fix[] = [],
+    related: Diagnostic['related'] = [],
+  ): void {
     this.diagnostics.push({ code, severity: 'error', ...place, message, help, fixes, related })
   }
 
   replace(named: { readonly origin: Origin }, path: readonly (string | number)[], text: string): Fix[] {
     const node = named.origin && nodeAt(named.origin.node, path)?.value
     if (!named.origin || node?.kind !== 'scalar') return []
-    return [{ title: `Replace with \`${text}\``, safety: 'safe', edits: [{ file: named.origin.source.file, start: node.start, end: node.end, text }] }]
+    return [
+      {
+        title: `Replace with \`${text}\``,
+        safety: 'safe',
+        edits: [{ file: named.origin.source.file, start: node.start, end: node.end, text }],
+      },
+    ]
   }
 
   renameKey(named: { readonly origin: Origin }, path: readonly (string | number)[], text: string): Fix[] {
     const key = named.origin && nodeAt(named.origin.node, path)?.key
     if (!named.origin || !key) return []
-    return [{ title: `Replace with \`${text}\``, safety: 'safe', edits: [{ file: named.origin.source.file, start: key.start, end: key.end, text }] }]
+    return [
+      {
+        title: `Replace with \`${text}\``,
+        safety: 'safe',
+        edits: [{ file: named.origin.source.file, start: key.start, end: key.end, text }],
+      },
+    ]
   }
 }
 
@@ -168,4 +274,3 @@ function spanOf(node: YamlNode): { start: number; end: number } {
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
-

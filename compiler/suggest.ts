@@ -26,7 +26,8 @@ function distance(a: string, b: string, limit: number): number {
     const row = [i]
     for (let j = 1; j <= b.length; j += 1) {
       let best = Math.min(previous[j]! + 1, row[j - 1]! + 1, previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, beforePrevious[j - 2]! + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        best = Math.min(best, beforePrevious[j - 2]! + 1)
       row.push(best)
     }
     beforePrevious = previous

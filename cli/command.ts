@@ -1,0 +1,84 @@
+/** What a command needs of the process; `main.ts` gives the real one, tests their own. */
+export type Io = {
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+  /** Is standard error a terminal: may progress be drawn? */
+  readonly isTerminal: boolean
+  readonly columns: number
+  readonly colour: boolean
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly readStdin: () => Buffer
+  readonly now: () => Date
+  readonly signal: AbortSignal
+}
+
+export type OptionSpec = {
+  readonly type: 'string' | 'boolean'
+  readonly short?: string
+  readonly multiple?: boolean
+  /** Word that stands for the value in the help. */
+  readonly value?: string
+  readonly help: string
+}
+
+export type Values = { readonly [name: string]: string | boolean | readonly (string | boolean)[] | undefined }
+
+export type Command = {
+  readonly summary: string
+  /** Without `convoke`: `check PATH…`. */
+  readonly usage: string
+  readonly description?: string
+  readonly options: { readonly [name: string]: OptionSpec }
+  readonly examples: readonly string[]
+  readonly run: (args: {
+    readonly positionals: readonly string[]
+    readonly values: Values
+    readonly io: Io
+  }) => Promise<number>
+}
+
+/** Wrong use or unreadable input: said in one or two lines, exit code 2. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'UsageError'
+  }
+}
+
+export const exitCodes = { fine: 0, findings: 1, wrongUse: 2, changes: 3 } as const
+
+export function text(values: Values, name: string): string | null {
+  const value = values[name]
+  return typeof value === 'string' ? value : null
+}
+
+export function texts(values: Values, name: string): readonly string[] {
+  const value = values[name]
+  return Array.isArray(value)
+    ? value.filter((item): item is string => typeof item === 'string')
+    : typeof value === 'string'
+      ? [value]
+      : []
+}
+
+/** One of the words the option takes, the first where it is not given. */
+export function choice<T extends string>(values: Values, name: string, of: readonly [T, ...T[]]): T {
+  const given = text(values, name)
+  if (given === null) return of[0]
+  const found = of.find((word) => word === given)
+  if (found === undefined) throw new UsageError(`--${name} takes ${of.join(', ')}, not \`${given}\`.`)
+  return found
+}
+
+/** An instant in RFC 3339, or a date (its first instant in UTC). */
+export function instant(values: Values, name: string): Date | null {
+  const given = text(values, name)
+  if (given === null) return null
+  const parsed = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/.test(given)
+    ? new Date(given)
+    : null
+  if (parsed === null || Number.isNaN(parsed.getTime()))
+    throw new UsageError(`--${name} takes a time like 2026-12-01T04:00:00Z, not \`${given}\`.`)
+  return parsed
+}

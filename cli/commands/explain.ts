@@ -1,0 +1,20 @@
+import { codes, explain, nearest } from '#compiler'
+import { type Command, exitCodes, UsageError } from '../command.ts'
+
+export const command: Command = {
+  summary: "A finding's page: what is checked, why, and how to write it instead",
+  usage: 'explain CODE',
+  options: {},
+  examples: ['convoke explain too-many-segments', 'convoke explain not-streamable'],
+  run: async ({ positionals, io }) => {
+    const [given] = positionals
+    if (given === undefined) throw new UsageError(`Name a code: ${codes.join(', ')}.`)
+    const code = codes.find((each) => each === given)
+    if (!code)
+      throw new UsageError(
+        `There is no code \`${given}\`.${nearest(given, codes)[0] ? ` Did you mean \`${nearest(given, codes)[0]}\`?` : ` Codes are ${codes.join(', ')}.`}`,
+      )
+    io.out(`${explain(code)}\n`)
+    return exitCodes.fine
+  },
+}

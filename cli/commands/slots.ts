@@ -1,0 +1,51 @@
+import { type Schedule, slotsBetween } from '#compiler'
+import { type Command, choice, exitCodes, instant, UsageError } from '../command.ts'
+import { schedulesOf } from '../schedules.ts'
+import { compilePaths } from '../sources.ts'
+
+export const command: Command = {
+  summary: 'When everything will run',
+  usage: 'slots PATH… --from TIME --to TIME [-o text|json]',
+  description: 'From inclusive, to exclusive. A local slot runs exactly once, also when the clocks change.',
+  options: {
+    from: { type: 'string', value: 'TIME', help: 'first instant, e.g. 2026-12-01T00:00:00Z (default: now)' },
+    to: { type: 'string', value: 'TIME', help: 'end, not included (default: a day later)' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+  },
+  examples: [
+    'convoke slots examples/retail --from 2026-12-01 --to 2026-12-02',
+    'convoke slots . --from 2026-10-25 --to 2026-10-26 -o json',
+  ],
+  run: async ({ positionals, values, io }) => {
+    const from = instant(values, 'from') ?? io.now()
+    const to = instant(values, 'to') ?? new Date(from.getTime() + 86_400_000)
+    if (to <= from) throw new UsageError('--to must be later than --from.')
+    const { compilation } = compilePaths(positionals, io)
+    const slots = schedulesOf(compilation.model).map(({ resource, timeZone, schedule, evaluation }) => ({
+      kind: resource.kind,
+      name: resource.name,
+      ...(evaluation ? { evaluation } : {}),
+      timeZone,
+      instants: instantsOf(schedule, from, to),
+    }))
+    if (choice(values, 'output', ['text', 'json']) === 'json') io.out(`${JSON.stringify({ slots }, null, 2)}\n`)
+    else {
+      for (const slot of slots) {
+        io.out(
+          `${slot.kind} ${slot.name}${slot.evaluation ? ` (${slot.evaluation})` : ''}, ${slot.timeZone}: ${slot.instants.length === 0 ? 'never in that time' : `${slot.instants.length} ${slot.instants.length === 1 ? 'run' : 'runs'}`}\n`,
+        )
+        for (const at of slot.instants.slice(0, 20)) io.out(`  ${at}\n`)
+        if (slot.instants.length > 20)
+          io.out(`  … and ${slot.instants.length - 20} more until ${slot.instants.at(-1)}\n`)
+      }
+      if (slots.length === 0) io.out('Nothing there has a schedule.\n')
+    }
+    return compilation.diagnostics.some((diagnostic) => diagnostic.severity === 'error')
+      ? exitCodes.findings
+      : exitCodes.fine
+  },
+}
+
+function instantsOf(schedule: Schedule, from: Date, to: Date): string[] {
+  return [...slotsBetween(schedule, from, to)].map((slot) => slot.toISOString().replace('.000Z', 'Z'))
+}

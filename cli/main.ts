@@ -1,0 +1,159 @@
+import { readFileSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
+import { parseArgs } from 'node:util'
+import { type Command, exitCodes, type Io, UsageError } from './command.ts'
+
+/** Every command; loaded on demand, so that none pays for what another needs. */
+const commands: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
+  check: () => import('./commands/check.ts'),
+  explain: () => import('./commands/explain.ts'),
+  compile: () => import('./commands/compile.ts'),
+  query: () => import('./commands/query.ts'),
+  run: () => import('./commands/run.ts'),
+  slots: () => import('./commands/slots.ts'),
+  ingest: () => step('ingest'),
+  extract: () => step('extract'),
+  evaluate: () => step('evaluate'),
+  export: () => step('export'),
+  import: () => step('import'),
+}
+
+async function step(
+  name: 'ingest' | 'extract' | 'evaluate' | 'export' | 'import',
+): Promise<{ readonly command: Command }> {
+  const { stepCommand } = await import('./commands/step.ts')
+  return { command: stepCommand(name) }
+}
+
+/** Runs one command line and gives the exit code. Whatever goes wrong is caught here, once. */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  const [name, ...rest] = argv
+  try {
+    if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+      if (rest[0] && commands[rest[0]]) return await main([rest[0], '--help'], io)
+      io.out(await overview())
+      return name === undefined ? exitCodes.wrongUse : exitCodes.fine
+    }
+    if (name === 'version' || name === '--version') {
+      io.out(`convoke ${version()}\n`)
+      return exitCodes.fine
+    }
+    const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+    if (!load) {
+      const { nearest } = await import('#compiler')
+      const near = nearest(name, Object.keys(commands))[0]
+      throw new UsageError(
+        `There is no command \`${name}\`.${near ? ` Did you mean \`${near}\`?` : ''} \`convoke --help\` lists them.`,
+      )
+    }
+    const { command } = await load()
+    if (rest.includes('--help') || rest.includes('-h')) {
+      io.out(helpOf(command))
+      return exitCodes.fine
+    }
+    const { values, positionals } = parse(command, rest)
+    return await command.run({ values, positionals, io })
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.err(`convoke: ${error.message}\n`)
+      return exitCodes.wrongUse
+    }
+    io.err(
+      `convoke: this is a fault in Convoke, not in what you wrote; please report it with what follows.\n${error instanceof Error ? error.stack : String(error)}\n`,
+    )
+    return exitCodes.findings
+  }
+}
+
+function parse(
+  command: Command,
+  args: readonly string[],
+): { values: { [name: string]: string | boolean | (string | boolean)[] | undefined }; positionals: string[] } {
+  const options = Object.fromEntries(
+    Object.entries(command.options).map(([name, { type, short, multiple }]) => [
+      name,
+      { type, ...(short ? { short } : {}), ...(multiple ? { multiple } : {}) },
+    ]),
+  )
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+  } catch (error) {
+    // parseArgs words its own complaints well enough; the next step is ours.
+    const said = error instanceof Error ? error.message.split('. ')[0] : String(error)
+    throw new UsageError(`${said}. See \`convoke ${command.usage.split(' ')[0]} --help\`.`)
+  }
+}
+
+async function overview(): Promise<string> {
+  const rows = await Promise.all(
+    Object.entries(commands).map(async ([name, load]) => [name, (await load()).command.summary] as const),
+  )
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return [
+    'Customer audiences as code: checked before anything runs, delivered to Adobe Campaign.',
+    '',
+    'Usage: convoke COMMAND …',
+    '',
+    ...rows.map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}`),
+    '',
+    'Try `convoke check examples/minimal`, and `convoke COMMAND --help` for examples.',
+    '',
+  ].join('\n')
+}
+
+function helpOf(command: Command): string {
+  const options = Object.entries(command.options).map(
+    ([name, option]) =>
+      [
+        `${option.short ? `-${option.short}, ` : ''}--${name}${option.type === 'string' ? ` ${option.value ?? 'VALUE'}` : ''}`,
+        option.help,
+      ] as const,
+  )
+  const width = Math.max(0, ...options.map(([left]) => left.length))
+  return [
+    command.summary,
+    '',
+    `Usage: convoke ${command.usage}`,
+    ...(command.description ? ['', command.description] : []),
+    ...(options.length > 0
+      ? ['', 'Options:', ...options.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`)]
+      : []),
+    '',
+    command.examples.length === 1 ? 'Example:' : 'Examples:',
+    ...command.examples.map((example) => `  ${example}`),
+    '',
+    'Exit code: 0 fine, 1 findings or failed work, 2 wrong use or unreadable input.',
+    '',
+  ].join('\n')
+}
+
+function version(): string {
+  const { version: text }: { version: string } = JSON.parse(
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  )
+  return text
+}
+
+if (import.meta.main) {
+  // Types are stripped once, not at every start.
+  enableCompileCache()
+  const abort = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort())
+  // A reader that stops reading (`| head`) is no fault.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.fine)
+    throw error
+  })
+  process.exitCode = await main(process.argv.slice(2), {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    isTerminal: process.stderr.isTTY === true && process.env['CI'] === undefined && process.env['TERM'] !== 'dumb',
+    columns: process.stderr.columns ?? 100,
+    colour: process.env['NO_COLOR'] ? false : process.env['FORCE_COLOR'] ? true : process.stderr.isTTY === true,
+    env: process.env,
+    cwd: process.cwd(),
+    readStdin: () => readFileSync(0),
+    now: () => new Date(),
+    signal: abort.signal,
+  })
+}

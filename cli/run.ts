@@ -1,0 +1,219 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Compilation, latestSlot } from '#compiler'
+import { type JobPlan, kinds, type RunInput, type RunReport } from '#crds'
+import { ensureTarget, startEmbeddedPostgres, steps } from '#jobs'
+import type { Io } from './command.ts'
+import { type Places, portsFor } from './ports.ts'
+import type { ProgressLine } from './progress.ts'
+import { type Scheduled, schedulesOf } from './schedules.ts'
+import type { WorkDirectory } from './work-directory.ts'
+
+export type RunOutcome = {
+  readonly run: string
+  readonly target: JobPlan['target']
+  readonly evaluation: 'Batch' | 'Streaming' | null
+  readonly scheduledTime: string
+  readonly steps: readonly RunReport[]
+  readonly seconds: number
+}
+
+/** One thing that is due: a target's plan and the slot it is run for. */
+type Due = Scheduled & { readonly plan: JobPlan; readonly slot: Date; readonly key: string }
+
+/**
+ * Everything that is due at an instant, in one process: per ProfileStore ingest, its sources' extract, evaluate; then per Activation
+ * export and import. A failed run is reported and the others go on; its slot stays due.
+ */
+export async function runDue(
+  compilation: Compilation,
+  at: Date,
+  work: WorkDirectory,
+  places: Places,
+  io: Io,
+  line: ProgressLine,
+): Promise<RunOutcome[]> {
+  const due = dueAt(compilation, at, work)
+  if (due.length === 0) return []
+  const databases = new Map(places.databases)
+  const outcomes: RunOutcome[] = []
+  const servers: { readonly stop: () => Promise<void> }[] = []
+  const finish = (item: Due, reports: readonly RunReport[], started: number): void => {
+    outcomes.push({
+      run: runName(item),
+      target: item.plan.target,
+      evaluation: item.evaluation,
+      scheduledTime: rfc3339(item.slot),
+      steps: reports,
+      seconds: (io.now().getTime() - started) / 1000,
+    })
+    if (reports.every((report) => report.outcome !== 'Failed'))
+      work.update((state) => ({ ...state, lastSlots: { ...state.lastSlots, [item.key]: rfc3339(item.slot) } }))
+  }
+  try {
+    using ports = portsFor({ ...places, databases, scratchParent: join(work.path, 'scratch') }, io, line.show)
+    const step = async (name: RunReport['step'], item: Due, input: RunInput): Promise<RunReport> => {
+      const started = io.now().getTime()
+      const report = await steps[name]({ plan: item.plan, input, ports })
+      line.say(stepLine(report, item, (io.now().getTime() - started) / 1000))
+      return report
+    }
+    /** The databases of the instances that these plans need and nobody named. */
+    const openDatabases = async (items: readonly Due[]): Promise<void> => {
+      for (const { plan } of items) {
+        const instance = plan.import?.instance ?? plan.extract?.instance
+        if (instance === undefined || databases.has(instance)) continue
+        line.show({ step: 'database', subject: `PostgreSQL for ${instance}`, done: 0, total: null, unit: 'starting' })
+        const server = await startEmbeddedPostgres({ folder: join(work.path, 'postgres', instance), log: line.say })
+        servers.push(server)
+        if (plan.import) {
+          const csv = join(places.volumes, 'campaign', instance, `${plan.import.target.table}.csv`)
+          await ensureTarget(server.url, plan.import, existsSync(csv) ? csv : null)
+        }
+        databases.set(instance, server.url)
+      }
+    }
+
+    const stores = due.filter((item) => item.plan.evaluate)
+    const sources = due.filter((item) => item.plan.extract)
+    const activations = due.filter((item) => item.plan.export)
+    for (const item of stores) {
+      const started = io.now().getTime()
+      const input = inputOf(item, at, work)
+      const reports = [await step('ingest', item, input)]
+      const own = sources.filter(
+        (source) =>
+          source.plan.store?.name === item.plan.store?.name &&
+          source.plan.target.namespace === item.plan.target.namespace,
+      )
+      for (const source of own.splice(0)) {
+        sources.splice(sources.indexOf(source), 1)
+        await extract(source)
+      }
+      if (reports[0]!.outcome !== 'Failed') reports.push(await step('evaluate', item, input))
+      finish(item, reports, started)
+    }
+    for (const source of sources) await extract(source)
+    for (const item of activations) {
+      const started = io.now().getTime()
+      const baselines = work.state().baselines[baselineKey(item)] ?? {}
+      const input: RunInput = { ...inputOf(item, at, work), baselines: { ...baselines } }
+      const reports = [await step('export', item, input)]
+      if (item.plan.import && reports[0]!.outcome !== 'Failed') {
+        await openDatabases([item])
+        reports.push(await step('import', item, input))
+      }
+      if (reports.at(-1)!.outcome !== 'Failed') acknowledge(item, reports[0]!, work)
+      finish(item, reports, started)
+    }
+
+    async function extract(item: Due): Promise<void> {
+      const started = io.now().getTime()
+      await openDatabases([item])
+      finish(item, [await step('extract', item, inputOf(item, at, work))], started)
+    }
+  } finally {
+    line.clear()
+    for (const server of servers) await server.stop()
+  }
+  return outcomes
+}
+
+/** Due is each resource's latest slot up to `at` that this work directory has not run yet. */
+function dueAt(compilation: Compilation, at: Date, work: WorkDirectory): Due[] {
+  const { lastSlots } = work.state()
+  const due = schedulesOf(compilation.model).flatMap((scheduled): Due[] => {
+    const { resource, schedule, evaluation } = scheduled
+    const plan = compilation.plans.find(
+      (candidate) =>
+        candidate.target.kind === resource.kind &&
+        candidate.target.namespace === resource.namespace &&
+        candidate.target.name === resource.name,
+    )
+    const slot = latestSlot(schedule, at)
+    const key = [resource.kind, resource.namespace, resource.name, ...(evaluation ? [evaluation] : [])].join('/')
+    const last = lastSlots[key]
+    if (!plan || !slot || (last !== undefined && new Date(last) >= slot)) return []
+    return [{ ...scheduled, plan, slot, key }]
+  })
+  // A batch evaluation covers every Segment, so a streaming one at the same instant has nothing to add.
+  return due.filter(
+    (item) =>
+      item.evaluation !== 'Streaming' ||
+      (!due.some((other) => other.evaluation === 'Batch' && other.resource === item.resource) &&
+        item.plan.evaluate?.streaming !== undefined),
+  )
+}
+
+function runName({ plan, slot, evaluation }: Due): string {
+  return [
+    kinds[plan.target.kind].shortName,
+    plan.target.name,
+    ...(evaluation ? [evaluation.toLowerCase()] : []),
+    Math.floor(slot.getTime() / 60_000),
+  ].join('-')
+}
+
+function inputOf(item: Due, at: Date, work: WorkDirectory): RunInput {
+  const run = runName(item)
+  const attempt = (work.state().attempts[run] ?? 0) + 1
+  work.update((state) => ({ ...state, attempts: { ...state.attempts, [run]: attempt } }))
+  const input: RunInput = {
+    run,
+    attempt,
+    scheduledTime: rfc3339(item.slot),
+    now: rfc3339(at),
+    trigger: attempt > 1 ? 'Retry' : 'Schedule',
+    ...(item.evaluation ? { evaluation: item.evaluation } : {}),
+  }
+  // What a job was given lies beside the work, for whoever wants to repeat one step by hand.
+  const folder = join(work.path, 'runs', run)
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'plan.json'), `${JSON.stringify(item.plan, null, 2)}\n`)
+  writeFileSync(
+    join(folder, 'run.json'),
+    `${JSON.stringify({ ...input, ...(item.plan.export ? { baselines: work.state().baselines[baselineKey(item)] ?? {} } : {}) }, null, 2)}\n`,
+  )
+  return input
+}
+
+function baselineKey(item: Due): string {
+  return `${item.plan.target.namespace}/${item.plan.target.name}`
+}
+
+/** What was delivered and, where there is a database, imported is what later increments count from. */
+function acknowledge(item: Due, exported: RunReport, work: WorkDirectory): void {
+  const delivered = (exported.details ?? []).flatMap((detail) =>
+    detail.segment !== undefined && detail.manifest !== undefined ? [detail.segment] : [],
+  )
+  if (delivered.length === 0) return
+  const key = baselineKey(item)
+  work.update((state) => ({
+    ...state,
+    baselines: {
+      ...state.baselines,
+      [key]: { ...state.baselines[key], ...Object.fromEntries(delivered.map((segment) => [segment, exported.run])) },
+    },
+  }))
+}
+
+function stepLine(report: RunReport, item: Due, seconds: number): string {
+  const totals = Object.entries(report.totals)
+    .filter(([, value]) => value !== 0)
+    .map(([name, value]) => `${value.toLocaleString('en')} ${words(name)}`)
+  const what = report.error
+    ? `${report.outcome}: ${report.error.message}`
+    : totals.length > 0
+      ? totals.join(', ')
+      : 'nothing to do'
+  return `${report.outcome === 'Succeeded' ? '✓' : report.outcome === 'Held' ? '!' : '✗'} ${report.step.padEnd(8)} ${item.plan.target.name.padEnd(24)} ${seconds.toFixed(1).padStart(5)} s  ${what}`
+}
+
+/** `badRows` → `bad rows` */
+function words(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+}
+
+function rfc3339(date: Date): string {
+  return date.toISOString().replace('.000Z', 'Z')
+}

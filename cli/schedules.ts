@@ -1,0 +1,71 @@
+import { type AnyResource, type CronSchedule, type Model, parseCron, type Schedule } from '#compiler'
+import { parseDurationSeconds } from '#crds'
+
+export type Scheduled = {
+  readonly resource: AnyResource
+  readonly schedule: Schedule
+  readonly timeZone: string /** ProfileStores only. */
+  readonly evaluation: 'Batch' | 'Streaming' | null
+}
+
+/** Everything of a model that has a valid schedule, ordered by kind and name. Streaming slots count from the epoch. */
+export function schedulesOf(model: Model): Scheduled[] {
+  const found: Scheduled[] = []
+  const batches = new Map<AnyResource, CronSchedule>()
+  for (const { resource } of model.stores) {
+    const { batch, streaming } = resource.spec.evaluation
+    const schedule = cronSchedule(batch.schedule, batch.timeZone)
+    if (schedule) {
+      batches.set(resource, schedule)
+      found.push({ resource, schedule, timeZone: batch.timeZone, evaluation: 'Batch' })
+    }
+    const wanted =
+      streaming !== undefined ||
+      model.segments.some(
+        (segment) => segment.store?.resource === resource && segment.resource.spec.evaluation === 'Streaming',
+      )
+    const seconds = wanted ? parseDurationSeconds(streaming?.every ?? '5m') : null
+    if (seconds)
+      found.push({
+        resource,
+        schedule: { kind: 'every', seconds, startAt: new Date(0) },
+        timeZone: 'Etc/UTC',
+        evaluation: 'Streaming',
+      })
+  }
+  for (const { resource, store } of model.activations) {
+    const { schedule } = resource.spec
+    if (resource.spec.suspend) continue
+    if (schedule.after !== undefined) {
+      const evaluation = store && batches.get(store.resource)
+      if (evaluation)
+        found.push({
+          resource,
+          schedule: { kind: 'after', evaluation },
+          timeZone: evaluation.timeZone,
+          evaluation: null,
+        })
+    } else if (schedule.every !== undefined && schedule.startAt !== undefined) {
+      const seconds = parseDurationSeconds(schedule.every)
+      if (seconds)
+        found.push({
+          resource,
+          schedule: { kind: 'every', seconds, startAt: new Date(schedule.startAt) },
+          timeZone: 'Etc/UTC',
+          evaluation: null,
+        })
+    }
+  }
+  for (const { resource } of model.sources) {
+    const schedule = cronSchedule(resource.spec.schedule, resource.spec.timeZone)
+    if (schedule) found.push({ resource, schedule, timeZone: resource.spec.timeZone, evaluation: null })
+  }
+  const key = (each: Scheduled): string =>
+    `${each.resource.kind}/${each.resource.namespace}/${each.resource.name}/${each.evaluation ?? ''}`
+  return found.sort((a, b) => (key(a) < key(b) ? -1 : 1))
+}
+
+function cronSchedule(text: string, timeZone: string): CronSchedule | null {
+  const cron = parseCron(text)
+  return Array.isArray(cron) ? null : { kind: 'cron', cron: cron as Exclude<typeof cron, readonly unknown[]>, timeZone } // not the list of faults
+}

@@ -1,0 +1,130 @@
+import { globSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { parse as parseToml } from 'smol-toml'
+import {
+  type Code,
+  type Compilation,
+  type CompileOptions,
+  codes,
+  compile,
+  type Diagnostic,
+  decodeUtf8,
+  nearest,
+  type Severity,
+  type Source,
+} from '#compiler'
+import { type Io, UsageError } from './command.ts'
+
+export type Input = { readonly sources: readonly Source[]; readonly diagnostics: readonly Diagnostic[] }
+
+const readable = /\.(?:ya?ml|json)$/i
+
+/**
+ * The files of directories (YAML and JSON, hidden folders and node_modules left out), globs, single files, and standard input for `-`.
+ * File names in messages are as short as they are from the working directory. What cannot be read is wrong use; what is not UTF-8 is a
+ * finding.
+ */
+export function readSources(paths: readonly string[], io: Io): Input {
+  if (paths.length === 0) throw new UsageError('Name at least one file or directory, or `-` for standard input.')
+  const files = new Set<string>()
+  const sources: Source[] = []
+  const diagnostics: Diagnostic[] = []
+  const add = (file: string, bytes: Uint8Array): void => {
+    const decoded = decodeUtf8(bytes)
+    if ('text' in decoded) sources.push({ file, text: decoded.text })
+    else {
+      diagnostics.push({
+        code: 'yaml-syntax',
+        severity: 'error',
+        file,
+        span: null,
+        resource: null,
+        path: '',
+        related: [],
+        fixes: [],
+        message: `The file is not UTF-8: byte ${decoded.offset + 1} does not fit`,
+        help: 'Save it as UTF-8.',
+      })
+    }
+  }
+  for (const path of paths) {
+    if (path === '-') {
+      add('<stdin>', io.readStdin())
+      continue
+    }
+    const full = resolve(io.cwd, path)
+    const stat = statOf(full)
+    if (stat?.isDirectory()) for (const file of filesUnder(full)) files.add(file)
+    else if (stat) files.add(full)
+    else {
+      const found = /[*?[{]/.test(path) ? globSync(path, { cwd: io.cwd }) : []
+      if (found.length === 0)
+        throw new UsageError(`\`${path}\` does not exist.${/[*?[{]/.test(path) ? ' No file fits the pattern.' : ''}`)
+      for (const file of found) files.add(resolve(io.cwd, file))
+    }
+  }
+  for (const file of [...files].sort()) {
+    const shown = relative(io.cwd, file)
+    try {
+      add(shown.startsWith('..') ? file : shown, readFileSync(file))
+    } catch (error) {
+      throw new UsageError(`\`${shown}\` cannot be read: ${error instanceof Error ? error.message : String(error)}.`)
+    }
+  }
+  return { sources, diagnostics }
+}
+
+function statOf(path: string): Stats | null {
+  return statSync(path, { throwIfNoEntry: false }) ?? null
+}
+
+function filesUnder(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.name.startsWith('.') || entry.name === 'node_modules') return []
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) return filesUnder(path)
+    return readable.test(entry.name) ? [path] : []
+  })
+}
+
+/** Reads and compiles, with the settings of convoke.toml. Findings of reading come first. */
+export function compilePaths(
+  paths: readonly string[],
+  io: Io,
+): { readonly input: Input; readonly compilation: Compilation } {
+  const input = readSources(paths, io)
+  const compilation = compile(input.sources, readConfig(io).options)
+  return { input, compilation: { ...compilation, diagnostics: [...input.diagnostics, ...compilation.diagnostics] } }
+}
+
+export type Config = { readonly file: string | null; readonly options: CompileOptions }
+
+/** convoke.toml of the working directory; wrong settings are wrong use. */
+export function readConfig(io: Io): Config {
+  const file = join(io.cwd, 'convoke.toml')
+  if (!statOf(file)) return { file: null, options: {} }
+  let config: Record<string, unknown>
+  try {
+    config = parseToml(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new UsageError(
+      `convoke.toml cannot be read: ${error instanceof Error ? error.message.trim() : String(error)}`,
+    )
+  }
+  const severities: { [code in Code]?: Severity | 'off' } = {}
+  for (const [key, value] of Object.entries(config)) {
+    if (key !== 'severities' || typeof value !== 'object' || value === null)
+      throw new UsageError(`convoke.toml: \`${key}\` is not a setting; there is [severities].`)
+    for (const [code, severity] of Object.entries(value)) {
+      const known = codes.find((each) => each === code)
+      if (!known)
+        throw new UsageError(
+          `convoke.toml: there is no code \`${code}\`.${nearest(code, codes)[0] ? ` Did you mean \`${nearest(code, codes)[0]}\`?` : ''}`,
+        )
+      if (severity !== 'error' && severity !== 'warning' && severity !== 'info' && severity !== 'off')
+        throw new UsageError(`convoke.toml: the severity of \`${code}\` is error, warning, info or off.`)
+      severities[known] = severity
+    }
+  }
+  return { file, options: { severities } }
+}
