@@ -23,7 +23,7 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
     if (seen.has(node)) return
     seen.add(node)
     if (node.kind === 'scalar') {
-      between(written(previousEnd, node.start), previousEnd)
+      between(written(previousEnd, node.start), previousEnd, isInBrackets)
       scalar(node, isInBrackets)
       previousEnd = node.end
       return
@@ -56,14 +56,20 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
     const isColonLate = /^[^\S\n]*\n\s*:/.test(written(key.end, value.start))
     const isBroken =
       isInBrackets && written(key.start, key.end).includes('\n') && /^\s*:/.test(written(key.end, value.start))
-    if ((isColonLate || isBroken) && !/\?\s*$/.test(written(key.start - 100, key.start))) faults.push(lateColon(key))
+    if ((isColonLate || isBroken) && !isExplicit(key)) faults.push(lateColon(key))
+    else if (value.start === value.end && isExplicit(key) && !/^\s*:/.test(written(key.end, key.end + 1000)))
+      faults.push(lateColon(key))
     visit(value, isInBrackets)
   }
 
+  function isExplicit(key: YamlScalar): boolean {
+    return /\?\s*$/.test(written(key.start - 100, key.start))
+  }
+
   /** What stands between two scalars: indicators, anchors, aliases, tags, comments. */
-  function between(text: string, start: number): void {
-    for (const match of text.matchAll(/#[^\n]*|[&*][\w-]*([^\w\s,\]}-])|!(?=[[{"'])/g)) {
-      if (match[0].startsWith('#')) continue
+  function between(text: string, start: number, isInBrackets: boolean): void {
+    for (const match of text.matchAll(/#[^\n]*|[&*][\w-]*([^\w\s,\]}-]|(?<=&[\w-]+)\r?\n)|!(?=[[{"'])/g)) {
+      if (match[0].startsWith('#') || (match[1]?.endsWith('\n') && !isInBrackets)) continue
       faults.push(oddIndicator(match[0], start + match.index))
     }
   }

@@ -53,7 +53,6 @@ export type YamlFile = {
 }
 
 /** The plain value: objects, arrays and scalars. An aliased node appears at each place that refers to it. */
-// biome-ignore lint/suspicious/noShadowRestrictedNames: the noun-Of name of the house; the global of that name is never called bare
 export function valueOf(node: YamlNode): unknown {
   switch (node.kind) {
     case 'scalar':

@@ -82,6 +82,8 @@ class SubsetReader {
       this.#nextContent()
     }
     if (this.#indent === -1) return 'empty'
+    // Readers differ on brackets that begin deeper than the lines they go on with.
+    if (this.#indent > 0 && /[[{]/.test(this.#text[this.#at]!)) throw handOn
     const node = this.#block(-1)
     if (this.#indent !== -1) throw handOn
     return node

@@ -37,7 +37,10 @@ test('what is read without a fault has the value that `yaml` gives it', () => {
     if (read.faults.length > 0 || !text.endsWith('\n')) continue
     const documents = parseAllDocuments(text, { prettyErrors: false, logLevel: 'silent' })
     const values = (Array.isArray(documents) ? documents : [])
-      .map((document) => document.toJS())
+      // -0 is 0, as in Kubernetes' integers.
+      .map((document): unknown =>
+        JSON.parse(JSON.stringify(document.toJS(), (_, value) => (value === undefined ? null : value))),
+      )
       .filter((value) => value !== null)
     expect({ text, values: read.documents.map(plain) }).toEqual({ text, values })
   }
