@@ -1,0 +1,87 @@
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import pg from 'pg'
+import { from } from 'pg-copy-streams'
+import type { ImportPlan } from '#crds'
+import { JobError } from '../errors.ts'
+import { databaseFault, name } from './connection.ts'
+
+const types: Readonly<Record<ImportPlan['target']['columns'][number]['type'], string>> = {
+  Text: 'text',
+  Integer: 'bigint',
+  Double: 'double precision',
+  Boolean: 'boolean',
+  Date: 'date',
+  DateTime: 'timestamptz',
+}
+
+/**
+ * Creates the target table of an embedded Campaign database from the target mapping and fills it from a CSV file (with header; further
+ * columns become text), once: a table that exists stays as it is.
+ */
+export async function ensureTarget(
+  url: string,
+  { instance, target }: ImportPlan,
+  csvPath: string | null,
+): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  const table = name(target.schema, target.table)
+  try {
+    await client.connect()
+    await client.query(
+      "BEGIN; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SELECT pg_advisory_xact_lock(hashtext('convoke:target'))",
+    )
+    const { rows } = await client.query('SELECT to_regclass($1) AS found', [table])
+    if (rows[0]?.found === null) {
+      const header = csvPath === null ? [] : await headerOf(csvPath)
+      const declared = target.columns.map((column) => `${name(column.name)} ${types[column.type]}`)
+      const further = header
+        .filter((column) => !target.columns.some((known) => known.name === column))
+        .map((column) => `${name(column)} text`)
+      await client.query(
+        `CREATE SCHEMA IF NOT EXISTS ${name(target.schema)}; CREATE TABLE ${table} (${[...declared, ...further].join(', ')})`,
+      )
+      if (csvPath !== null) {
+        const copy = client.query(
+          from(
+            `COPY ${table} (${header.map((column) => name(column)).join(', ')}) FROM STDIN (FORMAT csv, HEADER true)`,
+          ),
+        )
+        await pipeline(createReadStream(csvPath), copy)
+      }
+      await client.query(
+        `CREATE UNIQUE INDEX ON ${table} (${target.reconciliationKey.map((column) => name(column)).join(', ')}); ANALYZE ${table}`,
+      )
+    }
+    await client.query('COMMIT')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (csvPath !== null && /^2[23]/.test(code)) {
+      const where = error instanceof Error && 'where' in error ? ` (${String(error.where)})` : ''
+      throw new JobError(
+        'UnreadableFile',
+        `${csvPath} cannot be loaded into ${target.schema}.${target.table}: ${error instanceof Error ? error.message : ''}${where}. Correct the file.`,
+        error,
+      )
+    }
+    throw databaseFault(error, `the embedded database of the CampaignInstance ${instance}`)
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+/** Column names of a CSV file's first line. */
+async function headerOf(path: string): Promise<readonly string[]> {
+  const file = await open(path)
+  try {
+    for await (const line of file.readLines()) {
+      const fields = line.replace(/^\uFEFF/, '').matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)
+      return [...fields].map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '')
+    }
+  } finally {
+    await file.close()
+  }
+  throw new JobError('UnreadableFile', `${path} is empty; its first line must name the columns.`)
+}
