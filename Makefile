@@ -1,0 +1,33 @@
+# The two commands of a fresh clone: `make demo` and `make test`. Everything else is npm's scripts.
+NODE := node_modules/node/bin/node
+INSTALLED := node_modules/.installed
+
+.PHONY: demo test check bench generate clean
+
+# What Convoke does, on real data: two days of two examples, from YAML to an updated Campaign.
+demo: $(INSTALLED)
+	@$(NODE) examples/demo.ts
+
+# Types, format, lint and every test on real parts.
+test: $(INSTALLED)
+	@$(NODE) test/main.ts
+
+# The quick inner loop: types, lint, and the tests that need no server.
+check: $(INSTALLED)
+	@$(NODE) test/main.ts --quick
+
+# make bench NAME=evaluate
+bench: $(INSTALLED)
+	@$(NODE) bench/main.ts $(NAME)
+
+# Types, validators and manuals made from schemas and tables.
+generate: $(INSTALLED)
+	@npm run --silent generate
+
+clean:
+	rm -rf .work .cache
+
+$(INSTALLED): package.json package-lock.json
+	@command -v npm >/dev/null || { echo "make: npm is missing; install Node.js (any version that brings npm)" >&2; exit 2; }
+	npm ci --no-audit --no-fund
+	@touch $@
