@@ -71,18 +71,23 @@ function readSlowly(text: string, start: number, end: number): Read {
   }
   const source = text.slice(start, end)
   const read = readFull(source, start)
-  const separator = /^---[ \t]*(?=[^\s#])/.exec(source)
-  if (separator) {
-    const from = start + separator[0].length
-    read.faults.push({
-      code: 'yaml-syntax',
-      message: 'Kubernetes does not read what stands behind `---`',
-      help: 'Begin the document on the next line.',
-      start: from,
-      end: from + /^[^\r\n]*/.exec(text.slice(from, from + 200))![0].length,
-    })
+  const behindSeparator = /^---[ \t]*(?=[^\s#])/.exec(source)
+  if (behindSeparator) {
+    read.faults.push(
+      unread(text, start + behindSeparator[0].length, 'Kubernetes does not read what stands behind `---`'),
+    )
+  }
+  const behindEnd = /^\.\.\.(?=\s)[^\n]*\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*(?!---|%|\.\.\.)(?=[^\s#])/m.exec(source)
+  if (behindEnd) {
+    const at = start + behindEnd.index + behindEnd[0].length
+    read.faults.push(unread(text, at, 'Kubernetes does not read what follows `...` without `---`'))
   }
   return read
+}
+
+function unread(text: string, start: number, message: string): YamlFault {
+  const end = start + /^[^\r\n]*/.exec(text.slice(start, start + 200))![0].length
+  return { code: 'yaml-syntax', message, help: 'Begin the document on the line below a `---`.', start, end }
 }
 
 function characterFaults(text: string, begin: number): YamlFault[] {

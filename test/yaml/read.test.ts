@@ -105,6 +105,7 @@ const faulty: readonly (readonly [title: string, text: string, ...faults: string
   ['a YAML 1.1 tag', 'a: ⟦!!binary⟧ aGk=\n', 'ambiguous-scalar'],
   ['a list as key', '⟦[a]⟧: b\n', 'yaml-syntax'],
   ['countries', 'a: [DE, ⟦NO⟧]\n', 'ambiguous-scalar'],
+  ['a document behind `...` alone', 'a: 1\n...\n# c\n⟦b: 2⟧\n', 'yaml-syntax'],
   ['text behind the separator', '--- ⟦{a: 1}⟧\n', 'yaml-syntax'],
 ]
 
