@@ -1,0 +1,95 @@
+// Holds the sentences of ARCHITECTURE.md: who imports whom, what the core never touches, that generated files are fresh, and that every
+// code has its file, its page and its fixture.
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { codes, rules } from '../../compiler/rules/index.ts'
+import { generatedFiles } from '../../crds/generate.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** Which doors a room may use; its own files it imports by path. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  crds: [],
+  compiler: ['#crds'],
+  jobs: ['#crds'],
+  operator: ['#crds', '#compiler'],
+  cli: ['#crds', '#compiler', '#jobs', '#operator'],
+}
+
+type Import = { readonly file: string; readonly room: string; readonly from: string }
+
+const sourceFiles = (room: string): string[] =>
+  globSync(`${room}/**/*.ts`, { cwd: root }).filter((file) => !file.includes('/generated/')).sort()
+
+const imports: Import[] = Object.keys(rooms).flatMap((room) =>
+  sourceFiles(room).flatMap((file) =>
+    [...readFileSync(join(root, file), 'utf8').matchAll(/(?:^|\n)\s*(?:import|export)\s[^'"\n;]*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g)].map(
+      (found) => ({ file, room, from: found[1] ?? found[2] ?? found[3] ?? '' }),
+    ),
+  ),
+)
+
+test('rooms import downwards only, and only through their doors', () => {
+  const wrong = imports.filter(({ file, room, from }) => {
+    if (from.startsWith('#')) return !rooms[room]!.includes(from)
+    if (!from.startsWith('.')) return false
+    // A program beside the room (crds/generate.ts and its like) is not part of it.
+    return relative(join(root, room), resolve(join(root, dirname(file)), from)).startsWith('..') && !/\/package\.json$/.test(from)
+  })
+  expect(wrong).toEqual([])
+})
+
+test('compiler and crds do no I/O: no files, processes, networks, clocks or randomness', () => {
+  const program = new Set(['crds/generate.ts'])
+  const pure = new Set(['node:crypto'])
+  const wrong = imports.filter(({ file, room, from }) => (room === 'compiler' || room === 'crds') && !program.has(file) && from.startsWith('node:') && !pure.has(from))
+  const impure = ['compiler', 'crds'].flatMap(sourceFiles).filter((file) => {
+    if (program.has(file)) return false
+    const text = readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '')
+    return /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bprocess\.|\bfetch\(|\bsetTimeout\(|\brandomUUID\(/.test(text)
+  })
+  expect([...wrong, ...impure]).toEqual([])
+})
+
+test('only cli touches the process', () => {
+  const wrong = ['jobs', 'operator'].flatMap(sourceFiles).filter((file) => /\bprocess\.(?:argv|exit|exitCode|env|stdout|stderr|cwd)\b/.test(readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '')))
+  expect(wrong).toEqual([])
+})
+
+test('no file is named for the absence of a subject', () => {
+  const vague = /(?:^|\/)(?:utils?|helpers?|common|types|misc|constants)(?:\.ts|\/)/
+  expect(Object.keys(rooms).flatMap(sourceFiles).filter((file) => vague.test(file))).toEqual([])
+})
+
+test('no default exports, no `any`', () => {
+  const wrong = Object.keys(rooms).flatMap(sourceFiles).filter((file) => /^export default|:\s*any\b|\bas any\b|<any>/m.test(readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\/|`[^`]*`|'[^'\n]*'/g, '')))
+  expect(wrong).toEqual([])
+})
+
+describe('generated files are fresh (`npm run generate`)', async () => {
+  const { documents } = await import('../../docs/generate.ts')
+  const generated = { ...Object.fromEntries(Object.entries(await generatedFiles()).map(([name, text]) => [`crds/generated/${name}`, text])), ...documents() }
+  test.each(Object.entries(generated))('%s', (path, text) => {
+    expect(existsSync(join(root, path)) && readFileSync(join(root, path), 'utf8') === text).toBe(true)
+  })
+})
+
+describe('every code', () => {
+  test.each(codes.map((code) => ({ code })))('$code has its rule file, its page and a fixture', ({ code }) => {
+    expect(existsSync(join(root, 'compiler/rules', `${code}.ts`))).toBe(true)
+    expect(existsSync(join(root, 'test/rules', `${code}.md`))).toBe(true)
+    expect(rules[code]?.page.title).toBeTruthy()
+  })
+
+  test('is documented in docs/guardrails.md', () => {
+    const manual = readFileSync(join(root, 'docs/guardrails.md'), 'utf8')
+    expect(codes.filter((code) => !manual.includes(`## ${code}`))).toEqual([])
+  })
+})
+
+test('the examples shown in the README exist', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const paths = [...readme.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path]) => path!)
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([])
+})
