@@ -1,5 +1,6 @@
 export { canonicalJson, digestOf, sha256, sha256OfFile } from './digest.ts'
 export { type FaultReason, faultReasons, JobError } from './errors.ts'
+export { evaluate } from './evaluate/evaluate.ts'
 export { ingest } from './ingest/ingest.ts'
 export type { Ports, Progress } from './ports.ts'
 export {

@@ -1,0 +1,336 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { EvaluatePlan, MembershipQuery, RunReport, StorePlan } from '#crds'
+import { digestOf, sha256 } from '../digest.ts'
+import { type Engine, identifier, literal, openDuckDB, readParquet, timestampLiteral } from '../engines/duckdb.ts'
+import { JobError } from '../errors.ts'
+import {
+  bitSql,
+  bucketSql,
+  commitJson,
+  type DataManifest,
+  eventsSql,
+  type MembershipManifest,
+  type MembershipSegment,
+  profilesSql,
+  readDataManifest,
+  readMembershipManifest,
+  settleFile,
+  slotsPerWord,
+  storeRootOf,
+  temporaryOf,
+} from '../profile-store.ts'
+import { runStep, type StepContext, type StepResult } from '../step.ts'
+import { lockStore } from '../writer-lock.ts'
+
+/**
+ * Evaluates a store's Segments at `input.now` over its current data and commits the next membership version. A Batch run evaluates all;
+ * a Streaming run the Streaming ones, and carries the others over as they were. A profile that is gone leaves its Segments; so does
+ * every member of a Segment that left the plan. Repeating a run that was committed commits nothing and gives the same report.
+ */
+export function evaluate(context: StepContext): Promise<RunReport> {
+  return runStep('evaluate', context, () => work(context))
+}
+
+async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
+  const { store, evaluate: evaluatePlan } = plan
+  if (!store || !evaluatePlan)
+    throw new JobError('InvalidPlan', 'The plan has no evaluate part; compile it for a ProfileStore.')
+  const evaluation = input.evaluation ?? 'Batch'
+  const query = evaluation === 'Streaming' ? evaluatePlan.streaming : evaluatePlan.full
+  if (!query)
+    throw new JobError(
+      'InvalidPlan',
+      'The plan has no Streaming Segment, so there is nothing for a Streaming run to evaluate.',
+    )
+  const root = storeRootOf(store, ports)
+  using lock = lockStore(root, ports)
+  const data = readDataManifest(root)
+  if (!data) throw new JobError('NotEvaluated', `The ProfileStore ${store.name} holds no data yet; run ingest first.`)
+  const previous = readMembershipManifest(root)
+  if (previous?.run === input.run && previous.planDigest === plan.digest) return resultOf(previous)
+  removeOldVersions(root, previous, new Date(input.now))
+
+  const scratch = mkdtempSync(join(ports.scratch, 'evaluate-'))
+  try {
+    await using engine = await openDuckDB(store, { ...ports, scratch })
+    const tracks = tracksOf(evaluatePlan, query, previous)
+    const version = sha256(digestOf([input.run, plan.digest, data.version, previous?.version ?? null])).slice(0, 16)
+    mkdirSync(join(root, 'membership', version), { recursive: true })
+    const context = { root, store, data, previous, query, tracks, version, now: input.now }
+    const files: (readonly string[])[] = []
+    const transitions: string[] = []
+    const counts = tracks.map(() => ({ members: 0, entered: 0, exited: 0 }))
+    for (let bucket = 0; bucket < data.buckets; bucket++) {
+      ports.progress({ step: 'evaluate', subject: store.name, done: bucket, total: data.buckets, unit: 'buckets' })
+      const done = await evaluateBucket(engine, context, bucket)
+      files.push(done.files)
+      transitions.push(...done.transitions)
+      done.counts.forEach((count, index) => {
+        const sum = counts[index]
+        if (sum) for (const key of ['members', 'entered', 'exited'] as const) sum[key] += count[key]
+      })
+    }
+    ports.progress({ step: 'evaluate', subject: store.name, done: data.buckets, total: data.buckets, unit: 'buckets' })
+    const manifest: MembershipManifest = {
+      formatVersion: 1,
+      version,
+      previous: previous?.version ?? null,
+      run: input.run,
+      evaluation,
+      evaluatedAt: input.now,
+      planDigest: plan.digest,
+      dataVersion: data.version,
+      buckets: data.buckets,
+      segments: tracks.map(({ segment, digest, slot, evaluatedAt }, index) => ({
+        segment,
+        digest,
+        slot,
+        evaluatedAt: evaluatedAt ?? input.now,
+        ...(counts[index] ?? { members: 0, entered: 0, exited: 0 }),
+      })),
+      files,
+      transitions,
+    }
+    lock.check()
+    commitJson(join(root, 'membership', version, 'manifest.json'), manifest)
+    commitJson(join(root, 'membership.json'), manifest)
+    return resultOf(manifest)
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+function resultOf(manifest: MembershipManifest): StepResult {
+  const evaluated = manifest.segments.filter(({ evaluatedAt }) => evaluatedAt === manifest.evaluatedAt)
+  const sum = (key: 'members' | 'entered' | 'exited') => evaluated.reduce((total, segment) => total + segment[key], 0)
+  return {
+    totals: { segments: evaluated.length, members: sum('members'), entered: sum('entered'), exited: sum('exited') },
+    details: evaluated.map(({ segment, members, entered, exited }) => ({ segment, members, entered, exited })),
+  }
+}
+
+/** What becomes of one Segment in this version. */
+type Track = Pick<MembershipSegment, 'segment' | 'digest' | 'slot'> & {
+  /** null: at this version's instant. */
+  readonly evaluatedAt: string | null
+  readonly fate: 'evaluated' | 'carried' | 'left'
+  /** Whether the version before knows the Segment, in the same slot. */
+  readonly isKnown: boolean
+}
+
+/**
+ * Ordered by name. A Segment keeps its slot while it is in the plan. One that left is kept for the version in which its members exit;
+ * in the version after that it is gone and its slot free for another.
+ */
+function tracksOf(plan: EvaluatePlan, query: MembershipQuery, previous: MembershipManifest | null): readonly Track[] {
+  const known = new Map(previous?.segments.map((segment) => [segment.segment, segment]))
+  const planned = new Set(plan.segments.map(({ name }) => name))
+  const left = [...known.values()].filter(({ segment, members }) => !planned.has(segment) && members > 0)
+  const taken = new Set([...plan.segments.map(({ name }) => known.get(name)?.slot), ...left.map(({ slot }) => slot)])
+  let next = 0
+  const freeSlot = () => {
+    while (taken.has(next)) next++
+    return next++
+  }
+  const tracks = plan.segments.flatMap(({ name, digest }): Track[] => {
+    const before = known.get(name)
+    const isEvaluated = query.segments.includes(name)
+    if (isEvaluated)
+      return [
+        {
+          segment: name,
+          digest,
+          slot: before?.slot ?? freeSlot(),
+          evaluatedAt: null,
+          fate: 'evaluated',
+          isKnown: before !== undefined,
+        },
+      ]
+    return before ? [{ ...before, fate: 'carried', isKnown: true }] : []
+  })
+  const leaving = left.map(
+    ({ segment, digest, slot }): Track => ({ segment, digest, slot, evaluatedAt: null, fate: 'left', isKnown: true }),
+  )
+  return [...tracks, ...leaving].sort((a, b) => (a.segment < b.segment ? -1 : 1))
+}
+
+type BucketContext = {
+  readonly root: string
+  readonly store: StorePlan
+  readonly data: DataManifest
+  readonly previous: MembershipManifest | null
+  readonly query: MembershipQuery
+  readonly tracks: readonly Track[]
+  readonly version: string
+  readonly now: string
+}
+
+type BucketResult = {
+  readonly files: readonly string[]
+  readonly transitions: readonly string[]
+  readonly counts: readonly { readonly members: number; readonly entered: number; readonly exited: number }[]
+}
+
+async function evaluateBucket(engine: Engine, context: BucketContext, bucket: number): Promise<BucketResult> {
+  const { root, store, data, previous, query, tracks, version, now } = context
+  const columns = (paths: readonly string[], of: StorePlan['profile']) => of.filter(({ path }) => paths.includes(path))
+  const before = previousSql(context, bucket)
+  const instant = timestampLiteral(now)
+  await engine.run(`
+    CREATE OR REPLACE TEMP VIEW profiles AS ${profilesSql(data, root, bucket, columns(query.profileColumns, store.profile))};
+    CREATE OR REPLACE TEMP VIEW events AS ${eventsSql(data, root, bucket, columns(query.eventColumns, store.event))};
+    CREATE OR REPLACE TEMP VIEW members AS SELECT "$profile"${query.references.map((name) => `, ${memberSql(context, name)} AS ${identifier(name)}`).join('')} FROM (${before});
+    CREATE OR REPLACE TEMP TABLE evaluated AS ${query.duckdb.replaceAll('$now', () => instant)};
+    CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(tracks, before, instant)}`)
+  const counts = await countBucket(engine, tracks)
+  const hasChanges = counts.some(({ entered, exited }) => entered + exited > 0)
+  const isSameLayout =
+    previous !== null &&
+    previous.buckets === data.buckets &&
+    JSON.stringify(previous.segments.map(slotOf)) === JSON.stringify(tracks.map(slotOf))
+  // Without a change the bucket would be written as it is.
+  if (!hasChanges && isSameLayout) return { files: previous.files[bucket] ?? [], transitions: [], counts }
+
+  const words = wordsOf(tracks)
+  const write = async (name: string, select: string): Promise<string[]> => {
+    const path = `membership/${version}/${name}-${bucket}.parquet`
+    const temporary = temporaryOf(join(root, path))
+    await engine.run(`COPY (${select}) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`)
+    settleFile(temporary, join(root, path))
+    return [path]
+  }
+  const [rows] = await engine.rows('SELECT count(*) AS rows FROM membership')
+  const kept = [...words.map((word) => `m${word}`), ...tracks.map(({ slot }) => `t${slot}`)]
+  const files =
+    rows?.['rows'] === 0
+      ? []
+      : await write('members', `SELECT "$profile", ${kept.join(', ')} FROM membership ORDER BY "$profile"`)
+  const transitions = hasChanges ? await write('transitions', transitionsSql(tracks, instant)) : []
+  return { files, transitions, counts }
+}
+
+function slotOf({ segment, slot }: { readonly segment: string; readonly slot: number }): readonly [string, number] {
+  return [segment, slot]
+}
+
+/** Rows of the version before that belong to this bucket, whatever its number of buckets was. */
+function previousSql({ root, previous, data, tracks }: BucketContext, bucket: number): string {
+  const stride = Math.min(previous?.buckets ?? 1, data.buckets)
+  const files = (previous?.files ?? []).filter((_files, index) => index % stride === bucket % stride).flat()
+  if (!previous || files.length === 0) {
+    const nothing = [
+      ...wordsOf(tracks).map((word) => `NULL::BIGINT AS m${word}`),
+      ...tracks.map(({ slot }) => `NULL::TIMESTAMP AS t${slot}`),
+    ]
+    return `SELECT NULL::VARCHAR AS "$profile"${nothing.map((column) => `, ${column}`).join('')} WHERE false`
+  }
+  const filter = previous.buckets < data.buckets ? `WHERE ${bucketSql('"$profile"', data.buckets)} = ${bucket}` : ''
+  return `SELECT * FROM ${readParquet(root, files)} ${filter}`
+}
+
+function memberSql({ previous }: BucketContext, segment: string): string {
+  const known = previous?.segments.find((one) => one.segment === segment)
+  return known ? `coalesce(${bitSql(known.slot)}, false)` : 'false'
+}
+
+/** Words that hold a slot. */
+function wordsOf(tracks: readonly { readonly slot: number }[]): readonly number[] {
+  return [...new Set(tracks.map(({ slot }) => Math.floor(slot / slotsPerWord)))].sort((a, b) => a - b)
+}
+
+/** Rows of the new version: words mN, times tN, and the words as they were, oN. */
+function membershipSql(tracks: readonly Track[], before: string, instant: string): string {
+  const was = ({ slot, isKnown }: Track) => (isKnown ? `coalesce(${bitSql(slot)}, false)` : 'false')
+  const is = (track: Track) =>
+    track.fate === 'evaluated'
+      ? `coalesce(e.${identifier(track.segment)}, false)`
+      : track.fate === 'carried'
+        ? was(track)
+        : 'false'
+  const flags = tracks.flatMap((track) => [
+    `${is(track)} AS n${track.slot}`,
+    `${was(track)} AS w${track.slot}`,
+    `${track.isKnown ? `b.t${track.slot}` : 'NULL::TIMESTAMP'} AS s${track.slot}`,
+  ])
+  const word = (letter: string, number: number) =>
+    tracks
+      .filter(({ slot }) => Math.floor(slot / slotsPerWord) === number)
+      .map(({ slot }) => `(CASE WHEN ${letter}${slot} THEN 1::BIGINT << ${slot % slotsPerWord} ELSE 0 END)`)
+      .join(' | ')
+  const columns = [
+    ...wordsOf(tracks).flatMap((number) => [
+      `${word('n', number)} AS m${number}`,
+      `${word('w', number)} AS o${number}`,
+    ]),
+    ...tracks.map(({ slot }) => `CASE WHEN n${slot} <> w${slot} THEN ${instant} ELSE s${slot} END AS t${slot}`),
+  ]
+  if (tracks.length === 0) return `SELECT NULL::VARCHAR AS "$profile" WHERE false`
+  return `SELECT "$profile", ${columns.join(', ')} FROM (
+      SELECT coalesce(e."$profile", b."$profile") AS "$profile", ${flags.join(', ')}
+      FROM evaluated e FULL JOIN (${before}) b ON b."$profile" = e."$profile"
+    ) WHERE ${tracks.map(({ slot }) => `n${slot} OR s${slot} IS NOT NULL`).join(' OR ')}`
+}
+
+async function countBucket(engine: Engine, tracks: readonly Track[]): Promise<BucketResult['counts']> {
+  if (tracks.length === 0) return []
+  const aggregates = tracks.map(({ slot }) => {
+    const is = bitSql(slot)
+    const was = is.replace('(m', '(o')
+    return `count_if(${is}) AS i${slot}, count_if(${is} AND NOT ${was}) AS e${slot}, count_if(${was} AND NOT ${is}) AS x${slot}`
+  })
+  const [row] = await engine.rows(`SELECT ${aggregates.join(', ')} FROM membership`)
+  return tracks.map(({ slot }) => ({
+    members: Number(row?.[`i${slot}`]),
+    entered: Number(row?.[`e${slot}`]),
+    exited: Number(row?.[`x${slot}`]),
+  }))
+}
+
+function transitionsSql(tracks: readonly Track[], instant: string): string {
+  const changes = tracks.map(({ segment, slot }) => {
+    const is = bitSql(slot)
+    const was = is.replace('(m', '(o')
+    return `CASE WHEN ${is} <> ${was} THEN {segment: ${literal(segment)}, change: CASE WHEN ${is} THEN 'entered' ELSE 'exited' END} END`
+  })
+  const changed = wordsOf(tracks)
+    .map((word) => `m${word} <> o${word}`)
+    .join(' OR ')
+  return `SELECT "$profile", c.segment AS segment, c.change AS change, ${instant} AS at
+    FROM (SELECT "$profile", unnest([${changes.join(', ')}]) AS c FROM membership WHERE ${changed}) WHERE c IS NOT NULL ORDER BY "$profile", segment`
+}
+
+/** History is kept as long as Adobe's store remembers who left a segment, and bounded, since every run looks through it. */
+const historyMs = 30 * 24 * 3_600_000
+const historyVersions = 1000
+
+/**
+ * Removes membership files that neither the current version nor the one before names, history older than 30 days or 1,000 versions, and what a killed run
+ * left: folders that the chain of versions does not lead to.
+ */
+function removeOldVersions(root: string, current: MembershipManifest | null, now: Date): void {
+  const folder = join(root, 'membership')
+  if (!existsSync(folder)) return
+  const kept = new Map<string, Set<string>>()
+  const keep = (path: string) => {
+    const [, version = '', name = ''] = path.split('/')
+    kept.set(version, (kept.get(version) ?? new Set()).add(name))
+  }
+  let age = 0
+  for (let manifest = current; manifest !== null; age++) {
+    if (age > 1 && (age > historyVersions || now.getTime() - Date.parse(manifest.evaluatedAt) > historyMs)) break
+    keep(`membership/${manifest.version}/manifest.json`)
+    for (const path of manifest.transitions) keep(path)
+    if (age <= 1) for (const path of manifest.files.flat()) keep(path)
+    const path = manifest.previous === null ? null : join(folder, manifest.previous, 'manifest.json')
+    // Written by the evaluation that committed that version.
+    manifest = path !== null && existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as MembershipManifest) : null
+  }
+  for (const version of readdirSync(folder)) {
+    const names = kept.get(version)
+    if (!names) rmSync(join(folder, version), { recursive: true, force: true })
+    else
+      for (const name of readdirSync(join(folder, version)))
+        if (!names.has(name)) rmSync(join(folder, version, name), { force: true })
+  }
+}
