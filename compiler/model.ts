@@ -327,9 +327,15 @@ function checkSegments(
   exists: (kind: Kind, namespace: string, name: string) => boolean,
   report: (finding: LinkFinding) => void,
 ): SegmentModel[] {
+  const namesByStore = new Map(
+    [...Map.groupBy(pairs, (pair) => pair.store)].map(([store, own]) => [
+      store,
+      new Set(own.map((pair) => pair.resource.name)),
+    ]),
+  )
   const models = pairs.map(({ resource, store }) => {
     if (!store) return { resource, store, checked: null, references: [] }
-    const names = new Set(pairs.filter((other) => other.store === store).map((other) => other.resource.name))
+    const names = namesByStore.get(store)!
     const checked = checkPql(resource.spec.expression, { types: store.types, segments: names })
     for (const fault of checked.faults) {
       // A Segment that is there but broken, or a field lost to a faulty schema, is not the expression's fault.

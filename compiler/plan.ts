@@ -144,11 +144,12 @@ function datasetPlan(dataset: Model['datasets'][number]['resource'], store: Stor
 function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): EvaluatePlan {
   const ordered = [...segments].sort((a, b) => byName(a.resource, b.resource))
   const conditions = new Map(ordered.map((segment) => [segment.resource.name, segment.condition!])) // `plansOf` keeps only those that compile
+  const byNames = new Map(ordered.map((segment) => [segment.resource.name, segment]))
   const digests = new Map<string, string>()
   const digest = (name: string): string => {
     const known = digests.get(name)
     if (known) return known
-    const segment = ordered.find((candidate) => candidate.resource.name === name)
+    const segment = byNames.get(name)
     const own = digestOf({
       condition: conditions.get(name),
       refersTo: [...new Set(segment?.references ?? [])].sort().map(digest),
