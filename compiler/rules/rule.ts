@@ -45,7 +45,13 @@ export type Finding = Target & {
   readonly why?: string
   readonly related?: readonly (Target & { readonly resource: Resource; readonly message: string })[]
   /** Replacements of the text of one field, by path. */
-  readonly fixes?: readonly { readonly title: string; readonly safety: 'safe' | 'review' | 'template'; readonly path: readonly (string | number)[]; readonly value: string; readonly range?: FileSpan }[]
+  readonly fixes?: readonly {
+    readonly title: string
+    readonly safety: 'safe' | 'review' | 'template'
+    readonly path: readonly (string | number)[]
+    readonly value: string
+    readonly range?: FileSpan
+  }[]
   /** Weaker than the rule's own severity: a limit whose enforcement is `Warn`. */
   readonly severity?: Severity
 }

@@ -1,0 +1,44 @@
+import type { ActivationModel, SegmentModel } from './model.ts'
+
+/** What a Destination's nameTemplate may hold, and an example of each. */
+export const fileNameMacros: { readonly [macro: string]: string } = {
+  destination: 'landing-zone',
+  activation: 'retention-offers',
+  segment: 'gold-members',
+  segmentName: 'Gold members',
+  organization: 'acme',
+  timestamp: '20261201T040000Z',
+  unix: '1796097600',
+}
+
+/** Every `{…}` of a template with its place in the text. */
+export function macrosOf(
+  template: string,
+): readonly { readonly name: string; readonly start: number; readonly end: number }[] {
+  return [...template.matchAll(/\{([^{}]*)\}/g)].map((match) => ({
+    name: match[1]!,
+    start: match.index,
+    end: match.index + match[0].length,
+  }))
+}
+
+/** The name of a Segment's file without split number and extension; the times are an example's. `organization` is the instance's. */
+export function exampleFileName(activation: ActivationModel, segment: SegmentModel, organization: string): string {
+  const { destination, resource } = activation
+  const template = destination?.spec.file.nameTemplate ?? ''
+  const values: Readonly<Record<string, string>> = {
+    ...fileNameMacros,
+    destination: destination?.name ?? '',
+    activation: resource.name,
+    segment: segment.resource.name,
+    segmentName: segment.resource.spec.displayName,
+    organization,
+  }
+  const name = template.replace(/\{(\w+)\}/g, (macro, key: string) => values[key] ?? macro)
+  // As the export writes it: a display name is free text, a file name is not a path.
+  return name.replace(/[/\\\u0000-\u001f]/g, '_')
+}
+
+export function fileExtension(compression: 'None' | 'GZIP'): string {
+  return compression === 'GZIP' ? '.csv.gz' : '.csv'
+}

@@ -1,0 +1,178 @@
+import { attributeAt } from '../attribute-path.ts'
+import { fileNameMacros, macrosOf } from '../file-name.ts'
+import type { StoreModel } from '../model.ts'
+import { relationsOf } from '../relations.ts'
+import { describe } from '../schema.ts'
+import { alternatives, nearest } from '../suggest.ts'
+import type { Rule, RuleContext } from './rule.ts'
+
+export const invalidValue: Rule = {
+  severity: 'error',
+  page: {
+    title: 'A value is none that its field takes',
+    checks:
+      'Enumerations, patterns and bounds; and, across resources, identity namespaces, macros of file names, columns and attributes that are set twice.',
+    why: 'The resource would be refused, or would do something else than it says.',
+    source: 'Convoke',
+    bad: `
+kind: Segment
+metadata: { name: patrons }
+spec:
+  evaluation: Stream
+`,
+    good: `
+kind: Segment
+metadata: { name: patrons }
+spec:
+  evaluation: Streaming
+`,
+  },
+  check: {
+    ProfileStore(resource, { model, report }) {
+      const store = relationsOf(model).store.get(resource)
+      for (const [index, { path }] of resource.spec.identities.entries()) {
+        if (!store) break
+        const attribute = attributeAt(store.types.profile, path)
+        if (
+          attribute.kind === 'unknown' ||
+          (attribute.kind === 'scalar' && ['string', 'integer'].includes(attribute.type.kind))
+        )
+          continue
+        report({
+          path: ['spec', 'identities', index, 'path'],
+          message: `An identity is text or an integer; \`${path}\` is ${describe(attribute.type)}`,
+          help: 'Name an attribute that holds one identifier.',
+        })
+      }
+      repeated(
+        resource.spec.identities.map(({ namespace }) => namespace),
+        (index, namespace) => {
+          report({
+            path: ['spec', 'identities', index, 'namespace'],
+            message: `Identity namespace \`${namespace}\` is there twice`,
+            help: 'Remove one of the two, or give it a namespace of its own.',
+          })
+        },
+      )
+    },
+
+    Dataset(dataset, { model, report }) {
+      const { mapping, record, identity } = dataset.spec
+      repeated(
+        mapping.map(({ target }) => target),
+        (index, target) => {
+          report({
+            path: ['spec', 'mapping', index, 'target'],
+            message: `\`${target}\` is set twice`,
+            help: 'Remove one of the two rows.',
+          })
+        },
+      )
+      const store = relationsOf(model).storeOfDataset.get(dataset)
+      if (!store) return
+      if (record === 'Event' && identity) reportNamespace(store, identity.namespace, report)
+      const types = record === 'Event' ? store.types.event : store.types.profile
+      for (const [index, { target }] of mapping.entries()) {
+        const path = ['spec', 'mapping', index, 'target']
+        const attribute = types && attributeAt(types, target)
+        if (record === 'Event' && target === 'timestamp') {
+          report({
+            path,
+            message: "An event's `timestamp` comes from the field named in `spec.timestamp`",
+            help: `Remove this row; \`timestamp: ${dataset.spec.timestamp}\` says it already.`,
+          })
+        } else if (attribute?.kind === 'object') {
+          report({
+            path,
+            message: `\`${target}\` is an object; a mapping sets its fields one by one`,
+            help: `Map to ${alternatives([...attribute.type.fields.keys()].slice(0, 3).map((field) => `${target}.${field}`))}.`,
+          })
+        } else if ((attribute?.kind === 'array' || attribute?.kind === 'map') && attribute.path !== target) {
+          report({
+            path,
+            message: `\`${attribute.path}\` is ${describe(attribute.type)}; a mapping sets it as a whole`,
+            help: `Map to \`${attribute.path}\`.`,
+          })
+        }
+      }
+    },
+
+    CampaignInstance(instance, { report }) {
+      repeated(
+        instance.spec.targetMapping.columns.map(({ name }) => name),
+        (index, name) => {
+          report({
+            path: ['spec', 'targetMapping', 'columns', index, 'name'],
+            message: `Column \`${name}\` is there twice`,
+            help: 'Remove one of the two.',
+          })
+        },
+      )
+    },
+
+    Destination(destination, { report }) {
+      const { nameTemplate } = destination.spec.file
+      for (const { name, start, end } of macrosOf(nameTemplate)) {
+        if (Object.hasOwn(fileNameMacros, name)) continue
+        const near = nearest(name, Object.keys(fileNameMacros))
+        report({
+          path: ['spec', 'file', 'nameTemplate'],
+          range: { start, end },
+          message: `\`{${name}}\` is not a macro of file names`,
+          help:
+            near.length > 0
+              ? `Did you mean ${alternatives(near.map((macro) => `{${macro}}`))}?`
+              : `Macros are ${alternatives(Object.keys(fileNameMacros).map((macro) => `{${macro}}`))}.`,
+          fixes: near.map((macro) => ({
+            title: `Replace with \`{${macro}}\``,
+            safety: near.length === 1 ? 'safe' : 'review',
+            path: ['spec', 'file', 'nameTemplate'],
+            value: `{${macro}}`,
+            range: { start, end },
+          })),
+        })
+      }
+    },
+
+    Activation(activation, { report }) {
+      repeated(
+        activation.spec.mapping.map(({ target }) => target),
+        (index, target) => {
+          report({
+            path: ['spec', 'mapping', index, 'target'],
+            message: `Column \`${target}\` is written twice`,
+            help: 'Remove one of the two rows, or name another column.',
+          })
+        },
+      )
+    },
+
+    CampaignSource(source, { model, report }) {
+      const store = relationsOf(model).source.get(source)?.store
+      if (store) reportNamespace(store, source.spec.identity.namespace, report)
+    },
+  },
+}
+
+/** Calls back for every value that came before. */
+function repeated(values: readonly string[], say: (index: number, value: string) => void): void {
+  const seen = new Set<string>()
+  for (const [index, value] of values.entries()) {
+    if (seen.has(value)) say(index, value)
+    seen.add(value)
+  }
+}
+
+function reportNamespace(store: StoreModel, namespace: string, report: RuleContext['report']): void {
+  const namespaces = store.resource.spec.identities.map((identity) => identity.namespace)
+  if (namespaces.includes(namespace)) return
+  const near = nearest(namespace, namespaces)
+  const path = ['spec', 'identity', 'namespace']
+  report({
+    path,
+    message: `\`${namespace}\` is not an identity namespace of ProfileStore \`${store.resource.name}\``,
+    help: near.length > 0 ? `Did you mean ${alternatives(near)}?` : `Its namespaces are ${alternatives(namespaces)}.`,
+    related: [{ resource: store.resource, path: ['spec', 'identities'], message: 'the namespaces there are' }],
+    fixes: near.map((name) => ({ title: `Replace with \`${name}\``, safety: 'review', path, value: name })),
+  })
+}

@@ -1,0 +1,70 @@
+import { relationsOf } from '../relations.ts'
+import type { AnyResource } from '../resource.ts'
+import { alternatives, nearest } from '../suggest.ts'
+import type { Rule } from './rule.ts'
+
+export const missingEntitlement: Rule = {
+  severity: 'error',
+  page: {
+    title: 'The Organization is not entitled to what is used',
+    checks:
+      'RealTimeCDP for a ProfileStore, Destinations for a Destination, Sources for a CampaignSource: `entitlements` of the Organization of the store in question.',
+    why: 'The pattern needs access to Real-Time CDP, Sources and Destinations; without it Adobe refuses the connection.',
+    source: 'Real-Time CDP with Adobe Campaign v8 integration pattern, prerequisites',
+    bad: `
+kind: Organization
+metadata: { name: folio }
+spec:
+  entitlements: [RealTimeCDP, Destinations]
+`,
+    good: `
+kind: Organization
+metadata: { name: folio }
+spec:
+  entitlements: [RealTimeCDP, Sources, Destinations]
+`,
+  },
+  check: {
+    Organization(organization, { model, report }) {
+      const relations = relationsOf(model)
+      // Sources and Destinations are Experience Platform's: what counts is the organization of the store at the other end.
+      const usesDestination = ({ resource, instance }: (typeof model.destinations)[number]): boolean => {
+        const stores = relations.activationsOfDestination(resource).flatMap(({ store }) => (store ? [store] : []))
+        return stores.length > 0
+          ? stores.some((store) => store.organization === organization)
+          : instance !== null && model.organizationOf(instance) === organization
+      }
+      const users: readonly (readonly [string, AnyResource | undefined])[] = [
+        ['RealTimeCDP', model.stores.find((store) => store.organization === organization)?.resource],
+        ['Sources', model.sources.find(({ store }) => store?.organization === organization)?.resource],
+        ['Destinations', model.destinations.find(usesDestination)?.resource],
+      ]
+      const { entitlements } = organization.spec
+      const missing = users.flatMap(([name, user]) => (user && !entitlements.includes(name) ? [{ name, user }] : []))
+      if (missing.length === 0) return
+      const names = missing.map(({ name }) => name)
+      const misspelt = entitlements.flatMap((written, index) =>
+        nearest(written, names).map((name) => ({ index, name })),
+      )
+      const [only] = misspelt
+      report({
+        path: only ? ['spec', 'entitlements', only.index] : ['spec', 'entitlements'],
+        message: `Organization \`${organization.name}\` is not entitled to ${names.map((name) => `\`${name}\``).join(' and ')}`,
+        help: only
+          ? `Did you mean \`${only.name}\`?`
+          : `Add ${names.map((name) => `\`${name}\``).join(' and ')} if your contract with Adobe covers ${names.length === 1 ? 'it' : 'them'}.`,
+        related: missing.map(({ name, user }) => ({
+          resource: user as never,
+          path: ['metadata', 'name'],
+          message: `needs ${alternatives([name])}`,
+        })),
+        fixes: misspelt.map(({ index, name }) => ({
+          title: `Replace with \`${name}\``,
+          safety: 'review',
+          path: ['spec', 'entitlements', index],
+          value: name,
+        })),
+      })
+    },
+  },
+}

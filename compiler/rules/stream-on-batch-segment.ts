@@ -1,0 +1,57 @@
+import { durationText, slowestOf } from '../effective-latency.ts'
+import { relationsOf } from '../relations.ts'
+import { reasonsAgainstStreaming } from './not-streamable.ts'
+import type { Rule } from './rule.ts'
+
+export const streamOnBatchSegment: Rule = {
+  severity: 'warning',
+  page: {
+    title: 'A Streaming Segment waits for a Batch one',
+    checks: '`inSegment` of Segments with `evaluation: Streaming`, over any number of Segments.',
+    why: 'A Segment is as late as the slowest one it refers to: between two daily evaluations it drifts.',
+    source: 'Segmentation Service, streaming segmentation',
+    bad: `
+kind: Segment
+metadata: { name: quiet-patrons }
+spec:
+  evaluation: Streaming
+`,
+    good: `
+kind: Segment
+metadata: { name: quiet-patrons }
+spec:
+  evaluation: Batch
+`,
+  },
+  check: {
+    Segment(resource, { model, report }) {
+      const relations = relationsOf(model)
+      const segment = relations.segment.get(resource)
+      if (
+        resource.spec.evaluation !== 'Streaming' ||
+        !segment?.condition ||
+        segment.references.length === 0 ||
+        reasonsAgainstStreaming(segment, relations).length > 0
+      )
+        return
+      const slowest = slowestOf(segment, relations)
+      const own = slowestOf({ ...segment, references: [] }, relations)
+      if (slowest.seconds <= own.seconds) return
+      const reference = segment.checked?.references.find(({ name }) => {
+        const next = relations.sibling(segment, name)
+        return next && slowestOf(next, relations).seconds === slowest.seconds
+      })
+      const through =
+        reference && reference.name !== slowest.segment.resource.name ? ` (through \`${reference.name}\`)` : ''
+      report({
+        path: ['spec', 'expression'],
+        ...(reference ? { range: reference.span } : {}),
+        message: `\`${resource.name}\` is up to ${durationText(slowest.seconds)} late, not ${durationText(own.seconds)}: \`${slowest.segment.resource.name}\`${through} is Batch`,
+        help: 'Make that Segment Streaming, write its condition out here, or set `evaluation: Batch`.',
+        related: [
+          { resource: slowest.segment.resource, path: ['spec', 'evaluation'], message: 'evaluated once a day' },
+        ],
+      })
+    },
+  },
+}

@@ -1,0 +1,48 @@
+import { relationsOf } from '../relations.ts'
+import { reasonsAgainstStreaming } from './not-streamable.ts'
+import type { Rule } from './rule.ts'
+
+export const streamWithoutSource: Rule = {
+  severity: 'warning',
+  page: {
+    title: 'A Streaming Segment gets no streaming data',
+    checks:
+      'Whether the ProfileStore of a Segment with `evaluation: Streaming` has a Dataset with `ingestion: Streaming`.',
+    why: 'What comes in by batch is evaluated once a day, for Streaming Segments too: nothing happens in between.',
+    source: 'Segmentation Service, streaming segmentation',
+    bad: `
+kind: Dataset
+metadata: { name: till-receipts }
+spec:
+  ingestion: Batch
+`,
+    good: `
+kind: Dataset
+metadata: { name: till-receipts }
+spec:
+  ingestion: Streaming
+`,
+  },
+  check: {
+    Segment(resource, { model, report }) {
+      const relations = relationsOf(model)
+      const segment = relations.segment.get(resource)
+      if (
+        resource.spec.evaluation !== 'Streaming' ||
+        !segment?.store ||
+        reasonsAgainstStreaming(segment, relations).length > 0
+      )
+        return
+      const datasets = relations.datasetsOfStore(segment.store)
+      if (datasets.some((dataset) => dataset.spec.ingestion === 'Streaming')) return
+      report({
+        path: ['spec', 'evaluation'],
+        message: `\`${resource.name}\` is Streaming, but no Dataset of \`${segment.store.resource.name}\` is`,
+        help: 'Set `ingestion: Streaming` on a Dataset whose files come all day, or `evaluation: Batch` here.',
+        related: datasets
+          .slice(0, 3)
+          .map((dataset) => ({ resource: dataset, path: ['spec', 'ingestion'], message: 'is read once a day' })),
+      })
+    },
+  },
+}

@@ -1,0 +1,73 @@
+import type { SpecOf } from '#crds'
+import { mappedAttributes } from '../attribute-path.ts'
+import { relationsOf } from '../relations.ts'
+import { describe, type Type } from '../schema.ts'
+import type { Rule } from './rule.ts'
+
+export const targetTypeMismatch: Rule = {
+  severity: 'error',
+  page: {
+    title: 'An attribute does not fit its column',
+    checks:
+      'Type of the source against the type of the target column. Text fits Text; integers Integer, Double and Text; numbers Double and Text; true or false Boolean and Text; dates Date, DateTime and Text; timestamps DateTime and Text. SHA256 makes text of anything.',
+    why: 'Values that do not fit are rejected on import, row by row.',
+    source: 'Campaign v8, data loading; Convoke',
+    bad: `
+kind: Activation
+metadata: { name: win-back }
+spec:
+  mapping:
+    - { source: readerId, target: external_id, deduplicationKey: true, mandatory: true }
+    - { source: club.level, target: credits }
+`,
+    good: `
+kind: Activation
+metadata: { name: win-back }
+spec:
+  mapping:
+    - { source: readerId, target: external_id, deduplicationKey: true, mandatory: true }
+    - { source: club.credits, target: credits }
+`,
+  },
+  check: {
+    Activation(resource, { model, report }) {
+      const activation = relationsOf(model).activation.get(resource)
+      const { instance } = activation ?? {}
+      if (!instance) return
+      const { columns, optOutColumns } = instance.spec.targetMapping
+      for (const { index, source, target, attribute } of mappedAttributes(activation)) {
+        const at = columns.findIndex(({ name }) => name === target)
+        const column = columns[at]
+        if (attribute.kind !== 'scalar' || !column || optOutColumns.includes(target)) continue
+        const hashed = resource.spec.mapping[index]?.transform === 'SHA256'
+        const accepted = hashed ? ['Text'] : columnTypes[attribute.type.kind as Scalar['kind']] // a scalar, by its kind
+        if (accepted.includes(column.type)) continue
+        report({
+          path: ['spec', 'mapping', index, 'target'],
+          message: `\`${source}\` is ${hashed ? 'a hash' : describe(attribute.type)}, column \`${target}\` is ${column.type}`,
+          help: `Map it to a column of type ${accepted.join(' or ')}.`,
+          related: [
+            {
+              resource: instance,
+              path: ['spec', 'targetMapping', 'columns', at, 'type'],
+              message: `a column of type ${column.type}`,
+            },
+          ],
+        })
+      }
+    },
+  },
+}
+
+type Scalar = Extract<Type, { kind: 'string' | 'integer' | 'number' | 'boolean' | 'date' | 'timestamp' }>
+type ColumnType = SpecOf<'CampaignInstance'>['targetMapping']['columns'][number]['type']
+
+/** Columns that hold every value of an attribute's type. */
+const columnTypes: { readonly [K in Scalar['kind']]: readonly ColumnType[] } = {
+  string: ['Text'],
+  integer: ['Integer', 'Double', 'Text'],
+  number: ['Double', 'Text'],
+  boolean: ['Boolean', 'Text'],
+  date: ['Date', 'DateTime', 'Text'],
+  timestamp: ['DateTime', 'Text'],
+}
