@@ -151,7 +151,7 @@ function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): Eva
     if (known) return known
     const segment = byNames.get(name)
     const own = digestOf({
-      condition: conditions.get(name),
+      condition: meaningText(conditions.get(name)),
       refersTo: [...new Set(segment?.references ?? [])].sort().map(digest),
     })
     digests.set(name, own)
@@ -169,6 +169,11 @@ function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): Eva
     full: membershipQuery(entries(ordered), store.eventColumns),
     ...(streaming.length > 0 ? { streaming: membershipQuery(entries(streaming), store.eventColumns) } : {}),
   }
+}
+
+/** The tree as text without types: those say how a schema stores what the definition names. */
+function meaningText(condition: Condition | undefined): string {
+  return JSON.stringify(condition, (key, value: unknown) => (key === 'type' ? undefined : value))
 }
 
 function exportPlan(

@@ -174,7 +174,18 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+const dataTypes = new WeakMap<Type, DataType>()
+
+/** A schema's types are read once and asked for often: each is written out once. */
 export function dataTypeOf(type: Type): DataType {
+  const known = dataTypes.get(type)
+  if (known !== undefined) return known
+  const made = madeDataType(type)
+  dataTypes.set(type, made)
+  return made
+}
+
+function madeDataType(type: Type): DataType {
   switch (type.kind) {
     case 'array':
       return { items: dataTypeOf(type.items) }
