@@ -96,6 +96,8 @@ export function linkModel(
     resources.map((resource) => [`${resource.kind}/${resource.namespace}/${resource.name}`, resource]),
   )
 
+  const withoutOrganization = new Set<string>()
+
   function resolve<K extends Kind>(from: Resource, path: Path, kind: K, name: string): Resource<K> | null {
     const found = index.get(`${kind}/${from.namespace}/${name}`)
     if (found) return found as unknown as Resource<K> // the key names the kind
@@ -105,11 +107,15 @@ export function linkModel(
       .map((candidate) => candidate.name)
     const near = nearest(name, names)
     const elsewhere = of(kind).find((candidate) => candidate.name === name)
+    // The pattern's first prerequisite has a code of its own, and is said once for a namespace.
+    const isPrerequisite = kind === 'Organization' && names.length === 0
+    if (isPrerequisite && withoutOrganization.has(from.namespace)) return null
+    if (isPrerequisite) withoutOrganization.add(from.namespace)
     report({
-      code: 'unresolved-reference',
+      code: isPrerequisite ? 'missing-organization' : 'unresolved-reference',
       resource: from,
       path,
-      message: `There is no ${kind} \`${name}\` in namespace \`${from.namespace}\``,
+      message: isPrerequisite ? `There is no Organization in namespace \`${from.namespace}\`` : `There is no ${kind} \`${name}\` in namespace \`${from.namespace}\``,
       help: elsewhere
         ? `References stay within a namespace; that ${kind} is in \`${elsewhere.namespace}\`.`
         : near.length > 0
