@@ -9,7 +9,13 @@ export type Expr =
   | { readonly kind: 'outer'; readonly levels: number; readonly span: Span }
   /** `$1` */
   | { readonly kind: 'parameter'; readonly position: number; readonly span: Span }
-  | { readonly kind: 'field'; readonly object: Expr; readonly name: string; readonly nameSpan: Span; readonly span: Span }
+  | {
+      readonly kind: 'field'
+      readonly object: Expr
+      readonly name: string
+      readonly nameSpan: Span
+      readonly span: Span
+    }
   | { readonly kind: 'filter'; readonly array: Expr; readonly condition: Expr; readonly span: Span }
   | {
       readonly kind: 'call'
@@ -20,11 +26,22 @@ export type Expr =
       readonly args: readonly Expr[]
       readonly span: Span
     }
-  | { readonly kind: 'binary'; readonly op: BinaryOp; readonly left: Expr; readonly right: Expr; readonly opSpan: Span; readonly span: Span }
+  | {
+      readonly kind: 'binary'
+      readonly op: BinaryOp
+      readonly left: Expr
+      readonly right: Expr
+      readonly opSpan: Span
+      readonly span: Span
+    }
   | { readonly kind: 'not'; readonly operand: Expr; readonly span: Span }
   | { readonly kind: 'negate'; readonly operand: Expr; readonly span: Span }
   | { readonly kind: 'array'; readonly items: readonly Expr[]; readonly span: Span }
-  | { readonly kind: 'object'; readonly entries: readonly { readonly key: string; readonly value: Expr }[]; readonly span: Span }
+  | {
+      readonly kind: 'object'
+      readonly entries: readonly { readonly key: string; readonly value: Expr }[]
+      readonly span: Span
+    }
   | { readonly kind: 'occurs'; readonly subject: Expr; readonly when: When; readonly span: Span }
   | {
       readonly kind: 'quantifier'
@@ -41,7 +58,13 @@ export type Expr =
     }
   | { readonly kind: 'let'; readonly name: string; readonly value: Expr; readonly body: Expr; readonly span: Span }
   | { readonly kind: 'lambda'; readonly parameters: readonly Variable[]; readonly body: Expr; readonly span: Span }
-  | { readonly kind: 'chain'; readonly array: Expr; readonly property: Expr; readonly steps: readonly ChainStep[]; readonly span: Span }
+  | {
+      readonly kind: 'chain'
+      readonly array: Expr
+      readonly property: Expr
+      readonly steps: readonly ChainStep[]
+      readonly span: Span
+    }
   /** `now`, `today`, …, `last month` outside and inside `occurs`. */
   | { readonly kind: 'time'; readonly term: TimeTerm; readonly span: Span }
   /** Parentheses are kept: the formatter prints them back. */
@@ -49,10 +72,23 @@ export type Expr =
   | { readonly kind: 'error'; readonly span: Span }
 
 export type BinaryOp =
-  | 'or' | 'and'
-  | '=' | '!=' | '<' | '<=' | '>' | '>='
-  | 'in' | 'notIn' | 'like' | 'matches'
-  | '+' | '-' | '*' | '/' | '%'
+  | 'or'
+  | 'and'
+  | '='
+  | '!='
+  | '<'
+  | '<='
+  | '>'
+  | '>='
+  | 'in'
+  | 'notIn'
+  | 'like'
+  | 'matches'
+  | '+'
+  | '-'
+  | '*'
+  | '/'
+  | '%'
 
 export const comparisonOps = ['=', '!=', '<', '<=', '>', '>='] as const
 export type ComparisonOp = (typeof comparisonOps)[number]
@@ -73,7 +109,19 @@ export type ChainStep = {
 }
 
 export type Unit = (typeof units)[number]
-export const units = ['millisecond', 'second', 'minute', 'hour', 'day', 'week', 'month', 'year', 'decade', 'century', 'millennium'] as const
+export const units = [
+  'millisecond',
+  'second',
+  'minute',
+  'hour',
+  'day',
+  'week',
+  'month',
+  'year',
+  'decade',
+  'century',
+  'millennium',
+] as const
 
 export type TimeTerm =
   | { readonly kind: 'now' | 'today' | 'yesterday' | 'tomorrow' }

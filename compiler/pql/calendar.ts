@@ -64,6 +64,11 @@ export function makeDate(year: number, month: number, day: number): number | nul
   return dayStart(year, month, day)
 }
 
+/** Times that data and literals may hold: the years 1 to 9999. */
+export function isWithinCalendar(milliseconds: number): boolean {
+  return milliseconds >= -62_135_596_800_000 && milliseconds < 253_402_300_800_000
+}
+
 function dayStart(year: number, month: number, day: number): number {
   const date = new Date(0)
   // Date.UTC reads years 0 to 99 as 1900 to 1999.

@@ -3,7 +3,7 @@ import { columnsOf, dataTypeOf, describe, type ObjectType, type Type, typeAt, ty
 import { alternatives, nearest } from '../suggest.ts'
 import { unreachable } from '../unreachable.ts'
 import type { ChainStep, ComparisonOp, Expr, Generator, Span, TimeTerm, Unit, When } from './ast.ts'
-import { unitMilliseconds } from './calendar.ts'
+import { isWithinCalendar, unitMilliseconds, unitMonths } from './calendar.ts'
 import type { PqlFault } from './fault.ts'
 import { type FunctionName, functions } from './functions.ts'
 import type { Bound, Condition, Fold, TextTest, Value } from './ir.ts'
@@ -38,7 +38,12 @@ export function checkPql(text: string, names: Names): CheckedExpression {
 }
 
 /** The fixed text has fewer faults, and none that was not there before. */
-function repairs(text: string, fix: { readonly span: Span; readonly text: string }, before: readonly PqlFault[], names: Names): boolean {
+function repairs(
+  text: string,
+  fix: { readonly span: Span; readonly text: string },
+  before: readonly PqlFault[],
+  names: Names,
+): boolean {
   const after = checkOnce(text.slice(0, fix.span.start) + fix.text + text.slice(fix.span.end), names).faults
   const known = new Set(before.map((fault) => fault.code + fault.message))
   return after.length < before.length && after.every((fault) => known.has(fault.code + fault.message))
@@ -46,7 +51,7 @@ function repairs(text: string, fix: { readonly span: Span; readonly text: string
 
 function checkOnce(text: string, names: Names): CheckedExpression {
   const parsed = parsePql(text)
-  const checker = new Checker(names)
+  const checker = new Checker(text, names)
   const condition = checker.root(parsed.expr)
   const faults = [...parsed.faults, ...checker.faults]
   const hasErrors = faults.some((fault) => fault.severity !== 'warning')
@@ -54,9 +59,13 @@ function checkOnce(text: string, names: Names): CheckedExpression {
 }
 
 /** Where a record's fields are read from: the profile's columns, or an object held in a value. */
-type Base = { readonly kind: 'profile'; readonly prefix: string } | { readonly kind: 'object'; readonly value: Value; readonly path: readonly string[] }
+type Base =
+  | { readonly kind: 'profile'; readonly prefix: string }
+  | { readonly kind: 'object'; readonly value: Value; readonly path: readonly string[] }
 
-type Moment = { readonly kind: 'instant'; readonly at: Value } | { readonly kind: 'interval'; readonly start: Value; readonly end: Value }
+type Moment =
+  | { readonly kind: 'instant'; readonly at: Value }
+  | { readonly kind: 'interval'; readonly start: Value; readonly end: Value }
 
 /** What an expression stands for; null = faulty, already reported (poison: nothing that uses it is reported again). */
 type Meaning =
@@ -83,12 +92,18 @@ const timestamp: Type = { kind: 'timestamp' }
 const date: Type = { kind: 'date' }
 const now: Value = { kind: 'now', type: 'timestamp' }
 
+/** From any year of the calendar (1 to 9999) that far either way is still exact on every engine. */
+const furthestYears = 10_000
+const yearMilliseconds = 365.2425 * 86_400_000
+
 class Checker {
   readonly faults: PqlFault[] = []
   readonly references: { name: string; span: Span }[] = []
+  readonly source: string
   readonly names: Names
 
-  constructor(names: Names) {
+  constructor(source: string, names: Names) {
+    this.source = source
     this.names = names
   }
 
@@ -118,7 +133,8 @@ class Checker {
 
   condition(expr: Expr, scope: Scope): Condition | null {
     switch (expr.kind) {
-      case 'group': return this.condition(expr.inner, scope)
+      case 'group':
+        return this.condition(expr.inner, scope)
       case 'binary':
         if (expr.op === 'and' || expr.op === 'or') return this.junction(expr, expr.op, scope)
         return this.truthOf(this.meaning(expr, scope), expr)
@@ -126,7 +142,8 @@ class Checker {
         const item = this.condition(expr.operand, scope)
         return item && { kind: 'not', item }
       }
-      default: return this.truthOf(this.meaning(expr, scope), expr)
+      default:
+        return this.truthOf(this.meaning(expr, scope), expr)
     }
   }
 
@@ -148,17 +165,29 @@ class Checker {
   truthOf(meaning: Meaning, expr: Expr): Condition | null {
     if (meaning === null) return null
     switch (meaning.kind) {
-      case 'condition': return meaning.condition
-      case 'record': return this.recordDefined(meaning)
-      case 'moment': return this.mismatch(expr.span, 'A time alone is not a condition', 'Compare something with it: `… occurs before now`.')
+      case 'condition':
+        return meaning.condition
+      case 'record':
+        return this.recordDefined(meaning)
+      case 'moment':
+        return this.mismatch(
+          expr.span,
+          'A time alone is not a condition',
+          'Compare something with it: `… occurs before now`.',
+        )
       case 'value': {
         const { value, type } = meaning
         if (value.kind === 'literal') {
           if (typeof value.value === 'boolean') return { kind: 'constant', value: value.value }
-          return this.mismatch(expr.span, `${typeof value.value === 'string' ? 'Text' : 'A number'} alone is not a condition`, 'Compare it with something.')
+          return this.mismatch(
+            expr.span,
+            `${typeof value.value === 'string' ? 'Text' : 'A number'} alone is not a condition`,
+            'Compare it with something.',
+          )
         }
         if (type.kind === 'boolean') return { kind: 'isTrue', value }
-        if (type.kind === 'array') return { kind: 'any', list: value, variable: depthOf(value) + 1, where: { kind: 'constant', value: true } }
+        if (type.kind === 'array')
+          return { kind: 'any', list: value, variable: depthOf(value) + 1, where: { kind: 'constant', value: true } }
         return { kind: 'isDefined', value }
       }
     }
@@ -173,7 +202,9 @@ class Checker {
   }
 
   leaf(base: Base, path: readonly string[], type: DataType): Value {
-    return base.kind === 'profile' ? { kind: 'column', path: base.prefix + path.join('.'), type } : { kind: 'member', object: base.value, path: [...base.path, ...path], type }
+    return base.kind === 'profile'
+      ? { kind: 'column', path: base.prefix + path.join('.'), type }
+      : { kind: 'member', object: base.value, path: [...base.path, ...path], type }
   }
 
   // ---- values
@@ -183,54 +214,108 @@ class Checker {
     const meaning = this.meaning(expr, scope)
     if (meaning === null) return null
     switch (meaning.kind) {
-      case 'value': return meaning
-      case 'condition': return { value: { kind: 'truth', condition: meaning.condition, type: 'boolean' }, type: boolean }
+      case 'value':
+        return meaning
+      case 'condition':
+        return { value: { kind: 'truth', condition: meaning.condition, type: 'boolean' }, type: boolean }
       case 'moment':
         if (meaning.moment.kind === 'instant') return { value: meaning.moment.at, type: timestamp }
         return { value: meaning.moment.start, type: timestamp }
       case 'record': {
-        if (meaning.base.kind === 'object' && meaning.base.path.length === 0) return { value: meaning.base.value, type: meaning.type }
-        return this.mismatch(expr.span, 'An object cannot be used as a value', `Name one of its fields: ${alternatives([...meaning.type.fields.keys()].slice(0, 5))}.`)
+        if (meaning.base.kind === 'object' && meaning.base.path.length === 0)
+          return { value: meaning.base.value, type: meaning.type }
+        return this.mismatch(
+          expr.span,
+          'An object cannot be used as a value',
+          `Name one of its fields: ${alternatives([...meaning.type.fields.keys()].slice(0, 5))}.`,
+        )
       }
     }
   }
 
   meaningOf(value: Value, type: Type): Meaning {
-    return type.kind === 'object' ? { kind: 'record', base: { kind: 'object', value, path: [] }, type } : { kind: 'value', value, type }
+    return type.kind === 'object'
+      ? { kind: 'record', base: { kind: 'object', value, path: [] }, type }
+      : { kind: 'value', value, type }
   }
 
   meaning(expr: Expr, scope: Scope): Meaning {
     switch (expr.kind) {
-      case 'error': return null
-      case 'group': return this.meaning(expr.inner, scope)
-      case 'literal': return literalMeaning(expr.value)
+      case 'error':
+        return null
+      case 'group':
+        return this.meaning(expr.inner, scope)
+      case 'literal':
+        return literalMeaning(expr.value)
       case 'name':
-      case 'field': return this.path(expr, scope)
-      case 'outer': return this.outer(expr, scope)
+      case 'field':
+        return this.path(expr, scope)
+      case 'outer':
+        return this.outer(expr, scope)
       case 'parameter':
         if (expr.position === 1) return this.profile()
-        return this.report({ code: 'pql-unsupported', message: `A Segment has no parameter $${expr.position}`, span: expr.span, help: 'The profile is $1, or simply its fields by name.' })
-      case 'filter': return this.filter(expr, scope)
-      case 'call': return this.call(expr, scope)
+        return this.report({
+          code: 'pql-unsupported',
+          message: `A Segment has no parameter $${expr.position}`,
+          span: expr.span,
+          help: 'The profile is $1, or simply its fields by name.',
+        })
+      case 'filter':
+        return this.filter(expr, scope)
+      case 'call':
+        return this.call(expr, scope)
       case 'not': {
         const condition = this.condition(expr, scope)
         return condition && { kind: 'condition', condition }
       }
       case 'negate': {
         const operand = this.numeric(expr.operand, scope)
-        return operand && { kind: 'value', value: { kind: 'arithmetic', op: '-', left: { kind: 'literal', value: 0, type: 'integer' }, right: operand, type: 'number' }, type: number }
+        return (
+          operand && {
+            kind: 'value',
+            value: {
+              kind: 'arithmetic',
+              op: '-',
+              left: { kind: 'literal', value: 0, type: 'integer' },
+              right: operand,
+              type: 'number',
+            },
+            type: number,
+          }
+        )
       }
-      case 'array': return this.arrayLiteral(expr, scope)
-      case 'object': return this.report({ code: 'pql-unsupported', message: 'Object literals are not supported in a Segment', span: expr.span, help: 'They belong to computed attributes; compare fields one by one.' })
-      case 'occurs': return this.occurs(expr.subject, expr.when, scope)
-      case 'quantifier': return this.quantifier(expr.quantifier, expr.generators, scope)
-      case 'aggregate': return this.aggregate(expr, scope)
-      case 'let': return this.let(expr, scope)
-      case 'lambda': return this.report({ code: 'pql-syntax', message: 'A lambda stands only around the whole expression or as the argument of `map`', span: expr.span, help: 'Write the body alone.' })
-      case 'chain': return this.chain(expr, scope)
-      case 'time': return { kind: 'moment', moment: momentOf(expr.term) }
-      case 'binary': return this.binary(expr, scope)
-      default: return unreachable(expr)
+      case 'array':
+        return this.arrayLiteral(expr, scope)
+      case 'object':
+        return this.report({
+          code: 'pql-unsupported',
+          message: 'Object literals are not supported in a Segment',
+          span: expr.span,
+          help: 'They belong to computed attributes; compare fields one by one.',
+        })
+      case 'occurs':
+        return this.occurs(expr.subject, expr.when, scope)
+      case 'quantifier':
+        return this.quantifier(expr.quantifier, expr.generators, scope)
+      case 'aggregate':
+        return this.aggregate(expr, scope)
+      case 'let':
+        return this.let(expr, scope)
+      case 'lambda':
+        return this.report({
+          code: 'pql-syntax',
+          message: 'A lambda stands only around the whole expression or as the argument of `map`',
+          span: expr.span,
+          help: 'Write the body alone.',
+        })
+      case 'chain':
+        return this.chain(expr, scope)
+      case 'time':
+        return { kind: 'moment', moment: momentOf(expr.term) }
+      case 'binary':
+        return this.binary(expr, scope)
+      default:
+        return unreachable(expr)
     }
   }
 
@@ -244,11 +329,22 @@ class Checker {
       base = base.object
     }
     let meaning: Meaning
-    if (base.kind === 'name') meaning = this.name(base, steps.map((step) => step.name), scope)
+    if (base.kind === 'name')
+      meaning = this.name(
+        base,
+        steps.map((step) => step.name),
+        scope,
+      )
     else meaning = this.meaning(base, scope)
     for (const [index, step] of steps.entries()) {
       if (meaning === null) return null
-      meaning = this.field(meaning, step, steps.slice(index + 1).map((next) => next.name), expr)
+      meaning = this.field(
+        meaning,
+        step,
+        steps.slice(index + 1).map((next) => next.name),
+        expr,
+        scope,
+      )
     }
     return meaning
   }
@@ -266,8 +362,28 @@ class Checker {
     if (element && element.singular === expr.name) return element.meaning
     if (expr.name === 'xEvent') {
       const { event } = this.names.types
-      if (!event) return this.report({ code: 'unknown-attribute', message: 'The ProfileStore has no event schema, so there is no `xEvent`', span: expr.span, help: 'Add `schema.event` to the ProfileStore.' })
-      if (element) return this.report({ code: 'unknown-attribute', message: '`xEvent` is not a field of the item that is filtered here', span: expr.span, help: 'Write `^.xEvent` to reach the profile.', fixes: [{ title: 'Replace with `^.xEvent`', span: expr.span, text: `${'^'.repeat(scope.elements.length)}.xEvent`, safety: 'safe' }] })
+      if (!event)
+        return this.report({
+          code: 'unknown-attribute',
+          message: 'The ProfileStore has no event schema, so there is no `xEvent`',
+          span: expr.span,
+          help: 'Add `schema.event` to the ProfileStore.',
+        })
+      if (element)
+        return this.report({
+          code: 'unknown-attribute',
+          message: '`xEvent` is not a field of the item that is filtered here',
+          span: expr.span,
+          help: 'Write `^.xEvent` to reach the profile.',
+          fixes: [
+            {
+              title: 'Replace with `^.xEvent`',
+              span: expr.span,
+              text: `${'^'.repeat(scope.elements.length)}.xEvent`,
+              safety: 'safe',
+            },
+          ],
+        })
       return this.events(event)
     }
     return this.unknownName(expr, rest, scope, root)
@@ -278,15 +394,38 @@ class Checker {
     return { kind: 'value', value: { kind: 'events', type: dataTypeOf(type) }, type }
   }
 
-  unknownName(expr: { readonly name: string; readonly span: Span }, rest: readonly string[], scope: Scope, root: NonNullable<Meaning>): null {
+  unknownName(
+    expr: { readonly name: string; readonly span: Span },
+    rest: readonly string[],
+    scope: Scope,
+    root: NonNullable<Meaning>,
+  ): null {
     const { profile } = this.names.types
     const fields = root.kind === 'record' ? root.type : null
     const where = scope.elements.length > 0 ? 'the item that is filtered here' : 'the profile'
     if (expr.name === 'profile' && rest.length > 0 && scope.elements.length === 0) {
-      return this.report({ code: 'unknown-attribute', message: '`profile.` is not written in PQL', span: expr.span, help: 'Start with the field itself.', fixes: [{ title: 'Remove `profile.`', span: { start: expr.span.start, end: expr.span.end + 1 }, text: '', safety: 'safe' }] })
+      return this.report({
+        code: 'unknown-attribute',
+        message: '`profile.` is not written in PQL',
+        span: expr.span,
+        help: 'Start with the field itself.',
+        fixes: [
+          {
+            title: 'Remove `profile.`',
+            span: { start: expr.span.start, end: expr.span.end + 1 },
+            text: '',
+            safety: 'safe',
+          },
+        ],
+      })
     }
     if (expr.name === 'segmentMembership') {
-      return this.report({ code: 'pql-unsupported', message: '`segmentMembership` is not read directly', span: expr.span, help: 'Write `inSegment("name")`.' })
+      return this.report({
+        code: 'pql-unsupported',
+        message: '`segmentMembership` is not read directly',
+        span: expr.span,
+        help: 'Write `inSegment("name")`.',
+      })
     }
     if (scope.elements.length > 0 && profile.fields.has(expr.name)) {
       const up = `${'^'.repeat(scope.elements.length)}.${expr.name}`
@@ -299,7 +438,12 @@ class Checker {
       })
     }
     const event = this.names.types.event
-    if (scope.elements.length === 0 && event && typeAt(event, [expr.name, ...rest].join('.')) && typeAt(profile, [expr.name, ...rest].join('.')) === null) {
+    if (
+      scope.elements.length === 0 &&
+      event &&
+      typeAt(event, [expr.name, ...rest].join('.')) &&
+      typeAt(profile, [expr.name, ...rest].join('.')) === null
+    ) {
       return this.report({
         code: 'unknown-attribute',
         message: `\`${expr.name}\` is a field of events, not of the profile`,
@@ -310,59 +454,144 @@ class Checker {
     const candidates = fields ? [...fields.fields.keys()] : []
     const near = nearest(expr.name, [...candidates, ...scope.variables.keys()])
     // A candidate under which the rest of the path exists is what was meant.
-    const fitting = fields ? near.filter((name) => scope.variables.has(name) || typeAt(fields, [name, ...rest].join('.')) !== null) : near
-    const elsewhere = fields && near.length === 0 ? columnsOf(fields).map((column) => column.path).filter((path) => path.endsWith(`.${[expr.name, ...rest].join('.')}`)) : []
-    const suggestions = fitting.length > 0 ? fitting : near.length > 0 ? near : elsewhere.map((path) => path.slice(0, path.length - rest.join('.').length - (rest.length > 0 ? 1 : 0)))
+    const fitting = fields
+      ? near.filter((name) => scope.variables.has(name) || typeAt(fields, [name, ...rest].join('.')) !== null)
+      : near
+    const elsewhere =
+      fields && near.length === 0
+        ? columnsOf(fields)
+            .map((column) => column.path)
+            .filter((path) => path.endsWith(`.${[expr.name, ...rest].join('.')}`))
+        : []
+    const suggestions =
+      fitting.length > 0
+        ? fitting
+        : near.length > 0
+          ? near
+          : elsewhere.map((path) => path.slice(0, path.length - rest.join('.').length - (rest.length > 0 ? 1 : 0)))
     return this.unknown(expr, where, suggestions, candidates)
   }
 
-  unknown(at: { readonly name: string; readonly span: Span }, where: string, suggestions: readonly string[], candidates: readonly string[]): null {
+  unknown(
+    at: { readonly name: string; readonly span: Span },
+    where: string,
+    suggestions: readonly string[],
+    candidates: readonly string[],
+  ): null {
     return this.report({
       code: 'unknown-attribute',
       message: `\`${at.name}\` is not a field of ${where}`,
       span: at.span,
-      help: suggestions.length > 0 ? `Did you mean ${alternatives(suggestions)}?` : candidates.length > 0 ? `Its fields are ${alternatives(candidates.slice(0, 8))}${candidates.length > 8 ? ` and ${candidates.length - 8} more` : ''}.` : 'It has no fields.',
-      fixes: suggestions.map((name) => ({ title: `Replace with \`${name}\``, span: at.span, text: name, safety: suggestions.length === 1 ? ('safe' as const) : ('review' as const) })),
+      help:
+        suggestions.length > 0
+          ? `Did you mean ${alternatives(suggestions)}?`
+          : candidates.length > 0
+            ? `Its fields are ${alternatives(candidates.slice(0, 8))}${candidates.length > 8 ? ` and ${candidates.length - 8} more` : ''}.`
+            : 'It has no fields.',
+      fixes: suggestions.map((name) => ({
+        title: `Replace with \`${name}\``,
+        span: at.span,
+        text: name,
+        safety: suggestions.length === 1 ? ('safe' as const) : ('review' as const),
+      })),
     })
   }
 
-  field(object: NonNullable<Meaning>, step: { readonly name: string; readonly span: Span }, rest: readonly string[], whole: Expr): Meaning {
+  field(
+    object: NonNullable<Meaning>,
+    step: { readonly name: string; readonly span: Span },
+    rest: readonly string[],
+    whole: Expr,
+    scope: Scope,
+  ): Meaning {
     if (object.kind === 'record') {
       const type = object.type.fields.get(step.name)
       if (type) return this.fieldOf(object, step.name, type)
-      if (step.name === 'xEvent' && object.base.kind === 'profile' && object.base.prefix === '' && this.names.types.event) return this.events(this.names.types.event)
-      const where = object.base.kind === 'profile' && object.base.prefix !== '' ? `\`${object.base.prefix.slice(0, -1)}\`` : object.base.kind === 'profile' ? 'the profile' : 'this object'
+      if (
+        step.name === 'xEvent' &&
+        object.base.kind === 'profile' &&
+        object.base.prefix === '' &&
+        this.names.types.event
+      )
+        return this.events(this.names.types.event)
+      const where =
+        object.base.kind === 'profile' && object.base.prefix !== ''
+          ? `\`${object.base.prefix.slice(0, -1)}\``
+          : object.base.kind === 'profile'
+            ? 'the profile'
+            : 'this object'
       const candidates = [...object.type.fields.keys()]
       const near = nearest(step.name, candidates)
-      const fitting = near.filter((name) => rest.length === 0 || typeAt(object.type, [name, ...rest].join('.')) !== null)
-      const prefixed = candidates.filter((name) => name.toLowerCase().startsWith(step.name.toLowerCase()) && step.name.length >= 3)
-      return this.unknown(step, where, fitting.length > 0 ? fitting : near.length > 0 ? near : prefixed.slice(0, 3), candidates)
+      const fitting = near.filter(
+        (name) => rest.length === 0 || typeAt(object.type, [name, ...rest].join('.')) !== null,
+      )
+      const prefixed = candidates.filter(
+        (name) => name.toLowerCase().startsWith(step.name.toLowerCase()) && step.name.length >= 3,
+      )
+      return this.unknown(
+        step,
+        where,
+        fitting.length > 0 ? fitting : near.length > 0 ? near : prefixed.slice(0, 3),
+        candidates,
+      )
     }
     if (object.kind === 'value' && object.type.kind === 'array') {
       const items = object.type.items
-      if (items.kind === 'object') return this.mapField(object.value, items, step, rest)
-      return this.mismatch(step.span, `\`${step.name}\` cannot be read from ${describe(object.type)}`, 'Its items are plain values; use `includes`, `count()` or a filter.')
+      if (items.kind === 'object') return this.mapField(object.value, items, step, rest, scope)
+      return this.mismatch(
+        step.span,
+        `\`${step.name}\` cannot be read from ${describe(object.type)}`,
+        'Its items are plain values; use `includes`, `count()` or a filter.',
+      )
     }
     if (object.kind === 'value' && object.type.kind === 'map') {
-      return this.meaningOf({ kind: 'get', map: object.value, key: { kind: 'literal', value: step.name, type: 'string' }, type: dataTypeOf(object.type.values) }, object.type.values)
+      return this.meaningOf(
+        {
+          kind: 'get',
+          map: object.value,
+          key: { kind: 'literal', value: step.name, type: 'string' },
+          type: dataTypeOf(object.type.values),
+        },
+        object.type.values,
+      )
     }
-    if (step.name === 'length' || step.name === 'size') return this.mismatch(step.span, `\`${step.name}\` is not a field`, 'For the number of items write `.count()`.')
-    const type = object.kind === 'value' ? describe(object.type) : object.kind === 'condition' ? 'a condition' : 'a time'
+    if (step.name === 'length' || step.name === 'size')
+      return this.mismatch(step.span, `\`${step.name}\` is not a field`, 'For the number of items write `.count()`.')
+    const type =
+      object.kind === 'value' ? describe(object.type) : object.kind === 'condition' ? 'a condition' : 'a time'
     const method = step.name in functions ? ` To call a function write \`.${step.name}(…)\`.` : ''
-    return this.report({ code: 'unknown-attribute', message: `\`${step.name}\` cannot be read from ${type}`, span: step.span, help: `Only objects have fields.${method}`, related: [{ span: { start: whole.span.start, end: step.span.start }, message: `this is ${type}` }] })
+    return this.report({
+      code: 'unknown-attribute',
+      message: `\`${step.name}\` cannot be read from ${type}`,
+      span: step.span,
+      help: `Only objects have fields.${method}`,
+      related: [{ span: { start: whole.span.start, end: step.span.start }, message: `this is ${type}` }],
+    })
   }
 
   fieldOf(record: { readonly base: Base; readonly type: ObjectType }, name: string, type: Type): Meaning {
     const { base } = record
     if (type.kind === 'object') {
-      return { kind: 'record', type, base: base.kind === 'profile' ? { kind: 'profile', prefix: `${base.prefix}${name}.` } : { ...base, path: [...base.path, name] } }
+      return {
+        kind: 'record',
+        type,
+        base:
+          base.kind === 'profile'
+            ? { kind: 'profile', prefix: `${base.prefix}${name}.` }
+            : { ...base, path: [...base.path, name] },
+      }
     }
     return { kind: 'value', value: this.leaf(base, [name], dataTypeOf(type)), type }
   }
 
   /** `array.field`: the field of each item, items without it left out, arrays in arrays joined. */
-  mapField(list: Value, items: ObjectType, step: { readonly name: string; readonly span: Span }, rest: readonly string[]): Meaning {
-    // The whole rest of an object path is read at once: objects alone cannot be list items of a column store.
+  mapField(
+    list: Value,
+    items: ObjectType,
+    step: { readonly name: string; readonly span: Span },
+    rest: readonly string[],
+    scope: Scope,
+  ): Meaning {
     const type = items.fields.get(step.name)
     if (!type) {
       const candidates = [...items.fields.keys()]
@@ -370,25 +599,34 @@ class Checker {
       const fitting = near.filter((name) => rest.length === 0 || typeAt(items, [name, ...rest].join('.')) !== null)
       return this.unknown(step, 'the items of this array', fitting.length > 0 ? fitting : near, candidates)
     }
-    if (list.kind === 'map' && list.to.kind === 'member' && type.kind !== 'object') {
-      const to: Value = { ...list.to, path: [...list.to.path, step.name], type: dataTypeOf(type) }
-      return this.flattened({ ...list, to, type: { items: dataTypeOf(type) } }, type)
-    }
-    const variable = depthOf(list) + 1
+    const variable = Math.max(scope.depth, depthOf(list)) + 1
     const object: Value = { kind: 'variable', id: variable, type: dataTypeOf(items) }
     const to: Value = { kind: 'member', object, path: [step.name], type: dataTypeOf(type) }
-    const mapped: Value = { kind: 'map', list, variable, to, type: { items: dataTypeOf(type) } }
-    return this.flattened(mapped, type)
+    if (type.kind !== 'object')
+      return this.flattened({ kind: 'map', list, variable, to, type: { items: dataTypeOf(type) } }, type)
+    // An object is absent when all its fields are, whatever an engine holds in its place.
+    const where = this.recordDefined({ base: { kind: 'object', value: object, path: [step.name] }, type })
+    const present: Value = { kind: 'filter', list, variable, where, type: { items: dataTypeOf(items) } }
+    return this.flattened({ kind: 'map', list: present, variable, to, type: { items: dataTypeOf(type) } }, type)
   }
 
   flattened(list: Value, items: Type): Meaning {
-    if (items.kind === 'array') return { kind: 'value', value: { kind: 'flatten', list, type: dataTypeOf(items) }, type: items }
+    if (items.kind === 'array')
+      return { kind: 'value', value: { kind: 'flatten', list, type: dataTypeOf(items) }, type: items }
     return { kind: 'value', value: list, type: { kind: 'array', items } }
   }
 
   outer(expr: { readonly levels: number; readonly span: Span }, scope: Scope): Meaning {
     if (expr.levels > scope.elements.length) {
-      return this.report({ code: 'pql-syntax', message: `\`${'^'.repeat(expr.levels)}\` leads out of the profile`, span: expr.span, help: scope.elements.length === 0 ? 'It has a meaning only inside a filter `[…]`.' : `Write at most ${scope.elements.length}.` })
+      return this.report({
+        code: 'pql-syntax',
+        message: `\`${'^'.repeat(expr.levels)}\` leads out of the profile`,
+        span: expr.span,
+        help:
+          scope.elements.length === 0
+            ? 'It has a meaning only inside a filter `[…]`.'
+            : `Write at most ${scope.elements.length}.`,
+      })
     }
     const index = scope.elements.length - expr.levels
     return index === 0 ? this.profile() : scope.elements[index - 1]!.meaning
@@ -398,9 +636,21 @@ class Checker {
 
   list(meaning: Meaning, span: Span, what: string): { value: Value; items: Type } | null {
     if (meaning === null) return null
-    if (meaning.kind === 'value' && meaning.type.kind === 'array') return { value: meaning.value, items: meaning.type.items }
-    const type = meaning.kind === 'value' ? describe(meaning.type) : meaning.kind === 'record' ? 'an object' : meaning.kind === 'condition' ? 'a condition' : 'a time'
-    return this.mismatch(span, `${what} needs an array, this is ${type}`, 'Arrays are `xEvent` and the fields of type array.')
+    if (meaning.kind === 'value' && meaning.type.kind === 'array')
+      return { value: meaning.value, items: meaning.type.items }
+    const type =
+      meaning.kind === 'value'
+        ? describe(meaning.type)
+        : meaning.kind === 'record'
+          ? 'an object'
+          : meaning.kind === 'condition'
+            ? 'a condition'
+            : 'a time'
+    return this.mismatch(
+      span,
+      `${what} needs an array, this is ${type}`,
+      'Arrays are `xEvent` and the fields of type array.',
+    )
   }
 
   /** A scope in which names are read from one item of a list, and the variable that is the item. */
@@ -413,13 +663,23 @@ class Checker {
 
   filter(expr: Extract<Expr, { kind: 'filter' }>, scope: Scope): Meaning {
     const array = this.meaning(expr.array, scope)
-    if (array?.kind === 'value' && array.type.kind === 'map' && expr.condition.kind === 'literal' && typeof expr.condition.value === 'string') {
-      return this.field(array, { name: expr.condition.value, span: expr.condition.span }, [], expr)
+    if (
+      array?.kind === 'value' &&
+      array.type.kind === 'map' &&
+      expr.condition.kind === 'literal' &&
+      typeof expr.condition.value === 'string'
+    ) {
+      return this.field(array, { name: expr.condition.value, span: expr.condition.span }, [], expr, scope)
     }
     const list = this.list(array, expr.array.span, 'A filter `[…]`')
     if (!list) return null
     if (expr.condition.kind === 'literal' && typeof expr.condition.value === 'number') {
-      return this.report({ code: 'pql-unsupported', message: 'Items cannot be read by their number', span: expr.condition.span, help: 'Write a condition, or `.head()` for the first item, `.topN(value, n)` for the best.' })
+      return this.report({
+        code: 'pql-unsupported',
+        message: 'Items cannot be read by their number',
+        span: expr.condition.span,
+        help: 'Write a condition, or `.head()` for the first item, `.topN(value, n)` for the best.',
+      })
     }
     return this.filtered(list, expr.array, expr.condition, scope)
   }
@@ -428,25 +688,55 @@ class Checker {
     const inner = this.inside(list.items, arrayExpr, scope)
     const where = this.condition(conditionExpr, inner.scope)
     if (!where) return null
-    return { kind: 'value', value: { kind: 'filter', list: list.value, variable: inner.variable, where, type: { items: dataTypeOf(list.items) } }, type: { kind: 'array', items: list.items } }
+    return {
+      kind: 'value',
+      value: {
+        kind: 'filter',
+        list: list.value,
+        variable: inner.variable,
+        where,
+        type: { items: dataTypeOf(list.items) },
+      },
+      type: { kind: 'array', items: list.items },
+    }
   }
 
   arrayLiteral(expr: Extract<Expr, { kind: 'array' }>, scope: Scope): Meaning {
     const items = expr.items.map((item) => ({ expr: item, checked: this.value(item, scope) }))
     if (items.some((item) => item.checked === null)) return null
     const first = items[0]?.checked
-    if (!first) return { kind: 'value', value: { kind: 'list', items: [], type: { items: 'string' } }, type: { kind: 'array', items: text } }
-    let type: Type = items.some((item) => item.checked!.type.kind === 'number') && isNumeric(first.type) ? number : first.type.kind === 'string' ? text : first.type
+    if (!first)
+      return {
+        kind: 'value',
+        value: { kind: 'list', items: [], type: { items: 'string' } },
+        type: { kind: 'array', items: text },
+      }
+    let type: Type =
+      items.some((item) => item.checked!.type.kind === 'number') && isNumeric(first.type)
+        ? number
+        : first.type.kind === 'string'
+          ? text
+          : first.type
     const values: Value[] = []
     for (const item of items) {
       const value = this.coerced(item.checked!, type, item.expr)
       if (!value) {
-        return this.mismatch(item.expr.span, `The items of an array have one type; this is ${describe(item.checked!.type)}, the first is ${describe(type)}`, 'Write all items alike.')
+        return this.mismatch(
+          item.expr.span,
+          `The items of an array have one type; this is ${describe(item.checked!.type)}, the first is ${describe(type)}`,
+          'Write all items alike.',
+        )
       }
       values.push(value)
     }
-    if (type.kind === 'integer' || type.kind === 'number') type = values.every((value) => value.type === 'integer') ? integer : number
-    return { kind: 'value', value: { kind: 'list', items: values, type: { items: dataTypeOf(type) } }, type: { kind: 'array', items: type } }
+    if (isNumeric(type)) type = values.every((value) => value.type === 'integer') ? integer : number
+    // A text read as a time is a timestamp even among dates.
+    if (classOf(type) === 'instant') type = values.every((value) => value.type === 'date') ? date : timestamp
+    return {
+      kind: 'value',
+      value: { kind: 'list', items: values, type: { items: dataTypeOf(type) } },
+      type: { kind: 'array', items: type },
+    }
   }
 
   // ---- operators
@@ -466,13 +756,20 @@ class Checker {
       case '%': {
         const left = this.numeric(expr.left, scope)
         const right = this.numeric(expr.right, scope)
-        return left && right && { kind: 'value', value: { kind: 'arithmetic', op, left, right, type: 'number' }, type: number }
+        return (
+          left &&
+          right && { kind: 'value', value: { kind: 'arithmetic', op, left, right, type: 'number' }, type: number }
+        )
       }
       case 'in':
-      case 'notIn': return this.membership(expr.left, expr.right, op === 'notIn', scope)
-      case 'like': return this.textTest('like', false, expr.left, expr.right, null, scope)
-      case 'matches': return this.matches(expr.left, expr.right, scope)
-      default: return this.comparison(expr, op, scope)
+      case 'notIn':
+        return this.membership(expr.left, expr.right, op === 'notIn', scope)
+      case 'like':
+        return this.textTest('like', false, expr.left, expr.right, null, scope)
+      case 'matches':
+        return this.matches(expr.left, expr.right, scope)
+      default:
+        return this.comparison(expr, op, scope)
     }
   }
 
@@ -481,7 +778,13 @@ class Checker {
     if (!checked) return null
     const value = isNumeric(checked.type) ? checked.value : this.coerced(checked, number, expr)
     if (value) return value
-    return this.mismatch(expr.span, `Arithmetic needs numbers, this is ${describe(checked.type)}`, checked.type.kind === 'array' ? 'Aggregate it first: `.count()`, `.sum(…)`.' : 'Use a field of type integer or number.')
+    return this.mismatch(
+      expr.span,
+      `Arithmetic needs numbers, this is ${describe(checked.type)}`,
+      checked.type.kind === 'array'
+        ? 'Aggregate it first: `.count()`, `.sum(…)`.'
+        : 'Use a field of type integer or number.',
+    )
   }
 
   comparison(expr: Extract<Expr, { kind: 'binary' }>, op: ComparisonOp, scope: Scope): Meaning {
@@ -494,20 +797,42 @@ class Checker {
     if (ordered && sides.of !== 'number') {
       if (sides.of === 'instant') {
         const word = op.startsWith('<') ? 'before' : 'after'
-        return this.mismatch(expr.opSpan, `\`${op}\` compares numbers; for times there is \`occurs\``, `Write \`… occurs ${word} …\`.`, { fixes: [{ title: `Replace with \`occurs ${word}\``, span: expr.opSpan, text: `occurs ${word}`, safety: 'review' }] })
+        return this.mismatch(
+          expr.opSpan,
+          `\`${op}\` compares numbers; for times there is \`occurs\``,
+          `Write \`… occurs ${word} …\`.`,
+          {
+            fixes: [
+              { title: `Replace with \`occurs ${word}\``, span: expr.opSpan, text: `occurs ${word}`, safety: 'review' },
+            ],
+          },
+        )
       }
-      return this.mismatch(expr.opSpan, `\`${op}\` compares numbers, not ${sides.of === 'text' ? 'text' : 'true or false'}`, 'Use `=`, `!=`, or a function such as `startsWith`.')
+      return this.mismatch(
+        expr.opSpan,
+        `\`${op}\` compares numbers, not ${sides.of === 'text' ? 'text' : 'true or false'}`,
+        'Use `=`, `!=`, or a function such as `startsWith`.',
+      )
     }
     return { kind: 'condition', condition: { kind: 'compare', op, of: sides.of, left: sides.left, right: sides.right } }
   }
 
   /** Both sides as one class of values; literals are coerced to the other side's type. */
-  alike(left: { value: Value; type: Type }, right: { value: Value; type: Type }, expr: { readonly left: Expr; readonly right: Expr; readonly span: Span }): { of: 'text' | 'number' | 'boolean' | 'instant'; left: Value; right: Value } | null {
+  alike(
+    left: { value: Value; type: Type },
+    right: { value: Value; type: Type },
+    expr: { readonly left: Expr; readonly right: Expr; readonly span: Span },
+  ): { of: 'text' | 'number' | 'boolean' | 'instant'; left: Value; right: Value } | null {
     const leftClass = classOf(left.type)
     const rightClass = classOf(right.type)
     if (leftClass === null || rightClass === null) {
       const [side, at] = leftClass === null ? [left, expr.left] : [right, expr.right]
-      const help = side.type.kind === 'array' ? 'Use `includes`, `count()`, or `exists … from …`.' : side.type.kind === 'map' ? 'Read one of its values with `.get("key")`.' : 'Compare one of its fields.'
+      const help =
+        side.type.kind === 'array'
+          ? 'Use `includes`, `count()`, or `exists … from …`.'
+          : side.type.kind === 'map'
+            ? 'Read one of its values with `.get("key")`.'
+            : 'Compare one of its fields.'
       return this.mismatch(at.span, `${capital(describe(side.type))} cannot be compared`, help)
     }
     if (leftClass === rightClass) {
@@ -520,16 +845,37 @@ class Checker {
     const leftCoerced = isLiteral(left.value) ? this.coerced(left, right.type, expr.left) : null
     if (leftCoerced) return { of: rightClass, left: leftCoerced, right: right.value }
     const literalSide = isLiteral(right.value) ? expr.right : isLiteral(left.value) ? expr.left : null
-    const field = literalSide === expr.right ? { expr: expr.left, type: left.type } : { expr: expr.right, type: right.type }
+    const field =
+      literalSide === expr.right ? { expr: expr.left, type: left.type } : { expr: expr.right, type: right.type }
     const help =
-      literalSide === null ? 'Compare fields of the same type.' : field.type.kind === 'date' || field.type.kind === 'timestamp' ? 'Write a date as text in the form "2026-01-31" or use date(2026, 1, 31).' : `Write ${describe(field.type)}.`
-    return this.mismatch(literalSide?.span ?? expr.span, `${capital(describe(left.type))} is compared with ${describe(right.type)}`, help, {
-      related: literalSide ? [{ span: field.expr.span, message: `this is ${describe(field.type)}` }] : [{ span: expr.left.span, message: describe(left.type) }, { span: expr.right.span, message: describe(right.type) }],
-    })
+      literalSide === null
+        ? 'Compare fields of the same type.'
+        : field.type.kind === 'date' || field.type.kind === 'timestamp'
+          ? 'Write a date as text in the form "2026-01-31" or use date(2026, 1, 31).'
+          : `Write ${describe(field.type)}.`
+    return this.mismatch(
+      literalSide?.span ?? expr.span,
+      `${capital(describe(left.type))} is compared with ${describe(right.type)}`,
+      help,
+      {
+        related: literalSide
+          ? [{ span: field.expr.span, message: `this is ${describe(field.type)}` }]
+          : [
+              { span: expr.left.span, message: describe(left.type) },
+              { span: expr.right.span, message: describe(right.type) },
+            ],
+      },
+    )
   }
 
   enumWarning(field: { type: Type }, other: { value: Value }, at: Expr): void {
-    if (field.type.kind !== 'string' || field.type.values === null || other.value.kind !== 'literal' || typeof other.value.value !== 'string') return
+    if (
+      field.type.kind !== 'string' ||
+      field.type.values === null ||
+      other.value.kind !== 'literal' ||
+      typeof other.value.value !== 'string'
+    )
+      return
     if (field.type.values.includes(other.value.value)) return
     const near = nearest(other.value.value, field.type.values)
     this.report({
@@ -537,8 +883,19 @@ class Checker {
       severity: 'warning',
       message: `"${other.value.value}" is not one of the values of this field`,
       span: at.span,
-      help: near.length > 0 ? `Did you mean ${near.map((name) => `"${name}"`).join(' or ')}?` : `Its values are ${field.type.values.slice(0, 8).map((name) => `"${name}"`).join(', ')}.`,
-      fixes: near.map((name) => ({ title: `Replace with "${name}"`, span: at.span, text: JSON.stringify(name), safety: near.length === 1 ? ('safe' as const) : ('review' as const) })),
+      help:
+        near.length > 0
+          ? `Did you mean ${near.map((name) => `"${name}"`).join(' or ')}?`
+          : `Its values are ${field.type.values
+              .slice(0, 8)
+              .map((name) => `"${name}"`)
+              .join(', ')}.`,
+      fixes: near.map((name) => ({
+        title: `Replace with "${name}"`,
+        span: at.span,
+        text: JSON.stringify(name),
+        safety: near.length === 1 ? ('safe' as const) : ('review' as const),
+      })),
     })
   }
 
@@ -551,7 +908,11 @@ class Checker {
       case 'string':
         if (typeof plain === 'string') return value
         // A number is taken as it is written: 010 stays 010.
-        return { kind: 'literal', value: expr.kind === 'literal' ? String(plain) : String(plain), type: 'string' }
+        return {
+          kind: 'literal',
+          value: expr.kind === 'literal' ? this.source.slice(expr.span.start, expr.span.end) : String(plain),
+          type: 'string',
+        }
       case 'integer':
       case 'number': {
         if (typeof plain === 'number') return value
@@ -560,7 +921,9 @@ class Checker {
       }
       case 'boolean':
         if (typeof plain === 'boolean') return value
-        return plain === 'true' || plain === 'false' ? { kind: 'literal', value: plain === 'true', type: 'boolean' } : null
+        return plain === 'true' || plain === 'false'
+          ? { kind: 'literal', value: plain === 'true', type: 'boolean' }
+          : null
       case 'date':
       case 'timestamp': {
         if (typeof plain !== 'string') return null
@@ -568,7 +931,8 @@ class Checker {
         if (milliseconds === null) return null
         return { kind: 'literal', value: milliseconds, type: 'timestamp' }
       }
-      default: return null
+      default:
+        return null
     }
   }
 
@@ -577,15 +941,30 @@ class Checker {
     const listMeaning = this.meaning(listExpr, scope)
     if (!item || !listMeaning) return null
     if (listMeaning.kind === 'value' && listMeaning.type.kind !== 'array') {
-      return this.mismatch(listExpr.span, `\`${negated ? 'notIn' : 'in'}\` needs an array on its right, this is ${describe(listMeaning.type)}`, 'Write the values in brackets: ["DE", "AT"].')
+      return this.mismatch(
+        listExpr.span,
+        `\`${negated ? 'notIn' : 'in'}\` needs an array on its right, this is ${describe(listMeaning.type)}`,
+        'Write the values in brackets: ["DE", "AT"].',
+      )
     }
     const list = this.list(listMeaning, listExpr.span, negated ? '`notIn`' : '`in`')
     return list && this.includes(item, itemExpr, list, listExpr, negated)
   }
 
-  includes(item: { value: Value; type: Type }, itemExpr: Expr, list: { value: Value; items: Type }, listExpr: Expr, negated: boolean): Meaning {
+  includes(
+    item: { value: Value; type: Type },
+    itemExpr: Expr,
+    list: { value: Value; items: Type },
+    listExpr: Expr,
+    negated: boolean,
+  ): Meaning {
     const itemClass = classOf(item.type)
-    if (itemClass === null) return this.mismatch(itemExpr.span, `${capital(describe(item.type))} cannot be looked up in an array`, 'Use a scalar field.')
+    if (itemClass === null)
+      return this.mismatch(
+        itemExpr.span,
+        `${capital(describe(item.type))} cannot be looked up in an array`,
+        'Use a scalar field.',
+      )
     if (list.value.kind === 'list' && listExpr.kind === 'array') {
       const items: Value[] = []
       for (const [index, value] of list.value.items.entries()) {
@@ -594,14 +973,33 @@ class Checker {
         if (!checked) return null
         items.push(checked.right)
       }
-      const type = item.type.kind === 'integer' && items.some((value) => value.type !== 'integer') ? 'number' : items[0] ? items[0].type : dataTypeOf(item.type)
-      return { kind: 'condition', condition: { kind: 'includes', list: { kind: 'list', items, type: { items: type } }, item: item.value, negated } }
+      const type =
+        item.type.kind === 'integer' && items.some((value) => value.type !== 'integer')
+          ? 'number'
+          : items[0]
+            ? items[0].type
+            : dataTypeOf(item.type)
+      return {
+        kind: 'condition',
+        condition: {
+          kind: 'includes',
+          list: { kind: 'list', items, type: { items: type } },
+          item: item.value,
+          negated,
+        },
+      }
     }
     const listClass = classOf(list.items)
-    if (listClass === itemClass) return { kind: 'condition', condition: { kind: 'includes', list: list.value, item: item.value, negated } }
+    if (listClass === itemClass)
+      return { kind: 'condition', condition: { kind: 'includes', list: list.value, item: item.value, negated } }
     const coerced = isLiteral(item.value) ? this.coerced(item, list.items, itemExpr) : null
-    if (coerced && listClass !== null) return { kind: 'condition', condition: { kind: 'includes', list: list.value, item: coerced, negated } }
-    return this.mismatch(itemExpr.span, `${capital(describe(item.type))} is looked up in an array of ${list.items.kind === 'object' ? 'objects' : describe(list.items)}`, list.items.kind === 'object' ? 'Ask with `exists … from …`.' : 'Look up a value of the same type.')
+    if (coerced && listClass !== null)
+      return { kind: 'condition', condition: { kind: 'includes', list: list.value, item: coerced, negated } }
+    return this.mismatch(
+      itemExpr.span,
+      `${capital(describe(item.type))} is looked up in an array of ${list.items.kind === 'object' ? 'objects' : describe(list.items)}`,
+      list.items.kind === 'object' ? 'Ask with `exists … from …`.' : 'Look up a value of the same type.',
+    )
   }
 
   // ---- text
@@ -611,10 +1009,23 @@ class Checker {
     if (!checked) return null
     const value = this.coerced(checked, text, expr)
     if (value) return value
-    return this.mismatch(expr.span, `${what} needs text, this is ${describe(checked.type)}`, checked.type.kind === 'array' ? 'Ask with `exists … from …`, or `includes` for an item.' : 'Use a field of type string.')
+    return this.mismatch(
+      expr.span,
+      `${what} needs text, this is ${describe(checked.type)}`,
+      checked.type.kind === 'array'
+        ? 'Ask with `exists … from …`, or `includes` for an item.'
+        : 'Use a field of type string.',
+    )
   }
 
-  textTest(test: TextTest, negated: boolean, leftExpr: Expr, rightExpr: Expr, caseExpr: Expr | null, scope: Scope): Meaning {
+  textTest(
+    test: TextTest,
+    negated: boolean,
+    leftExpr: Expr,
+    rightExpr: Expr,
+    caseExpr: Expr | null,
+    scope: Scope,
+  ): Meaning {
     const name = `\`${test}\``
     const left = this.text(leftExpr, scope, name)
     const right = this.text(rightExpr, scope, name)
@@ -622,7 +1033,8 @@ class Checker {
     if (caseExpr) {
       const flag = this.value(caseExpr, scope)
       if (flag === null) return null
-      if (flag.value.kind !== 'literal' || typeof flag.value.value !== 'boolean') return this.mismatch(caseExpr.span, 'Whether case counts is `true` or `false`', 'Write `false` to ignore case.')
+      if (flag.value.kind !== 'literal' || typeof flag.value.value !== 'boolean')
+        return this.mismatch(caseExpr.span, 'Whether case counts is `true` or `false`', 'Write `false` to ignore case.')
       ignoreCase = !flag.value.value
     }
     return left && right && { kind: 'condition', condition: { kind: 'text', test, negated, ignoreCase, left, right } }
@@ -630,11 +1042,21 @@ class Checker {
 
   regex(expr: Expr): Regex | null {
     if (expr.kind !== 'literal' || typeof expr.value !== 'string') {
-      return this.report({ code: 'pql-unsupported', message: 'A regular expression is a literal text', span: expr.span, help: 'Write it in double quotes.' })
+      return this.report({
+        code: 'pql-unsupported',
+        message: 'A regular expression is a literal text',
+        span: expr.span,
+        help: 'Write it in double quotes.',
+      })
     }
     const regex = parseRegex(expr.value)
     if ('node' in regex) return regex
-    return this.report({ code: regex.unsupported ? 'pql-unsupported' : 'pql-syntax', message: regex.message, span: insideString(expr.span, expr.value, regex), help: regex.help })
+    return this.report({
+      code: regex.unsupported ? 'pql-unsupported' : 'pql-syntax',
+      message: regex.message,
+      span: insideString(expr.span, expr.value, regex),
+      help: regex.help,
+    })
   }
 
   matches(leftExpr: Expr, regexExpr: Expr, scope: Scope): Meaning {
@@ -651,7 +1073,10 @@ class Checker {
     if (!checked) return null
     const value = asInstant(checked, this.coerced(checked, timestamp, expr))
     if (value) return value
-    const help = checked.type.kind === 'array' ? 'Ask with `exists E from xEvent where E.timestamp occurs …`.' : 'Use a field with format date or date-time.'
+    const help =
+      checked.type.kind === 'array'
+        ? 'Ask with `exists E from xEvent where E.timestamp occurs …`.'
+        : 'Use a field with format date or date-time.'
     return this.mismatch(expr.span, `\`occurs\` needs a date or timestamp, this is ${describe(checked.type)}`, help)
   }
 
@@ -661,8 +1086,17 @@ class Checker {
     if (meaning.kind === 'moment') return meaning.moment
     const checked = meaning.kind === 'value' ? meaning : null
     const value = checked ? asInstant(checked, this.coerced(checked, timestamp, expr)) : null
-    if (!checked || !value) return this.mismatch(expr.span, 'A time is expected here', 'Write now, today, yesterday, tomorrow, last month, date(2026, 1, 31), or a field with format date or date-time.')
-    const wholeDay = checked.type.kind === 'date' || (checked.value.kind === 'literal' && typeof checked.value.value === 'string' && !/[T ]/.test(checked.value.value.trim()))
+    if (!checked || !value)
+      return this.mismatch(
+        expr.span,
+        'A time is expected here',
+        'Write now, today, yesterday, tomorrow, last month, date(2026, 1, 31), or a field with format date or date-time.',
+      )
+    const wholeDay =
+      checked.type.kind === 'date' ||
+      (checked.value.kind === 'literal' &&
+        typeof checked.value.value === 'string' &&
+        !/[T ]/.test(checked.value.value.trim()))
     if (wholeDay) return { kind: 'interval', start: value, end: shifted(value, 1, 'day') }
     return { kind: 'instant', at: value }
   }
@@ -676,26 +1110,39 @@ class Checker {
   when(subject: Value, when: When, scope: Scope): Condition | null {
     const within = (from: Bound | null, to: Bound | null): Condition => ({ kind: 'within', subject, from, to })
     switch (when.kind) {
-      case 'error': return null
+      case 'error':
+        return null
       case 'on': {
         const moment = this.moment(when.time, scope)
         if (!moment) return null
-        return moment.kind === 'instant' ? within({ value: moment.at, inclusive: true }, { value: moment.at, inclusive: true }) : within({ value: moment.start, inclusive: true }, { value: moment.end, inclusive: false })
+        return moment.kind === 'instant'
+          ? within({ value: moment.at, inclusive: true }, { value: moment.at, inclusive: true })
+          : within({ value: moment.start, inclusive: true }, { value: moment.end, inclusive: false })
       }
       case 'between': {
         const from = this.moment(when.from, scope)
         const to = this.moment(when.to, scope)
-        return from && to && within({ value: startOf(from), inclusive: true }, to.kind === 'instant' ? { value: to.at, inclusive: true } : { value: to.end, inclusive: false })
+        return (
+          from &&
+          to &&
+          within(
+            { value: startOf(from), inclusive: true },
+            to.kind === 'instant' ? { value: to.at, inclusive: true } : { value: to.end, inclusive: false },
+          )
+        )
       }
       case 'side': {
         const moment = this.moment(when.time, scope)
         if (!moment) return null
         if (when.direction === 'before') return within(null, { value: startOf(moment), inclusive: false })
         if (when.direction === 'from') return within({ value: startOf(moment), inclusive: true }, null)
-        return within(moment.kind === 'instant' ? { value: moment.at, inclusive: false } : { value: moment.end, inclusive: true }, null)
+        return within(
+          moment.kind === 'instant' ? { value: moment.at, inclusive: false } : { value: moment.end, inclusive: true },
+          null,
+        )
       }
       case 'distance': {
-        const amount = this.amount(when.amount, scope)
+        const amount = this.amount(when.amount, when.unit, scope)
         const moment = this.moment(when.time, scope)
         if (amount === null || moment === null) return null
         const before = (): Condition => distanceBefore(subject, when.op, amount, when.unit, moment)
@@ -704,25 +1151,55 @@ class Checker {
         if (when.direction === 'after') return after()
         if (when.op === '<' || when.op === '<=') {
           // The time itself lies at distance zero.
-          const near = within({ value: startOf(moment), inclusive: true }, moment.kind === 'instant' ? { value: moment.at, inclusive: true } : { value: moment.end, inclusive: false })
+          const near = within(
+            { value: startOf(moment), inclusive: true },
+            moment.kind === 'instant' ? { value: moment.at, inclusive: true } : { value: moment.end, inclusive: false },
+          )
           return { kind: 'or', items: [before(), near, after()] }
         }
         return { kind: 'or', items: [before(), after()] }
       }
-      default: return unreachable(when)
+      default:
+        return unreachable(when)
     }
   }
 
-  amount(expr: Expr, scope: Scope): number | null {
+  /** How many units lie between two times: no more than keep every sensible result within what all engines can reckon. */
+  amount(expr: Expr, unit: Unit, scope: Scope): number | null {
+    const most = Math.min(
+      1_000_000,
+      Math.floor(
+        furthestYears /
+          (unitMonths[unit] === null ? unitMilliseconds[unit]! / yearMilliseconds : unitMonths[unit] / 12),
+      ),
+    )
+    return this.wholeNumber(expr, most, scope, `Turn \`before\` into \`after\`, or the other way round.`)
+  }
+
+  wholeNumber(expr: Expr, most: number, scope: Scope, negativeHelp: string): number | null {
     const checked = this.value(expr, scope)
     if (!checked) return null
-    if (checked.value.kind !== 'literal') return this.report({ code: 'pql-unsupported', message: 'How long is a number, not an expression', span: expr.span, help: 'Write a whole number such as 30.' })
-    const value = checked.value.value
-    if (typeof value !== 'number') return this.mismatch(expr.span, `How long is a number, this is ${describe(checked.type)}`, 'Write a whole number such as 30.')
-    if (!Number.isInteger(value) || value < 0 || value > 1_000_000) {
-      return this.report({ code: 'pql-unsupported', message: `${value} is not a whole number from 0 to 1,000,000`, span: expr.span, help: value < 0 ? 'Turn `before` into `after`, or the other way round.' : 'Use a smaller unit.' })
-    }
-    return value
+    if (checked.value.kind !== 'literal')
+      return this.report({
+        code: 'pql-unsupported',
+        message: 'A number is needed here, not an expression',
+        span: expr.span,
+        help: 'Write a whole number such as 30.',
+      })
+    const { value } = checked.value
+    if (typeof value !== 'number')
+      return this.mismatch(
+        expr.span,
+        `A whole number is needed here, this is ${describe(checked.type)}`,
+        'Write a whole number such as 30.',
+      )
+    if (Number.isInteger(value) && value >= 0 && value <= most) return value
+    return this.report({
+      code: 'pql-unsupported',
+      message: `${value} is not a whole number from 0 to ${most.toLocaleString('en-US')}`,
+      span: expr.span,
+      help: value < 0 ? negativeHelp : 'Write such a number.',
+    })
   }
 
   // ---- quantifiers
@@ -733,12 +1210,24 @@ class Checker {
     if (kind === 'select') return this.selected(bound)
     let condition: Condition | null = null
     for (const generator of [...bound].reverse()) {
-      const own: Condition = kind === 'forall' && generator.where ? { kind: 'not', item: generator.where } : (generator.where ?? { kind: 'constant', value: kind !== 'forall' })
+      const own: Condition =
+        kind === 'forall' && generator.where
+          ? { kind: 'not', item: generator.where }
+          : (generator.where ?? { kind: 'constant', value: kind !== 'forall' })
       // forall: some tuple breaks some claim; exists: some tuple keeps them all.
-      const where: Condition = condition === null ? own : kind === 'forall' ? { kind: 'or', items: [own, condition] } : generator.where ? { kind: 'and', items: [own, condition] } : condition
+      const where: Condition =
+        condition === null
+          ? own
+          : kind === 'forall'
+            ? { kind: 'or', items: [own, condition] }
+            : generator.where
+              ? { kind: 'and', items: [own, condition] }
+              : condition
       condition = { kind: 'any', list: generator.list, variable: generator.variable, where }
     }
-    return condition && { kind: 'condition', condition: kind === 'forall' ? { kind: 'not', item: condition } : condition }
+    return (
+      condition && { kind: 'condition', condition: kind === 'forall' ? { kind: 'not', item: condition } : condition }
+    )
   }
 
   generators(generators: readonly Generator[], scope: Scope): BoundGenerator[] | null {
@@ -749,11 +1238,21 @@ class Checker {
       const list = this.list(this.meaning(generator.array, inner), generator.array.span, '`from`')
       if (!list) faulty = true
       const variable = inner.depth + 1
-      const item: Meaning = list ? this.meaningOf({ kind: 'variable', id: variable, type: dataTypeOf(list.items) }, list.items) : null
+      const item: Meaning = list
+        ? this.meaningOf({ kind: 'variable', id: variable, type: dataTypeOf(list.items) }, list.items)
+        : null
       inner = { ...inner, variables: new Map([...inner.variables, [generator.variable.name, item]]), depth: variable }
       const where = generator.where ? this.condition(generator.where, inner) : null
       if (generator.where && !where) faulty = true
-      if (list) bound.push({ name: generator.variable.name, variable, list: list.value, items: list.items, where, scope: inner })
+      if (list)
+        bound.push({
+          name: generator.variable.name,
+          variable,
+          list: list.value,
+          items: list.items,
+          where,
+          scope: inner,
+        })
     }
     return faulty ? null : bound
   }
@@ -764,10 +1263,16 @@ class Checker {
       const value: Value = where ? { kind: 'filter', list, variable, where, type: { items: dataTypeOf(items) } } : list
       return { kind: 'value', value, type: { kind: 'array', items } }
     }
-    const tuple: ObjectType = { kind: 'object', fields: new Map(bound.map((generator) => [generator.name, generator.items])) }
+    const tuple: ObjectType = {
+      kind: 'object',
+      fields: new Map(bound.map((generator) => [generator.name, generator.items])),
+    }
     const record: Value = {
       kind: 'record',
-      fields: bound.map((generator) => ({ name: generator.name, value: { kind: 'variable', id: generator.variable, type: dataTypeOf(generator.items) } })),
+      fields: bound.map((generator) => ({
+        name: generator.name,
+        value: { kind: 'variable', id: generator.variable, type: dataTypeOf(generator.items) },
+      })),
       type: dataTypeOf(tuple),
     }
     return { kind: 'value', value: tupleList(bound, record), type: { kind: 'array', items: tuple } }
@@ -776,17 +1281,33 @@ class Checker {
   aggregate(expr: Extract<Expr, { kind: 'aggregate' }>, scope: Scope): Meaning {
     const bound = this.generators(expr.generators, scope)
     if (!bound || bound.length === 0) return null
-    if (expr.name === 'count') return this.folded('count', tupleList(bound, { kind: 'literal', value: 1, type: 'integer' }), integer)
+    if (expr.name === 'count')
+      return this.folded('count', tupleList(bound, { kind: 'literal', value: 1, type: 'integer' }), integer)
     const checked = this.value(expr.value, bound.at(-1)!.scope)
     if (!checked) return null
     return this.foldOver(expr.name, checked, expr.value.span, (to) => tupleList(bound, to))
   }
 
-  foldOver(fold: Exclude<Fold, 'count'>, checked: { value: Value; type: Type }, span: Span, listOf: (to: Value) => Value): Meaning {
+  foldOver(
+    fold: Exclude<Fold, 'count'>,
+    checked: { value: Value; type: Type },
+    span: Span,
+    listOf: (to: Value) => Value,
+  ): Meaning {
     const { type } = checked
-    if (isNumeric(type)) return this.folded(fold, listOf(checked.value), fold === 'sum' || fold === 'average' || type.kind === 'number' ? number : integer)
-    if ((fold === 'min' || fold === 'max') && (type.kind === 'date' || type.kind === 'timestamp')) return this.folded(fold, listOf(checked.value), type)
-    return this.mismatch(span, `\`${fold}\` needs a number${fold === 'min' || fold === 'max' ? ' or a time' : ''}, this is ${describe(type)}`, 'Name a field of type integer or number.')
+    if (isNumeric(type))
+      return this.folded(
+        fold,
+        listOf(checked.value),
+        fold === 'sum' || fold === 'average' || type.kind === 'number' ? number : integer,
+      )
+    if ((fold === 'min' || fold === 'max') && (type.kind === 'date' || type.kind === 'timestamp'))
+      return this.folded(fold, listOf(checked.value), type)
+    return this.mismatch(
+      span,
+      `\`${fold}\` needs a number${fold === 'min' || fold === 'max' ? ' or a time' : ''}, this is ${describe(type)}`,
+      'Name a field of type integer or number.',
+    )
   }
 
   folded(fold: Fold, list: Value, type: Type): Meaning {
@@ -800,14 +1321,30 @@ class Checker {
       return null
     }
     // Only what costs something is bound; records, literals and lists of events are put in place.
-    if (meaning.kind !== 'value' || meaning.value.kind === 'literal' || meaning.value.kind === 'column' || meaning.type.kind === 'array') {
+    if (
+      meaning.kind !== 'value' ||
+      meaning.value.kind === 'literal' ||
+      meaning.value.kind === 'column' ||
+      meaning.type.kind === 'array'
+    ) {
       return this.meaning(expr.body, { ...scope, variables: new Map([...scope.variables, [expr.name, meaning]]) })
     }
     const variable = scope.depth + 1
-    const bound: Meaning = { kind: 'value', value: { kind: 'variable', id: variable, type: dataTypeOf(meaning.type) }, type: meaning.type }
-    const body = this.value(expr.body, { ...scope, variables: new Map([...scope.variables, [expr.name, bound]]), depth: variable })
+    const bound: Meaning = {
+      kind: 'value',
+      value: { kind: 'variable', id: variable, type: dataTypeOf(meaning.type) },
+      type: meaning.type,
+    }
+    const body = this.value(expr.body, {
+      ...scope,
+      variables: new Map([...scope.variables, [expr.name, bound]]),
+      depth: variable,
+    })
     if (!body) return null
-    return this.meaningOf({ kind: 'let', variable, value: meaning.value, body: body.value, type: dataTypeOf(body.type) }, body.type)
+    return this.meaningOf(
+      { kind: 'let', variable, value: meaning.value, body: body.value, type: dataTypeOf(body.type) },
+      body.type,
+    )
   }
 
   // ---- sequences
@@ -815,16 +1352,26 @@ class Checker {
   chain(expr: Extract<Expr, { kind: 'chain' }>, scope: Scope): Meaning {
     const list = this.list(this.meaning(expr.array, scope), expr.array.span, 'CHAIN')
     if (!list) return null
-    if (list.items.kind !== 'object') return this.mismatch(expr.array.span, 'CHAIN needs an array of events', 'Write xEvent.')
-    if (expr.steps.length === 0) return this.report({ code: 'pql-syntax', message: 'CHAIN has no steps', span: expr.span, help: 'Write [A: WHAT(…), B: WHAT(…)].' })
+    if (list.items.kind !== 'object')
+      return this.mismatch(expr.array.span, 'CHAIN needs an array of events', 'Write xEvent.')
+    if (expr.steps.length === 0)
+      return this.report({
+        code: 'pql-syntax',
+        message: 'CHAIN has no steps',
+        span: expr.span,
+        help: 'Write [A: WHAT(…), B: WHAT(…)].',
+      })
     const labels = new Set(expr.steps.flatMap((step) => (step.label ? [step.label.name] : [])))
-    const correlated = expr.steps.some((step) => step.where !== null || mentions(step.when, labels) || mentions(step.what, labels))
+    const correlated = expr.steps.some(
+      (step) => step.where !== null || mentions(step.when, labels) || mentions(step.what, labels),
+    )
     const property = expr.property.kind === 'name' ? expr.property.name : null
     const timeType = property ? list.items.fields.get(property) : undefined
     if (!property || (timeType?.kind !== 'timestamp' && timeType?.kind !== 'date')) {
       return this.mismatch(expr.property.span, 'CHAIN orders events by a time property', 'Write timestamp.')
     }
-    if (property !== 'timestamp' || list.value.kind !== 'events' || correlated) return this.correlatedChain(expr.steps, list, property, expr.array, scope)
+    if (property !== 'timestamp' || list.value.kind !== 'events' || correlated)
+      return this.correlatedChain(expr.steps, list, property, expr.array, scope)
     const variable = scope.depth + 1
     const steps: { what: Condition; count: number }[] = []
     for (const step of expr.steps) {
@@ -837,13 +1384,28 @@ class Checker {
     return { kind: 'condition', condition: { kind: 'sequence', variable, steps } }
   }
 
-  stepCondition(step: ChainStep, scope: Scope, property: string, variable: number, items: ObjectType): Condition | null {
+  stepCondition(
+    step: ChainStep,
+    scope: Scope,
+    property: string,
+    variable: number,
+    items: ObjectType,
+  ): Condition | null {
     const what = step.what ? this.condition(step.what, scope) : ({ kind: 'constant', value: true } as const)
-    const time: Value = { kind: 'member', object: { kind: 'variable', id: variable, type: dataTypeOf(items) }, path: [property], type: 'timestamp' }
+    const time: Value = {
+      kind: 'member',
+      object: { kind: 'variable', id: variable, type: dataTypeOf(items) },
+      path: [property],
+      type: 'timestamp',
+    }
     const when = step.when ? this.when(time, step.when, scope) : ({ kind: 'constant', value: true } as const)
     if (!what || !when) return null
     const parts = [what, when].filter((part) => part.kind !== 'constant')
-    return parts.length === 0 ? { kind: 'constant', value: true } : parts.length === 1 ? parts[0]! : { kind: 'and', items: parts.flatMap((part) => (part.kind === 'and' ? part.items : [part])) }
+    return parts.length === 0
+      ? { kind: 'constant', value: true }
+      : parts.length === 1
+        ? parts[0]!
+        : { kind: 'and', items: parts.flatMap((part) => (part.kind === 'and' ? part.items : [part])) }
   }
 
   stepCount(expr: Expr, scope: Scope): number | null {
@@ -851,29 +1413,64 @@ class Checker {
     if (!checked) return null
     const value = checked.value.kind === 'literal' ? checked.value.value : null
     if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 1000) return value
-    return this.report({ code: 'pql-unsupported', message: 'COUNT takes a whole number from 1 to 1000', span: expr.span, help: 'For events that must not happen write `and not (CHAIN(…))`.' })
+    return this.report({
+      code: 'pql-unsupported',
+      message: 'COUNT takes a whole number from 1 to 1000',
+      span: expr.span,
+      help: 'For events that must not happen write `and not (CHAIN(…))`.',
+    })
   }
 
   /** A chain whose steps look at each other, as nested quantifiers: some first event, some later second one, … */
-  correlatedChain(steps: readonly ChainStep[], list: { value: Value; items: Type }, property: string, arrayExpr: Expr, scope: Scope): Meaning {
+  correlatedChain(
+    steps: readonly ChainStep[],
+    list: { value: Value; items: Type },
+    property: string,
+    arrayExpr: Expr,
+    scope: Scope,
+  ): Meaning {
     const items = list.items as ObjectType // `chain` asked before
     const build = (index: number, outer: Scope, previous: Value | null): Condition | null => {
       const step = steps[index]
       if (!step) return { kind: 'constant', value: true }
       if (step.count && this.stepCount(step.count, scope) !== 1) {
-        return this.report({ code: 'pql-unsupported', message: 'COUNT above 1 cannot stand in a CHAIN whose steps refer to each other', span: step.count.span, help: 'Write the step several times.' })
+        return this.report({
+          code: 'pql-unsupported',
+          message: 'COUNT above 1 cannot stand in a CHAIN whose steps refer to each other',
+          span: step.count.span,
+          help: 'Write the step several times.',
+        })
       }
       const inner = this.inside(items, arrayExpr, outer)
-      const labelled = step.label ? { ...inner.scope, variables: new Map([...inner.scope.variables, [step.label.name, inner.item]]) } : inner.scope
+      const labelled = step.label
+        ? { ...inner.scope, variables: new Map([...inner.scope.variables, [step.label.name, inner.item]]) }
+        : inner.scope
       const own = this.stepCondition(step, labelled, property, inner.variable, items)
       const where = step.where ? this.condition(step.where, labelled) : ({ kind: 'constant', value: true } as const)
-      const time: Value = { kind: 'member', object: { kind: 'variable', id: inner.variable, type: dataTypeOf(items) }, path: [property], type: 'timestamp' }
-      const later: Condition = previous ? { kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null } : { kind: 'constant', value: true }
+      const time: Value = {
+        kind: 'member',
+        object: { kind: 'variable', id: inner.variable, type: dataTypeOf(items) },
+        path: [property],
+        type: 'timestamp',
+      }
+      const later: Condition = previous
+        ? { kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }
+        : { kind: 'constant', value: true }
       // Names of later steps are read from their own event; labels stay visible.
       const rest = build(index + 1, { ...labelled, elements: outer.elements }, time)
       if (!own || !where || !rest) return null
       const parts = [later, own, where, rest].filter((part) => part.kind !== 'constant')
-      return { kind: 'any', list: list.value, variable: inner.variable, where: parts.length === 1 ? parts[0]! : parts.length === 0 ? { kind: 'constant', value: true } : { kind: 'and', items: parts } }
+      return {
+        kind: 'any',
+        list: list.value,
+        variable: inner.variable,
+        where:
+          parts.length === 1
+            ? parts[0]!
+            : parts.length === 0
+              ? { kind: 'constant', value: true }
+              : { kind: 'and', items: parts },
+      }
     }
     const condition = build(0, scope, null)
     return condition && { kind: 'condition', condition }
@@ -887,7 +1484,12 @@ class Checker {
     const entry = functions[name]
     if ((expr.receiver === null) !== (entry.form === 'function')) {
       const written = entry.form === 'method' ? 'after what it is applied to' : 'on its own'
-      return this.report({ code: 'pql-unknown-function', message: `\`${name}\` stands ${written}`, span: expr.nameSpan, help: `Write \`${entry.signature}\`.` })
+      return this.report({
+        code: 'pql-unknown-function',
+        message: `\`${name}\` stands ${written}`,
+        span: expr.nameSpan,
+        help: `Write \`${entry.signature}\`.`,
+      })
     }
     return handlers[name](this, expr, scope)
   }
@@ -900,8 +1502,16 @@ class Checker {
       code: 'pql-unknown-function',
       message: `There is no ${form} \`${expr.name}\` in PQL`,
       span: expr.nameSpan,
-      help: near.length > 0 ? `Did you mean ${alternatives(near)}?` : habits[expr.name.toLowerCase()] ?? 'docs/pql.md lists them all.',
-      fixes: near.map((name) => ({ title: `Replace with \`${name}\``, span: expr.nameSpan, text: name, safety: near.length === 1 ? ('safe' as const) : ('review' as const) })),
+      help:
+        near.length > 0
+          ? `Did you mean ${alternatives(near)}?`
+          : (habits[expr.name.toLowerCase()] ?? 'docs/pql.md lists them all.'),
+      fixes: near.map((name) => ({
+        title: `Replace with \`${name}\``,
+        span: expr.nameSpan,
+        text: name,
+        safety: near.length === 1 ? ('safe' as const) : ('review' as const),
+      })),
     })
   }
 
@@ -911,20 +1521,42 @@ class Checker {
     if (given >= least && given <= most) return true
     const wanted = least === most ? `${least}` : `${least} to ${most}`
     const last = expr.args.at(-1)
-    this.mismatch(given > most && last ? last.span : expr.nameSpan, `\`${expr.name}\` takes ${wanted} argument${wanted === '1' ? '' : 's'}, here are ${given}`, `Write \`${functions[expr.name as FunctionName].signature}\`.`) // the name was looked up before
+    this.mismatch(
+      given > most && last ? last.span : expr.nameSpan,
+      `\`${expr.name}\` takes ${wanted} argument${wanted === '1' ? '' : 's'}, here are ${given}`,
+      `Write \`${functions[expr.name as FunctionName].signature}\`.`,
+    ) // the name was looked up before
     return false
   }
 }
 
-type BoundGenerator = { readonly name: string; readonly variable: number; readonly list: Value; readonly items: Type; readonly where: Condition | null; readonly scope: Scope }
+type BoundGenerator = {
+  readonly name: string
+  readonly variable: number
+  readonly list: Value
+  readonly items: Type
+  readonly where: Condition | null
+  readonly scope: Scope
+}
 
 /** One item per tuple of the generators that keeps all their conditions. */
 function tupleList(bound: readonly BoundGenerator[], to: Value): Value {
   let result = to
   for (const [index, generator] of [...bound].reverse().entries()) {
-    const list: Value = generator.where ? { kind: 'filter', list: generator.list, variable: generator.variable, where: generator.where, type: { items: dataTypeOf(generator.items) } } : generator.list
+    const list: Value = generator.where
+      ? {
+          kind: 'filter',
+          list: generator.list,
+          variable: generator.variable,
+          where: generator.where,
+          type: { items: dataTypeOf(generator.items) },
+        }
+      : generator.list
     const mapped: Value = { kind: 'map', list, variable: generator.variable, to: result, type: { items: result.type } }
-    result = index === 0 ? mapped : { kind: 'flatten', list: mapped, type: { items: (result.type as { items: DataType }).items } } // the inner result is a list from the second turn on
+    result =
+      index === 0
+        ? mapped
+        : { kind: 'flatten', list: mapped, type: { items: (result.type as { items: DataType }).items } } // the inner result is a list from the second turn on
   }
   return result
 }
@@ -934,7 +1566,9 @@ type Handler = (checker: Checker, expr: Extract<Expr, { kind: 'call' }>, scope: 
 const textHandler =
   (test: TextTest, negated = false): Handler =>
   (checker, expr, scope) =>
-    checker.takes(expr, 1, 2) ? checker.textTest(test, negated, expr.receiver!, expr.args[0]!, expr.args[1] ?? null, scope) : null
+    checker.takes(expr, 1, 2)
+      ? checker.textTest(test, negated, expr.receiver!, expr.args[0]!, expr.args[1] ?? null, scope)
+      : null
 
 const foldHandler =
   (fold: Exclude<Fold, 'count'>): Handler =>
@@ -944,12 +1578,31 @@ const foldHandler =
     if (!list) return null
     const valueExpr = expr.args[0]
     if (!valueExpr) {
-      if (list.items.kind === 'object') return checker.mismatch(expr.nameSpan, `\`${fold}\` does not know which number of the items is meant`, `Write \`.${fold}(field)\`.`)
-      return checker.foldOver(fold, { value: { kind: 'literal', value: 0, type: dataTypeOf(list.items) }, type: list.items }, expr.nameSpan, () => list.value)
+      if (list.items.kind === 'object')
+        return checker.mismatch(
+          expr.nameSpan,
+          `\`${fold}\` does not know which number of the items is meant`,
+          `Write \`.${fold}(field)\`.`,
+        )
+      return checker.foldOver(
+        fold,
+        { value: { kind: 'literal', value: 0, type: dataTypeOf(list.items) }, type: list.items },
+        expr.nameSpan,
+        () => list.value,
+      )
     }
     const inner = checker.inside(list.items, expr.receiver!, scope)
     const checked = checker.value(valueExpr, inner.scope)
-    return checked && checker.foldOver(fold, checked, valueExpr.span, (to) => ({ kind: 'map', list: list.value, variable: inner.variable, to, type: { items: to.type } }))
+    return (
+      checked &&
+      checker.foldOver(fold, checked, valueExpr.span, (to) => ({
+        kind: 'map',
+        list: list.value,
+        variable: inner.variable,
+        to,
+        type: { items: to.type },
+      }))
+    )
   }
 
 const partHandler =
@@ -963,7 +1616,9 @@ const partHandler =
 const currentHandler =
   (part: 'year' | 'month' | 'day'): Handler =>
   (checker, expr) =>
-    checker.takes(expr, 0, 0) ? { kind: 'value', value: { kind: 'part', part, of: now, type: 'integer' }, type: integer } : null
+    checker.takes(expr, 0, 0)
+      ? { kind: 'value', value: { kind: 'part', part, of: now, type: 'integer' }, type: integer }
+      : null
 
 const topHandler =
   (order: 'highest' | 'lowest'): Handler =>
@@ -973,12 +1628,33 @@ const topHandler =
     if (!list) return null
     const inner = checker.inside(list.items, expr.receiver!, scope)
     const by = checker.value(expr.args[0]!, inner.scope)
-    const count = checker.amount(expr.args[1]!, scope)
+    const count = checker.wholeNumber(
+      expr.args[1]!,
+      1_000_000,
+      scope,
+      'For the other end of the order there is `bottomN` and `topN`.',
+    )
     if (!by || count === null) return null
     if (!isNumeric(by.type) && by.type.kind !== 'timestamp' && by.type.kind !== 'date') {
-      return checker.mismatch(expr.args[0]!.span, `\`${expr.name}\` orders by a number or a time, this is ${describe(by.type)}`, 'Name a field of type number, date or date-time.')
+      return checker.mismatch(
+        expr.args[0]!.span,
+        `\`${expr.name}\` orders by a number or a time, this is ${describe(by.type)}`,
+        'Name a field of type number, date or date-time.',
+      )
     }
-    return { kind: 'value', value: { kind: 'top', list: list.value, variable: inner.variable, by: by.value, order, count, type: { items: dataTypeOf(list.items) } }, type: { kind: 'array', items: list.items } }
+    return {
+      kind: 'value',
+      value: {
+        kind: 'top',
+        list: list.value,
+        variable: inner.variable,
+        by: by.value,
+        order,
+        count,
+        type: { items: dataTypeOf(list.items) },
+      },
+      type: { kind: 'array', items: list.items },
+    }
   }
 
 const overlapHandler =
@@ -990,9 +1666,18 @@ const overlapHandler =
     if (!left || !right) return null
     const leftClass = classOf(left.items)
     if (leftClass === null || leftClass !== classOf(right.items)) {
-      return checker.mismatch(expr.args[0]!.span, `\`${test}\` needs two arrays of the same scalar type`, 'Compare arrays of text with text, numbers with numbers.')
+      return checker.mismatch(
+        expr.args[0]!.span,
+        `\`${test}\` needs two arrays of the same scalar type`,
+        'Compare arrays of text with text, numbers with numbers.',
+      )
     }
-    if (test === 'intersection') return { kind: 'value', value: { kind: 'intersection', left: left.value, right: right.value, type: { items: dataTypeOf(left.items) } }, type: { kind: 'array', items: left.items } }
+    if (test === 'intersection')
+      return {
+        kind: 'value',
+        value: { kind: 'intersection', left: left.value, right: right.value, type: { items: dataTypeOf(left.items) } },
+        type: { kind: 'array', items: left.items },
+      }
     return { kind: 'condition', condition: { kind: 'overlap', test, left: left.value, right: right.value } }
   }
 
@@ -1005,7 +1690,12 @@ const quantifierHandler =
     const inner = checker.inside(list.items, expr.receiver!, scope)
     const where = checker.condition(expr.args[0]!, inner.scope)
     if (!where) return null
-    const any: Condition = { kind: 'any', list: list.value, variable: inner.variable, where: kind === 'forall' ? { kind: 'not', item: where } : where }
+    const any: Condition = {
+      kind: 'any',
+      list: list.value,
+      variable: inner.variable,
+      where: kind === 'forall' ? { kind: 'not', item: where } : where,
+    }
     return { kind: 'condition', condition: kind === 'forall' ? { kind: 'not', item: any } : any }
   }
 
@@ -1036,14 +1726,25 @@ const handlers: Record<FunctionName, Handler> = {
   equals: textHandler('equals'),
   notEqualTo: textHandler('equals', true),
   like: textHandler('like'),
-  matches: (checker, expr, scope) => (checker.takes(expr, 1, 1) ? checker.matches(expr.receiver!, expr.args[0]!, scope) : null),
+  matches: (checker, expr, scope) =>
+    checker.takes(expr, 1, 1) ? checker.matches(expr.receiver!, expr.args[0]!, scope) : null,
   regexGroup: (checker, expr, scope) => {
     if (!checker.takes(expr, 2, 2)) return null
     const value = checker.text(expr.receiver!, scope, '`regexGroup`')
     const regex = checker.regex(expr.args[0]!)
-    const group = checker.amount(expr.args[1]!, scope)
+    const group = checker.wholeNumber(
+      expr.args[1]!,
+      1_000_000,
+      scope,
+      'Count opening parentheses from 1; 0 is the whole match.',
+    )
     if (!value || !regex || group === null) return null
-    if (group > regex.groups) return checker.mismatch(expr.args[1]!.span, `The regular expression has ${regex.groups} group${regex.groups === 1 ? '' : 's'}, not ${group}`, 'Count opening parentheses from 1; 0 is the whole match.')
+    if (group > regex.groups)
+      return checker.mismatch(
+        expr.args[1]!.span,
+        `The regular expression has ${regex.groups} group${regex.groups === 1 ? '' : 's'}, not ${group}`,
+        'Count opening parentheses from 1; 0 is the whole match.',
+      )
     return { kind: 'value', value: { kind: 'regexGroup', value, regex, group, type: 'string' }, type: text }
   },
   count: (checker, expr, scope) => {
@@ -1066,15 +1767,24 @@ const handlers: Record<FunctionName, Handler> = {
     if (!checker.takes(expr, 1, 1)) return null
     const receiver = checker.meaning(expr.receiver!, scope)
     const argument = expr.args[0]!
-    if (receiver?.kind === 'value' && receiver.type.kind === 'map') return mapEntries(checker, receiver.value, receiver.type.values, argument, scope)
+    if (receiver?.kind === 'value' && receiver.type.kind === 'map')
+      return mapEntries(checker, receiver.value, receiver.type.values, argument, scope)
     const list = checker.list(receiver, expr.receiver!.span, '`map`')
     if (!list) return null
     const inner = checker.inside(list.items, expr.receiver!, scope)
     const lambda = argument.kind === 'lambda' && argument.parameters.length === 1 ? argument : null
     const body = lambda ? lambda.body : argument
-    const bodyScope = lambda ? { ...inner.scope, variables: new Map([...inner.scope.variables, [lambda.parameters[0]!.name, inner.item]]) } : inner.scope
+    const bodyScope = lambda
+      ? { ...inner.scope, variables: new Map([...inner.scope.variables, [lambda.parameters[0]!.name, inner.item]]) }
+      : inner.scope
     const to = checker.value(body, bodyScope)
-    return to && checker.flattened({ kind: 'map', list: list.value, variable: inner.variable, to: to.value, type: { items: to.value.type } }, to.type)
+    return (
+      to &&
+      checker.flattened(
+        { kind: 'map', list: list.value, variable: inner.variable, to: to.value, type: { items: to.value.type } },
+        to.type,
+      )
+    )
   },
   includes: (checker, expr, scope) => {
     if (!checker.takes(expr, 1, 1)) return null
@@ -1090,8 +1800,18 @@ const handlers: Record<FunctionName, Handler> = {
     if (!checker.takes(expr, 0, 0)) return null
     const list = checker.list(checker.meaning(expr.receiver!, scope), expr.receiver!.span, '`distinct`')
     if (!list) return null
-    if (classOf(list.items) === null) return checker.report({ code: 'pql-unsupported', message: '`distinct` works on arrays of scalars', span: expr.nameSpan, help: 'Map the items to a field first: `.map(field).distinct()`.' })
-    return { kind: 'value', value: { kind: 'distinct', list: list.value, type: { items: dataTypeOf(list.items) } }, type: { kind: 'array', items: list.items } }
+    if (classOf(list.items) === null)
+      return checker.report({
+        code: 'pql-unsupported',
+        message: '`distinct` works on arrays of scalars',
+        span: expr.nameSpan,
+        help: 'Map the items to a field first: `.map(field).distinct()`.',
+      })
+    return {
+      kind: 'value',
+      value: { kind: 'distinct', list: list.value, type: { items: dataTypeOf(list.items) } },
+      type: { kind: 'array', items: list.items },
+    }
   },
   groupBy: (checker, expr, scope) => {
     if (!checker.takes(expr, 1, 1)) return null
@@ -1101,10 +1821,19 @@ const handlers: Record<FunctionName, Handler> = {
     const key = checker.value(expr.args[0]!, inner.scope)
     if (!key) return null
     if (key.type.kind !== 'string' && key.type.kind !== 'integer' && key.type.kind !== 'boolean') {
-      return checker.report({ code: 'pql-unsupported', message: `\`groupBy\` groups by text, whole numbers or true/false, this is ${describe(key.type)}`, span: expr.args[0]!.span, help: 'Group by such a field.' })
+      return checker.report({
+        code: 'pql-unsupported',
+        message: `\`groupBy\` groups by text, whole numbers or true/false, this is ${describe(key.type)}`,
+        span: expr.args[0]!.span,
+        help: 'Group by such a field.',
+      })
     }
     const type: Type = { kind: 'map', values: { kind: 'array', items: list.items } }
-    return { kind: 'value', value: { kind: 'groupBy', list: list.value, variable: inner.variable, key: key.value, type: dataTypeOf(type) }, type }
+    return {
+      kind: 'value',
+      value: { kind: 'groupBy', list: list.value, variable: inner.variable, key: key.value, type: dataTypeOf(type) },
+      type,
+    }
   },
   topN: topHandler('highest'),
   bottomN: topHandler('lowest'),
@@ -1122,24 +1851,40 @@ const handlers: Record<FunctionName, Handler> = {
   date: (checker, expr, scope) => {
     if (!checker.takes(expr, 3, 3)) return null
     const [year, month, day] = expr.args.map((arg) => checker.numeric(arg, scope))
-    return year && month && day ? { kind: 'value', value: { kind: 'makeDate', year, month, day, type: 'date' }, type: date } : null
+    return year && month && day
+      ? { kind: 'value', value: { kind: 'makeDate', year, month, day, type: 'date' }, type: date }
+      : null
   },
   get: (checker, expr, scope) => {
     if (!checker.takes(expr, 1, 1)) return null
     const map = mapOf(checker, expr, scope)
     const key = checker.text(expr.args[0]!, scope, '`get`')
-    return map && key && checker.meaningOf({ kind: 'get', map: map.value, key, type: dataTypeOf(map.values) }, map.values)
+    return (
+      map && key && checker.meaningOf({ kind: 'get', map: map.value, key, type: dataTypeOf(map.values) }, map.values)
+    )
   },
   keys: (checker, expr, scope) => {
     const map = checker.takes(expr, 0, 0) ? mapOf(checker, expr, scope) : null
-    return map && { kind: 'value', value: { kind: 'keys', map: map.value, type: { items: 'string' } }, type: { kind: 'array', items: text } }
+    return (
+      map && {
+        kind: 'value',
+        value: { kind: 'keys', map: map.value, type: { items: 'string' } },
+        type: { kind: 'array', items: text },
+      }
+    )
   },
   values: (checker, expr, scope) => {
     const map = checker.takes(expr, 0, 0) ? mapOf(checker, expr, scope) : null
     if (!map) return null
     return checker.flattened({ kind: 'values', map: map.value, type: { items: dataTypeOf(map.values) } }, map.values)
   },
-  mapEntry: (checker, expr) => checker.report({ code: 'pql-syntax', message: '`mapEntry` stands only as the body of the lambda that `map` takes', span: expr.nameSpan, help: 'Write `map.map((K, V) => mapEntry(K, …))`.' }),
+  mapEntry: (checker, expr) =>
+    checker.report({
+      code: 'pql-syntax',
+      message: '`mapEntry` stands only as the body of the lambda that `map` takes',
+      span: expr.nameSpan,
+      help: 'Write `map.map((K, V) => mapEntry(K, …))`.',
+    }),
   isNull: nullHandler(true),
   isNotNull: nullHandler(false),
   inSegment: (checker, expr) => {
@@ -1147,7 +1892,12 @@ const handlers: Record<FunctionName, Handler> = {
     const argument = expr.args[0]!
     if (argument.kind === 'error') return null
     if (argument.kind !== 'literal' || typeof argument.value !== 'string') {
-      return checker.report({ code: 'pql-unsupported', message: '`inSegment` takes the name of a Segment as text', span: argument.span, help: 'Write inSegment("name").' })
+      return checker.report({
+        code: 'pql-unsupported',
+        message: '`inSegment` takes the name of a Segment as text',
+        span: argument.span,
+        help: 'Write inSegment("name").',
+      })
     }
     const name = argument.value
     const span = { start: argument.span.start + 1, end: argument.span.end - 1 }
@@ -1158,8 +1908,16 @@ const handlers: Record<FunctionName, Handler> = {
         code: 'unresolved-reference',
         message: `There is no Segment \`${name}\` in this ProfileStore`,
         span,
-        help: near.length > 0 ? `Did you mean ${alternatives(near)}?` : 'Name a Segment of the same namespace and ProfileStore, or add it.',
-        fixes: near.map((candidate) => ({ title: `Replace with \`${candidate}\``, span, text: candidate, safety: 'review' as const })),
+        help:
+          near.length > 0
+            ? `Did you mean ${alternatives(near)}?`
+            : 'Name a Segment of the same namespace and ProfileStore, or add it.',
+        fixes: near.map((candidate) => ({
+          title: `Replace with \`${candidate}\``,
+          span,
+          text: candidate,
+          safety: 'review' as const,
+        })),
       })
     }
     return { kind: 'condition', condition: { kind: 'segment', name } }
@@ -1170,13 +1928,18 @@ const handlers: Record<FunctionName, Handler> = {
     const yes = checker.value(expr.args[1]!, scope)
     const no = checker.value(expr.args[2]!, scope)
     if (!test || !yes || !no) return null
-    if (JSON.stringify(dataTypeOf(yes.type)) !== JSON.stringify(dataTypeOf(no.type)) && !(isNumeric(yes.type) && isNumeric(no.type))) {
-      const coerced = isLiteral(no.value) ? checker.coerced(no, yes.type, expr.args[2]!) : null
-      if (!coerced) return checker.mismatch(expr.args[2]!.span, `Both outcomes of \`if\` have one type; these are ${describe(yes.type)} and ${describe(no.type)}`, 'Write both alike.')
-      return checker.meaningOf({ kind: 'choose', test, then: yes.value, otherwise: coerced, type: dataTypeOf(yes.type) }, yes.type)
-    }
-    const type: Type = isNumeric(yes.type) && yes.type.kind !== no.type.kind ? number : yes.type.kind === 'string' ? text : yes.type
-    return checker.meaningOf({ kind: 'choose', test, then: yes.value, otherwise: no.value, type: dataTypeOf(type) }, type)
+    const of = (type: Type, otherwise = no.value): Meaning =>
+      checker.meaningOf({ kind: 'choose', test, yes: yes.value, no: otherwise, type: dataTypeOf(type) }, type)
+    const type = yes.type.kind === 'string' ? text : yes.type
+    if (isNumeric(type) && isNumeric(no.type)) return of(type.kind === no.type.kind ? type : number)
+    if (JSON.stringify(dataTypeOf(type)) === JSON.stringify(dataTypeOf(no.type))) return of(type)
+    const coerced = classOf(type) === null ? null : checker.coerced(no, type, expr.args[2]!)
+    if (coerced) return of(classOf(type) === 'instant' ? timestamp : type, coerced)
+    return checker.mismatch(
+      expr.args[2]!.span,
+      `Both outcomes of \`if\` have one type; these are ${describe(type)} and ${describe(no.type)}`,
+      'Write both alike.',
+    )
   },
 }
 
@@ -1198,18 +1961,29 @@ const habits: Readonly<Record<string, string>> = {
   isempty: 'Write `.count() = 0` for arrays, `.isNull()` for values.',
 }
 
-function mapOf(checker: Checker, expr: Extract<Expr, { kind: 'call' }>, scope: Scope): { value: Value; values: Type } | null {
+function mapOf(
+  checker: Checker,
+  expr: Extract<Expr, { kind: 'call' }>,
+  scope: Scope,
+): { value: Value; values: Type } | null {
   const meaning = checker.meaning(expr.receiver!, scope)
   if (meaning === null) return null
-  if (meaning.kind === 'value' && meaning.type.kind === 'map') return { value: meaning.value, values: meaning.type.values }
-  return checker.mismatch(expr.receiver!.span, `\`${expr.name}\` needs a map`, 'Maps are fields with `additionalProperties`, and what `groupBy` gives.')
+  if (meaning.kind === 'value' && meaning.type.kind === 'map')
+    return { value: meaning.value, values: meaning.type.values }
+  return checker.mismatch(
+    expr.receiver!.span,
+    `\`${expr.name}\` needs a map`,
+    'Maps are fields with `additionalProperties`, and what `groupBy` gives.',
+  )
 }
 
 function mapEntries(checker: Checker, map: Value, values: Type, lambda: Expr, scope: Scope): Meaning {
   const help = 'Write `map.map((K, V) => mapEntry(K, …))`.'
-  if (lambda.kind !== 'lambda' || lambda.parameters.length !== 2) return checker.mismatch(lambda.span, '`map` on a map takes a lambda of key and value', help)
+  if (lambda.kind !== 'lambda' || lambda.parameters.length !== 2)
+    return checker.mismatch(lambda.span, '`map` on a map takes a lambda of key and value', help)
   const body = lambda.body.kind === 'group' ? lambda.body.inner : lambda.body
-  if (body.kind !== 'call' || body.name !== 'mapEntry' || body.receiver !== null || body.args.length !== 2) return checker.mismatch(body.span, 'The lambda gives a `mapEntry`', help)
+  if (body.kind !== 'call' || body.name !== 'mapEntry' || body.receiver !== null || body.args.length !== 2)
+    return checker.mismatch(body.span, 'The lambda gives a `mapEntry`', help)
   const keyVariable = scope.depth + 1
   const valueVariable = scope.depth + 2
   const [keyName, valueName] = [lambda.parameters[0]!.name, lambda.parameters[1]!.name]
@@ -1226,12 +2000,19 @@ function mapEntries(checker: Checker, map: Value, values: Type, lambda: Expr, sc
   const value = checker.value(body.args[1]!, inner)
   if (!key || !value) return null
   const type: Type = { kind: 'map', values: value.type }
-  return { kind: 'value', value: { kind: 'mapEntries', map, keyVariable, valueVariable, key, value: value.value, type: dataTypeOf(type) }, type }
+  return {
+    kind: 'value',
+    value: { kind: 'mapEntries', map, keyVariable, valueVariable, key, value: value.value, type: dataTypeOf(type) },
+    type,
+  }
 }
 
 function literalMeaning(value: string | number | boolean): Meaning {
-  if (typeof value === 'number') return { kind: 'value', value: numberLiteral(value), type: Number.isInteger(value) ? integer : number }
-  return typeof value === 'string' ? { kind: 'value', value: { kind: 'literal', value, type: 'string' }, type: text } : { kind: 'value', value: { kind: 'literal', value, type: 'boolean' }, type: boolean }
+  if (typeof value === 'number')
+    return { kind: 'value', value: numberLiteral(value), type: Number.isSafeInteger(value) ? integer : number }
+  return typeof value === 'string'
+    ? { kind: 'value', value: { kind: 'literal', value, type: 'string' }, type: text }
+    : { kind: 'value', value: { kind: 'literal', value, type: 'boolean' }, type: boolean }
 }
 
 function numberLiteral(value: number): Value {
@@ -1248,19 +2029,25 @@ function isNumeric(type: Type): boolean {
 
 function classOf(type: Type): 'text' | 'number' | 'boolean' | 'instant' | null {
   switch (type.kind) {
-    case 'string': return 'text'
+    case 'string':
+      return 'text'
     case 'integer':
-    case 'number': return 'number'
-    case 'boolean': return 'boolean'
+    case 'number':
+      return 'number'
+    case 'boolean':
+      return 'boolean'
     case 'date':
-    case 'timestamp': return 'instant'
-    default: return null
+    case 'timestamp':
+      return 'instant'
+    default:
+      return null
   }
 }
 
-const dateTimePattern = /^\s*(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d{2}:?\d{2})?)?\s*$/
+const dateTimePattern =
+  /^\s*(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d{2}:?\d{2})?)?\s*$/
 
-/** Epoch milliseconds of an ISO 8601 date or date-time; without an offset it is UTC. Null for anything else, or a day that is none. */
+/** Epoch milliseconds of an ISO 8601 date or date-time of the years 1 to 9999; without an offset it is UTC. Null for anything else, or a day that is none. */
 export function parseTime(value: string): number | null {
   const found = dateTimePattern.exec(value)
   if (!found) return null
@@ -1270,9 +2057,10 @@ export function parseTime(value: string): number | null {
   if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return null
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return null
   date.setUTCHours(Number(hour), Number(minute), Number(second), Number(fraction.slice(0, 3).padEnd(3, '0')))
-  if (offset === 'Z') return date.getTime()
-  const minutes = Number(offset.slice(1, 3)) * 60 + Number(offset.slice(-2))
-  return date.getTime() - (offset[0] === '-' ? -minutes : minutes) * 60_000
+  const minutes =
+    offset === 'Z' ? 0 : Number(`${offset[0]}1`) * (Number(offset.slice(1, 3)) * 60 + Number(offset.slice(-2)))
+  const milliseconds = date.getTime() - minutes * 60_000
+  return isWithinCalendar(milliseconds) ? milliseconds : null
 }
 
 /** The value as an instant where it is a time; a date is its first instant. */
@@ -1284,14 +2072,22 @@ function asInstant(checked: { value: Value; type: Type }, coerced: Value | null)
 
 function momentOf(term: TimeTerm): Moment {
   switch (term.kind) {
-    case 'now': return { kind: 'instant', at: now }
-    case 'today': return unitAround('day', 0)
-    case 'yesterday': return unitAround('day', -1)
-    case 'tomorrow': return unitAround('day', 1)
-    case 'this': return unitAround(term.unit, 0)
-    case 'last': return unitAround(term.unit, -1)
-    case 'next': return unitAround(term.unit, 1)
-    default: return unreachable(term)
+    case 'now':
+      return { kind: 'instant', at: now }
+    case 'today':
+      return unitAround('day', 0)
+    case 'yesterday':
+      return unitAround('day', -1)
+    case 'tomorrow':
+      return unitAround('day', 1)
+    case 'this':
+      return unitAround(term.unit, 0)
+    case 'last':
+      return unitAround(term.unit, -1)
+    case 'next':
+      return unitAround(term.unit, 1)
+    default:
+      return unreachable(term)
   }
 }
 
@@ -1321,13 +2117,32 @@ function distanceBefore(subject: Value, op: ComparisonOp, amount: number, unit: 
   const within = (from: Bound | null, to: Bound | null): Condition => ({ kind: 'within', subject, from, to })
   const day = equalUnit(edge, unit)
   switch (op) {
-    case '<=': return within({ value: edge, inclusive: true }, near)
-    case '<': return within(whole ? { value: shifted(edge, 1, 'day'), inclusive: true } : { value: edge, inclusive: false }, near)
-    case '>': return within(null, { value: edge, inclusive: false })
-    case '>=': return within(null, whole ? { value: shifted(edge, 1, 'day'), inclusive: false } : { value: edge, inclusive: true })
-    case '=': return within({ value: day.start, inclusive: true }, { value: day.end, inclusive: false })
-    case '!=': return { kind: 'and', items: [within(null, near), { kind: 'not', item: within({ value: day.start, inclusive: true }, { value: day.end, inclusive: false }) }] }
-    default: return unreachable(op)
+    case '<=':
+      return within({ value: edge, inclusive: true }, near)
+    case '<':
+      return within(
+        whole ? { value: shifted(edge, 1, 'day'), inclusive: true } : { value: edge, inclusive: false },
+        near,
+      )
+    case '>':
+      return within(null, { value: edge, inclusive: false })
+    case '>=':
+      return within(
+        null,
+        whole ? { value: shifted(edge, 1, 'day'), inclusive: false } : { value: edge, inclusive: true },
+      )
+    case '=':
+      return within({ value: day.start, inclusive: true }, { value: day.end, inclusive: false })
+    case '!=':
+      return {
+        kind: 'and',
+        items: [
+          within(null, near),
+          { kind: 'not', item: within({ value: day.start, inclusive: true }, { value: day.end, inclusive: false }) },
+        ],
+      }
+    default:
+      return unreachable(op)
   }
 }
 
@@ -1340,13 +2155,32 @@ function distanceAfter(subject: Value, op: ComparisonOp, amount: number, unit: U
   const within = (from: Bound | null, to: Bound | null): Condition => ({ kind: 'within', subject, from, to })
   const day = equalUnit(edge, unit)
   switch (op) {
-    case '<=': return within(near, whole ? { value: shifted(edge, 1, 'day'), inclusive: false } : { value: edge, inclusive: true })
-    case '<': return within(near, { value: edge, inclusive: false })
-    case '>': return within(whole ? { value: shifted(edge, 1, 'day'), inclusive: true } : { value: edge, inclusive: false }, null)
-    case '>=': return within({ value: edge, inclusive: true }, null)
-    case '=': return within({ value: day.start, inclusive: true }, { value: day.end, inclusive: false })
-    case '!=': return { kind: 'and', items: [within(near, null), { kind: 'not', item: within({ value: day.start, inclusive: true }, { value: day.end, inclusive: false }) }] }
-    default: return unreachable(op)
+    case '<=':
+      return within(
+        near,
+        whole ? { value: shifted(edge, 1, 'day'), inclusive: false } : { value: edge, inclusive: true },
+      )
+    case '<':
+      return within(near, { value: edge, inclusive: false })
+    case '>':
+      return within(
+        whole ? { value: shifted(edge, 1, 'day'), inclusive: true } : { value: edge, inclusive: false },
+        null,
+      )
+    case '>=':
+      return within({ value: edge, inclusive: true }, null)
+    case '=':
+      return within({ value: day.start, inclusive: true }, { value: day.end, inclusive: false })
+    case '!=':
+      return {
+        kind: 'and',
+        items: [
+          within(near, null),
+          { kind: 'not', item: within({ value: day.start, inclusive: true }, { value: day.end, inclusive: false }) },
+        ],
+      }
+    default:
+      return unreachable(op)
   }
 }
 
@@ -1365,7 +2199,11 @@ function equalUnit(edge: Value, unit: Unit): { start: Value; end: Value } {
 function depthOf(value: Value): number {
   let depth = 0
   JSON.stringify(value, (key, part) => {
-    if ((key === 'variable' || key === 'id' || key === 'keyVariable' || key === 'valueVariable') && typeof part === 'number') depth = Math.max(depth, part)
+    if (
+      (key === 'variable' || key === 'id' || key === 'keyVariable' || key === 'valueVariable') &&
+      typeof part === 'number'
+    )
+      depth = Math.max(depth, part)
     return part
   })
   return depth
@@ -1373,7 +2211,16 @@ function depthOf(value: Value): number {
 
 /** `orders` → `order`, `categories` → `category`: PQL lets one item be named by the singular of its array. */
 function singularOf(expr: Expr): string | null {
-  const name = expr.kind === 'name' ? expr.name : expr.kind === 'field' ? expr.name : expr.kind === 'filter' ? singularOf(expr.array) : expr.kind === 'group' ? singularOf(expr.inner) : null
+  const name =
+    expr.kind === 'name'
+      ? expr.name
+      : expr.kind === 'field'
+        ? expr.name
+        : expr.kind === 'filter'
+          ? singularOf(expr.array)
+          : expr.kind === 'group'
+            ? singularOf(expr.inner)
+            : null
   if (name === null) return null
   if (expr.kind === 'filter' || expr.kind === 'group') return name
   if (name.endsWith('ies')) return `${name.slice(0, -3)}y`
@@ -1383,7 +2230,8 @@ function singularOf(expr: Expr): string | null {
 /** Does any name in there belong to the set? */
 function mentions(node: unknown, names: ReadonlySet<string>): boolean {
   if (typeof node !== 'object' || node === null) return false
-  if ('kind' in node && node.kind === 'name' && 'name' in node && typeof node.name === 'string') return names.has(node.name)
+  if ('kind' in node && node.kind === 'name' && 'name' in node && typeof node.name === 'string')
+    return names.has(node.name)
   return Object.values(node).some((part) => mentions(part, names))
 }
 

@@ -18,5 +18,10 @@ export type PqlFault = {
   /** Other places in the same expression. */
   readonly related?: readonly { readonly span: Span; readonly message: string }[]
   /** Replacements in the expression's text; `safe` ones are verified by compiling again. */
-  readonly fixes?: readonly { readonly title: string; readonly span: Span; readonly text: string; readonly safety: 'safe' | 'review' }[]
+  readonly fixes?: readonly {
+    readonly title: string
+    readonly span: Span
+    readonly text: string
+    readonly safety: 'safe' | 'review'
+  }[]
 }

@@ -1,6 +1,6 @@
 import type { DataType } from '#crds'
 import { unreachable } from '../unreachable.ts'
-import { floor, makeDate, shift } from './calendar.ts'
+import { floor, isWithinCalendar, makeDate, shift } from './calendar.ts'
 import { parseTime } from './check.ts'
 import type { Condition, Fold, Value } from './ir.ts'
 import { javaScriptRegex, type Regex } from './regex.ts'
@@ -24,11 +24,54 @@ export function holds(condition: Condition, person: Person, context: EvaluationC
   // An event later than the evaluation instant has not happened yet.
   const events = person.events
     .filter((event) => typeof event['timestamp'] === 'number' && event['timestamp'] <= context.now)
-    .sort((a, b) => (a['timestamp'] as number) - (b['timestamp'] as number)) // numbers by the filter before
+    .sort(inOrder)
   return test(condition, { attributes: person.attributes, events, context, variables: new Map() })
 }
 
-type Frame = { readonly attributes: DatumObject; readonly events: readonly DatumObject[]; readonly context: EvaluationContext; readonly variables: ReadonlyMap<number, Datum> }
+/**
+ * Oldest first; events of the same instant by their scalar fields in the order of their dotted names, absent values first, text by
+ * code point. Two events alike in all of that have no order.
+ */
+function inOrder(a: DatumObject, b: DatumObject): number {
+  const byTime = compareScalars(a['timestamp'] ?? null, b['timestamp'] ?? null)
+  if (byTime !== 0) return byTime
+  const [left, right] = [scalarsOf(a), scalarsOf(b)]
+  for (const path of [...new Set([...left.keys(), ...right.keys()])].sort()) {
+    const order = compareScalars(left.get(path) ?? null, right.get(path) ?? null)
+    if (order !== 0) return order
+  }
+  return 0
+}
+
+function scalarsOf(object: DatumObject, prefix = ''): Map<string, Datum> {
+  const found = new Map<string, Datum>()
+  for (const [name, datum] of Object.entries(object)) {
+    if (isObject(datum)) for (const [path, inner] of scalarsOf(datum, `${prefix}${name}.`)) found.set(path, inner)
+    else if (typeof datum !== 'object') found.set(prefix + name, datum)
+  }
+  return found
+}
+
+function compareScalars(a: Datum, b: Datum): number {
+  if (a === null || b === null) return a === b ? 0 : a === null ? -1 : 1
+  if (typeof a !== 'string' || typeof b !== 'string') return a < b ? -1 : a > b ? 1 : 0
+  if (a === b) return 0
+  // UTF-16 sorts what lies beyond the basic plane, written in surrogates, before its last part.
+  let at = 0
+  while (at < a.length && a.charCodeAt(at) === b.charCodeAt(at)) at += 1
+  const rank = (text: string): number => {
+    const unit = at < text.length ? text.charCodeAt(at) : -1
+    return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit
+  }
+  return rank(a) - rank(b)
+}
+
+type Frame = {
+  readonly attributes: DatumObject
+  readonly events: readonly DatumObject[]
+  readonly context: EvaluationContext
+  readonly variables: ReadonlyMap<number, Datum>
+}
 
 function bind(frame: Frame, variable: number, value: Datum): Frame {
   return { ...frame, variables: new Map([...frame.variables, [variable, value]]) }
@@ -36,22 +79,33 @@ function bind(frame: Frame, variable: number, value: Datum): Frame {
 
 function test(condition: Condition, frame: Frame): boolean {
   switch (condition.kind) {
-    case 'constant': return condition.value
-    case 'and': return condition.items.every((item) => test(item, frame))
-    case 'or': return condition.items.some((item) => test(item, frame))
-    case 'not': return !test(condition.item, frame)
+    case 'constant':
+      return condition.value
+    case 'and':
+      return condition.items.every((item) => test(item, frame))
+    case 'or':
+      return condition.items.some((item) => test(item, frame))
+    case 'not':
+      return !test(condition.item, frame)
     case 'compare': {
       const left = evaluate(condition.left, frame)
       const right = evaluate(condition.right, frame)
       if (left === null || right === null) return false
       switch (condition.op) {
-        case '=': return left === right
-        case '!=': return left !== right
-        case '<': return left < right
-        case '<=': return left <= right
-        case '>': return left > right
-        case '>=': return left >= right
-        default: return unreachable(condition.op)
+        case '=':
+          return left === right
+        case '!=':
+          return left !== right
+        case '<':
+          return left < right
+        case '<=':
+          return left <= right
+        case '>':
+          return left > right
+        case '>=':
+          return left >= right
+        default:
+          return unreachable(condition.op)
       }
     }
     case 'within': {
@@ -63,9 +117,14 @@ function test(condition: Condition, frame: Frame): boolean {
       if (condition.from && !(condition.from.inclusive ? subject >= from! : subject > from!)) return false
       return !(condition.to && !(condition.to.inclusive ? subject <= to! : subject < to!))
     }
-    case 'isTrue': return evaluate(condition.value, frame) === true
-    case 'isDefined': return evaluate(condition.value, frame) !== null
-    case 'any': return (list(condition.list, frame) ?? []).some((item) => test(condition.where, bind(frame, condition.variable, item)))
+    case 'isTrue':
+      return evaluate(condition.value, frame) === true
+    case 'isDefined':
+      return evaluate(condition.value, frame) !== null
+    case 'any':
+      return (list(condition.list, frame) ?? []).some((item) =>
+        test(condition.where, bind(frame, condition.variable, item)),
+      )
     case 'text': {
       let left = evaluate(condition.left, frame)
       let right = evaluate(condition.right, frame)
@@ -88,69 +147,118 @@ function test(condition: Condition, frame: Frame): boolean {
       const right = list(condition.right, frame)
       if (left === null || right === null) return false
       if (condition.test === 'intersects') return left.some((item) => right.includes(item))
-      return condition.test === 'subsetOf' ? left.every((item) => right.includes(item)) : right.every((item) => left.includes(item))
+      return condition.test === 'subsetOf'
+        ? left.every((item) => right.includes(item))
+        : right.every((item) => left.includes(item))
     }
-    case 'segment': return frame.context.inSegment(condition.name)
+    case 'segment':
+      return frame.context.inSegment(condition.name)
     case 'sequence': {
       // Taking the earliest possible events leaves the most room for the later steps.
       let after = Number.NEGATIVE_INFINITY
       for (const { what, count } of condition.steps) {
-        const times = frame.events.filter((event) => (event['timestamp'] as number) > after && test(what, bind(frame, condition.variable, event))).map((event) => event['timestamp'] as number)
+        const times = frame.events
+          .filter(
+            (event) => (event['timestamp'] as number) > after && test(what, bind(frame, condition.variable, event)),
+          )
+          .map((event) => event['timestamp'] as number)
         const reached = times[count - 1]
         if (reached === undefined) return false
         after = reached
       }
       return true
     }
-    default: return unreachable(condition)
+    default:
+      return unreachable(condition)
   }
 }
 
 function evaluate(value: Value, frame: Frame): Datum {
   switch (value.kind) {
-    case 'literal': return value.value
-    case 'column': return dig(frame.attributes, value.path.split('.'))
-    case 'events': return frame.events
-    case 'variable': return frame.variables.get(value.id) ?? null
-    case 'member': return dig(evaluate(value.object, frame), value.path)
+    case 'literal':
+      return value.value
+    case 'column':
+      return dig(frame.attributes, value.path.split('.'))
+    case 'events':
+      return frame.events
+    case 'variable':
+      return frame.variables.get(value.id) ?? null
+    case 'member':
+      return dig(evaluate(value.object, frame), value.path)
     case 'arithmetic': {
       const left = evaluate(value.left, frame)
       const right = evaluate(value.right, frame)
       if (typeof left !== 'number' || typeof right !== 'number') return null
-      const result = value.op === '+' ? left + right : value.op === '-' ? left - right : value.op === '*' ? left * right : value.op === '/' ? left / right : left % right
+      const result =
+        value.op === '+'
+          ? left + right
+          : value.op === '-'
+            ? left - right
+            : value.op === '*'
+              ? left * right
+              : value.op === '/'
+                ? left / right
+                : left % right
       return Number.isFinite(result) ? result : null
     }
-    case 'truth': return test(value.condition, frame)
-    case 'choose': return evaluate(test(value.test, frame) ? value.then : value.otherwise, frame)
-    case 'let': return evaluate(value.body, bind(frame, value.variable, evaluate(value.value, frame)))
-    case 'now': return frame.context.now
-    case 'instant': return evaluate(value.value, frame)
-    case 'shift': return onNumber(evaluate(value.base, frame), (base) => shift(base, value.amount, value.unit))
-    case 'floor': return onNumber(evaluate(value.base, frame), (base) => floor(base, value.unit))
+    case 'truth':
+      return test(value.condition, frame)
+    case 'choose':
+      return evaluate(test(value.test, frame) ? value.yes : value.no, frame)
+    case 'let':
+      return evaluate(value.body, bind(frame, value.variable, evaluate(value.value, frame)))
+    case 'now':
+      return frame.context.now
+    case 'instant':
+      return evaluate(value.value, frame)
+    case 'shift':
+      return onNumber(evaluate(value.base, frame), (base) => shift(base, value.amount, value.unit))
+    case 'floor':
+      return onNumber(evaluate(value.base, frame), (base) => floor(base, value.unit))
     case 'part':
       return onNumber(evaluate(value.of, frame), (of) => {
         const date = new Date(of)
-        return value.part === 'year' ? date.getUTCFullYear() : value.part === 'month' ? date.getUTCMonth() + 1 : date.getUTCDate()
+        return value.part === 'year'
+          ? date.getUTCFullYear()
+          : value.part === 'month'
+            ? date.getUTCMonth() + 1
+            : date.getUTCDate()
       })
     case 'makeDate': {
       const [year, month, day] = [value.year, value.month, value.day].map((part) => evaluate(part, frame))
-      return typeof year === 'number' && typeof month === 'number' && typeof day === 'number' ? makeDate(year, month, day) : null
+      return typeof year === 'number' && typeof month === 'number' && typeof day === 'number'
+        ? makeDate(year, month, day)
+        : null
     }
-    case 'list': return value.items.map((item) => evaluate(item, frame)).filter((item) => item !== null)
-    case 'filter': return list(value.list, frame)?.filter((item) => test(value.where, bind(frame, value.variable, item))) ?? null
-    case 'map': return list(value.list, frame)?.map((item) => evaluate(value.to, bind(frame, value.variable, item))).filter((item) => item !== null) ?? null
-    case 'flatten': return (list(value.list, frame) as readonly (readonly Datum[])[] | null)?.flat() ?? null // the checker flattens lists of lists only
+    case 'list':
+      return value.items.map((item) => evaluate(item, frame)).filter((item) => item !== null)
+    case 'filter':
+      return list(value.list, frame)?.filter((item) => test(value.where, bind(frame, value.variable, item))) ?? null
+    case 'map':
+      return (
+        list(value.list, frame)
+          ?.map((item) => evaluate(value.to, bind(frame, value.variable, item)))
+          .filter((item) => item !== null) ?? null
+      )
+    case 'flatten':
+      return (list(value.list, frame) as readonly (readonly Datum[])[] | null)?.flat() ?? null // the checker flattens lists of lists only
     case 'distinct': {
       const items = list(value.list, frame)
       return items && [...new Set(items)]
     }
     case 'top': {
-      const ranked = list(value.list, frame)?.map((item) => ({ item, by: evaluate(value.by, bind(frame, value.variable, item)) })).filter((entry): entry is { item: Datum; by: number } => typeof entry.by === 'number')
+      const ranked = list(value.list, frame)
+        ?.map((item) => ({ item, by: evaluate(value.by, bind(frame, value.variable, item)) }))
+        .filter((entry): entry is { item: Datum; by: number } => typeof entry.by === 'number')
       if (!ranked) return null
       const sign = value.order === 'highest' ? -1 : 1
-      return ranked.sort((a, b) => sign * (a.by - b.by)).slice(0, value.count).map((entry) => entry.item)
+      return ranked
+        .sort((a, b) => sign * (a.by - b.by))
+        .slice(0, value.count)
+        .map((entry) => entry.item)
     }
-    case 'first': return list(value.list, frame)?.[0] ?? null
+    case 'first':
+      return list(value.list, frame)?.[0] ?? null
     case 'intersection': {
       const left = list(value.left, frame)
       const right = list(value.right, frame)
@@ -170,7 +278,8 @@ function evaluate(value: Value, frame: Frame): Datum {
       }
       return groups
     }
-    case 'fold': return foldList(value.fold, list(value.list, frame) ?? [])
+    case 'fold':
+      return foldList(value.fold, list(value.list, frame) ?? [])
     case 'get': {
       const map = evaluate(value.map, frame)
       const key = evaluate(value.key, frame)
@@ -202,8 +311,10 @@ function evaluate(value: Value, frame: Frame): Datum {
       const found = typeof text === 'string' ? compiled(value.regex).exec(text) : null
       return found ? (found[value.group] ?? '') : null
     }
-    case 'record': return Object.fromEntries(value.fields.map((field) => [field.name, evaluate(field.value, frame)]))
-    default: return unreachable(value)
+    case 'record':
+      return Object.fromEntries(value.fields.map((field) => [field.name, evaluate(field.value, frame)]))
+    default:
+      return unreachable(value)
   }
 }
 
@@ -215,10 +326,14 @@ function list(value: Value, frame: Frame): readonly Datum[] | null {
 function dig(datum: Datum, path: readonly string[]): Datum {
   let current: Datum = datum
   for (const name of path) {
-    if (typeof current !== 'object' || current === null || Array.isArray(current) || current instanceof Map) return null
-    current = (current as DatumObject)[name] ?? null // neither null, list nor map: an object
+    if (!isObject(current)) return null
+    current = current[name] ?? null
   }
   return current
+}
+
+function isObject(datum: Datum): datum is DatumObject {
+  return typeof datum === 'object' && datum !== null && !Array.isArray(datum) && !(datum instanceof Map)
 }
 
 function onNumber(datum: Datum, change: (number: number) => number): Datum {
@@ -228,32 +343,49 @@ function onNumber(datum: Datum, change: (number: number) => number): Datum {
 function foldList(fold: Fold, items: readonly Datum[]): Datum {
   const numbers = items.filter((item) => typeof item === 'number')
   switch (fold) {
-    case 'count': return items.length
+    case 'count':
+      return items.length
     case 'sum':
     case 'average': {
-      const millionths = numbers.map((number) => Math.floor(number * 1e6 + 0.5)).filter((number) => number >= -(2 ** 63) && number < 2 ** 63)
+      const millionths = numbers
+        .map((number) => Math.floor(number * 1e6 + 0.5))
+        .filter((number) => number >= -(2 ** 63) && number < 2 ** 63)
       const sum = Number(millionths.reduce((total, number) => total + BigInt(number), 0n)) / 1e6
       return fold === 'sum' ? sum : millionths.length > 0 ? sum / millionths.length : null
     }
-    case 'min': return numbers.length > 0 ? numbers.reduce((a, b) => Math.min(a, b)) : null
-    case 'max': return numbers.length > 0 ? numbers.reduce((a, b) => Math.max(a, b)) : null
-    default: return unreachable(fold)
+    case 'min':
+      return numbers.length > 0 ? numbers.reduce((a, b) => Math.min(a, b)) : null
+    case 'max':
+      return numbers.length > 0 ? numbers.reduce((a, b) => Math.max(a, b)) : null
+    default:
+      return unreachable(fold)
   }
 }
 
 /** Lower case by code point, alike on every engine: a final sigma is a sigma, a dotted capital I is an i. */
 function foldCase(text: string): string {
-  return [...text.replaceAll('İ', 'i')].map((character) => character.toLowerCase()).join('').replaceAll('ς', 'σ')
+  return [...text.replaceAll('İ', 'i')]
+    .map((character) => character.toLowerCase())
+    .join('')
+    .replaceAll('ς', 'σ')
 }
 
 function textTest(test: string, left: string, right: string): boolean {
   switch (test) {
-    case 'equals': return left === right
-    case 'contains': return left.includes(right)
-    case 'startsWith': return left.startsWith(right)
-    case 'endsWith': return left.endsWith(right)
+    case 'equals':
+      return left === right
+    case 'contains':
+      return left.includes(right)
+    case 'startsWith':
+      return left.startsWith(right)
+    case 'endsWith':
+      return left.endsWith(right)
     default: {
-      const pattern = [...right].map((character) => (character === '%' ? '[^]*' : character === '_' ? '[^]' : character.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'))).join('')
+      const pattern = [...right]
+        .map((character) =>
+          character === '%' ? '[^]*' : character === '_' ? '[^]' : character.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'),
+        )
+        .join('')
       return new RegExp(`^${pattern}$`, 'u').test(left)
     }
   }
@@ -277,19 +409,42 @@ function compiled(regex: Regex): RegExp {
 export function readDatum(data: unknown, type: DataType): Datum {
   if (data === null || data === undefined) return null
   if (typeof type === 'object') {
-    if ('items' in type) return Array.isArray(data) ? data.map((item) => readDatum(item, type.items)).filter((item) => item !== null) : null
+    if ('items' in type)
+      return Array.isArray(data)
+        ? data.map((item) => readDatum(item, type.items)).filter((item) => item !== null)
+        : null
     if (typeof data !== 'object' || Array.isArray(data)) return null
-    if ('values' in type) return new Map(Object.entries(data).map(([key, item]): [string, Datum] => [key, readDatum(item, type.values)]).filter(([, item]) => item !== null))
+    if ('values' in type)
+      return new Map(
+        Object.entries(data)
+          .map(([key, item]): [string, Datum] => [key, readDatum(item, type.values)])
+          .filter(([, item]) => item !== null),
+      )
     const source: Readonly<Record<string, unknown>> = { ...data }
-    return Object.fromEntries(Object.entries(type.fields).map(([name, field]) => [name, readDatum(source[name], field)]))
+    return Object.fromEntries(
+      Object.entries(type.fields).map(([name, field]) => [name, readDatum(source[name], field)]),
+    )
   }
   switch (type) {
-    case 'string': return typeof data === 'string' ? data : null
-    case 'integer': return typeof data === 'number' && Number.isSafeInteger(data) ? data : null
-    case 'number': return typeof data === 'number' && Number.isFinite(data) ? data : null
-    case 'boolean': return typeof data === 'boolean' ? data : null
-    case 'date': return typeof data === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(data) ? parseTime(data) : null
-    case 'timestamp': return typeof data === 'number' ? Math.trunc(data) : typeof data === 'string' ? parseTime(data) : null
-    default: return unreachable(type)
+    case 'string':
+      return typeof data === 'string' ? data : null
+    case 'integer':
+      return typeof data === 'number' && Number.isSafeInteger(data) ? data : null
+    case 'number':
+      return typeof data === 'number' && Number.isFinite(data) ? data : null
+    case 'boolean':
+      return typeof data === 'boolean' ? data : null
+    case 'date':
+      return typeof data === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(data) ? parseTime(data) : null
+    case 'timestamp':
+      return typeof data === 'number'
+        ? isWithinCalendar(data)
+          ? Math.trunc(data)
+          : null
+        : typeof data === 'string'
+          ? parseTime(data)
+          : null
+    default:
+      return unreachable(type)
   }
 }

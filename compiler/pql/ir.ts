@@ -15,7 +15,13 @@ export type Condition =
   | { readonly kind: 'or'; readonly items: readonly Condition[] }
   | { readonly kind: 'not'; readonly item: Condition }
   /** False when either side is null. Dates compared with timestamps count as their first instant. */
-  | { readonly kind: 'compare'; readonly op: CompareOp; readonly of: 'text' | 'number' | 'boolean' | 'instant'; readonly left: Value; readonly right: Value }
+  | {
+      readonly kind: 'compare'
+      readonly op: CompareOp
+      readonly of: 'text' | 'number' | 'boolean' | 'instant'
+      readonly left: Value
+      readonly right: Value
+    }
   /** The subject, a date or timestamp, lies within the bounds; null bound = open; false when anything is null. */
   | { readonly kind: 'within'; readonly subject: Value; readonly from: Bound | null; readonly to: Bound | null }
   /** A boolean value that is true. */
@@ -34,13 +40,22 @@ export type Condition =
   | { readonly kind: 'matches'; readonly value: Value; readonly regex: Regex }
   /** False when item or list is null, negated or not. */
   | { readonly kind: 'includes'; readonly list: Value; readonly item: Value; readonly negated: boolean }
-  | { readonly kind: 'overlap'; readonly test: 'intersects' | 'subsetOf' | 'supersetOf'; readonly left: Value; readonly right: Value }
+  | {
+      readonly kind: 'overlap'
+      readonly test: 'intersects' | 'subsetOf' | 'supersetOf'
+      readonly left: Value
+      readonly right: Value
+    }
   | { readonly kind: 'segment'; readonly name: string }
   /**
    * Events, strictly one after the other: `count` events for which the first step holds, then later ones for the second, and so on.
    * `what` reads the event as `variable` and nothing else that varies.
    */
-  | { readonly kind: 'sequence'; readonly variable: number; readonly steps: readonly { readonly what: Condition; readonly count: number }[] }
+  | {
+      readonly kind: 'sequence'
+      readonly variable: number
+      readonly steps: readonly { readonly what: Condition; readonly count: number }[]
+    }
 
 export type CompareOp = '=' | '!=' | '<' | '<=' | '>' | '>='
 
@@ -58,33 +73,89 @@ export type Value =
   /** A leaf inside a variable's object; `path` leads through nested objects. */
   | { readonly kind: 'member'; readonly object: Value; readonly path: readonly string[]; readonly type: DataType }
   /** Numbers are DOUBLE throughout; division by zero, and whatever is not finite, is null. `%` has the sign of its left side. */
-  | { readonly kind: 'arithmetic'; readonly op: '+' | '-' | '*' | '/' | '%'; readonly left: Value; readonly right: Value; readonly type: 'number' }
+  | {
+      readonly kind: 'arithmetic'
+      readonly op: '+' | '-' | '*' | '/' | '%'
+      readonly left: Value
+      readonly right: Value
+      readonly type: 'number'
+    }
   | { readonly kind: 'truth'; readonly condition: Condition; readonly type: 'boolean' }
-  | { readonly kind: 'choose'; readonly test: Condition; readonly then: Value; readonly otherwise: Value; readonly type: DataType }
-  | { readonly kind: 'let'; readonly variable: number; readonly value: Value; readonly body: Value; readonly type: DataType }
+  | {
+      readonly kind: 'choose'
+      readonly test: Condition
+      readonly yes: Value
+      readonly no: Value
+      readonly type: DataType
+    }
+  | {
+      readonly kind: 'let'
+      readonly variable: number
+      readonly value: Value
+      readonly body: Value
+      readonly type: DataType
+    }
   | { readonly kind: 'now'; readonly type: 'timestamp' }
   /** A date's first instant, in UTC. */
   | { readonly kind: 'instant'; readonly value: Value; readonly type: 'timestamp' }
   /** Calendar arithmetic in UTC; a month that lacks the day ends on its last day. `amount` may be negative. */
-  | { readonly kind: 'shift'; readonly base: Value; readonly amount: number; readonly unit: Unit; readonly type: 'timestamp' }
+  | {
+      readonly kind: 'shift'
+      readonly base: Value
+      readonly amount: number
+      readonly unit: Unit
+      readonly type: 'timestamp'
+    }
   /** Start of the unit, in UTC; weeks start on Sunday, decades, centuries and millennia in years divisible by their length. */
   | { readonly kind: 'floor'; readonly base: Value; readonly unit: Unit; readonly type: 'timestamp' }
   | { readonly kind: 'part'; readonly part: 'year' | 'month' | 'day'; readonly of: Value; readonly type: 'integer' }
   /** Null where there is no such day. */
-  | { readonly kind: 'makeDate'; readonly year: Value; readonly month: Value; readonly day: Value; readonly type: 'date' }
+  | {
+      readonly kind: 'makeDate'
+      readonly year: Value
+      readonly month: Value
+      readonly day: Value
+      readonly type: 'date'
+    }
   | { readonly kind: 'list'; readonly items: readonly Value[]; readonly type: DataType }
-  | { readonly kind: 'filter'; readonly list: Value; readonly variable: number; readonly where: Condition; readonly type: DataType }
-  | { readonly kind: 'map'; readonly list: Value; readonly variable: number; readonly to: Value; readonly type: DataType }
+  | {
+      readonly kind: 'filter'
+      readonly list: Value
+      readonly variable: number
+      readonly where: Condition
+      readonly type: DataType
+    }
+  | {
+      readonly kind: 'map'
+      readonly list: Value
+      readonly variable: number
+      readonly to: Value
+      readonly type: DataType
+    }
   | { readonly kind: 'flatten'; readonly list: Value; readonly type: DataType }
   /** First occurrences, in order. */
   | { readonly kind: 'distinct'; readonly list: Value; readonly type: DataType }
   /** The `count` items with the highest or lowest `by`, best first, ties in list order, items without `by` left out. */
-  | { readonly kind: 'top'; readonly list: Value; readonly variable: number; readonly by: Value; readonly order: 'highest' | 'lowest'; readonly count: number; readonly type: DataType }
+  | {
+      readonly kind: 'top'
+      readonly list: Value
+      readonly variable: number
+      readonly by: Value
+      readonly order: 'highest' | 'lowest'
+      readonly count: number
+      readonly type: DataType
+    }
   | { readonly kind: 'first'; readonly list: Value; readonly type: DataType }
   /** Distinct items of the left list that the right one has, in the left one's order; null where there is none. */
   | { readonly kind: 'intersection'; readonly left: Value; readonly right: Value; readonly type: DataType }
   /** Map from key to the items that have it, keys in order of first occurrence; items without a key are left out. */
-  | { readonly kind: 'groupBy'; readonly list: Value; readonly variable: number; readonly key: Value; readonly type: DataType }
+  | {
+      readonly kind: 'groupBy'
+      readonly list: Value
+      readonly variable: number
+      readonly key: Value
+      readonly type: DataType
+    }
   /**
    * Over a null list as over an empty one. Sums are exact to 6 decimals: every item is rounded to millionths, half up, and those
    * integers are added; an item beyond ±2^63 millionths is left out. No items: count and sum 0, the others null.
@@ -94,10 +165,28 @@ export type Value =
   | { readonly kind: 'keys'; readonly map: Value; readonly type: DataType }
   | { readonly kind: 'values'; readonly map: Value; readonly type: DataType }
   /** A map with key and value made anew from each entry; an entry whose new key or value is null is left out. */
-  | { readonly kind: 'mapEntries'; readonly map: Value; readonly keyVariable: number; readonly valueVariable: number; readonly key: Value; readonly value: Value; readonly type: DataType }
+  | {
+      readonly kind: 'mapEntries'
+      readonly map: Value
+      readonly keyVariable: number
+      readonly valueVariable: number
+      readonly key: Value
+      readonly value: Value
+      readonly type: DataType
+    }
   /** Text of a group of the first match, null without a match; a group that took no part gives "". */
-  | { readonly kind: 'regexGroup'; readonly value: Value; readonly regex: Regex; readonly group: number; readonly type: 'string' }
-  | { readonly kind: 'record'; readonly fields: readonly { readonly name: string; readonly value: Value }[]; readonly type: DataType }
+  | {
+      readonly kind: 'regexGroup'
+      readonly value: Value
+      readonly regex: Regex
+      readonly group: number
+      readonly type: 'string'
+    }
+  | {
+      readonly kind: 'record'
+      readonly fields: readonly { readonly name: string; readonly value: Value }[]
+      readonly type: DataType
+    }
 
 export type Fold = 'count' | 'sum' | 'average' | 'min' | 'max'
 
@@ -112,7 +201,9 @@ export function rewrite<N extends Node>(node: N, change: (node: Node) => Node): 
   const walk = (part: unknown): unknown => {
     if (Array.isArray(part)) return part.map(walk)
     if (typeof part !== 'object' || part === null) return part
-    const copy = Object.fromEntries(Object.entries(part).map(([key, child]) => [key, key === 'type' || key === 'regex' ? child : walk(child)]))
+    const copy = Object.fromEntries(
+      Object.entries(part).map(([key, child]) => [key, key === 'type' || key === 'regex' ? child : walk(child)]),
+    )
     // Whatever has a `kind`, outside types and regular expressions, is a node; a change keeps conditions conditions and values values.
     return 'kind' in copy ? change(copy as unknown as Node) : copy
   }

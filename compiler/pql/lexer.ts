@@ -8,7 +8,36 @@ export type Token = {
   readonly end: number
 }
 
-const punctuation = ['=>', '!=', '<=', '>=', '==', '<>', '&&', '||', '(', ')', '[', ']', '{', '}', ',', '.', ':', '=', '<', '>', '+', '-', '*', '/', '%', '^', '!', '$']
+const punctuation = [
+  '=>',
+  '!=',
+  '<=',
+  '>=',
+  '==',
+  '<>',
+  '&&',
+  '||',
+  '(',
+  ')',
+  '[',
+  ']',
+  '{',
+  '}',
+  ',',
+  '.',
+  ':',
+  '=',
+  '<',
+  '>',
+  '+',
+  '-',
+  '*',
+  '/',
+  '%',
+  '^',
+  '!',
+  '$',
+]
 
 /** What people write from habit of other languages, and what PQL has for it. */
 const foreign: Readonly<Record<string, string>> = { '==': '=', '<>': '!=', '&&': 'and', '||': 'or' }
@@ -87,7 +116,17 @@ function endsOperand(token: Token | undefined): boolean {
   return token !== undefined && (token.kind === 'name' || token.text === ')' || token.text === ']')
 }
 
-const escapes: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', b: '\b', f: '\f', '"': '"', '\\': '\\', '/': '/', "'": "'" }
+const escapes: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  b: '\b',
+  f: '\f',
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  "'": "'",
+}
 
 function string(text: string, start: number, tokens: Token[], report: (fault: PqlFault) => void): number {
   let value = ''

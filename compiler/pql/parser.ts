@@ -21,9 +21,21 @@ export type Parsed = { readonly expr: Expr; readonly faults: readonly PqlFault[]
 const powers: Readonly<Record<BinaryOp, number>> = {
   or: 1,
   and: 2,
-  '=': 4, '!=': 4, '<': 4, '<=': 4, '>': 4, '>=': 4, in: 4, notIn: 4, like: 4, matches: 4,
-  '+': 5, '-': 5,
-  '*': 6, '/': 6, '%': 6,
+  '=': 4,
+  '!=': 4,
+  '<': 4,
+  '<=': 4,
+  '>': 4,
+  '>=': 4,
+  in: 4,
+  notIn: 4,
+  like: 4,
+  matches: 4,
+  '+': 5,
+  '-': 5,
+  '*': 6,
+  '/': 6,
+  '%': 6,
 }
 const notPower = 3
 const comparisonPower = 4
@@ -33,7 +45,26 @@ const aggregateNames: ReadonlySet<string> = new Set<AggregateName>(['sum', 'aver
 const clauseWords: ReadonlySet<string> = new Set(['WHAT', 'WHEN', 'WHERE', 'COUNT'])
 const directions: ReadonlySet<string> = new Set(['before', 'after', 'from'])
 const timeWords: ReadonlySet<string> = new Set(['now', 'today', 'yesterday', 'tomorrow'])
-const keywords = ['and', 'or', 'not', 'in', 'notIn', 'like', 'matches', 'occurs', 'exists', 'forall', 'select', 'where', 'from', 'over', 'let'] as const
+const keywords = [
+  'and',
+  'or',
+  'not',
+  'in',
+  'notIn',
+  'like',
+  'matches',
+  'occurs',
+  'exists',
+  'forall',
+  'select',
+  'where',
+  'from',
+  'over',
+  'let',
+] as const
+
+/** Words before which a field named `sum` may stand, but no aggregate's value. */
+const notInAggregate: ReadonlySet<string> = new Set(['and', 'or', 'where', 'occurs', 'in', 'notIn', 'like', 'matches'])
 
 /** Deeper nesting is refused: no person writes it, and every later phase may recurse. */
 const maxDepth = 200
@@ -71,7 +102,10 @@ export function parsePql(text: string): Parsed {
   function endsRegion(token: Token): boolean {
     if (token.kind === 'end') return true
     if (token.kind === 'punctuation') return [')', ']', '}', ','].includes(token.text)
-    return token.kind === 'name' && (token.text === 'and' || token.text === 'or' || (clauseWords.has(token.text) && isMark('(', 1)))
+    return (
+      token.kind === 'name' &&
+      (token.text === 'and' || token.text === 'or' || (clauseWords.has(token.text) && isMark('(', 1)))
+    )
   }
 
   /** Skips to where reading can go on; brackets opened on the way are skipped whole. */
@@ -95,7 +129,9 @@ export function parsePql(text: string): Parsed {
       const lastSpan = last ? { start: last.start, end: last.end } : span
       report({
         code: 'pql-syntax',
-        message: last ? `The expression ends after \`${text.slice(last.start, last.end)}\`; ${what} is missing` : 'The expression is empty',
+        message: last
+          ? `The expression ends after \`${text.slice(last.start, last.end)}\`; ${what} is missing`
+          : 'The expression is empty',
         span: lastSpan,
         help: last ? `Write ${what} after it, or remove it.` : 'Write a condition, for example loyalty.tier = "gold".',
       })
@@ -105,7 +141,9 @@ export function parsePql(text: string): Parsed {
         code: 'pql-syntax',
         message: `Expected ${what}, found \`${text.slice(token.start, token.end)}\``,
         span,
-        help: word ? `\`${word}\` needs something on its left; write it or remove \`${word}\`.` : `Write ${what} here, or remove \`${text.slice(token.start, token.end)}\`.`,
+        help: word
+          ? `\`${word}\` needs something on its left; write it or remove \`${word}\`.`
+          : `Write ${what} here, or remove \`${text.slice(token.start, token.end)}\`.`,
       })
       if (!endsRegion(token)) recover()
     }
@@ -153,7 +191,8 @@ export function parsePql(text: string): Parsed {
   }
 
   function missingOperatorHelp(token: Token): string | null {
-    if (token.kind === 'name' || token.kind === 'string' || token.kind === 'number') return 'Put an operator such as `and`, `or`, `=` or a comma before it.'
+    if (token.kind === 'name' || token.kind === 'string' || token.kind === 'number')
+      return 'Put an operator such as `and`, `or`, `=` or a comma before it.'
     return null
   }
 
@@ -243,7 +282,14 @@ export function parsePql(text: string): Parsed {
         next()
         next()
         const right = expression(comparisonPower)
-        left = { kind: 'binary', op: 'notIn', left, right, opSpan: span, span: { start: left.span.start, end: right.span.end } }
+        left = {
+          kind: 'binary',
+          op: 'notIn',
+          left,
+          right,
+          opSpan: span,
+          span: { start: left.span.start, end: right.span.end },
+        }
         continue
       }
       const op = binaryOpAt()
@@ -261,7 +307,14 @@ export function parsePql(text: string): Parsed {
       next()
       if (op === 'and' || op === 'or') panicking = false
       const right = expression(powers[op])
-      left = { kind: 'binary', op, left, right, opSpan: { start: token.start, end: token.end }, span: { start: left.span.start, end: Math.max(right.span.end, token.end) } }
+      left = {
+        kind: 'binary',
+        op,
+        left,
+        right,
+        opSpan: { start: token.start, end: token.end },
+        span: { start: left.span.start, end: Math.max(right.span.end, token.end) },
+      }
     }
   }
 
@@ -284,9 +337,22 @@ export function parsePql(text: string): Parsed {
         const nameSpan = { start: name.start, end: name.end }
         if (isMark('(')) {
           const args = argumentList()
-          object = { kind: 'call', receiver: object, name: name.text, nameSpan, args, span: { start: object.span.start, end: previousEnd() } }
+          object = {
+            kind: 'call',
+            receiver: object,
+            name: name.text,
+            nameSpan,
+            args,
+            span: { start: object.span.start, end: previousEnd() },
+          }
         } else {
-          object = { kind: 'field', object, name: name.text, nameSpan, span: { start: object.span.start, end: name.end } }
+          object = {
+            kind: 'field',
+            object,
+            name: name.text,
+            nameSpan,
+            span: { start: object.span.start, end: name.end },
+          }
         }
       } else if (isMark('[')) {
         const opening = next()
@@ -327,7 +393,12 @@ export function parsePql(text: string): Parsed {
     if (token.kind === 'number') {
       next()
       if (peek().kind === 'name' && peek().start === token.end) {
-        report({ code: 'pql-syntax', message: `\`${text.slice(token.start, peek().end)}\` is neither a number nor a name`, span: { start: token.start, end: peek().end }, help: 'Put a space between number and word, or put text in double quotes.' })
+        report({
+          code: 'pql-syntax',
+          message: `\`${text.slice(token.start, peek().end)}\` is neither a number nor a name`,
+          span: { start: token.start, end: peek().end },
+          help: 'Put a space between number and word, or put text in double quotes.',
+        })
         next()
       }
       return { kind: 'literal', value: Number(token.text), span }
@@ -360,22 +431,35 @@ export function parsePql(text: string): Parsed {
       next()
       return { kind: 'time', term: { kind: token.text as 'now' | 'today' | 'yesterday' | 'tomorrow' }, span } // `timeWords` holds just these
     }
-    if ((token.text === 'this' || token.text === 'last' || token.text === 'next') && peek(1).kind === 'name' && unitOf(peek(1).text)) {
+    if (
+      (token.text === 'this' || token.text === 'last' || token.text === 'next') &&
+      peek(1).kind === 'name' &&
+      unitOf(peek(1).text)
+    ) {
       next()
       const unit = unitOf(next().text)!
       const term: TimeTerm = { kind: token.text, unit }
       return { kind: 'time', term, span: { start: token.start, end: previousEnd() } }
     }
-    if ((token.text === 'exists' || token.text === 'forall' || token.text === 'select') && peek(1).kind === 'name') return quantifier(token.text)
+    if ((token.text === 'exists' || token.text === 'forall' || token.text === 'select') && peek(1).kind === 'name')
+      return quantifier(token.text)
     if (token.text === 'let' && peek(1).kind === 'name' && isMark('=', 2)) return letIn()
     if ((token.text === 'CHAIN' || token.text === 'chain') && isMark('(', 1)) return chain()
     if (aggregateNames.has(token.text) && startsAggregate()) return aggregate()
     if (peek(1).kind === 'punctuation' && peek(1).text === '=>') return lambda()
-    if (['and', 'or', 'in', 'notIn', 'like', 'matches', 'occurs', 'where', 'over'].includes(token.text)) return expectedOperand('a value')
+    if (['and', 'or', 'in', 'notIn', 'like', 'matches', 'occurs', 'where', 'over'].includes(token.text))
+      return expectedOperand('a value')
     next()
     if (isMark('(')) {
       const args = argumentList()
-      return { kind: 'call', receiver: null, name: token.text, nameSpan: span, args, span: { start: token.start, end: previousEnd() } }
+      return {
+        kind: 'call',
+        receiver: null,
+        name: token.text,
+        nameSpan: span,
+        args,
+        span: { start: token.start, end: previousEnd() },
+      }
     }
     return { kind: 'name', name: token.text, span }
   }
@@ -389,10 +473,11 @@ export function parsePql(text: string): Parsed {
       if (token.kind === 'punctuation') {
         if ('([{'.includes(token.text)) open += 1
         if (')]}'.includes(token.text) && (open -= 1) < 0) return false
-        if (open === 0 && (token.text === ',' || (ahead === 1 && token.text !== '(' && token.text !== '-'))) return false
+        if (open === 0 && (token.text === ',' || (ahead === 1 && token.text !== '(' && token.text !== '-')))
+          return false
       } else if (open === 0 && token.kind === 'name') {
         if (token.text === 'over' || (token.text === 'from' && ahead > 1)) return true
-        if (token.text === 'and' || token.text === 'or' || token.text === 'where') return false
+        if (notInAggregate.has(token.text)) return false
       }
     }
   }
@@ -403,7 +488,13 @@ export function parsePql(text: string): Parsed {
     if (peek().kind === 'name' && isWord('from', 1)) {
       const generators = generatorList()
       const variable = generators[0]!.variable
-      return { kind: 'aggregate', name, value: { kind: 'name', name: variable.name, span: variable.span }, generators, span: { start: token.start, end: previousEnd() } }
+      return {
+        kind: 'aggregate',
+        name,
+        value: { kind: 'name', name: variable.name, span: variable.span },
+        generators,
+        span: { start: token.start, end: previousEnd() },
+      }
     }
     const value = expression(comparisonPower)
     if (isWord('over')) next()
@@ -424,7 +515,15 @@ export function parsePql(text: string): Parsed {
       const name = peek()
       if (name.kind !== 'name' || clauseWords.has(name.text)) {
         expectedOperand('a variable name')
-        return generators.length > 0 ? generators : [{ variable: { name: '', span: { start: name.start, end: name.end } }, array: { kind: 'error', span: { start: name.start, end: name.end } }, where: null }]
+        return generators.length > 0
+          ? generators
+          : [
+              {
+                variable: { name: '', span: { start: name.start, end: name.end } },
+                array: { kind: 'error', span: { start: name.start, end: name.end } },
+                where: null,
+              },
+            ]
       }
       next()
       const variable: Variable = { name: name.text, span: { start: name.start, end: name.end } }
@@ -607,7 +706,12 @@ export function parsePql(text: string): Parsed {
     if (token.kind === 'name' && directions.has(token.text)) {
       next()
       const time = expression(comparisonPower)
-      return { kind: 'side', direction: token.text as 'before' | 'after' | 'from', time, span: { start, end: previousEnd() } } // `directions` holds just these
+      return {
+        kind: 'side',
+        direction: token.text as 'before' | 'after' | 'from',
+        time,
+        span: { start, end: previousEnd() },
+      } // `directions` holds just these
     }
     if (isWord('between')) {
       next()
@@ -621,14 +725,25 @@ export function parsePql(text: string): Parsed {
       return { kind: 'between', from, to, span: { start, end: previousEnd() } }
     }
     if (isWord('on')) next()
-    else if (token.kind === 'number' && peek(1).kind === 'name' && (unitOf(peek(1).text) || directions.has(peek(2).text))) {
+    else if (
+      token.kind === 'number' &&
+      peek(1).kind === 'name' &&
+      (unitOf(peek(1).text) || directions.has(peek(2).text))
+    ) {
       const span = { start: token.start, end: token.end }
       faults.push({
         code: 'pql-syntax',
         message: 'A comparison is missing before the number',
         span,
         help: 'Write `<=` for at most that long, `>=` for at least, `=` for that very day.',
-        fixes: [{ title: 'At most that long: `<=`', span: { start: token.start, end: token.start }, text: '<= ', safety: 'review' }],
+        fixes: [
+          {
+            title: 'At most that long: `<=`',
+            span: { start: token.start, end: token.start },
+            text: '<= ',
+            safety: 'review',
+          },
+        ],
       })
       return distance('<=', start)
     }
@@ -643,14 +758,33 @@ export function parsePql(text: string): Parsed {
     const unitToken = peek()
     const unit = unitToken.kind === 'name' ? unitOf(unitToken.text) : null
     if (unit === null) {
-      const near = unitToken.kind === 'name' ? units.find((candidate) => candidate.startsWith(unitToken.text.slice(0, 3).toLowerCase()) || unitToken.text.toLowerCase().startsWith(candidate)) : undefined
+      const near =
+        unitToken.kind === 'name'
+          ? units.find(
+              (candidate) =>
+                candidate.startsWith(unitToken.text.slice(0, 3).toLowerCase()) ||
+                unitToken.text.toLowerCase().startsWith(candidate),
+            )
+          : undefined
       report({
         code: 'pql-syntax',
-        message: unitToken.kind === 'end' ? 'A unit of time is missing' : `\`${text.slice(unitToken.start, unitToken.end)}\` is not a unit of time`,
+        message:
+          unitToken.kind === 'end'
+            ? 'A unit of time is missing'
+            : `\`${text.slice(unitToken.start, unitToken.end)}\` is not a unit of time`,
         span: unitToken.kind === 'end' ? amount.span : { start: unitToken.start, end: unitToken.end },
         help: `Units are ${units.join(', ')}, singular or plural.`,
         ...(near && unitToken.kind === 'name'
-          ? { fixes: [{ title: `Replace with \`${near}s\``, span: { start: unitToken.start, end: unitToken.end }, text: `${near}s`, safety: 'review' as const }] }
+          ? {
+              fixes: [
+                {
+                  title: `Replace with \`${near}s\``,
+                  span: { start: unitToken.start, end: unitToken.end },
+                  text: `${near}s`,
+                  safety: 'review' as const,
+                },
+              ],
+            }
           : {}),
       })
       recover()
@@ -664,7 +798,15 @@ export function parsePql(text: string): Parsed {
     }
     next()
     const time = expression(comparisonPower)
-    return { kind: 'distance', op, amount, unit, direction: direction.text as 'before' | 'after' | 'from', time, span: { start, end: previousEnd() } } // `directions` holds just these
+    return {
+      kind: 'distance',
+      op,
+      amount,
+      unit,
+      direction: direction.text as 'before' | 'after' | 'from',
+      time,
+      span: { start, end: previousEnd() },
+    } // `directions` holds just these
   }
 
   const expr = expression()
@@ -673,9 +815,13 @@ export function parsePql(text: string): Parsed {
     const written = text.slice(token.start, token.end)
     report({
       code: 'pql-syntax',
-      message: [')', ']', '}'].includes(token.text) ? `\`${written}\` closes nothing` : `Expected an operator such as \`and\`, found \`${written}\``,
+      message: [')', ']', '}'].includes(token.text)
+        ? `\`${written}\` closes nothing`
+        : `Expected an operator such as \`and\`, found \`${written}\``,
       span: { start: token.start, end: token.end },
-      help: [')', ']', '}'].includes(token.text) ? 'Remove it, or open the bracket it belongs to.' : 'Put `and` or `or` between two conditions.',
+      help: [')', ']', '}'].includes(token.text)
+        ? 'Remove it, or open the bracket it belongs to.'
+        : 'Put `and` or `or` between two conditions.',
     })
   }
   return { expr, faults, tokens }

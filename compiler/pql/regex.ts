@@ -8,35 +8,87 @@ export type Regex = { readonly groups: number; readonly node: RegexNode }
 export type RegexNode =
   | { readonly kind: 'or'; readonly items: readonly RegexNode[] }
   | { readonly kind: 'sequence'; readonly items: readonly RegexNode[] }
-  | { readonly kind: 'repeat'; readonly item: RegexNode; readonly min: number; readonly max: number | null; readonly lazy: boolean }
+  | {
+      readonly kind: 'repeat'
+      readonly item: RegexNode
+      readonly min: number
+      readonly max: number | null
+      readonly lazy: boolean
+    }
   | { readonly kind: 'group'; readonly item: RegexNode; readonly capture: boolean }
   /** Ranges of code points, both ends inclusive, and Unicode categories by name. */
-  | { readonly kind: 'set'; readonly negated: boolean; readonly ranges: readonly (readonly [number, number])[]; readonly categories: readonly string[] }
+  | {
+      readonly kind: 'set'
+      readonly negated: boolean
+      readonly ranges: readonly (readonly [number, number])[]
+      readonly categories: readonly string[]
+    }
   | { readonly kind: 'start' }
   | { readonly kind: 'end' }
   | { readonly kind: 'wordBoundary'; readonly negated: boolean }
 
-export type RegexFault = { readonly message: string; readonly help: string; readonly unsupported: boolean; readonly start: number; readonly end: number }
+export type RegexFault = {
+  readonly message: string
+  readonly help: string
+  readonly unsupported: boolean
+  readonly start: number
+  readonly end: number
+}
 
 type Ranges = readonly (readonly [number, number])[]
 
 const last = 0x10ffff
 const digits: Ranges = [[48, 57]]
-const wordCharacters: Ranges = [[48, 57], [65, 90], [95, 95], [97, 122]]
-const spaces: Ranges = [[9, 13], [32, 32]]
-const lineEnds: Ranges = [[10, 10], [13, 13], [0x85, 0x85], [0x2028, 0x2029]]
+const wordCharacters: Ranges = [
+  [48, 57],
+  [65, 90],
+  [95, 95],
+  [97, 122],
+]
+const spaces: Ranges = [
+  [9, 13],
+  [32, 32],
+]
+const lineEnds: Ranges = [
+  [10, 10],
+  [13, 13],
+  [0x85, 0x85],
+  [0x2028, 0x2029],
+]
 const posix: Readonly<Record<string, Ranges>> = {
   Lower: [[97, 122]],
   Upper: [[65, 90]],
   ASCII: [[0, 127]],
-  Alpha: [[65, 90], [97, 122]],
+  Alpha: [
+    [65, 90],
+    [97, 122],
+  ],
   Digit: digits,
-  Alnum: [[48, 57], [65, 90], [97, 122]],
-  Punct: [[33, 47], [58, 64], [91, 96], [123, 126]],
+  Alnum: [
+    [48, 57],
+    [65, 90],
+    [97, 122],
+  ],
+  Punct: [
+    [33, 47],
+    [58, 64],
+    [91, 96],
+    [123, 126],
+  ],
   Space: spaces,
-  XDigit: [[48, 57], [65, 70], [97, 102]],
-  Blank: [[9, 9], [32, 32]],
-  Cntrl: [[0, 31], [127, 127]],
+  XDigit: [
+    [48, 57],
+    [65, 70],
+    [97, 102],
+  ],
+  Blank: [
+    [9, 9],
+    [32, 32],
+  ],
+  Cntrl: [
+    [0, 31],
+    [127, 127],
+  ],
 }
 const categories = /^(?:L|Lu|Ll|Lt|Lm|Lo|M|Mn|Mc|Me|N|Nd|Nl|No|P|Pc|Pd|Ps|Pe|Pi|Pf|Po|S|Sm|Sc|Sk|So|Z|Zs|Zl|Zp)$/
 /** RE2 refuses larger counts. */
@@ -46,7 +98,8 @@ const maxRepeat = 1000
 export function parseRegex(source: string): Regex | RegexFault {
   const characters = [...source]
   const offsets: number[] = []
-  for (let offset = 0, index = 0; index <= characters.length; offset += characters[index]?.length ?? 0, index += 1) offsets.push(offset)
+  for (let offset = 0, index = 0; index <= characters.length; offset += characters[index]?.length ?? 0, index += 1)
+    offsets.push(offset)
   let at = 0
   let groups = 0
   let ignoreCase = false
@@ -61,7 +114,13 @@ export function parseRegex(source: string): Regex | RegexFault {
     }
   }
   const stop = (message: string, help: string, unsupported: boolean, start: number, end = at): never => {
-    throw new Stop({ message, help, unsupported, start: offsets[start]!, end: offsets[Math.max(Math.min(end, characters.length), Math.min(start + 1, characters.length))]! })
+    throw new Stop({
+      message,
+      help,
+      unsupported,
+      start: offsets[start]!,
+      end: offsets[Math.max(Math.min(end, characters.length), Math.min(start + 1, characters.length))]!,
+    })
   }
   const ahead = (text: string): boolean => characters.slice(at, at + text.length).join('') === text
 
@@ -99,7 +158,13 @@ export function parseRegex(source: string): Regex | RegexFault {
       const value = off === -1 || index < off
       if (flag === 'i') ignoreCase = value
       else if (flag === 's') dotAll = value
-      else stop(`The flag \`${flag}\` is not supported`, 'Flags are i (ignore ASCII case) and s (dot matches line ends).', true, start)
+      else
+        stop(
+          `The flag \`${flag}\` is not supported`,
+          'Flags are i (ignore ASCII case) and s (dot matches line ends).',
+          true,
+          start,
+        )
     }
   }
 
@@ -117,15 +182,18 @@ export function parseRegex(source: string): Regex | RegexFault {
         min = Number(counted[1])
         max = counted[2] === undefined ? min : counted[3] === '' ? null : Number(counted[3])
       } else return node
-      if (node.kind === 'start' || node.kind === 'end' || node.kind === 'wordBoundary' || (node !== item)) stop('Nothing here can be repeated', 'Put what is repeated in parentheses.', false, start, at + 1)
+      if (node.kind === 'start' || node.kind === 'end' || node.kind === 'wordBoundary' || node !== item)
+        stop('Nothing here can be repeated', 'Put what is repeated in parentheses.', false, start, at + 1)
       at += counted && !'*+?'.includes(characters[at]!) ? counted[0].length : 1
       if (max !== null && max < min) stop('The repeat runs backwards', 'Write the smaller count first.', false, start)
-      if (min > maxRepeat || (max ?? 0) > maxRepeat) stop(`Repeats above ${maxRepeat} are not supported`, 'Repeat less often.', true, start)
+      if (min > maxRepeat || (max ?? 0) > maxRepeat)
+        stop(`Repeats above ${maxRepeat} are not supported`, 'Repeat less often.', true, start)
       let lazy = false
       if (characters[at] === '?') {
         lazy = true
         at += 1
-      } else if (characters[at] === '+') stop('Possessive repeats are not supported', 'Remove the second `+`.', true, start, at + 1)
+      } else if (characters[at] === '+')
+        stop('Possessive repeats are not supported', 'Remove the second `+`.', true, start, at + 1)
       node = { kind: 'repeat', item: node, min, max, lazy }
     }
   }
@@ -137,7 +205,9 @@ export function parseRegex(source: string): Regex | RegexFault {
     if (char === '[') return set(bracket())
     if (char === '.') {
       at += 1
-      return dotAll ? { kind: 'set', negated: false, ranges: [[0, last]], categories: [] } : { kind: 'set', negated: true, ranges: lineEnds, categories: [] }
+      return dotAll
+        ? { kind: 'set', negated: false, ranges: [[0, last]], categories: [] }
+        : { kind: 'set', negated: true, ranges: lineEnds, categories: [] }
     }
     if (char === '^') {
       at += 1
@@ -147,7 +217,14 @@ export function parseRegex(source: string): Regex | RegexFault {
       at += 1
       return { kind: 'end' }
     }
-    if ('*+?'.includes(char)) stop(`\`${char}\` has nothing to repeat`, 'Put something before it, or escape it with a backslash.', false, start, at + 1)
+    if ('*+?'.includes(char))
+      stop(
+        `\`${char}\` has nothing to repeat`,
+        'Put something before it, or escape it with a backslash.',
+        false,
+        start,
+        at + 1,
+      )
     if (char === '\\') {
       const next = characters[at + 1]
       if (next === 'b' || next === 'B') {
@@ -166,21 +243,37 @@ export function parseRegex(source: string): Regex | RegexFault {
         const end = characters.join('').indexOf('\\E') // counted in UTF-16; only its presence matters below
         at += 2
         const items: RegexNode[] = []
-        while (at < characters.length && !ahead('\\E')) items.push(set({ negated: false, ...literal(characters[at++]!.codePointAt(0)!) }))
+        while (at < characters.length && !ahead('\\E'))
+          items.push(set({ negated: false, ...literal(characters[at++]!.codePointAt(0)!) }))
         if (end !== -1) at += 2
         return { kind: 'group', capture: false, item: { kind: 'sequence', items } }
       }
-      if (next !== undefined && /[1-9k]/.test(next)) stop('Back references are not supported', 'Write the text again, or compare in two conditions.', true, start, at + 2)
+      if (next !== undefined && /[1-9k]/.test(next))
+        stop(
+          'Back references are not supported',
+          'Write the text again, or compare in two conditions.',
+          true,
+          start,
+          at + 2,
+        )
       return set({ negated: false, ...escape() })
     }
     at += 1
     return set({ negated: false, ...literal(char.codePointAt(0)!) })
   }
 
-  const literal = (code: number): { ranges: Ranges; categories: readonly string[] } => ({ ranges: [[code, code]], categories: [] })
+  const literal = (code: number): { ranges: Ranges; categories: readonly string[] } => ({
+    ranges: [[code, code]],
+    categories: [],
+  })
 
   function set(parts: { negated: boolean; ranges: Ranges; categories: readonly string[] }): RegexNode {
-    return { kind: 'set', negated: parts.negated, ranges: normal(ignoreCase ? bothCases(parts.ranges) : parts.ranges), categories: parts.categories }
+    return {
+      kind: 'set',
+      negated: parts.negated,
+      ranges: normal(ignoreCase ? bothCases(parts.ranges) : parts.ranges),
+      categories: parts.categories,
+    }
   }
 
   function group(): RegexNode {
@@ -198,7 +291,9 @@ export function parseRegex(source: string): Regex | RegexFault {
         while (at < characters.length && characters[at] !== '>') at += 1
         at += 1
       } else {
-        const what = /^\?(?:=|!|<=|<!)/.test(characters.slice(at, at + 3).join('')) ? 'Look-ahead and look-behind are' : 'This kind of group is'
+        const what = /^\?(?:=|!|<=|<!)/.test(characters.slice(at, at + 3).join(''))
+          ? 'Look-ahead and look-behind are'
+          : 'This kind of group is'
         stop(`${what} not supported`, 'Use two conditions joined by `and`, or `not`.', true, start, at + 2)
       }
     }
@@ -223,13 +318,21 @@ export function parseRegex(source: string): Regex | RegexFault {
       const char = characters[at]
       if (char === undefined) stop('A character class is never closed', 'Close it with `]`.', false, start, start + 1)
       if (char === ']' && !first) break
-      if (char === '[' || ahead('&&')) stop('Nested classes and intersections are not supported', 'Write one flat class, or escape the character.', true, at, at + 1)
+      if (char === '[' || ahead('&&'))
+        stop(
+          'Nested classes and intersections are not supported',
+          'Write one flat class, or escape the character.',
+          true,
+          at,
+          at + 1,
+        )
       const low = classAtom()
       if (characters[at] === '-' && characters[at + 1] !== ']' && characters[at + 1] !== undefined && isSingle(low)) {
         const dash = at
         at += 1
         const high = classAtom()
-        if (!isSingle(high) || high.ranges[0]![0] < low.ranges[0]![0]) stop('The range runs backwards', 'Write the smaller character first, or escape the dash.', false, dash)
+        if (!isSingle(high) || high.ranges[0]![0] < low.ranges[0]![0])
+          stop('The range runs backwards', 'Write the smaller character first, or escape the dash.', false, dash)
         ranges.push([low.ranges[0]![0], high.ranges[0]![0]])
       } else {
         ranges.push(...low.ranges)
@@ -240,7 +343,8 @@ export function parseRegex(source: string): Regex | RegexFault {
     return { negated, ranges, categories: names }
   }
 
-  const isSingle = (part: { ranges: Ranges; categories: readonly string[] }): boolean => part.ranges.length === 1 && part.categories.length === 0 && part.ranges[0]![0] === part.ranges[0]![1]
+  const isSingle = (part: { ranges: Ranges; categories: readonly string[] }): boolean =>
+    part.ranges.length === 1 && part.categories.length === 0 && part.ranges[0]![0] === part.ranges[0]![1]
 
   function classAtom(): { ranges: Ranges; categories: readonly string[] } {
     if (characters[at] === '\\') return escape()
@@ -253,19 +357,38 @@ export function parseRegex(source: string): Regex | RegexFault {
     at += 2
     const of = (ranges: Ranges): { ranges: Ranges; categories: readonly string[] } => ({ ranges, categories: [] })
     switch (char) {
-      case undefined: return stop('The regular expression ends in a backslash', 'Double the backslash for the character itself.', false, start, start + 1)
-      case 'd': return of(digits)
-      case 'D': return of(inverse(digits))
-      case 'w': return of(wordCharacters)
-      case 'W': return of(inverse(wordCharacters))
-      case 's': return of(spaces)
-      case 'S': return of(inverse(spaces))
-      case 't': return literal(9)
-      case 'n': return literal(10)
-      case 'r': return literal(13)
-      case 'f': return literal(12)
-      case 'a': return literal(7)
-      case 'e': return literal(27)
+      case undefined:
+        return stop(
+          'The regular expression ends in a backslash',
+          'Double the backslash for the character itself.',
+          false,
+          start,
+          start + 1,
+        )
+      case 'd':
+        return of(digits)
+      case 'D':
+        return of(inverse(digits))
+      case 'w':
+        return of(wordCharacters)
+      case 'W':
+        return of(inverse(wordCharacters))
+      case 's':
+        return of(spaces)
+      case 'S':
+        return of(inverse(spaces))
+      case 't':
+        return literal(9)
+      case 'n':
+        return literal(10)
+      case 'r':
+        return literal(13)
+      case 'f':
+        return literal(12)
+      case 'a':
+        return literal(7)
+      case 'e':
+        return literal(27)
       case 'x':
       case 'u': {
         const pattern = char === 'u' ? /^([0-9a-fA-F]{4})/ : /^(?:([0-9a-fA-F]{2})|\{([0-9a-fA-F]{1,6})\})/
@@ -278,22 +401,35 @@ export function parseRegex(source: string): Regex | RegexFault {
       case 'P': {
         const found = /^(?:\{(?:Is)?([A-Za-z]+)\}|([A-Z]))/.exec(characters.slice(at, at + 24).join(''))
         const name = found?.[1] ?? found?.[2]
-        if (!found || name === undefined) return stop('A Unicode class is incomplete', 'Write it like \\p{L}.', false, start)
+        if (!found || name === undefined)
+          return stop('A Unicode class is incomplete', 'Write it like \\p{L}.', false, start)
         at += found[0].length
         const own = posix[name]
         if (own) return of(char === 'P' ? inverse(own) : own)
         if (char === 'p' && categories.test(name)) return { ranges: [], categories: [name] }
-        return stop(`The class \`${name}\` is not supported`, 'Supported are Unicode general categories such as \\p{L} and the POSIX names such as \\p{Alpha}.', true, start)
+        return stop(
+          `The class \`${name}\` is not supported`,
+          'Supported are Unicode general categories such as \\p{L} and the POSIX names such as \\p{Alpha}.',
+          true,
+          start,
+        )
       }
       default:
-        if (/[A-Za-z0-9]/.test(char)) return stop(`\`\\${char}\` is not supported in a regular expression`, 'Write the character itself or a class.', true, start)
+        if (/[A-Za-z0-9]/.test(char))
+          return stop(
+            `\`\\${char}\` is not supported in a regular expression`,
+            'Write the character itself or a class.',
+            true,
+            start,
+          )
         return literal(char.codePointAt(0)!)
     }
   }
 
   try {
     const node = alternatives()
-    if (at < characters.length) stop('`)` closes nothing', 'Remove it, or escape it with a backslash.', false, at, at + 1)
+    if (at < characters.length)
+      stop('`)` closes nothing', 'Remove it, or escape it with a backslash.', false, at, at + 1)
     return { groups, node }
   } catch (error) {
     if (error instanceof Stop) return error.fault
@@ -302,10 +438,22 @@ export function parseRegex(source: string): Regex | RegexFault {
 }
 
 /** Printed for `new RegExp(…, 'u')`. */
-export const javaScriptRegex = (regex: Regex): string => printRegex(regex.node, { point: (code) => `\\u{${code.toString(16)}}`, start: '^', end: '$', boundary: ['\\b', '\\B'] })
+export const javaScriptRegex = (regex: Regex): string =>
+  printRegex(regex.node, {
+    point: (code) => `\\u{${code.toString(16)}}`,
+    start: '^',
+    end: '$',
+    boundary: ['\\b', '\\B'],
+  })
 
 /** Printed for RE2, as DuckDB uses it. */
-export const re2Regex = (regex: Regex): string => printRegex(regex.node, { point: (code) => `\\x{${code.toString(16)}}`, start: '^', end: '$', boundary: ['\\b', '\\B'] })
+export const re2Regex = (regex: Regex): string =>
+  printRegex(regex.node, {
+    point: (code) => `\\x{${code.toString(16)}}`,
+    start: '^',
+    end: '$',
+    boundary: ['\\b', '\\B'],
+  })
 
 /** Printed for java.util.regex: its `$` would also match before a last line end, its `\b` counts Unicode letters. */
 export const javaRegex = (regex: Regex): string => {
@@ -314,30 +462,62 @@ export const javaRegex = (regex: Regex): string => {
     point: (code) => `\\x{${code.toString(16)}}`,
     start: '\\A',
     end: '\\z',
-    boundary: [`(?:(?<=${word})(?!${word})|(?<!${word})(?=${word}))`, `(?:(?<=${word})(?=${word})|(?<!${word})(?!${word}))`],
+    boundary: [
+      `(?:(?<=${word})(?!${word})|(?<!${word})(?=${word}))`,
+      `(?:(?<=${word})(?=${word})|(?<!${word})(?!${word}))`,
+    ],
   })
 }
 
-type RegexDialect = { readonly point: (code: number) => string; readonly start: string; readonly end: string; readonly boundary: readonly [string, string] }
+type RegexDialect = {
+  readonly point: (code: number) => string
+  readonly start: string
+  readonly end: string
+  readonly boundary: readonly [string, string]
+}
 
 function printRegex(node: RegexNode, dialect: RegexDialect): string {
   switch (node.kind) {
-    case 'or': return `(?:${node.items.map((item) => printRegex(item, dialect)).join('|')})`
-    case 'sequence': return node.items.map((item) => printRegex(item, dialect)).join('')
-    case 'group': return `${node.capture ? '(' : '(?:'}${printRegex(node.item, dialect)})`
+    case 'or':
+      return `(?:${node.items.map((item) => printRegex(item, dialect)).join('|')})`
+    case 'sequence':
+      return node.items.map((item) => printRegex(item, dialect)).join('')
+    case 'group':
+      return `${node.capture ? '(' : '(?:'}${printRegex(node.item, dialect)})`
     case 'repeat': {
       const { min, max, lazy } = node
-      const count = max === null ? (min === 0 ? '*' : min === 1 ? '+' : `{${min},}`) : min === 0 && max === 1 ? '?' : `{${min},${max}}`
+      const count =
+        max === null
+          ? min === 0
+            ? '*'
+            : min === 1
+              ? '+'
+              : `{${min},}`
+          : min === 0 && max === 1
+            ? '?'
+            : `{${min},${max}}`
       return `(?:${printRegex(node.item, dialect)})${count}${lazy ? '?' : ''}`
     }
-    case 'start': return dialect.start
-    case 'end': return dialect.end
-    case 'wordBoundary': return dialect.boundary[node.negated ? 1 : 0]
+    case 'start':
+      return dialect.start
+    case 'end':
+      return dialect.end
+    case 'wordBoundary':
+      return dialect.boundary[node.negated ? 1 : 0]
     case 'set': {
-      const point = (code: number): string => (/[0-9A-Za-z _]/.test(String.fromCodePoint(code)) && code < 128 ? String.fromCodePoint(code) : dialect.point(code))
-      const single = !node.negated && node.categories.length === 0 && node.ranges.length === 1 && node.ranges[0]![0] === node.ranges[0]![1]
+      const point = (code: number): string =>
+        /[0-9A-Za-z _]/.test(String.fromCodePoint(code)) && code < 128
+          ? String.fromCodePoint(code)
+          : dialect.point(code)
+      const single =
+        !node.negated &&
+        node.categories.length === 0 &&
+        node.ranges.length === 1 &&
+        node.ranges[0]![0] === node.ranges[0]![1]
       if (single) return point(node.ranges[0]![0])
-      const body = node.ranges.map(([low, high]) => (low === high ? point(low) : `${point(low)}-${point(high)}`)).join('')
+      const body = node.ranges
+        .map(([low, high]) => (low === high ? point(low) : `${point(low)}-${point(high)}`))
+        .join('')
       return `[${node.negated ? '^' : ''}${body}${node.categories.map((name) => `\\p{${name}}`).join('')}]`
     }
   }

@@ -10,7 +10,7 @@ const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
 /** `$now` is the plan's placeholder; a text that happens to hold it is put together from two. */
 const text = (value: string): string => {
   const quoted = `'${value.replaceAll("'", "''")}'`
-  return quoted.includes('$now') ? `(${quoted.replaceAll('$now', "$' || 'now")})` : quoted
+  return quoted.includes('$now') ? `(${quoted.replaceAll('$now', () => "$' || 'now")})` : quoted
 }
 
 const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor: number]>> = {
@@ -33,9 +33,18 @@ function type(of: DataType): string {
   if (typeof of === 'object') {
     if ('items' in of) return `${type(of.items)}[]`
     if ('values' in of) return `MAP(VARCHAR, ${type(of.values)})`
-    return `STRUCT(${Object.entries(of.fields).map(([name, field]) => `${identifier(name)} ${type(field)}`).join(', ')})`
+    return `STRUCT(${Object.entries(of.fields)
+      .map(([name, field]) => `${identifier(name)} ${type(field)}`)
+      .join(', ')})`
   }
-  return { string: 'VARCHAR', integer: 'BIGINT', number: 'DOUBLE', boolean: 'BOOLEAN', date: 'DATE', timestamp: 'TIMESTAMP' }[of]
+  return {
+    string: 'VARCHAR',
+    integer: 'BIGINT',
+    number: 'DOUBLE',
+    boolean: 'BOOLEAN',
+    date: 'DATE',
+    timestamp: 'TIMESTAMP',
+  }[of]
 }
 
 export const duckdb: Dialect = {
@@ -54,7 +63,9 @@ export const duckdb: Dialect = {
   floor: (timestamp, unit) => {
     if (unit === 'week') return `(date_trunc('week', ${timestamp} + INTERVAL 1 DAY) - INTERVAL 1 DAY)`
     const span = years[unit]
-    return span ? `make_timestamp(year(${timestamp}) // ${span} * ${span}, 1, 1, 0, 0, 0.0)` : `date_trunc('${unit}', ${timestamp})`
+    return span
+      ? `make_timestamp(year(${timestamp}) // ${span} * ${span}, 1, 1, 0, 0, 0.0)`
+      : `date_trunc('${unit}', ${timestamp})`
   },
   part: (timestamp, part) => `${part}(${timestamp})`,
   finite: (double) => `nullif(nullif(nullif(${double}, 'inf'::DOUBLE), '-inf'::DOUBLE), 'nan'::DOUBLE)`,
@@ -94,5 +105,6 @@ export const duckdb: Dialect = {
   regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(re2Regex(regex))}, ${group})`,
 
   collect: (value, filter) => `list(${value})${filtered(filter)}`,
-  collectSorted: (struct, keys, filter) => `list(${struct} ORDER BY ${keys.map((key) => `${key} NULLS FIRST`).join(', ')})${filtered(filter)}`,
+  collectSorted: (struct, keys, filter) =>
+    `list(${struct} ORDER BY ${keys.map((key) => `${key} NULLS FIRST`).join(', ')})${filtered(filter)}`,
 }

@@ -11,11 +11,16 @@ export type SegmentCondition = { readonly name: string; readonly condition: Cond
  * One SELECT for all Segments: every event aggregate once per (filter, window), every shared leaf condition once, then boolean algebra.
  * A Segment referred to and not in `segments` is read from the relation `members`. `eventColumns` is the store's event schema.
  */
-export function membershipQuery(segments: readonly SegmentCondition[], eventColumns: readonly Column[]): MembershipQuery {
-  const shared = share(segments)
+export function membershipQuery(
+  segments: readonly SegmentCondition[],
+  eventColumns: readonly Column[],
+): MembershipQuery {
+  const shared = share(segments, eventColumns)
   const reads = readsOf(shared, eventColumns)
   const known = new Set(segments.map((segment) => segment.name))
-  const references = [...new Set(shared.segments.flatMap((segment) => segmentsIn(segment.condition)))].filter((name) => !known.has(name)).sort()
+  const references = [...new Set(shared.segments.flatMap((segment) => segmentsIn(segment.condition)))]
+    .filter((name) => !known.has(name))
+    .sort()
   return {
     segments: segments.map((segment) => segment.name),
     references,
@@ -31,9 +36,21 @@ const row = 0
 
 type Aggregate =
   | { readonly kind: 'any'; readonly name: string; readonly where: Condition }
-  | { readonly kind: 'fold'; readonly name: string; readonly fold: Fold; readonly of: Value | null; readonly where: Condition }
+  | {
+      readonly kind: 'fold'
+      readonly name: string
+      readonly fold: Fold
+      readonly of: Value | null
+      readonly where: Condition
+    }
   | { readonly kind: 'times'; readonly name: string; readonly where: Condition }
-  | { readonly kind: 'list'; readonly name: string; readonly where: Condition; readonly ordered: boolean; readonly fields: readonly string[] }
+  | {
+      readonly kind: 'list'
+      readonly name: string
+      readonly where: Condition
+      readonly ordered: boolean
+      readonly fields: readonly string[]
+    }
 
 type Sequence = { readonly name: string; readonly steps: readonly { readonly times: string; readonly count: number }[] }
 
@@ -44,7 +61,11 @@ type Shared = {
   readonly segments: readonly SegmentCondition[]
 }
 
-function share(segments: readonly SegmentCondition[]): Shared {
+function share(segments: readonly SegmentCondition[], eventColumns: readonly Column[]): Shared {
+  const under = (path: readonly string[]): string[] =>
+    eventColumns
+      .map((column) => column.path)
+      .filter((column) => column === path.join('.') || column.startsWith(`${path.join('.')}.`))
   const aggregates = new Map<string, Aggregate>()
   const sequences = new Map<string, Sequence>()
   const aggregateOf = (make: (name: string) => Aggregate): string => {
@@ -66,8 +87,12 @@ function share(segments: readonly SegmentCondition[]): Shared {
       case 'fold': {
         const mapped = node.list.kind === 'map' ? node.list : null
         const source = eventSource(mapped ? mapped.list : node.list)
-        const of = mapped ? onRow(mapped.to, mapped.variable) : null
-        if (!source || (mapped && (!of || of.type === 'boolean')) || (!mapped && node.fold !== 'count')) return node
+        // An object has no column of its own; the ones that are there were filtered before.
+        const counted =
+          mapped !== null && node.fold === 'count' && typeof mapped.to.type === 'object' && 'fields' in mapped.to.type
+        const of = mapped && !counted ? onRow(mapped.to, mapped.variable) : null
+        if (!source || (mapped && !counted && (!of || of.type === 'boolean')) || (!mapped && node.fold !== 'count'))
+          return node
         const name = aggregateOf((name) => ({ kind: 'fold', name, fold: node.fold, of, where: source }))
         return { kind: 'column', path: name, type: node.type }
       }
@@ -87,7 +112,8 @@ function share(segments: readonly SegmentCondition[]): Shared {
         sequences.set(key, { name, steps: steps.filter((step) => step !== null) })
         return { kind: 'isTrue', value: { kind: 'column', path: name, type: 'boolean' } }
       }
-      default: return node
+      default:
+        return node
     }
   }
 
@@ -95,8 +121,12 @@ function share(segments: readonly SegmentCondition[]): Shared {
     const fields = new Set<string>(['timestamp'])
     let ordered = false
     visit(whole, (node) => {
-      if (node.kind === 'member') fields.add(node.path.join('.'))
-      if (node.kind === 'first' || node.kind === 'top' || node.kind === 'groupBy' || node.kind === 'distinct') ordered = true
+      // A path may start at a tuple's field, and may end at an object that is read further elsewhere.
+      if (node.kind === 'member')
+        for (const [start] of node.path.entries())
+          for (const column of under(node.path.slice(start))) fields.add(column)
+      if (node.kind === 'first' || node.kind === 'top' || node.kind === 'groupBy' || node.kind === 'distinct')
+        ordered = true
     })
     const name = aggregateOf((name) => ({ kind: 'list', name, where, ordered, fields: [...fields].sort() }))
     return { kind: 'column', path: name, type }
@@ -105,7 +135,9 @@ function share(segments: readonly SegmentCondition[]): Shared {
   const aggregated = segments.map(({ name, condition }) => {
     // Outermost first: an inner filter must not become a list when the aggregate around it can take it whole.
     const outer = topDown(condition, (node) => replace(node, condition))
-    const bare = rewrite(outer, (node) => (node.kind === 'events' ? listOf({ kind: 'constant', value: true }, condition, node.type) : node))
+    const bare = rewrite(outer, (node) =>
+      node.kind === 'events' ? listOf({ kind: 'constant', value: true }, condition, node.type) : node,
+    )
     return { name, condition: bare }
   })
 
@@ -113,12 +145,14 @@ function share(segments: readonly SegmentCondition[]): Shared {
   const count = (condition: Condition): void => {
     if (condition.kind === 'and' || condition.kind === 'or') condition.items.forEach(count)
     else if (condition.kind === 'not') count(condition.item)
-    else if (condition.kind !== 'segment' && condition.kind !== 'constant') uses.set(JSON.stringify(condition), (uses.get(JSON.stringify(condition)) ?? 0) + 1)
+    else if (condition.kind !== 'segment' && condition.kind !== 'constant')
+      uses.set(JSON.stringify(condition), (uses.get(JSON.stringify(condition)) ?? 0) + 1)
   }
   for (const segment of aggregated) count(segment.condition)
   const leaves = new Map<string, { name: string; condition: Condition }>()
   const algebra = (condition: Condition): Condition => {
-    if (condition.kind === 'and' || condition.kind === 'or') return { ...condition, items: condition.items.map(algebra) }
+    if (condition.kind === 'and' || condition.kind === 'or')
+      return { ...condition, items: condition.items.map(algebra) }
     if (condition.kind === 'not') return { kind: 'not', item: algebra(condition.item) }
     const key = JSON.stringify(condition)
     if ((uses.get(key) ?? 0) < 2 || condition.kind === 'isTrue') return condition
@@ -127,10 +161,15 @@ function share(segments: readonly SegmentCondition[]): Shared {
     return { kind: 'isTrue', value: { kind: 'column', path: leaf.name, type: 'boolean' } }
   }
   const simplified = aggregated.map((segment) => ({ name: segment.name, condition: algebra(segment.condition) }))
-  return { aggregates: [...aggregates.values()], sequences: [...sequences.values()], leaves: [...leaves.values()], segments: simplified }
+  return {
+    aggregates: [...aggregates.values()],
+    sequences: [...sequences.values()],
+    leaves: [...leaves.values()],
+    segments: simplified,
+  }
 }
 
-/** Rebuilds a tree from the root down; a node that was changed is not looked into. */
+/** Rebuilds a tree from the root down; what became a column is not looked into. */
 function topDown(node: Condition, change: (node: Node) => Node): Condition {
   const walk = (part: unknown): unknown => {
     if (Array.isArray(part)) return part.map(walk)
@@ -138,9 +177,11 @@ function topDown(node: Condition, change: (node: Node) => Node): Condition {
     if ('kind' in part) {
       const node = part as Node // only nodes have a kind where this walks
       const changed = change(node)
-      if (changed !== node) return changed.kind === 'any' ? walk(changed) : changed
+      if (changed !== node) return changed.kind === 'column' || changed.kind === 'isTrue' ? changed : walk(changed)
     }
-    return Object.fromEntries(Object.entries(part).map(([key, child]) => [key, key === 'type' || key === 'regex' ? child : walk(child)]))
+    return Object.fromEntries(
+      Object.entries(part).map(([key, child]) => [key, key === 'type' || key === 'regex' ? child : walk(child)]),
+    )
   }
   return walk(node) as Condition
 }
@@ -169,14 +210,19 @@ function onRow<N extends Node>(node: N, variable: number): N | null {
     if (part.kind === 'mapEntries') bound.add(part.keyVariable).add(part.valueVariable)
   })
   visit(node, (part) => {
-    if (part.kind === 'column' || part.kind === 'events' || part.kind === 'segment' || part.kind === 'sequence') reads = false
+    if (part.kind === 'column' || part.kind === 'events' || part.kind === 'segment' || part.kind === 'sequence')
+      reads = false
     if (part.kind === 'variable' && !bound.has(part.id)) reads = false
     if (part.kind === 'member' && part.object.kind !== 'variable') return
   })
   // The whole event, not one of its fields, is needed somewhere: there is no such thing in a row.
-  const bare = countOf(node, (part) => part.kind === 'variable' && part.id === variable) !== countOf(node, (part) => part.kind === 'member' && part.object.kind === 'variable' && part.object.id === variable)
+  const bare =
+    countOf(node, (part) => part.kind === 'variable' && part.id === variable) !==
+    countOf(node, (part) => part.kind === 'member' && part.object.kind === 'variable' && part.object.id === variable)
   if (!reads || bare) return null
-  return rewrite(node, (part) => (part.kind === 'variable' && part.id === variable ? { ...part, id: row, type: 'string' } : part))
+  return rewrite(node, (part) =>
+    part.kind === 'variable' && part.id === variable ? { ...part, id: row, type: 'string' } : part,
+  )
 }
 
 function countOf(node: Node, is: (node: Node) => boolean): number {
@@ -196,17 +242,48 @@ function expanded(node: Extract<Condition, { kind: 'sequence' }>): Condition {
     const variable = 1000 + index * 1001 + repeat
     const event: Value = { kind: 'variable', id: variable, type: { fields: { timestamp: 'timestamp' } } }
     const time: Value = { kind: 'member', object: event, path: ['timestamp'], type: 'timestamp' }
-    const own = rewrite(step.what, (part) => (part.kind === 'variable' && part.id === node.variable ? { ...part, id: variable } : part))
+    const own = rewrite(step.what, (part) =>
+      part.kind === 'variable' && part.id === node.variable ? { ...part, id: variable } : part,
+    )
     if (step.count > 1) {
       // Enough later events for the step, then the last of the earliest ones is where the next step starts.
-      const later: Condition = previous ? both({ kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }, own) : own
+      const later: Condition = previous
+        ? both({ kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }, own)
+        : own
       const matching: Value = { kind: 'filter', list: events, variable, where: later, type: events.type }
-      const earliest: Value = { kind: 'top', list: matching, variable: variable + 1, by: { kind: 'member', object: { ...event, id: variable + 1 }, path: ['timestamp'], type: 'timestamp' }, order: 'lowest', count: step.count, type: events.type }
-      const enough: Condition = { kind: 'compare', op: '>=', of: 'number', left: { kind: 'fold', fold: 'count', list: matching, type: 'integer' }, right: { kind: 'literal', value: step.count, type: 'integer' } }
-      const reached: Value = { kind: 'fold', fold: 'max', list: { kind: 'map', list: earliest, variable: variable + 2, to: { kind: 'member', object: { ...event, id: variable + 2 }, path: ['timestamp'], type: 'timestamp' }, type: { items: 'timestamp' } }, type: 'timestamp' }
+      const earliest: Value = {
+        kind: 'top',
+        list: matching,
+        variable: variable + 1,
+        by: { kind: 'member', object: { ...event, id: variable + 1 }, path: ['timestamp'], type: 'timestamp' },
+        order: 'lowest',
+        count: step.count,
+        type: events.type,
+      }
+      const enough: Condition = {
+        kind: 'compare',
+        op: '>=',
+        of: 'number',
+        left: { kind: 'fold', fold: 'count', list: matching, type: 'integer' },
+        right: { kind: 'literal', value: step.count, type: 'integer' },
+      }
+      const reached: Value = {
+        kind: 'fold',
+        fold: 'max',
+        list: {
+          kind: 'map',
+          list: earliest,
+          variable: variable + 2,
+          to: { kind: 'member', object: { ...event, id: variable + 2 }, path: ['timestamp'], type: 'timestamp' },
+          type: { items: 'timestamp' },
+        },
+        type: 'timestamp',
+      }
       return both(enough, build(index + 1, 0, reached))
     }
-    const after: Condition = previous ? { kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null } : { kind: 'constant', value: true }
+    const after: Condition = previous
+      ? { kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }
+      : { kind: 'constant', value: true }
     return { kind: 'any', list: events, variable, where: both(both(after, own), build(index + 1, 0, time)) }
   }
   return build(0, 0, null)
@@ -224,7 +301,10 @@ function readsOf(shared: Shared, eventColumns: readonly Column[]): { profile: st
   const profile = new Set<string>()
   const event = new Set<string>()
   const all = new Set(eventColumns.map((column) => column.path))
-  const conditions = [...shared.leaves.map((leaf) => leaf.condition), ...shared.segments.map((segment) => segment.condition)]
+  const conditions = [
+    ...shared.leaves.map((leaf) => leaf.condition),
+    ...shared.segments.map((segment) => segment.condition),
+  ]
   visit(conditions, (node) => {
     if (node.kind === 'column' && !node.path.startsWith('$')) profile.add(node.path)
   })
@@ -243,10 +323,17 @@ function readsOf(shared: Shared, eventColumns: readonly Column[]): { profile: st
 
 /** Columns that settle the order of events at the same instant, alike on every engine and in the reference interpreter. */
 function sortable(columns: readonly Column[]): readonly Column[] {
-  return columns.filter((column) => typeof column.type === 'string' && column.path !== 'timestamp').sort((a, b) => (a.path < b.path ? -1 : 1))
+  return columns
+    .filter((column) => typeof column.type === 'string' && column.path !== 'timestamp')
+    .sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-function print(shared: Shared, references: readonly string[], eventColumns: readonly Column[], dialect: Dialect): string {
+function print(
+  shared: Shared,
+  references: readonly string[],
+  eventColumns: readonly Column[],
+  dialect: Dialect,
+): string {
   const printer = printerOf(dialect)
   const { identifier } = dialect
   const profileId = identifier('$profile')
@@ -264,7 +351,11 @@ function print(shared: Shared, references: readonly string[], eventColumns: read
     if (references.length > 0) joins.push(`LEFT JOIN members AS m ON m.${profileId} = p.${profileId}`)
     const columns = [
       'p.*',
-      ...parts.map((part) => (part.otherwise === null ? `e.${identifier(part.name)}` : `coalesce(e.${identifier(part.name)}, ${part.otherwise}) AS ${identifier(part.name)}`)),
+      ...parts.map((part) =>
+        part.otherwise === null
+          ? `e.${identifier(part.name)}`
+          : `coalesce(e.${identifier(part.name)}, ${part.otherwise}) AS ${identifier(part.name)}`,
+      ),
       ...references.map((name) => `coalesce(m.${identifier(name)}, FALSE) AS ${identifier(name)}`),
     ]
     from = `(SELECT ${columns.join(', ')}\nFROM profiles AS p\n${joins.join('\n')}) AS joined`
@@ -275,14 +366,19 @@ function print(shared: Shared, references: readonly string[], eventColumns: read
     ...shared.leaves.map((leaf) => `(${printer.condition(leaf.condition, none)} IS TRUE) AS ${identifier(leaf.name)}`),
   ]
   // Sequences are leaves of leaves, so they come a layer earlier.
-  if (shared.sequences.length > 0) from = `(SELECT *, ${leaves.slice(0, shared.sequences.length).join(', ')}\nFROM ${from}) AS sequenced`
-  if (shared.leaves.length > 0) from = `(SELECT *, ${leaves.slice(shared.sequences.length).join(',\n  ')}\nFROM ${from}) AS leaves`
+  if (shared.sequences.length > 0)
+    from = `(SELECT *, ${leaves.slice(0, shared.sequences.length).join(', ')}\nFROM ${from}) AS sequenced`
+  if (shared.leaves.length > 0)
+    from = `(SELECT *, ${leaves.slice(shared.sequences.length).join(',\n  ')}\nFROM ${from}) AS leaves`
 
   const layers = layersOf(shared.segments)
   const names = shared.segments.map((segment) => identifier(segment.name))
   for (const [index, layer] of layers.entries()) {
-    const columns = layer.map((segment) => `(${printer.condition(segment.condition, none)} IS TRUE) AS ${identifier(segment.name)}`)
-    if (index === layers.length - 1 && layers.length === 1) return `SELECT ${[profileId, ...columns].join(',\n  ')}\nFROM ${from}`
+    const columns = layer.map(
+      (segment) => `(${printer.condition(segment.condition, none)} IS TRUE) AS ${identifier(segment.name)}`,
+    )
+    if (index === layers.length - 1 && layers.length === 1)
+      return `SELECT ${[profileId, ...columns].join(',\n  ')}\nFROM ${from}`
     from = `(SELECT *, ${columns.join(',\n  ')}\nFROM ${from}) AS layer${index}`
   }
   return `SELECT ${[profileId, ...names].join(', ')}\nFROM ${from}`
@@ -297,7 +393,14 @@ function layersOf(segments: readonly SegmentCondition[]): SegmentCondition[][] {
     if (known !== undefined) return known
     levels.set(name, 0) // cycles are refused before; this only keeps the walk finite
     const segment = byName.get(name)
-    const level = segment ? Math.max(-1, ...segmentsIn(segment.condition).filter((reference) => byName.has(reference)).map(levelOf)) + 1 : 0
+    const level = segment
+      ? Math.max(
+          -1,
+          ...segmentsIn(segment.condition)
+            .filter((reference) => byName.has(reference))
+            .map(levelOf),
+        ) + 1
+      : 0
     levels.set(name, level)
     return level
   }
@@ -306,19 +409,38 @@ function layersOf(segments: readonly SegmentCondition[]): SegmentCondition[][] {
   return layers
 }
 
-function aggregateSql(aggregate: Aggregate, eventColumns: readonly Column[], dialect: Dialect, printer: Printer): { name: string; sql: string; otherwise: string | null }[] {
+function aggregateSql(
+  aggregate: Aggregate,
+  eventColumns: readonly Column[],
+  dialect: Dialect,
+  printer: Printer,
+): { name: string; sql: string; otherwise: string | null }[] {
   const bindings: ReadonlyMap<number, Binding> = new Map([[row, { kind: 'row' }]])
-  const where = aggregate.where.kind === 'constant' && aggregate.where.value ? null : printer.condition(aggregate.where, bindings)
+  const where =
+    aggregate.where.kind === 'constant' && aggregate.where.value ? null : printer.condition(aggregate.where, bindings)
   const filter = where === null ? '' : ` FILTER (WHERE ${where})`
   const { name } = aggregate
   switch (aggregate.kind) {
-    case 'any': return [{ name, sql: where === null ? 'TRUE' : `bool_or(${where})`, otherwise: null }]
-    case 'times': return [{ name, sql: dialect.collect(dialect.identifier('timestamp'), where), otherwise: null }]
+    case 'any':
+      return [{ name, sql: where === null ? 'TRUE' : `bool_or(${where})`, otherwise: null }]
+    case 'times':
+      return [{ name, sql: dialect.collect(dialect.identifier('timestamp'), where), otherwise: null }]
     case 'list': {
-      const keys = ['timestamp', ...(aggregate.ordered ? sortable(eventColumns).map((column) => column.path) : [])].map(dialect.identifier)
-      const struct = nested(aggregate.fields.filter((field) => eventColumns.some((column) => column.path === field)), dialect)
+      const keys = ['timestamp', ...(aggregate.ordered ? sortable(eventColumns).map((column) => column.path) : [])].map(
+        dialect.identifier,
+      )
+      const struct = nested(
+        aggregate.fields.filter((field) => eventColumns.some((column) => column.path === field)),
+        dialect,
+      )
       const type = dialect.type({ items: structType(aggregate.fields, eventColumns) })
-      return [{ name, sql: dialect.collectSorted(struct, keys, where), otherwise: `CAST(${dialect.list([], structType(aggregate.fields, eventColumns))} AS ${type})` }]
+      return [
+        {
+          name,
+          sql: dialect.collectSorted(struct, keys, where),
+          otherwise: `CAST(${dialect.list([], structType(aggregate.fields, eventColumns))} AS ${type})`,
+        },
+      ]
     }
     case 'fold': {
       const zero = aggregate.fold === 'count' ? '0' : aggregate.fold === 'sum' ? dialect.double(0) : null
@@ -326,12 +448,27 @@ function aggregateSql(aggregate: Aggregate, eventColumns: readonly Column[], dia
       const of = printer.value(aggregate.of, bindings)
       const double = dialect.type('number')
       switch (aggregate.fold) {
-        case 'count': return [{ name, sql: `count(${of})${filter}`, otherwise: zero }]
+        case 'count':
+          return [{ name, sql: `count(${of})${filter}`, otherwise: zero }]
         case 'min':
-        case 'max': return [{ name, sql: `${aggregate.fold}(${of})${filter}`, otherwise: zero }]
-        case 'sum': return [{ name, sql: `CAST(sum(${exact(of, dialect)})${filter} AS ${double}) / ${dialect.double(1e6)}`, otherwise: zero }]
+        case 'max':
+          return [{ name, sql: `${aggregate.fold}(${of})${filter}`, otherwise: zero }]
+        case 'sum':
+          return [
+            {
+              name,
+              sql: `CAST(sum(${exact(of, dialect)})${filter} AS ${double}) / ${dialect.double(1e6)}`,
+              otherwise: zero,
+            },
+          ]
         case 'average':
-          return [{ name, sql: `CAST(sum(${exact(of, dialect)})${filter} AS ${double}) / ${dialect.double(1e6)} / nullif(count(${millionths(of, dialect)})${filter}, 0)`, otherwise: zero }]
+          return [
+            {
+              name,
+              sql: `CAST(sum(${exact(of, dialect)})${filter} AS ${double}) / ${dialect.double(1e6)} / nullif(count(${millionths(of, dialect)})${filter}, 0)`,
+              otherwise: zero,
+            },
+          ]
       }
     }
   }
@@ -345,7 +482,14 @@ function exact(number: string, dialect: Dialect): string {
 /** `a.b, a.c` as a struct a with the fields b and c: list items are reached like any other object. */
 function nested(fields: readonly string[], dialect: Dialect, prefix = ''): string {
   const groups = Map.groupBy(fields, (field) => field.slice(prefix.length).split('.')[0]!)
-  return dialect.struct([...groups].map(([name, members]) => [name, members.length === 1 && members[0] === prefix + name ? dialect.identifier(prefix + name) : nested(members, dialect, `${prefix}${name}.`)]))
+  return dialect.struct(
+    [...groups].map(([name, members]) => [
+      name,
+      members.length === 1 && members[0] === prefix + name
+        ? dialect.identifier(prefix + name)
+        : nested(members, dialect, `${prefix}${name}.`),
+    ]),
+  )
 }
 
 function structType(fields: readonly string[], eventColumns: readonly Column[], prefix = ''): Column['type'] {
@@ -354,7 +498,10 @@ function structType(fields: readonly string[], eventColumns: readonly Column[], 
   return {
     fields: Object.fromEntries(
       [...groups].map(([name, members]) => {
-        const column = members.length === 1 && members[0] === prefix + name ? eventColumns.find((candidate) => candidate.path === prefix + name) : undefined
+        const column =
+          members.length === 1 && members[0] === prefix + name
+            ? eventColumns.find((candidate) => candidate.path === prefix + name)
+            : undefined
         return [name, column ? column.type : structType(members, eventColumns, `${prefix}${name}.`)]
       }),
     ),
@@ -363,10 +510,20 @@ function structType(fields: readonly string[], eventColumns: readonly Column[], 
 
 /** The earliest event that can be the first step, then the earliest later one for the second, …; is there one for the last? */
 function sequenceSql(sequence: Sequence, dialect: Dialect): string {
+  const [r, t] = [dialect.identifier('#r'), dialect.identifier('#t')]
   let reached: string | null = null
   for (const step of sequence.steps) {
     const times = dialect.identifier(step.times)
-    const later: string = reached === null ? times : dialect.element(dialect.transform(dialect.list([reached], 'timestamp'), dialect.lambda(['r'], dialect.filter(times, dialect.lambda(['t'], 't > r')))), 1)
+    const later: string =
+      reached === null
+        ? times
+        : dialect.element(
+            dialect.transform(
+              dialect.list([reached], 'timestamp'),
+              dialect.lambda([r], dialect.filter(times, dialect.lambda([t], `${t} > ${r}`))),
+            ),
+            1,
+          )
     reached = step.count === 1 ? dialect.least(later) : dialect.element(dialect.sorted(later), step.count)
   }
   return `(${reached ?? 'NULL'} IS NOT NULL)`
@@ -379,7 +536,9 @@ function eventFilter(aggregates: readonly Aggregate[], dialect: Dialect, printer
   const lower = aggregates.map((aggregate) => lowerBound(aggregate.where))
   if (lower.every((bound) => bound !== null)) {
     const distinct = [...new Set(lower.map((bound) => printer.value(bound, bindings)))]
-    parts.push(`${dialect.identifier('timestamp')} >= ${distinct.length === 1 ? distinct[0] : `least(${distinct.join(', ')})`}`)
+    parts.push(
+      `${dialect.identifier('timestamp')} >= ${distinct.length === 1 ? distinct[0] : `least(${distinct.join(', ')})`}`,
+    )
   }
   const equalities = aggregates.map((aggregate) => equalitiesOf(aggregate.where))
   for (const path of equalities[0]?.keys() ?? []) {
@@ -390,7 +549,8 @@ function eventFilter(aggregates: readonly Aggregate[], dialect: Dialect, printer
   return parts.join(' AND ')
 }
 
-const conjuncts = (condition: Condition): readonly Condition[] => (condition.kind === 'and' ? condition.items : [condition])
+const conjuncts = (condition: Condition): readonly Condition[] =>
+  condition.kind === 'and' ? condition.items : [condition]
 
 function isRowMember(value: Value): value is Extract<Value, { kind: 'member' }> {
   return value.kind === 'member' && value.object.kind === 'variable' && value.object.id === row
@@ -399,7 +559,13 @@ function isRowMember(value: Value): value is Extract<Value, { kind: 'member' }> 
 /** A bound from `now` alone that every event of the condition keeps, or null. */
 function lowerBound(where: Condition): Value | null {
   for (const part of conjuncts(where)) {
-    if (part.kind !== 'within' || part.from === null || !isRowMember(part.subject) || part.subject.path.join('.') !== 'timestamp') continue
+    if (
+      part.kind !== 'within' ||
+      part.from === null ||
+      !isRowMember(part.subject) ||
+      part.subject.path.join('.') !== 'timestamp'
+    )
+      continue
     if (countOf(part.from.value, (node) => node.kind === 'variable') === 0) return part.from.value
   }
   return null
@@ -409,10 +575,35 @@ function lowerBound(where: Condition): Value | null {
 function equalitiesOf(where: Condition): Map<string, string[]> {
   const found = new Map<string, string[]>()
   for (const part of conjuncts(where)) {
-    if (part.kind === 'compare' && part.op === '=' && part.of === 'text' && isRowMember(part.left) && part.right.kind === 'literal') found.set(part.left.path.join('.'), [String(part.right.value)])
-    if (part.kind === 'text' && part.test === 'equals' && !part.negated && !part.ignoreCase && isRowMember(part.left) && part.right.kind === 'literal') found.set(part.left.path.join('.'), [String(part.right.value)])
-    if (part.kind === 'includes' && !part.negated && isRowMember(part.item) && part.item.type === 'string' && part.list.kind === 'list' && part.list.items.every((item) => item.kind === 'literal'))
-      found.set(part.item.path.join('.'), part.list.items.map((item) => String(item.kind === 'literal' ? item.value : '')))
+    if (
+      part.kind === 'compare' &&
+      part.op === '=' &&
+      part.of === 'text' &&
+      isRowMember(part.left) &&
+      part.right.kind === 'literal'
+    )
+      found.set(part.left.path.join('.'), [String(part.right.value)])
+    if (
+      part.kind === 'text' &&
+      part.test === 'equals' &&
+      !part.negated &&
+      !part.ignoreCase &&
+      isRowMember(part.left) &&
+      part.right.kind === 'literal'
+    )
+      found.set(part.left.path.join('.'), [String(part.right.value)])
+    if (
+      part.kind === 'includes' &&
+      !part.negated &&
+      isRowMember(part.item) &&
+      part.item.type === 'string' &&
+      part.list.kind === 'list' &&
+      part.list.items.every((item) => item.kind === 'literal')
+    )
+      found.set(
+        part.item.path.join('.'),
+        part.list.items.map((item) => String(item.kind === 'literal' ? item.value : '')),
+      )
   }
   return found
 }

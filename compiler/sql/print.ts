@@ -16,20 +16,39 @@ export type Printer = {
 export function printerOf(dialect: Dialect): Printer {
   type Bindings = ReadonlyMap<number, Binding>
 
-  const bind = (bindings: Bindings, variable: number): Bindings => new Map([...bindings, [variable, { kind: 'value', sql: `v${variable}` }]])
-  const lambda = (variable: number, body: string): string => dialect.lambda([`v${variable}`], body)
+  /** Parameters have a name that no field of a union schema can have: engines would take one for the other. */
+  const parameter = (name: string): string => dialect.identifier(`#${name}`)
+  const lambda = (names: readonly string[], body: (...parameters: string[]) => string): string => {
+    const parameters = names.map(parameter)
+    return dialect.lambda(parameters, body(...parameters))
+  }
+  const bind = (bindings: Bindings, variable: number): Bindings =>
+    new Map([...bindings, [variable, { kind: 'value', sql: parameter(`v${variable}`) }]])
+  const over = (variable: number, bindings: Bindings, body: (inner: Bindings) => string): string =>
+    lambda([`v${variable}`], () => body(bind(bindings, variable)))
   const isTrue = (sql: string): string => `(${sql} IS TRUE)`
 
   /** Evaluates `sql` once and uses it under a name, wherever an expression may stand. */
-  const named = (sql: string, item: DataType, name: string, body: string): string => dialect.element(dialect.transform(dialect.list([sql], item), dialect.lambda([name], body)), 1)
+  const named = (sql: string, type: DataType, name: string, body: (parameter: string) => string): string =>
+    dialect.element(
+      dialect.transform(
+        dialect.list([sql], type),
+        lambda([name], (only) => body(only!)),
+      ),
+      1,
+    )
 
   function condition(node: Condition, bindings: Bindings): string {
     switch (node.kind) {
-      case 'constant': return node.value ? 'TRUE' : 'FALSE'
-      case 'and': return `(${node.items.map((item) => condition(item, bindings)).join(' AND ')})`
-      case 'or': return `(${node.items.map((item) => condition(item, bindings)).join(' OR ')})`
+      case 'constant':
+        return node.value ? 'TRUE' : 'FALSE'
+      case 'and':
+        return `(${node.items.map((item) => condition(item, bindings)).join(' AND ')})`
+      case 'or':
+        return `(${node.items.map((item) => condition(item, bindings)).join(' OR ')})`
       // NULL means false, so its negation is true.
-      case 'not': return `(${condition(node.item, bindings)} IS NOT TRUE)`
+      case 'not':
+        return `(${condition(node.item, bindings)} IS NOT TRUE)`
       case 'compare': {
         const side = node.of === 'instant' ? instant : node.of === 'number' ? plain : value
         return `(${side(node.left, bindings)} ${node.op === '!=' ? '<>' : node.op} ${side(node.right, bindings)})`
@@ -38,31 +57,47 @@ export function printerOf(dialect: Dialect): Printer {
         const simple = ['column', 'variable', 'member', 'literal', 'now'].includes(node.subject.kind)
         const bounds = (subject: string): string => {
           const parts: string[] = []
-          if (node.from) parts.push(`${subject} ${node.from.inclusive ? '>=' : '>'} ${instant(node.from.value, bindings)}`)
+          if (node.from)
+            parts.push(`${subject} ${node.from.inclusive ? '>=' : '>'} ${instant(node.from.value, bindings)}`)
           if (node.to) parts.push(`${subject} ${node.to.inclusive ? '<=' : '<'} ${instant(node.to.value, bindings)}`)
           return parts.length === 0 ? `${subject} IS NOT NULL` : `(${parts.join(' AND ')})`
         }
         const subject = instant(node.subject, bindings)
-        return simple || node.from === null || node.to === null ? bounds(subject) : named(subject, 'timestamp', 's', bounds('s'))
+        return simple || node.from === null || node.to === null
+          ? bounds(subject)
+          : named(subject, 'timestamp', 's', bounds)
       }
-      case 'isTrue': return value(node.value, bindings)
-      case 'isDefined': return `(${value(node.value, bindings)} IS NOT NULL)`
+      case 'isTrue':
+        return value(node.value, bindings)
+      case 'isDefined':
+        return `(${value(node.value, bindings)} IS NOT NULL)`
       case 'any': {
         const list = value(node.list, bindings)
         if (node.where.kind === 'constant') return node.where.value ? `(${dialect.length(list)} > 0)` : 'FALSE'
-        return dialect.any(list, lambda(node.variable, condition(node.where, bind(bindings, node.variable))))
+        return dialect.any(
+          list,
+          over(node.variable, bindings, (inner) => condition(node.where, inner)),
+        )
       }
       case 'text': {
         const fold = (sql: string): string => (node.ignoreCase ? dialect.foldCase(sql) : sql)
         const left = fold(value(node.left, bindings))
         const right = fold(value(node.right, bindings))
-        const tests = { equals: () => `(${left} = ${right})`, contains: () => dialect.textContains(left, right), startsWith: () => dialect.startsWith(left, right), endsWith: () => dialect.endsWith(left, right), like: () => dialect.like(left, right) }
+        const tests = {
+          equals: () => `(${left} = ${right})`,
+          contains: () => dialect.textContains(left, right),
+          startsWith: () => dialect.startsWith(left, right),
+          endsWith: () => dialect.endsWith(left, right),
+          like: () => dialect.like(left, right),
+        }
         return node.negated ? `(NOT ${tests[node.test]()})` : tests[node.test]()
       }
-      case 'matches': return dialect.matches(value(node.value, bindings), node.regex)
+      case 'matches':
+        return dialect.matches(value(node.value, bindings), node.regex)
       case 'includes': {
         if (node.list.kind === 'list' && node.list.items.every((item) => item.kind === 'literal')) {
-          if (node.list.items.length === 0) return node.negated ? `(${value(node.item, bindings)} IS NOT NULL)` : 'FALSE'
+          if (node.list.items.length === 0)
+            return node.negated ? `(${value(node.item, bindings)} IS NOT NULL)` : 'FALSE'
           const side = isInstant(node.item) ? instant : value
           return `(${side(node.item, bindings)} ${node.negated ? 'NOT IN' : 'IN'} (${node.list.items.map((item) => side(item, bindings)).join(', ')}))`
         }
@@ -74,9 +109,12 @@ export function printerOf(dialect: Dialect): Printer {
         if (node.test === 'intersects') return dialect.hasAny(left, right)
         return node.test === 'subsetOf' ? dialect.hasAll(right, left) : dialect.hasAll(left, right)
       }
-      case 'segment': return dialect.identifier(node.name)
-      case 'sequence': throw new Error('Fault in Convoke: a sequence is printed from its aggregates. Please report it.')
-      default: return unreachable(node)
+      case 'segment':
+        return dialect.identifier(node.name)
+      case 'sequence':
+        throw new Error('Fault in Convoke: a sequence is printed from its aggregates. Please report it.')
+      default:
+        return unreachable(node)
     }
   }
 
@@ -87,34 +125,55 @@ export function printerOf(dialect: Dialect): Printer {
         if (typeof node.value === 'string') return dialect.text(node.value)
         if (typeof node.value === 'boolean') return node.value ? 'TRUE' : 'FALSE'
         return node.type === 'integer' ? String(node.value) : dialect.double(node.value)
-      case 'column': return dialect.identifier(node.path)
-      case 'events': throw new Error('Fault in Convoke: events are printed from their aggregates. Please report it.')
+      case 'column':
+        return dialect.identifier(node.path)
+      case 'events':
+        throw new Error('Fault in Convoke: events are printed from their aggregates. Please report it.')
       case 'variable': {
         const binding = bindings.get(node.id)
-        if (binding?.kind !== 'value') throw new Error(`Fault in Convoke: variable ${node.id} is not bound to a value. Please report it.`)
+        if (binding?.kind !== 'value')
+          throw new Error(`Fault in Convoke: variable ${node.id} is not bound to a value. Please report it.`)
         return binding.sql
       }
       case 'member': {
-        if (node.object.kind === 'variable' && bindings.get(node.object.id)?.kind === 'row') return dialect.identifier(node.path.join('.'))
+        if (node.object.kind === 'variable' && bindings.get(node.object.id)?.kind === 'row')
+          return dialect.identifier(node.path.join('.'))
         return node.path.reduce((object, name) => dialect.field(object, name), value(node.object, bindings))
       }
       case 'arithmetic': {
         const left = double(node.left, bindings)
         const right = double(node.right, bindings)
-        return dialect.finite(node.op === '/' || node.op === '%' ? `(${left} ${node.op} nullif(${right}, ${dialect.double(0)}))` : `(${left} ${node.op} ${right})`)
+        return dialect.finite(
+          node.op === '/' || node.op === '%'
+            ? `(${left} ${node.op} nullif(${right}, ${dialect.double(0)}))`
+            : `(${left} ${node.op} ${right})`,
+        )
       }
-      case 'truth': return isTrue(condition(node.condition, bindings))
-      case 'choose': return `CASE WHEN ${condition(node.test, bindings)} THEN ${typed(node.then, node.type, bindings)} ELSE ${typed(node.otherwise, node.type, bindings)} END`
-      case 'let': return named(value(node.value, bindings), node.value.type, `v${node.variable}`, value(node.body, bind(bindings, node.variable)))
-      case 'now': return '$now'
-      case 'instant': return dialect.toTimestamp(value(node.value, bindings))
-      case 'shift': return dialect.shift(instant(node.base, bindings), node.amount, node.unit)
-      case 'floor': return dialect.floor(instant(node.base, bindings), node.unit)
-      case 'part': return dialect.part(instant(node.of, bindings), node.part)
+      case 'truth':
+        return isTrue(condition(node.condition, bindings))
+      case 'choose':
+        return `CASE WHEN ${condition(node.test, bindings)} THEN ${typed(node.yes, node.type, bindings)} ELSE ${typed(node.no, node.type, bindings)} END`
+      case 'let':
+        return named(value(node.value, bindings), node.value.type, `v${node.variable}`, () =>
+          value(node.body, bind(bindings, node.variable)),
+        )
+      case 'now':
+        return '$now'
+      case 'instant':
+        return dialect.toTimestamp(value(node.value, bindings))
+      case 'shift':
+        return dialect.shift(instant(node.base, bindings), node.amount, node.unit)
+      case 'floor':
+        return dialect.floor(instant(node.base, bindings), node.unit)
+      case 'part':
+        return dialect.part(instant(node.of, bindings), node.part)
       case 'makeDate': {
         const part = (of: Value, low: number, high: number, width: number): [string, string] => {
           const sql = double(of, bindings)
-          return [`(${sql} >= ${low} AND ${sql} <= ${high} AND floor(${sql}) = ${sql})`, `lpad(CAST(CAST(${sql} AS INTEGER) AS ${dialect.type('string')}), ${width}, '0')`]
+          return [
+            `(${sql} >= ${low} AND ${sql} <= ${high} AND floor(${sql}) = ${sql})`,
+            `lpad(CAST(CAST(${sql} AS INTEGER) AS ${dialect.type('string')}), ${width}, '0')`,
+          ]
         }
         const [yearOk, year] = part(node.year, 1, 9999, 4)
         const [monthOk, month] = part(node.month, 1, 12, 2)
@@ -123,91 +182,196 @@ export function printerOf(dialect: Dialect): Printer {
       }
       case 'list': {
         const item = itemType(node.type)
-        const list = dialect.list(node.items.map((entry) => typed(entry, item, bindings)), item)
+        const list = dialect.list(
+          node.items.map((entry) => typed(entry, item, bindings)),
+          item,
+        )
         return node.items.every((entry) => entry.kind === 'literal') ? list : withoutNulls(list)
       }
-      case 'filter': return dialect.filter(value(node.list, bindings), lambda(node.variable, condition(node.where, bind(bindings, node.variable))))
+      case 'filter':
+        return dialect.filter(
+          value(node.list, bindings),
+          over(node.variable, bindings, (inner) => condition(node.where, inner)),
+        )
       case 'map': {
-        const mapped = dialect.transform(value(node.list, bindings), lambda(node.variable, value(node.to, bind(bindings, node.variable))))
+        const mapped = dialect.transform(
+          value(node.list, bindings),
+          over(node.variable, bindings, (inner) => value(node.to, inner)),
+        )
         return node.to.kind === 'literal' || node.to.kind === 'record' ? mapped : withoutNulls(mapped)
       }
-      case 'flatten': return dialect.flatten(value(node.list, bindings))
-      case 'distinct': return distinct(value(node.list, bindings), itemType(node.type))
+      case 'flatten':
+        return dialect.flatten(value(node.list, bindings))
+      case 'distinct':
+        return distinct(value(node.list, bindings), itemType(node.type))
       case 'top': {
-        const by = value(node.by, bind(bindings, node.variable))
-        const number = isInstant(node.by) ? dialect.epoch(instant(node.by, bind(bindings, node.variable))) : by
+        const inner = bind(bindings, node.variable)
+        const by = isInstant(node.by) ? dialect.epoch(instant(node.by, inner)) : value(node.by, inner)
+        // The place in the list settles ties.
         const ranked = dialect.transform(
           value(node.list, bindings),
-          dialect.lambda([`v${node.variable}`, 'i'], dialect.struct([['by', node.order === 'highest' ? `-(${number})` : number], ['i', 'i'], ['item', `v${node.variable}`]])),
+          lambda([`v${node.variable}`, 'i'], (item, i) =>
+            dialect.struct([
+              ['by', node.order === 'highest' ? `-(${by})` : by],
+              ['i', i!],
+              ['item', item!],
+            ]),
+          ),
         )
-        const present = dialect.filter(ranked, dialect.lambda(['r'], `${dialect.field('r', 'by')} IS NOT NULL`))
-        return dialect.transform(dialect.slice(dialect.sorted(present), node.count), dialect.lambda(['r'], dialect.field('r', 'item')))
+        const present = dialect.filter(
+          ranked,
+          lambda(['r'], (r) => `${dialect.field(r!, 'by')} IS NOT NULL`),
+        )
+        return dialect.transform(
+          dialect.slice(dialect.sorted(present), node.count),
+          lambda(['r'], (r) => dialect.field(r!, 'item')),
+        )
       }
-      case 'first': return dialect.element(value(node.list, bindings), 1)
+      case 'first':
+        return dialect.element(value(node.list, bindings), 1)
       case 'intersection': {
         const item = itemType(node.type)
         const [left, right] = sameLists(node.left, node.right, bindings)
-        const common = dialect.filter(distinct(left, item), dialect.lambda(['c'], dialect.contains(right, 'c')))
-        return named(common, { items: item }, 'r', `CASE WHEN ${dialect.length('r')} > 0 THEN r END`)
+        const common = dialect.filter(
+          distinct(left, item),
+          lambda(['c'], (c) => dialect.contains(right, c!)),
+        )
+        return named(common, { items: item }, 'r', (r) => `CASE WHEN ${dialect.length(r)} > 0 THEN ${r} END`)
       }
       case 'groupBy': {
-        const key = (variable: string): string => `CAST(${value(node.key, new Map([...bindings, [node.variable, { kind: 'value', sql: variable }]]))} AS ${dialect.type('string')})`
-        const list = `l${node.variable}`
-        const keys = distinct(withoutNulls(dialect.transform(list, dialect.lambda(['g'], key('g')))), 'string')
-        const entries = dialect.transform(keys, dialect.lambda(['k'], dialect.struct([['key', 'k'], ['value', dialect.filter(list, dialect.lambda(['g'], `${key('g')} = k`))]])))
-        return named(value(node.list, bindings), node.list.type, list, dialect.mapFromEntries(entries))
+        const id = node.variable
+        const key = over(id, bindings, (inner) => `CAST(${value(node.key, inner)} AS ${dialect.type('string')})`)
+        const entriesOf = (list: string): string => {
+          const keys = distinct(withoutNulls(dialect.transform(list, key)), 'string')
+          const group = (k: string): string =>
+            dialect.filter(
+              list,
+              over(id, bindings, (inner) => `CAST(${value(node.key, inner)} AS ${dialect.type('string')}) = ${k}`),
+            )
+          return dialect.transform(
+            keys,
+            lambda([`k${id}`], (k) =>
+              dialect.struct([
+                ['key', k!],
+                ['value', group(k!)],
+              ]),
+            ),
+          )
+        }
+        return named(value(node.list, bindings), node.list.type, `l${id}`, (list) =>
+          dialect.mapFromEntries(entriesOf(list)),
+        )
       }
-      case 'fold': return fold(node, bindings)
-      case 'get': return dialect.mapGet(value(node.map, bindings), value(node.key, bindings))
-      case 'keys': return dialect.mapKeys(value(node.map, bindings))
-      case 'values': return withoutNulls(dialect.mapValues(value(node.map, bindings)))
+      case 'fold':
+        return fold(node, bindings)
+      case 'get':
+        return dialect.mapGet(value(node.map, bindings), value(node.key, bindings))
+      case 'keys':
+        return dialect.mapKeys(value(node.map, bindings))
+      case 'values':
+        return withoutNulls(dialect.mapValues(value(node.map, bindings)))
       case 'mapEntries': {
-        const inner: Bindings = new Map([...bindings, [node.keyVariable, { kind: 'value', sql: dialect.field('e', 'key') }], [node.valueVariable, { kind: 'value', sql: dialect.field('e', 'value') }]])
-        const made = dialect.transform(dialect.mapEntries(value(node.map, bindings)), dialect.lambda(['e'], dialect.struct([['key', value(node.key, inner)], ['value', value(node.value, inner)]])))
-        const present = dialect.filter(made, dialect.lambda(['e'], `${dialect.field('e', 'key')} IS NOT NULL AND ${dialect.field('e', 'value')} IS NOT NULL`))
-        const keysOf = (list: string): string => dialect.transform(list, dialect.lambda(['f'], dialect.field('f', 'key')))
-        const once = dialect.filter('m', dialect.lambda(['e', 'i'], dialect.isFirst(keysOf('m'), dialect.field('e', 'key'), 'i')))
+        const made = dialect.transform(
+          dialect.mapEntries(value(node.map, bindings)),
+          lambda([`e${node.keyVariable}`], (entry) => {
+            const inner: Bindings = new Map([
+              ...bindings,
+              [node.keyVariable, { kind: 'value', sql: dialect.field(entry!, 'key') }],
+              [node.valueVariable, { kind: 'value', sql: dialect.field(entry!, 'value') }],
+            ])
+            return dialect.struct([
+              ['key', value(node.key, inner)],
+              ['value', value(node.value, inner)],
+            ])
+          }),
+        )
+        const present = dialect.filter(
+          made,
+          lambda(['e'], (e) => `${dialect.field(e!, 'key')} IS NOT NULL AND ${dialect.field(e!, 'value')} IS NOT NULL`),
+        )
+        const keysOf = (entries: string): string =>
+          dialect.transform(
+            entries,
+            lambda(['f'], (f) => dialect.field(f!, 'key')),
+          )
+        const firsts = (entries: string): string =>
+          dialect.filter(
+            entries,
+            lambda(['e', 'i'], (e, i) => dialect.isFirst(keysOf(entries), dialect.field(e!, 'key'), i!)),
+          )
         const entry: DataType = { fields: { key: 'string', value: node.value.type } }
-        return named(present, { items: entry }, 'm', dialect.mapFromEntries(once))
+        return named(present, { items: entry }, 'm', (entries) => dialect.mapFromEntries(firsts(entries)))
       }
       case 'regexGroup': {
         const text = value(node.value, bindings)
         return `CASE WHEN ${dialect.matches(text, node.regex)} THEN ${dialect.regexGroup(text, node.regex, node.group)} END`
       }
-      case 'record': return dialect.struct(node.fields.map((field) => [field.name, value(field.value, bindings)]))
-      default: return unreachable(node)
+      case 'record':
+        return dialect.struct(node.fields.map((field) => [field.name, value(field.value, bindings)]))
+      default:
+        return unreachable(node)
     }
   }
 
   function fold(node: Extract<Value, { kind: 'fold' }>, bindings: Bindings): string {
     const list = value(node.list, bindings)
     switch (node.fold) {
-      case 'count': return `coalesce(${dialect.length(list)}, 0)`
-      case 'min': return dialect.least(list)
-      case 'max': return dialect.greatest(list)
-      case 'sum': return `coalesce(CAST(${dialect.sumOfBigints(millionthsOf(list))} AS ${dialect.type('number')}) / ${dialect.double(1e6)}, ${dialect.double(0)})`
+      case 'count':
+        return `coalesce(${dialect.length(list)}, 0)`
+      case 'min':
+        return dialect.least(list)
+      case 'max':
+        return dialect.greatest(list)
+      case 'sum':
+        return `coalesce(CAST(${dialect.sumOfBigints(millionthsOf(list))} AS ${dialect.type('number')}) / ${dialect.double(1e6)}, ${dialect.double(0)})`
       case 'average': {
-        const mean = `CAST(${dialect.sumOfBigints('m')} AS ${dialect.type('number')}) / ${dialect.double(1e6)} / ${dialect.length('m')}`
-        return named(millionthsOf(list), { items: 'integer' }, 'm', `CASE WHEN ${dialect.length('m')} > 0 THEN ${mean} END`)
+        const mean = (list: string): string =>
+          `CAST(${dialect.sumOfBigints(list)} AS ${dialect.type('number')}) / ${dialect.double(1e6)} / ${dialect.length(list)}`
+        return named(
+          millionthsOf(list),
+          { items: 'integer' },
+          'm',
+          (m) => `CASE WHEN ${dialect.length(m)} > 0 THEN ${mean(m)} END`,
+        )
       }
-      default: return unreachable(node.fold)
+      default:
+        return unreachable(node.fold)
     }
   }
 
-  const millionthsOf = (list: string): string => withoutNulls(dialect.transform(list, dialect.lambda(['n'], millionths('n', dialect))))
+  const millionthsOf = (list: string): string =>
+    withoutNulls(
+      dialect.transform(
+        list,
+        lambda(['n'], (n) => millionths(n!, dialect)),
+      ),
+    )
 
-  const withoutNulls = (list: string): string => dialect.filter(list, dialect.lambda(['x'], 'x IS NOT NULL'))
+  const withoutNulls = (list: string): string =>
+    dialect.filter(
+      list,
+      lambda(['x'], (x) => `${x} IS NOT NULL`),
+    )
 
-  const distinct = (list: string, item: DataType): string => named(list, { items: item }, 'd', dialect.filter('d', dialect.lambda(['x', 'i'], dialect.isFirst('d', 'x', 'i'))))
+  const distinct = (list: string, item: DataType): string =>
+    named(list, { items: item }, 'd', (d) =>
+      dialect.filter(
+        d,
+        lambda(['x', 'i'], (x, i) => dialect.isFirst(d, x!, i!)),
+      ),
+    )
 
   const plain = (node: Value, bindings: Bindings): string => value(node, bindings)
 
   const double = (node: Value, bindings: Bindings): string => {
     if (node.kind === 'literal' && typeof node.value === 'number') return dialect.double(node.value)
-    return node.type === 'number' ? value(node, bindings) : `CAST(${value(node, bindings)} AS ${dialect.type('number')})`
+    return node.type === 'number'
+      ? value(node, bindings)
+      : `CAST(${value(node, bindings)} AS ${dialect.type('number')})`
   }
 
-  const instant = (node: Value, bindings: Bindings): string => (node.type === 'date' ? dialect.toTimestamp(value(node, bindings)) : value(node, bindings))
+  const instant = (node: Value, bindings: Bindings): string =>
+    node.type === 'date' ? dialect.toTimestamp(value(node, bindings)) : value(node, bindings)
 
   /** The value as exactly this type, where a number may stand for an integer and the other way round. */
   const typed = (node: Value, type: DataType, bindings: Bindings): string => {
@@ -217,25 +381,39 @@ export function printerOf(dialect: Dialect): Printer {
 
   function sameItems(list: Value, item: Value, bindings: Bindings): [string, string] {
     const listItem = itemType(list.type)
-    if (listItem !== item.type && (listItem === 'number' || item.type === 'number')) return [castList(list, 'number', bindings), double(item, bindings)]
-    if (listItem !== item.type && isInstant(item)) return [castList(list, 'timestamp', bindings), instant(item, bindings)]
+    if (listItem !== item.type && (listItem === 'number' || item.type === 'number'))
+      return [castList(list, 'number', bindings), double(item, bindings)]
+    if (listItem !== item.type && isInstant(item))
+      return [castList(list, 'timestamp', bindings), instant(item, bindings)]
     return [value(list, bindings), value(item, bindings)]
   }
 
   function sameLists(left: Value, right: Value, bindings: Bindings): [string, string] {
     const types = [itemType(left.type), itemType(right.type)]
-    const common: DataType | null = types[0] === types[1] ? null : types.includes('number') ? 'number' : types.includes('timestamp') ? 'timestamp' : null
-    return common === null ? [value(left, bindings), value(right, bindings)] : [castList(left, common, bindings), castList(right, common, bindings)]
+    const common: DataType | null =
+      types[0] === types[1]
+        ? null
+        : types.includes('number')
+          ? 'number'
+          : types.includes('timestamp')
+            ? 'timestamp'
+            : null
+    return common === null
+      ? [value(left, bindings), value(right, bindings)]
+      : [castList(left, common, bindings), castList(right, common, bindings)]
   }
 
-  const castList = (node: Value, item: DataType, bindings: Bindings): string => `CAST(${value(node, bindings)} AS ${dialect.type({ items: item })})`
+  const castList = (node: Value, item: DataType, bindings: Bindings): string =>
+    `CAST(${value(node, bindings)} AS ${dialect.type({ items: item })})`
 
   return { condition, value }
 }
 
 /** A number rounded to millionths, half up, as an exact integer; null beyond ±2^63 millionths. Sums of these do not depend on order. */
 export function millionths(number: string, dialect: Dialect): string {
-  return dialect.tryBigint(`floor(CAST(${number} AS ${dialect.type('number')}) * ${dialect.double(1e6)} + ${dialect.double(0.5)})`)
+  return dialect.tryBigint(
+    `floor(CAST(${number} AS ${dialect.type('number')}) * ${dialect.double(1e6)} + ${dialect.double(0.5)})`,
+  )
 }
 
 function itemType(type: DataType): DataType {

@@ -11,7 +11,7 @@ const identifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``
 /** A backslash is an escape in Spark's texts. */
 const text = (value: string): string => {
   const quoted = `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
-  return quoted.includes('$now') ? `concat(${quoted.replaceAll('$now', "$', 'now")})` : quoted
+  return quoted.includes('$now') ? `concat(${quoted.replaceAll('$now', () => "$', 'now")})` : quoted
 }
 
 const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor: number]>> = {
@@ -34,16 +34,26 @@ function type(of: DataType): string {
   if (typeof of === 'object') {
     if ('items' in of) return `ARRAY<${type(of.items)}>`
     if ('values' in of) return `MAP<STRING, ${type(of.values)}>`
-    return `STRUCT<${Object.entries(of.fields).map(([name, field]) => `${identifier(name)}: ${type(field)}`).join(', ')}>`
+    return `STRUCT<${Object.entries(of.fields)
+      .map(([name, field]) => `${identifier(name)}: ${type(field)}`)
+      .join(', ')}>`
   }
-  return { string: 'STRING', integer: 'BIGINT', number: 'DOUBLE', boolean: 'BOOLEAN', date: 'DATE', timestamp: 'TIMESTAMP_NTZ' }[of]
+  return {
+    string: 'STRING',
+    integer: 'BIGINT',
+    number: 'DOUBLE',
+    boolean: 'BOOLEAN',
+    date: 'DATE',
+    timestamp: 'TIMESTAMP_NTZ',
+  }[of]
 }
 
 export const spark: Dialect = {
   identifier,
   text,
   double: (value) => `CAST('${value}' AS DOUBLE)`,
-  timestamp: (milliseconds) => `TIMESTAMP_NTZ '${new Date(milliseconds).toISOString().replace('T', ' ').replace('Z', '')}'`,
+  timestamp: (milliseconds) =>
+    `TIMESTAMP_NTZ '${new Date(milliseconds).toISOString().replace('T', ' ').replace('Z', '')}'`,
   type,
   toTimestamp: (date) => `CAST(${date} AS TIMESTAMP_NTZ)`,
   epoch: (timestamp) => `unix_millis(CAST(${timestamp} AS TIMESTAMP))`,
@@ -54,9 +64,12 @@ export const spark: Dialect = {
     return `(${timestamp} ${amount < 0 ? '-' : '+'} INTERVAL '${Math.abs(amount) * factor}' ${name})`
   },
   floor: (timestamp, unit) => {
-    if (unit === 'week') return `(CAST(date_trunc('WEEK', ${timestamp} + INTERVAL '1' DAY) AS TIMESTAMP_NTZ) - INTERVAL '1' DAY)`
+    if (unit === 'week')
+      return `(CAST(date_trunc('WEEK', ${timestamp} + INTERVAL '1' DAY) AS TIMESTAMP_NTZ) - INTERVAL '1' DAY)`
     const span = years[unit]
-    return span ? `CAST(make_date(CAST(floor(year(${timestamp}) / ${span}) * ${span} AS INT), 1, 1) AS TIMESTAMP_NTZ)` : `CAST(date_trunc('${unit}', ${timestamp}) AS TIMESTAMP_NTZ)`
+    return span
+      ? `CAST(make_date(CAST(floor(year(${timestamp}) / ${span}) * ${span} AS INT), 1, 1) AS TIMESTAMP_NTZ)`
+      : `CAST(date_trunc('${unit}', ${timestamp}) AS TIMESTAMP_NTZ)`
   },
   part: (timestamp, part) => `CAST(${part}(${timestamp}) AS BIGINT)`,
   finite: (double) => `nullif(nullif(nullif(${double}, DOUBLE('Infinity')), DOUBLE('-Infinity')), DOUBLE('NaN'))`,
@@ -76,7 +89,8 @@ export const spark: Dialect = {
   slice: (list, count) => `slice(${list}, 1, ${count})`,
   hasAny: (left, right) => `arrays_overlap(${left}, ${right})`,
   hasAll: (list, items) => `(size(array_except(${items}, ${list})) = 0)`,
-  sumOfBigints: (list) => `aggregate(${list}, CAST(NULL AS DECIMAL(38, 0)), (total, item) -> CAST(coalesce(total, 0) + item AS DECIMAL(38, 0)))`,
+  sumOfBigints: (list) =>
+    `aggregate(${list}, CAST(NULL AS DECIMAL(38, 0)), (total, item) -> CAST(coalesce(total, 0) + item AS DECIMAL(38, 0)))`,
   least: (list) => `array_min(${list})`,
   greatest: (list) => `array_max(${list})`,
   struct: (fields) => `named_struct(${fields.map(([name, value]) => `${text(name)}, ${value}`).join(', ')})`,

@@ -1,80 +1,201 @@
-// Runs expressions over people on every engine and compares: the one check function of the language tests.
-import { DuckDBInstance } from '@duckdb/node-api'
+// Runs expressions over people on every executor: what the language tests compare.
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import type { Column, DataType } from '#crds'
 import { checkPql } from '../../compiler/pql/check.ts'
-import { type DatumObject, holds, type Person, readDatum } from '../../compiler/pql/interpret.ts'
+import { type Datum, type DatumObject, holds, type Person, readDatum } from '../../compiler/pql/interpret.ts'
 import type { Condition } from '../../compiler/pql/ir.ts'
 import { columnsOf, dataTypeOf, readUnionSchema, type UnionTypes, withTimestamp } from '../../compiler/schema.ts'
 import { duckdb } from '../../compiler/sql/duckdb.ts'
 import { membershipQuery } from '../../compiler/sql/membership-query.ts'
+import { spark } from '../../compiler/sql/spark.ts'
 
 export type TestPerson = { readonly id: string; readonly attributes: unknown; readonly events: readonly unknown[] }
 
 export function typesOf(schema: { readonly profile: unknown; readonly event?: unknown }): UnionTypes {
-  return { profile: readUnionSchema(schema.profile).type, event: schema.event === undefined ? null : withTimestamp(readUnionSchema(schema.event).type) }
+  return {
+    profile: readUnionSchema(schema.profile).type,
+    event: schema.event === undefined ? null : withTimestamp(readUnionSchema(schema.event).type),
+  }
 }
 
 export function compileOne(pql: string, types: UnionTypes, segments: ReadonlySet<string> = new Set()): Condition {
   const checked = checkPql(pql, { types, segments })
-  if (!checked.condition) throw new Error(`${pql}\n${checked.faults.map((fault) => `${fault.code}: ${fault.message}`).join('\n')}`)
+  if (!checked.condition)
+    throw new Error(
+      `${pql}\n${checked.faults.map((fault) => `${fault.code} at ${fault.span.start}: ${fault.message}`).join('\n')}`,
+    )
   return checked.condition
 }
 
+/** Expressions that may refer to the ones before them as Segments `s0`, `s1`, …; the executors below know them under these names. */
+export function compileAll(expressions: readonly string[], types: UnionTypes): Condition[] {
+  return expressions.map((pql, index) =>
+    compileOne(pql, types, new Set(expressions.slice(0, index).map((_, earlier) => `s${earlier}`))),
+  )
+}
+
 /** Ids for which each condition holds, by the reference interpreter. */
-export function interpreted(conditions: readonly Condition[], people: readonly TestPerson[], types: UnionTypes, now: string): string[][] {
-  const normalized = people.map((person) => ({ id: person.id, person: normal(person, types) }))
-  return conditions.map((condition) => normalized.filter(({ person }) => holds(condition, person, { now: Date.parse(now), inSegment: () => false })).map(({ id }) => id))
-}
-
-export function normal(person: TestPerson, types: UnionTypes): Person {
-  const attributes = readDatum(person.attributes, dataTypeOf(types.profile)) as DatumObject
-  const event = types.event ? dataTypeOf(types.event) : null
-  return { attributes, events: event ? person.events.map((each) => readDatum(each, event) as DatumObject) : [] }
-}
-
-/** Ids for which each condition holds, by one DuckDB query for all. */
-export async function onDuckdb(conditions: readonly Condition[], people: readonly TestPerson[], types: UnionTypes, now: string): Promise<string[][]> {
-  const instance = await DuckDBInstance.create(':memory:')
-  const connection = await instance.connect()
-  try {
-    const profileColumns = columnsOf(types.profile)
-    const eventColumns = types.event ? columnsOf(types.event) : []
-    const literal = (datum: unknown, type: Parameters<typeof duckdb.type>[0]): string => sqlLiteral(datum, type)
-    const rows = (columns: typeof profileColumns, values: readonly { id: string; data: DatumObject }[]): string => {
-      const header = [`NULL::VARCHAR AS "$profile"`, ...columns.map((column) => `NULL::${duckdb.type(column.type)} AS ${duckdb.identifier(column.path)}`)]
-      const none = `SELECT ${header.join(', ')} WHERE FALSE`
-      return [none, ...values.map(({ id, data }) => `SELECT ${[duckdb.text(id), ...columns.map((column) => literal(dig(data, column.path), column.type))].join(', ')}`)].join('\nUNION ALL ')
+export function interpreted(
+  conditions: readonly Condition[],
+  people: readonly TestPerson[],
+  types: UnionTypes,
+  now: string,
+): string[][] {
+  const found = conditions.map((): string[] => [])
+  for (const { id, ...rest } of people) {
+    const person = normal({ id, ...rest }, types)
+    const answers = new Map<string, boolean>()
+    const inSegment = (name: string): boolean => answers.get(name) ?? false
+    for (const [index, condition] of conditions.entries()) {
+      const holding = holds(condition, person, { now: Date.parse(now), inSegment })
+      answers.set(`s${index}`, holding)
+      if (holding) found[index]!.push(id)
     }
-    const normalized = people.map((person) => ({ id: person.id, person: normal(person, types) }))
-    await connection.run(`CREATE TABLE profiles AS ${rows(profileColumns, normalized.map(({ id, person }) => ({ id, data: person.attributes })))}`)
-    await connection.run(`CREATE TABLE events AS ${rows(eventColumns, normalized.flatMap(({ id, person }) => person.events.map((data) => ({ id, data }))))}`)
-    const names = conditions.map((_, index) => `s${index}`)
-    const query = membershipQuery(conditions.map((condition, index) => ({ name: names[index]!, condition })), eventColumns)
-    const sql = query.duckdb.replaceAll('$now', duckdb.timestamp(Date.parse(now)))
-    const result = await connection.runAndReadAll(sql).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${sql}`)
-    })
-    const found = result.getRowObjects()
-    return names.map((name) => found.filter((row) => row[name] === true).map((row) => String(row['$profile'])).sort())
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
+  }
+  return found.map((ids) => ids.sort())
+}
+
+function normal(person: TestPerson, types: UnionTypes): Person {
+  const attributes = readDatum(person.attributes, dataTypeOf(types.profile)) as DatumObject | null
+  const event = types.event ? dataTypeOf(types.event) : null
+  return {
+    attributes: attributes ?? {},
+    events: event ? person.events.map((each) => readDatum(each, event) as DatumObject) : [],
   }
 }
 
-function dig(data: DatumObject, path: string): unknown {
-  return path.split('.').reduce<unknown>((current, name) => (typeof current === 'object' && current !== null && !(current instanceof Map) ? ((current as Record<string, unknown>)[name] ?? null) : null), data)
+let connecting: Promise<DuckDBConnection> | undefined
+const connection = (): Promise<DuckDBConnection> =>
+  (connecting ??= DuckDBInstance.create(':memory:', { threads: '1' }).then((instance) => instance.connect()))
+
+/** Ids for which each condition holds, by one DuckDB query for all. */
+export async function onDuckdb(
+  conditions: readonly Condition[],
+  people: readonly TestPerson[],
+  types: UnionTypes,
+  now: string,
+): Promise<string[][]> {
+  const database = await connection()
+  await loadTables(database, people, types)
+  const { sql, names } = queryOf(conditions, types, now, 'duckdb')
+  const result = await database.runAndReadAll(sql).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${sql}`)
+  })
+  return membersOf(names, result.columnNames(), result.getRows())
 }
 
-function sqlLiteral(datum: unknown, type: Parameters<typeof duckdb.type>[0]): string {
+/** The membership query of one engine at an instant. */
+export function queryOf(
+  conditions: readonly Condition[],
+  types: UnionTypes,
+  now: string,
+  engine: 'duckdb' | 'spark',
+): { sql: string; names: readonly string[] } {
+  const names = conditions.map((_, index) => `s${index}`)
+  const query = membershipQuery(
+    conditions.map((condition, index) => ({ name: names[index]!, condition })),
+    types.event ? columnsOf(types.event) : [],
+  )
+  const instant = { duckdb, spark }[engine].timestamp(Date.parse(now))
+  return { sql: query[engine]!.replaceAll('$now', instant), names } // this compiler prints both
+}
+
+export function membersOf(
+  names: readonly string[],
+  columns: readonly string[],
+  rows: readonly (readonly unknown[])[],
+): string[][] {
+  const id = columns.indexOf('$profile')
+  return names.map((name) => {
+    const column = columns.indexOf(name)
+    return rows
+      .filter((row) => row[column] === true)
+      .map((row) => String(row[id]))
+      .sort()
+  })
+}
+
+/** The tables as Parquet files, for another engine to read. */
+export async function asParquet(
+  people: readonly TestPerson[],
+  types: UnionTypes,
+): Promise<{ readonly profiles: string; readonly events: string }> {
+  const database = await connection()
+  await loadTables(database, people, types)
+  const folder = mkdtempSync(join(tmpdir(), 'convoke-pql-'))
+  const paths = { profiles: join(folder, 'profiles.parquet'), events: join(folder, 'events.parquet') }
+  for (const [table, path] of Object.entries(paths))
+    await database.run(`COPY ${table} TO ${duckdb.text(path)} (FORMAT parquet)`)
+  return paths
+}
+
+async function loadTables(database: DuckDBConnection, people: readonly TestPerson[], types: UnionTypes): Promise<void> {
+  const normalized = people.map((person) => ({ id: person.id, person: normal(person, types) }))
+  await loadTable(
+    database,
+    'profiles',
+    columnsOf(types.profile),
+    normalized.map(({ id, person }) => ({ id, data: person.attributes })),
+  )
+  await loadTable(
+    database,
+    'events',
+    types.event ? columnsOf(types.event) : [],
+    normalized.flatMap(({ id, person }) => person.events.map((data) => ({ id, data }))),
+  )
+}
+
+async function loadTable(
+  database: DuckDBConnection,
+  name: string,
+  columns: readonly Column[],
+  rows: readonly { readonly id: string; readonly data: DatumObject }[],
+): Promise<void> {
+  const declared = [
+    '"$profile" VARCHAR',
+    ...columns.map((column) => `${duckdb.identifier(column.path)} ${duckdb.type(column.type)}`),
+  ]
+  await database.run(`CREATE OR REPLACE TABLE ${name} (${declared.join(', ')})`)
+  if (rows.length === 0) return
+  const written = rows.map(
+    ({ id, data }) =>
+      `(${[duckdb.text(id), ...columns.map((column) => sqlLiteral(dig(data, column.path), column.type))].join(', ')})`,
+  )
+  await database.run(`INSERT INTO ${name} VALUES ${written.join(',\n')}`)
+}
+
+function dig(data: DatumObject, path: string): Datum {
+  return path.split('.').reduce<Datum>((current, name) => (isObject(current) ? (current[name] ?? null) : null), data)
+}
+
+function isObject(datum: Datum): datum is DatumObject {
+  return typeof datum === 'object' && datum !== null && !Array.isArray(datum) && !(datum instanceof Map)
+}
+
+function sqlLiteral(datum: Datum, type: DataType): string {
   const cast = (sql: string): string => `CAST(${sql} AS ${duckdb.type(type)})`
-  if (datum === null || datum === undefined) return cast('NULL')
+  if (datum === null) return 'NULL'
   if (typeof type === 'object') {
-    if ('items' in type) return cast(`[${(datum as unknown[]).map((item) => sqlLiteral(item, type.items)).join(', ')}]`)
+    if ('items' in type)
+      return cast(`[${(datum as readonly Datum[]).map((item) => sqlLiteral(item, type.items)).join(', ')}]`)
     if ('values' in type) {
-      const entries = [...(datum as Map<string, unknown>)]
-      return entries.length === 0 ? cast('MAP {}') : cast(`MAP {${entries.map(([key, value]) => `${duckdb.text(key)}: ${sqlLiteral(value, type.values)}`).join(', ')}}`)
+      const entries = [...(datum as ReadonlyMap<string, Datum>)]
+      return entries.length === 0
+        ? cast('MAP {}')
+        : cast(
+            `MAP {${entries.map(([key, value]) => `${duckdb.text(key)}: ${sqlLiteral(value, type.values)}`).join(', ')}}`,
+          )
     }
-    return `struct_pack(${Object.entries(type.fields).map(([name, field]) => `${duckdb.identifier(name)} := ${sqlLiteral((datum as Record<string, unknown>)[name], field)}`).join(', ')})`
+    return cast(
+      `struct_pack(${Object.entries(type.fields)
+        .map(
+          ([name, field]) => `${duckdb.identifier(name)} := ${sqlLiteral((datum as DatumObject)[name] ?? null, field)}`,
+        )
+        .join(', ')})`,
+    )
   }
   if (type === 'timestamp') return duckdb.timestamp(datum as number)
   if (type === 'date') return cast(duckdb.timestamp(datum as number))
