@@ -214,14 +214,16 @@ class Loader {
             : this.replace(named, fault.path, fault.value),
       )
     }
-    if (faults.length > 0) return
+    // A field that does not exist is set right as it was evidently meant, or passed over, so that the rest is checked as well.
+    if (faults.some((fault) => fault.code !== 'unknown-field')) return
+    const { spec } = faults.reduce<Readonly<Record<string, unknown>>>(withoutField, value)
     // The validator has just said that the value has the kind's shape.
     const resource = {
       kind,
       namespace: named.namespace,
       name: named.name,
       metadata: metadata as unknown as ObjectMeta,
-      spec: withDefaults(kind, value['spec'] as SpecOf<Kind>, named.name),
+      spec: withDefaults(kind, spec as SpecOf<Kind>, named.name),
       origin: named.origin,
     } as unknown as AnyResource
     this.resources.set(key, resource)
@@ -261,6 +263,25 @@ class Loader {
       },
     ]
   }
+}
+
+/** The value without the unknown field a fault is about, or with it under the name that was meant. */
+function withoutField<T>(
+  value: T,
+  fault: { readonly path: readonly (string | number)[]; readonly rename?: string },
+): T {
+  const [step, ...rest] = fault.path
+  if (Array.isArray(value)) {
+    // Mapping a list gives a list.
+    return value.map((item, index) => (index === step ? withoutField(item, { ...fault, path: rest }) : item)) as T
+  }
+  if (!isRecord(value)) return value
+  const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
+    if (key !== String(step)) return [[key, item]]
+    if (rest.length > 0) return [[key, withoutField(item, { ...fault, path: rest })]]
+    return fault.rename === undefined ? [] : [[fault.rename, item]]
+  })
+  return Object.fromEntries(entries) as T // an object with the same or fewer fields
 }
 
 function nowhere(origin: NonNullable<Origin>): Place {
