@@ -15,7 +15,7 @@ import { kubernetesFaults } from './kubernetes-syntax.ts'
 import type { YamlEntry, YamlFault, YamlNode, YamlScalar } from './node.ts'
 import { disagreementOn, isAmbiguousKey, readPlain } from './plain-scalar.ts'
 import { doubleQuoted } from './quote.ts'
-import type { TextRange } from './scalar-text.ts'
+import { decodeFlowScalar, type TextRange } from './scalar-text.ts'
 import { maxDepth } from './subset-reader.ts'
 
 /**
@@ -170,12 +170,24 @@ class Walk {
     const { start, end } = this.#rangeOf(node)
     const style = styles[node.type ?? 'PLAIN'] ?? 'plain'
     const isBlock = style === 'literal' || style === 'folded'
-    // The library ends every block with a line break; without one in the file there is none, for YAML and for Kubernetes.
-    const isCut = isBlock && end - this.#base === this.#source.length && !this.#source.endsWith('\n')
-    const text = isCut ? String(node.value).replace(/\n$/, '') : String(node.value)
+    const text = this.#text(node, style)
     if (style === 'single' || style === 'double') this.#checkQuoted(start, end, style, text)
     this.#end = isBlock ? this.#base + blockEnd(this.#source, start - this.#base, end - this.#base, text) : end
     return scalar(start, this.#end, style, resolve(text))
+  }
+
+  /** The text of a scalar, where the library strays from YAML 1.2 and from Kubernetes put right. */
+  #text(node: Scalar, style: YamlScalar['style']): string {
+    const { start, end } = this.#rangeOf(node)
+    const text = String(node.value)
+    const written = this.#source.slice(start - this.#base, end - this.#base)
+    // It ends every block with a line break, also where the file ends without one.
+    const isCut = end - this.#base === this.#source.length && !written.endsWith('\n')
+    if (isCut && (style === 'literal' || style === 'folded')) return text.replace(/\n$/, '')
+    // It loses the blank lines behind an escaped line break.
+    if (style === 'double' && /\\\r?\n/.test(written))
+      return decodeFlowScalar(written, 0, written.length, style)?.value ?? text
+    return text
   }
 
   #checkQuoted(start: number, end: number, style: 'single' | 'double', value: string): void {

@@ -12,6 +12,7 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
   const tabsAllowed: TextRange[] = []
   let previousEnd = base
   visit(document, false)
+  between(written(previousEnd, document.end), previousEnd, false)
   return [...faults, ...tabFaults(source, base, tabsAllowed)]
 
   function written(start: number, end: number): string {
@@ -68,7 +69,7 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
 
   /** What stands between two scalars: indicators, anchors, aliases, tags, comments. */
   function between(text: string, start: number, isInBrackets: boolean): void {
-    for (const match of text.matchAll(/#[^\n]*|[&*][\w-]*([^\w\s,\]}-]|(?<=&[\w-]+)\r?\n)|!(?=[[{"'])/g)) {
+    for (const match of text.matchAll(/#[^\n]*|[&*][\w-]*([^\w\s,\]}-]|(?<=&[\w-]+)\r?\n)|!(?=[[{"'\]},])/g)) {
       if (match[0].startsWith('#') || (match[1]?.endsWith('\n') && !isInBrackets)) continue
       faults.push(oddIndicator(match[0], start + match.index))
     }

@@ -160,7 +160,7 @@ function escapeAt(text: string, at: number, stop: number): { readonly value: str
   if (char === undefined || at + 1 >= stop) return null
   if (char === '\n' || char === '\r') {
     const { next, breaks } = whiteSpace(text, at + 1, stop)
-    return { value: '\n'.repeat(breaks - 1), next }
+    return breaks === 0 ? null : { value: '\n'.repeat(breaks - 1), next }
   }
   const simple = simpleEscapes[char]
   if (simple !== undefined) return { value: simple, next: at + 2 }

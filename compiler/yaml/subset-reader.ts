@@ -313,9 +313,10 @@ class SubsetReader {
     if (at >= this.#end) throw handOn
     this.#at = at + 1
     if (isVerbatim) return scalar(start, at + 1, style, text.slice(start + 1, at))
+    // Escapes on which readers differ: an escaped slash or line break, half a character.
+    if (/\\(?:\/|\r?\n|u[dD][89a-fA-F])/.test(text.slice(start, at))) throw handOn
     const decoded = decodeFlowScalar(text, start, at + 1, style)
-    if (decoded === null || !decoded.value.isWellFormed() || /\\(?:\/|u[dD][89a-fA-F])/.test(text.slice(start, at)))
-      throw handOn
+    if (decoded === null || !decoded.value.isWellFormed()) throw handOn
     return scalar(start, at + 1, style, decoded.value)
   }
 
@@ -393,11 +394,20 @@ class SubsetReader {
     if (code === 0x5b || code === 0x7b) return this.#flow(parentIndent)
     if (!plays(code, FLOW_START) && (code !== DASH || !plays(this.#code(start + 1), KEY_PART))) throw handOn
     let at = start + 1
-    while (at < this.#end && plays(text.charCodeAt(at), FLOW_PART)) at += 1
+    // A colon inside a word is text, as in a time of day.
+    while (at < this.#end && (plays(text.charCodeAt(at), FLOW_PART) || this.#isInnerColon(at))) at += 1
     const stop = this.#code(at)
     if (stop !== COMMA && stop !== 0x5d && stop !== 0x7d && stop !== LF && stop !== CR) throw handOn
     while (text.charCodeAt(at - 1) === SPACE) at -= 1
     return this.#plainScalar(start, at)
+  }
+
+  #isInnerColon(at: number): boolean {
+    return (
+      this.#text.charCodeAt(at) === COLON &&
+      /[A-Za-z0-9]/.test(this.#text[at + 1] ?? '') &&
+      !isBlank(this.#code(at - 1))
+    )
   }
 
   /** Skips space, line breaks and comments between the tokens of a flow collection; the code of the token that follows. */

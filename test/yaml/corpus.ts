@@ -41,7 +41,7 @@ spec:
     name: c
   - - x
     - "y, z"
-  schedule: {every: 6h, at: [1, 2.5, -3, 0x1F]}
+  schedule: {every: 6h, from: 2026-01-01T10:00:00Z, at: [1, 2.5, -3, 0x1F, 12:30]}
   mapping:
     - {source: customerId, target: external_id, mandatory: true}
     - source: 'it''s'
