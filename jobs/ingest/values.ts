@@ -63,7 +63,7 @@ const scalars = {
 
 const datePart = '[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]'
 const clock = '([01][0-9]|2[0-3]):[0-5][0-9]'
-const offset = '( ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?))?'
+const offset = '( ?([Zz]|[+-](0[0-9]|1[0-8])(:?[0-5][0-9])?))?'
 
 // Only TIMESTAMPTZ heeds the offset (TIMESTAMP drops it silently); without one the session's time zone, UTC, holds.
 function instant(text: string): string {

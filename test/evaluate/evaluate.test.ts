@@ -30,13 +30,11 @@ function evaluatePlanOf(names: readonly Name[], streaming: readonly Name[] = [])
       SELECT p."$profile"${some.map((name) => `, ${segments[name]} AS "${name}"`).join('')} FROM profiles p LEFT JOIN a ON a."$profile" = p."$profile"`,
   })
   return {
-    segments: [...names]
-      .sort()
-      .map((name) => ({
-        name,
-        digest: `sha256:${name}`,
-        evaluation: streaming.includes(name) ? 'Streaming' : 'Batch',
-      })),
+    segments: [...names].sort().map((name) => ({
+      name,
+      digest: `sha256:${name}`,
+      evaluation: streaming.includes(name) ? 'Streaming' : 'Batch',
+    })),
     full: query(names),
     ...(streaming.length > 0 ? { streaming: query(streaming) } : {}),
   }
@@ -287,7 +285,7 @@ describe('evaluation', () => {
     })
   })
 
-  test('a version's files stay for the readers of the two versions after it, its transitions for longer', async () => {
+  test('the files of a version stay for the readers of the two versions after it, its transitions for longer', async () => {
     await using workspace = await openFilled()
     const { ports } = workspace
     const plan = planWith(evaluatePlanOf(all))
