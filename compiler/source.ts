@@ -55,7 +55,13 @@ export function loadSources(sources: readonly Source[]): Loaded {
           : [],
       })
     }
-    for (const node of file.documents) loader.document(node, { source, node })
+    const torn = file.faults.filter(({ code }) => code === 'yaml-syntax').map(({ start }) => start)
+    for (const [index, node] of file.documents.entries()) {
+      const end = file.documents[index + 1]?.start ?? Number.POSITIVE_INFINITY
+      loader.isTorn = torn[0] !== undefined && torn[0] < end
+      while (torn[0] !== undefined && torn[0] < end) torn.shift()
+      loader.document(node, { source, node })
+    }
   }
   return loader.loaded()
 }
@@ -73,6 +79,8 @@ class Loader {
   readonly tests: TestDocument[] = []
   readonly names = new Map<string, { readonly origin: Origin }>()
   count = 0
+  /** The document at hand is no YAML: what was read of it is known by name, and faults of its form would be consequences. */
+  isTorn = false
 
   loaded(): Loaded {
     return {
@@ -86,6 +94,7 @@ class Loader {
 
   document(node: YamlNode, origin: NonNullable<Origin>): void {
     if (node.kind !== 'map') {
+      if (this.isTorn) return
       this.report(
         'wrong-type',
         { ...nowhere(origin), span: { start: node.start, end: Math.max(node.end, node.start + 1) } },
@@ -116,7 +125,7 @@ class Loader {
     const kindName = value['kind']
     if (typeof version !== 'string' || typeof kindName !== 'string') {
       // Values files and patches are no resources; what names one half of a resource most likely means to be one.
-      if ((version === undefined && kindName === undefined) || !origin) return
+      if ((version === undefined && kindName === undefined) || !origin || this.isTorn) return
       const field = typeof version === 'string' ? 'kind' : 'apiVersion'
       if (typeof version === 'string' && !version.startsWith(`${group}/`)) return
       if (typeof kindName === 'string' && !isKind(kindName) && kindName !== 'SegmentTest') return
@@ -200,6 +209,7 @@ class Loader {
       return
     }
     this.names.set(key, { origin: named.origin })
+    if (this.isTorn) return
     const faults = shapeFaultsOf(kind, value)
     for (const fault of faults) {
       this.report(
