@@ -3,7 +3,9 @@ export { type FaultReason, faultReasons, JobError } from './errors.ts'
 export { evaluate } from './evaluate/evaluate.ts'
 export { ingest } from './ingest/ingest.ts'
 export type { Ports, Progress } from './ports.ts'
+export { ensureTarget, startEmbeddedPostgres } from './postgres/index.ts'
 export {
+  commitJson,
   type DataManifest,
   type MembershipManifest,
   readDataManifest,
@@ -11,3 +13,4 @@ export {
   storeRootOf,
 } from './profile-store.ts'
 export { runStep, type StepContext, type StepResult } from './step.ts'
+export { steps } from './steps.ts'
