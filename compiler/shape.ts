@@ -1,4 +1,4 @@
-import { type Fault, type JsonSchema, type Kind, schemaOf, validatorOf } from '#crds'
+import { type DocumentKind, type Fault, type JsonSchema, schemaOf, validatorOf } from '#crds'
 import type { Path } from './resource.ts'
 import type { Code } from './rules/index.ts'
 import { alternatives, nearest } from './suggest.ts'
@@ -15,8 +15,8 @@ export type ShapeFault = {
   readonly value?: string
 }
 
-/** A resource's faults of form, one per fault at the smallest place: the validator's errors in the words of people who write YAML. */
-export function shapeFaultsOf(kind: Kind, value: unknown): ShapeFault[] {
+/** A document's faults of form, one per fault at the smallest place: the validator's errors in the words of people who write YAML. */
+export function shapeFaultsOf(kind: DocumentKind, value: unknown): ShapeFault[] {
   const seen = new Set<string>()
   return validatorOf(kind)(value).flatMap((error) => {
     const fault = faultOf(kind, error, value)
@@ -27,7 +27,7 @@ export function shapeFaultsOf(kind: Kind, value: unknown): ShapeFault[] {
   })
 }
 
-function faultOf(kind: Kind, error: Fault, root: unknown): ShapeFault | null {
+function faultOf(kind: DocumentKind, error: Fault, root: unknown): ShapeFault | null {
   const path = pathOf(error.instancePath, root)
   const name = path.length === 0 ? 'the resource' : `\`${String(path.at(-1))}\``
   const here = typeof path.at(-1) === 'number' ? `\`${String(path.at(-2))}[${String(path.at(-1))}]\`` : name
@@ -239,7 +239,7 @@ function faultOf(kind: Kind, error: Fault, root: unknown): ShapeFault | null {
   }
 }
 
-function schemaAt(kind: Kind, path: Path): JsonSchema | null {
+function schemaAt(kind: DocumentKind, path: Path): JsonSchema | null {
   let schema: JsonSchema | undefined = schemaOf(kind)
   for (const part of path) {
     const next: JsonSchema | undefined = typeof part === 'number' ? schema.items : schema.properties?.[part]

@@ -16,7 +16,8 @@ export async function generatedFiles(): Promise<Record<string, string>> {
   for (const file of yamlFiles().filter((name) => name.endsWith('.schema.yaml'))) {
     const schema: JSONSchema = read(file)
     const name = basename(file, '.schema.yaml')
-    files[`${name}.ts`] = banner + (await typesOf(schema, schema.title ?? name))
+    files[`${name}.ts`] =
+      banner + (await typesOf(withoutAlternatives(schema), schema.title ?? name, { ignoreMinAndMaxItems: true }))
   }
   for (const { file, kind, schema } of readCrds()) {
     files[`${file}.ts`] = banner + imports(kind) + (await typesOf(crdTypes(kind, schema), kind, closedLists))
@@ -95,6 +96,15 @@ function typesOf(schema: JSONSchema, name: string, options: Partial<Options> = {
     bannerComment: '',
     style: { semi: false, singleQuote: true },
   })
+}
+
+/** Which fields exclude each other is the validator's to say: as a type it would make every such object an intersection. */
+function withoutAlternatives<Part>(part: Part): Part {
+  if (typeof part !== 'object' || part === null) return part
+  for (const child of Object.values(part)) withoutAlternatives(child)
+  // What an anchor names twice stays one object, and so one type.
+  if ('oneOf' in part && 'properties' in part) delete part.oneOf
+  return part
 }
 
 /** Objects take no other fields, and a bounded list is a plain list to whoever reads it. */

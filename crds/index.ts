@@ -14,6 +14,7 @@ export type { Run, RunSpec, RunStatus } from './generated/run.ts'
 export type { RunInput } from './generated/run-input.ts'
 export type { Detail, RunReport } from './generated/run-report.ts'
 export type { Segment, SegmentSpec, SegmentStatus } from './generated/segment.ts'
+export type { SegmentTest, TestCase, TestProfile, TestStep } from './generated/segment-test.ts'
 export {
   apiVersion,
   group,

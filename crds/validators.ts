@@ -1,7 +1,7 @@
 import schemas from './generated/schemas.json' with { type: 'json' }
 import * as validators from './generated/validators.js'
 
-/** Documents there is a schema for: the nine kinds and the four contracts between rooms. */
+/** Documents there is a schema for: the nine kinds, SegmentTest, and the four contracts between rooms. */
 export type DocumentKind = keyof typeof schemas
 
 /**

@@ -273,7 +273,7 @@ export interface ImportPlan {
     /**
      * @minItems 1
      */
-    reconciliationKey: [string, ...string[]]
+    reconciliationKey: string[]
     /**
      * Never written.
      */

@@ -14,3 +14,4 @@ export const DeliveryManifest: Validator
 export const JobPlan: Validator
 export const RunInput: Validator
 export const RunReport: Validator
+export const SegmentTest: Validator
