@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Column, IngestPlan, StorePlan } from '#crds'
+import { type Column, type IngestPlan, parseQuantityBytes, type StorePlan } from '#crds'
 import { digestOf, sha256 } from '../digest.ts'
 import { type Engine, identifier, literal, readParquet, sqlTypeOf } from '../engines/duckdb.ts'
 import type { Ports } from '../ports.ts'
@@ -14,9 +14,6 @@ import {
   temporaryOf,
 } from '../profile-store.ts'
 
-/** Aims per bucket: what one bucket's group-by holds in memory. */
-const eventsPerBucket = 1_000_000
-const profilesPerBucket = 200_000
 const maxBuckets = 4096
 /** A bucket of more files is written anew as one. */
 const filesPerBucket = 8
@@ -58,7 +55,8 @@ export async function mergeData(
   const isGraph = store.mergePolicy.stitching === 'PrivateGraph'
   const addedEvents = before ? await countRows(engine, root, added.filter(holdsEvents)) : 0
 
-  const outgrown = before !== null && bucketsFor(before.eventCount + addedEvents, before.profileCount) > before.buckets
+  const outgrown =
+    before !== null && bucketsFor(store, before.eventCount + addedEvents, before.profileCount) > before.buckets
   const previous =
     before !== null && before.merged.definition === definition && !outgrown && !(isGraph && profilesChanged)
       ? before
@@ -71,7 +69,7 @@ export async function mergeData(
   const profileRows = (files: readonly string[]) => sql.profileRows(files, identities)
   const eventRows = (files: readonly string[]) => sql.eventRows(files, identities)
   const buckets =
-    previous?.buckets ?? (await chooseBuckets(engine, profileRows(profileRecords), eventRows(eventRecords)))
+    previous?.buckets ?? (await chooseBuckets(engine, store, profileRows(profileRecords), eventRows(eventRecords)))
   const writer = bucketWriter(engine, context, folder, buckets)
 
   const rebuilt = previous
@@ -240,19 +238,28 @@ function emptyBuckets(buckets: number, from: BucketFiles | undefined): (readonly
   return Array.from({ length: buckets }, (_, bucket) => from?.[bucket] ?? [])
 }
 
-function bucketsFor(events: number, profiles: number): number {
+/** A power of two such that what one bucket's group-by holds fits in memory: 1 KiB an event and 5 KiB a profile, with room to spare. */
+function bucketsFor({ engine }: StorePlan, events: number, profiles: number): number {
+  const memoryBytes = parseQuantityBytes(engine.duckDB?.memoryLimit ?? '1Gi') ?? 2 ** 30
+  const eventsPerBucket = Math.min(1_000_000, memoryBytes / 1024)
+  const profilesPerBucket = Math.min(200_000, memoryBytes / 5120)
   const wanted = Math.max(1, events / eventsPerBucket, profiles / profilesPerBucket)
   return Math.min(maxBuckets, 2 ** Math.ceil(Math.log2(wanted)))
 }
 
-async function chooseBuckets(engine: Engine, profileRows: string | null, eventRows: string | null): Promise<number> {
+async function chooseBuckets(
+  engine: Engine,
+  store: StorePlan,
+  profileRows: string | null,
+  eventRows: string | null,
+): Promise<number> {
   const rows = [profileRows, eventRows]
     .filter((some) => some !== null)
     .map((some) => `SELECT "$profile" FROM (${some})`)
   if (rows.length === 0) return 1
   const [row] = await engine.rows(`SELECT approx_count_distinct("$profile") AS profiles,
     (SELECT count(*) FROM (${eventRows ?? 'SELECT 1 WHERE false'})) AS events FROM (${rows.join(' UNION ALL ')})`)
-  return bucketsFor(Number(row?.['events']), Number(row?.['profiles']))
+  return bucketsFor(store, Number(row?.['events']), Number(row?.['profiles']))
 }
 
 async function countRows(engine: Engine, root: string, files: readonly string[]): Promise<number> {
