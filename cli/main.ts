@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { parseArgs } from 'node:util'
 import { type Command, exitCodes, type Io, UsageError } from './command.ts'
+import { version } from './version.ts'
 
 /** Every command; loaded on demand, so that none pays for what another needs. */
 const commands: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
@@ -125,13 +126,6 @@ function helpOf(command: Command): string {
     'Exit code: 0 fine, 1 findings or failed work, 2 wrong use or unreadable input.',
     '',
   ].join('\n')
-}
-
-function version(): string {
-  const { version: text }: { version: string } = JSON.parse(
-    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-  )
-  return text
 }
 
 if (import.meta.main) {

@@ -105,7 +105,8 @@ function sealed(
   return { ...body, digest: digestOf(body) }
 }
 
-function storePlan(store: StoreModel): StorePlan {
+/** The store as every plan describes it. */
+export function storePlan(store: StoreModel): StorePlan {
   const { spec, name } = store.resource
   return {
     name,

@@ -14,3 +14,4 @@ export {
 } from './profile-store.ts'
 export { runStep, type StepContext, type StepResult } from './step.ts'
 export { steps } from './steps.ts'
+export { type QueryAnswer, queryStore } from './query.ts'

@@ -1,16 +1,30 @@
 import { writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { applyFixes, checkDocument, codes, compile, renderText, rules, summaryText } from '#compiler'
-import { type Command, choice, exitCodes } from '../command.ts'
+import { relative, resolve } from 'node:path'
+import {
+  applyFixes,
+  checkDocument,
+  codes,
+  compile,
+  type Diagnostic,
+  githubAnnotations,
+  junitDocument,
+  renderText,
+  rules,
+  sarifDocument,
+  summaryText,
+} from '#compiler'
+import { type Command, choice, exitCodes, type Io, text, UsageError } from '../command.ts'
 import { compilePaths, readConfig } from '../sources.ts'
+import { version } from '../version.ts'
 
 export const command: Command = {
   summary: 'Check resources against the schema, their references, the language and every guardrail',
-  usage: 'check PATH… [-o text|json] [--fix] [--fail-on error|warning]',
+  usage: 'check PATH… [-o text|json|sarif|github|junit] [--fix] [--fail-on error|warning]',
   description:
     'PATH is a file, a directory, a glob, or - for the output of kustomize or Helm. Nothing is written but what --fix corrects.',
   options: {
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default), json, sarif, github or junit' },
+    'max-diagnostics': { type: 'string', value: 'N', help: 'show at most so many findings as text, errors first' },
     fix: { type: 'boolean', help: 'apply the safe fixes, keeping comments and layout' },
     'fail-on': {
       type: 'string',
@@ -24,10 +38,13 @@ export const command: Command = {
     'kustomize build overlays/production | convoke check -',
     'convoke check --fix segments/',
     'convoke check -o json . | jq .summary',
+    'convoke check -o sarif . > convoke.sarif',
   ],
   run: async ({ positionals, values, io }) => {
-    const output = choice(values, 'output', ['text', 'json'])
+    const output = choice(values, 'output', ['text', 'json', 'sarif', 'github', 'junit'])
     const failOn = choice(values, 'fail-on', ['error', 'warning'])
+    const given = text(values, 'max-diagnostics')
+    const most = given === null ? null : positiveNumber(given)
     if (values['show-config'] === true) {
       const config = readConfig(io)
       io.out(`${config.file ?? 'no convoke.toml: every code has its own severity'}\n`)
@@ -56,15 +73,59 @@ export const command: Command = {
       io.err(`${applied} ${applied === 1 ? 'fix' : 'fixes'} applied\n`)
     }
     const { diagnostics, count } = compilation
-    if (output === 'json') io.out(`${JSON.stringify(checkDocument(diagnostics, input.sources, count), null, 2)}\n`)
-    else {
-      if (diagnostics.length > 0)
-        io.out(`${renderText(diagnostics, input.sources, { colour: io.colour, width: io.columns })}\n`)
-      io.out(`${summaryText(diagnostics, count)}${count === 0 ? '; no resource of convoke.dev was found there' : ''}\n`)
+    const { sources } = input
+    const counts = ({ severity }: Diagnostic): boolean =>
+      severity === 'error' || (failOn === 'warning' && severity === 'warning')
+    switch (output) {
+      case 'json':
+        io.out(`${JSON.stringify(checkDocument(diagnostics, sources, count), null, 2)}\n`)
+        break
+      case 'sarif': {
+        const options = { version: version(), pathInRepository: pathInRepository(io) }
+        io.out(`${JSON.stringify(sarifDocument(diagnostics, sources, options), null, 2)}\n`)
+        break
+      }
+      case 'github':
+        io.out(githubAnnotations(diagnostics, sources, pathInRepository(io)))
+        io.err(`${summaryText(diagnostics, count)}\n`)
+        break
+      case 'junit':
+        io.out(junitDocument(diagnostics, sources, counts))
+        break
+      case 'text': {
+        const shown = most === null ? diagnostics : severest(diagnostics, most)
+        if (shown.length > 0) io.out(`${renderText(shown, sources, { colour: io.colour, width: io.columns })}\n`)
+        if (shown.length < diagnostics.length)
+          io.out(`${diagnostics.length - shown.length} more are not shown (--max-diagnostics ${most})\n`)
+        io.out(
+          `${summaryText(diagnostics, count)}${count === 0 ? '; no resource of convoke.dev was found there' : ''}\n`,
+        )
+      }
     }
-    const counted = diagnostics.some(
-      (diagnostic) => diagnostic.severity === 'error' || (failOn === 'warning' && diagnostic.severity === 'warning'),
-    )
-    return counted ? exitCodes.findings : exitCodes.fine
+    return diagnostics.some(counts) ? exitCodes.findings : exitCodes.fine
   },
+}
+
+function positiveNumber(given: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(given)) throw new UsageError(`--max-diagnostics takes a number from 1, not \`${given}\`.`)
+  return Number(given)
+}
+
+/** So many findings, errors before warnings, in the order they had. */
+function severest(diagnostics: readonly Diagnostic[], most: number): readonly Diagnostic[] {
+  const rank = ['error', 'warning', 'info']
+  const chosen = new Set(
+    [...diagnostics].sort((a, b) => rank.indexOf(a.severity) - rank.indexOf(b.severity)).slice(0, most),
+  )
+  return diagnostics.filter((diagnostic) => chosen.has(diagnostic))
+}
+
+/** GitHub counts paths from the root of the checkout, wherever in it the command runs. */
+function pathInRepository(io: Io): (file: string) => string {
+  const root = io.env['GITHUB_WORKSPACE']
+  return (file) => {
+    if (!root || file === '<stdin>') return file
+    const path = relative(root, resolve(io.cwd, file))
+    return path.startsWith('..') ? file : path
+  }
 }
