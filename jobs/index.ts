@@ -1,9 +1,16 @@
 export { canonicalJson, digestOf, sha256, sha256OfFile } from './digest.ts'
 export { type FaultReason, faultReasons, JobError } from './errors.ts'
 export { evaluate } from './evaluate/evaluate.ts'
+export { exportSegments, fileNameOf, manifestNameOf } from './export/index.ts'
+export { extract } from './extract/index.ts'
+export { importFiles } from './import/index.ts'
 export { ingest } from './ingest/ingest.ts'
 export type { Ports, Progress } from './ports.ts'
-export { ensureTarget, startEmbeddedPostgres } from './postgres/index.ts'
+export {
+  type EmbeddedPostgres,
+  ensureTarget,
+  startEmbeddedPostgres,
+} from './postgres/index.ts'
 export {
   commitJson,
   type DataManifest,
@@ -12,6 +19,7 @@ export {
   readMembershipManifest,
   storeRootOf,
 } from './profile-store.ts'
+export { type QueryAnswer, queryStore } from './query.ts'
 export { runStep, type StepContext, type StepResult } from './step.ts'
 export { steps } from './steps.ts'
-export { type QueryAnswer, queryStore } from './query.ts'
+export { type LandingStore, openLandingStore, secretKeys } from './stores/index.ts'
