@@ -56,10 +56,12 @@ export function loadSources(sources: readonly Source[]): Loaded {
       })
     }
     const torn = file.faults.filter(({ code }) => code === 'yaml-syntax').map(({ start }) => start)
+    let next = 0
     for (const [index, node] of file.documents.entries()) {
       const end = file.documents[index + 1]?.start ?? Number.POSITIVE_INFINITY
-      loader.isTorn = torn[0] !== undefined && torn[0] < end
-      while (torn[0] !== undefined && torn[0] < end) torn.shift()
+      const first = next
+      while (next < torn.length && torn[next]! < end) next += 1
+      loader.isTorn = next > first
       loader.document(node, { source, node })
     }
   }
