@@ -115,7 +115,9 @@ export function linkModel(
       code: isPrerequisite ? 'missing-organization' : 'unresolved-reference',
       resource: from,
       path,
-      message: isPrerequisite ? `There is no Organization in namespace \`${from.namespace}\`` : `There is no ${kind} \`${name}\` in namespace \`${from.namespace}\``,
+      message: isPrerequisite
+        ? `There is no Organization in namespace \`${from.namespace}\``
+        : `There is no ${kind} \`${name}\` in namespace \`${from.namespace}\``,
       help: elsewhere
         ? `References stay within a namespace; that ${kind} is in \`${elsewhere.namespace}\`.`
         : near.length > 0
@@ -351,7 +353,7 @@ function checkSegments(
       )
         continue
       if (fault.code === 'unknown-attribute' && store.faulty) continue
-      report(findingOf(fault, resource))
+      report(expressionFinding(fault, resource, ['spec', 'expression']))
     }
     return {
       resource,
@@ -398,8 +400,8 @@ function checkSegments(
   return models.map((model) => ({ ...model, condition: isSound(model) ? (model.checked?.condition ?? null) : null }))
 }
 
-function findingOf(fault: PqlFault, resource: Resource<'Segment'>): LinkFinding {
-  const path = ['spec', 'expression']
+/** A fault of the expression that stands at the path. */
+export function expressionFinding(fault: PqlFault, resource: Resource, path: Path): LinkFinding {
   return {
     code: fault.code,
     resource,

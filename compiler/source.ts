@@ -1,4 +1,15 @@
-import { apiVersion, group, isKind, type Kind, kinds, type ObjectMeta, type SpecOf, withDefaults } from '#crds'
+import {
+  apiVersion,
+  type DocumentKind,
+  group,
+  isKind,
+  type Kind,
+  kinds,
+  type ObjectMeta,
+  type SegmentTest,
+  type SpecOf,
+  withDefaults,
+} from '#crds'
 import { type Diagnostic, type Fix, type Place, pathText, type ResourceName } from './diagnostic.ts'
 import { type AnyResource, type Origin, placeOf, type Source } from './resource.ts'
 import type { Code } from './rules/index.ts'
@@ -6,8 +17,8 @@ import { shapeFaultsOf } from './shape.ts'
 import { alternatives, nearest } from './suggest.ts'
 import { nodeAt, readYaml, valueOf, type YamlNode } from './yaml/index.ts'
 
-/** A SegmentTest file's document: it is checked and run by `convoke test`, and is no resource of the cluster. */
-export type TestDocument = ResourceName & { readonly origin: NonNullable<Origin>; readonly value: unknown }
+/** A well-formed SegmentTest: it is checked and run by `convoke test`, and is no resource of the cluster. */
+export type TestDocument = ResourceName & { readonly origin: NonNullable<Origin>; readonly spec: SegmentTest['spec'] }
 
 export type Loaded = {
   readonly resources: readonly AnyResource[]
@@ -166,7 +177,9 @@ class Loader {
       return
     }
     if (kindName === 'SegmentTest') {
-      if (origin) this.tests.push({ kind: kindName, namespace, name, origin, value })
+      const spec = origin && !this.isTorn && this.specOf(kindName, value, named)
+      // The validator has just said that the value has the kind's shape.
+      if (spec) this.tests.push({ kind: kindName, namespace, name, origin, spec: spec as SegmentTest['spec'] })
       return
     }
     if (!isKind(kindName)) {
@@ -212,6 +225,26 @@ class Loader {
     }
     this.names.set(key, { origin: named.origin })
     if (this.isTorn) return
+    const spec = this.specOf(kind, value, named)
+    if (!spec) return
+    // The validator has just said that the value has the kind's shape.
+    const resource = {
+      kind,
+      namespace: named.namespace,
+      name: named.name,
+      metadata: metadata as unknown as ObjectMeta,
+      spec: withDefaults(kind, spec as SpecOf<Kind>, named.name),
+      origin: named.origin,
+    } as unknown as AnyResource
+    this.resources.set(key, resource)
+  }
+
+  /** Reports the faults of form; null where there are others than unknown fields. */
+  specOf(
+    kind: DocumentKind,
+    value: Readonly<Record<string, unknown>>,
+    named: ResourceName & { readonly origin: Origin },
+  ): unknown {
     const faults = shapeFaultsOf(kind, value)
     for (const fault of faults) {
       this.report(
@@ -227,18 +260,8 @@ class Loader {
       )
     }
     // A field that does not exist is set right as it was evidently meant, or passed over, so that the rest is checked as well.
-    if (faults.some((fault) => fault.code !== 'unknown-field')) return
-    const { spec } = faults.reduce<Readonly<Record<string, unknown>>>(withoutField, value)
-    // The validator has just said that the value has the kind's shape.
-    const resource = {
-      kind,
-      namespace: named.namespace,
-      name: named.name,
-      metadata: metadata as unknown as ObjectMeta,
-      spec: withDefaults(kind, spec as SpecOf<Kind>, named.name),
-      origin: named.origin,
-    } as unknown as AnyResource
-    this.resources.set(key, resource)
+    if (faults.some((fault) => fault.code !== 'unknown-field')) return null
+    return faults.reduce<Readonly<Record<string, unknown>>>(withoutField, value)['spec']
   }
 
   report(
