@@ -50,7 +50,9 @@ export const command: Command = {
       )
     if (diagnostics.some((diagnostic) => diagnostic.severity === 'error')) {
       if (output === 'json')
-        io.out(`${JSON.stringify({ at, runs: [], error: 'The resources have errors; nothing was run.' }, null, 2)}\n`)
+        io.out(
+          `${JSON.stringify({ at, runs: [], segments: [], error: 'The resources have errors; nothing was run.' }, null, 2)}\n`,
+        )
       else io.err('Nothing was run: correct the errors above first.\n')
       return exitCodes.findings
     }
@@ -65,7 +67,7 @@ export const command: Command = {
       io,
       progressLine(io),
     )
-    if (output === 'json') io.out(`${JSON.stringify({ at, runs: outcomes }, null, 2)}\n`)
+    if (output === 'json') io.out(`${JSON.stringify({ at, runs: outcomes, segments: rowsOf(outcomes) }, null, 2)}\n`)
     else if (outcomes.length === 0) io.out(`Nothing is due at ${at.toISOString()} that was not run before.\n`)
     else io.out(report(outcomes, workdir, io))
     return outcomes.some((outcome) => outcome.steps.some((step) => step.outcome === 'Failed'))
@@ -79,89 +81,120 @@ function required(value: string | null, option: string): string {
   return value
 }
 
-type Row = {
+/** What became of one Segment, once for each Activation that delivers it; null where a step did not come to it. */
+type SegmentRow = {
   readonly segment: string
-  readonly activation: string
-  readonly evaluated: Detail | null
-  readonly exported: Detail | null
-  readonly imported: readonly Detail[]
-  readonly seconds: number | null
+  readonly activation: string | null
+  readonly members: number | null
+  readonly entered: number | null
+  readonly exited: number | null
+  readonly files: readonly string[]
+  /** Why it is held, or null. */
+  readonly held: string | null
+  readonly rows: number | null
+  /** Rows that Campaign took note of: imported, or published where it reads the landing zone itself. */
+  readonly delivered: number | null
+  readonly updated: number | null
+  readonly rejected: number | null
+  /** Of the whole run that brought it there. */
+  readonly seconds: number
 }
 
-/** One row for each Segment that was evaluated or delivered; delivered ones once per Activation. */
-function rowsOf(outcomes: readonly RunOutcome[]): Row[] {
-  const detailsOf = (outcome: RunOutcome, step: string): readonly Detail[] =>
-    outcome.steps.find((report) => report.step === step)?.details ?? []
-  const evaluated = new Map(
-    outcomes.flatMap((outcome) =>
-      detailsOf(outcome, 'evaluate').flatMap((detail) =>
-        detail.segment === undefined ? [] : [[detail.segment, detail] as const],
-      ),
-    ),
+function rowsOf(outcomes: readonly RunOutcome[]): SegmentRow[] {
+  const rows: SegmentRow[] = []
+  const evaluated = outcomes.flatMap((outcome) =>
+    detailsOf(outcome, 'evaluate').map((detail) => ({ ...detail, seconds: outcome.seconds })),
   )
-  const rows: Row[] = []
   for (const outcome of outcomes) {
+    const hasImport = outcome.steps.some((report) => report.step === 'import')
     for (const exported of detailsOf(outcome, 'export')) {
-      if (exported.segment === undefined) continue
-      const files = new Set((exported.files ?? []).map((file) => file.name))
+      const { segment, files = [] } = exported
+      if (segment === undefined) continue
+      const names = files.map((file) => file.name)
       const imported = detailsOf(outcome, 'import').filter((detail) =>
-        detail.file === undefined ? detail.segment === exported.segment : files.has(detail.file),
+        detail.file === undefined ? detail.segment === segment : names.includes(detail.file),
       )
+      const own = evaluated.find((detail) => detail.segment === segment)
+      const rowCount = files.reduce((total, file) => total + file.rows, 0)
       rows.push({
-        segment: exported.segment,
+        segment,
         activation: outcome.target.name,
-        evaluated: evaluated.get(exported.segment) ?? null,
-        exported,
-        imported,
+        members: exported.members ?? own?.members ?? null,
+        entered: own?.entered ?? null,
+        exited: own?.exited ?? null,
+        files: names,
+        held: exported.held ?? null,
+        rows: rowCount,
+        delivered: hasImport ? sum(imported, 'rowsRead') : files.length === 0 ? null : rowCount,
+        updated: sum(imported, 'updated'),
+        rejected: sum(imported, 'rejected'),
         seconds: outcome.seconds,
       })
     }
   }
-  for (const [segment, detail] of evaluated)
-    if (!rows.some((row) => row.segment === segment))
-      rows.push({ segment, activation: '', evaluated: detail, exported: null, imported: [], seconds: null })
-  return rows.sort((a, b) =>
-    a.activation === b.activation
-      ? a.segment < b.segment
-        ? -1
-        : 1
-      : a.activation === '' || (b.activation !== '' && a.activation > b.activation)
-        ? 1
-        : -1,
-  )
+  const nothing = {
+    activation: null,
+    files: [],
+    held: null,
+    rows: null,
+    delivered: null,
+    updated: null,
+    rejected: null,
+  }
+  for (const { segment, members = null, entered = null, exited = null, seconds } of evaluated) {
+    if (segment !== undefined && !rows.some((row) => row.segment === segment))
+      rows.push({ segment, members, entered, exited, seconds, ...nothing })
+  }
+  // Delivered ones first, by Activation; the others after them.
+  const key = (row: SegmentRow): string => `${row.activation === null ? 1 : 0}/${row.activation ?? ''}/${row.segment}`
+  return rows.sort((a, b) => (key(a) < key(b) ? -1 : 1))
+}
+
+function detailsOf(outcome: RunOutcome, step: string): readonly Detail[] {
+  return outcome.steps.find((report) => report.step === step)?.details ?? []
+}
+
+function sum(details: readonly Detail[], count: string): number | null {
+  return details.length === 0 ? null : details.reduce((total, detail) => total + (detail.counts?.[count] ?? 0), 0)
 }
 
 function report(outcomes: readonly RunOutcome[], workdir: string, io: Io): string {
-  const sum = (details: readonly Detail[], count: string): number | null =>
-    details.length === 0 ? null : details.reduce((total, detail) => total + (detail.counts?.[count] ?? 0), 0)
-  const rows = rowsOf(outcomes).map(({ segment, activation, evaluated, exported, imported }) => {
-    const files = exported?.files ?? []
-    const rowCount = files.reduce((total, file) => total + file.rows, 0)
-    const file = exported?.held
-      ? `held: ${exported.held}`
-      : files.length === 0
-        ? exported
-          ? '(no change)'
-          : ''
-        : `${files[0]!.name}${files.length > 1 ? ` +${files.length - 1}` : ''}`
-    return [
-      segment,
-      activation,
-      exported?.members ?? evaluated?.members ?? null,
-      evaluated?.entered ?? null,
-      evaluated?.exited ?? null,
-      file,
-      exported ? rowCount : null,
-      files.length === 0 ? null : imported.length > 0 ? sum(imported, 'rowsRead') : rowCount,
-      sum(imported, 'updated'),
-      sum(imported, 'rejected'),
-    ]
-  })
+  const rows = rowsOf(outcomes).map((row) => [
+    row.segment,
+    row.activation,
+    row.members,
+    row.entered,
+    row.exited,
+    row.held !== null
+      ? `held: ${row.held}`
+      : row.files.length === 0
+        ? row.activation === null
+          ? ''
+          : '(no change)'
+        : `${row.files[0]}${row.files.length > 1 ? ` +${row.files.length - 1}` : ''}`,
+    row.rows,
+    row.delivered,
+    row.updated,
+    row.rejected,
+    row.seconds.toFixed(1),
+  ])
   const parts: string[] = []
   if (rows.length > 0)
     parts.push(
       table(
-        ['Segment', 'Activation', 'members', 'entered', 'exited', 'file', 'rows', 'delivered', 'updated', 'rejected'],
+        [
+          'Segment',
+          'Activation',
+          'members',
+          'entered',
+          'exited',
+          'file',
+          'rows',
+          'delivered',
+          'updated',
+          'rejected',
+          'seconds',
+        ],
         rows,
       ),
     )
