@@ -1,10 +1,9 @@
 import type { ExportPlan } from '#crds'
 import { identifier, literal } from '../engines/duckdb.ts'
+import { statusColumn } from './file-names.ts'
 
 type FileColumn = ExportPlan['columns'][number]
 type FileFormat = Pick<ExportPlan['destination']['file'], 'delimiter' | 'nullValue'>
-
-export const statusColumn = 'segmentMembership.status'
 
 /** SQL for a column's text in the file, transformed but not quoted; null where the profile has no value. */
 export function cellSql({ source, type, transform }: FileColumn): string {

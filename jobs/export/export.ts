@@ -28,9 +28,9 @@ import {
 } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { type LandingStore, openLandingStore } from '../stores/index.ts'
-import { cellSql, headerLine, lineSql, statusColumn } from './csv-line.ts'
+import { cellSql, headerLine, lineSql } from './csv-line.ts'
 import { commitDelivered, deliveredPath, pruneDelivered, readableBaseline } from './delivered-set.ts'
-import { fileNameOf, manifestNameOf } from './file-names.ts'
+import { fileNameOf, manifestNameOf, statusColumn } from './file-names.ts'
 
 /**
  * Delivers an Activation's Segments: data files first, the delivery manifest last, per Segment. What this run has published before

@@ -1,5 +1,8 @@
 import type { ExportPlan, RunInput } from '#crds'
 
+/** The last column where membershipStatus is Include: `realized` or `exited`. */
+export const statusColumn = 'segmentMembership.status'
+
 /** Name of a Segment's file in one run; `part` counts from 1. The same plan and run always give the same names. */
 export function fileNameOf(
   plan: ExportPlan,

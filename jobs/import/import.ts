@@ -14,7 +14,7 @@ import {
 } from '#crds'
 import { sha256OfFile } from '../digest.ts'
 import { JobError } from '../errors.ts'
-import { fileNameOf, manifestNameOf } from '../export/index.ts'
+import { fileNameOf, manifestNameOf } from '../export/file-names.ts'
 import { connect, databaseFault, name, placeOf } from '../postgres/connection.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { type LandingStore, openLandingStore } from '../stores/index.ts'

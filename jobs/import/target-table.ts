@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { DeliveryManifest, ImportPlan } from '#crds'
 import { JobError } from '../errors.ts'
-import { statusColumn } from '../export/csv-line.ts'
+import { statusColumn } from '../export/file-names.ts'
 import { name } from '../postgres/connection.ts'
 
 /** A column of the file and the column of the target table that takes it. */
