@@ -108,10 +108,7 @@ describe('the target table', () => {
   test('has the mapped types and a unique key, and holds the file once', async () => {
     writeFileSync(
       csv,
-      '\uFEFFexternal_id,Integer,"extra, one",DateTime,Boolean,Double\nP1,5,"a ""b""",2026-01-15T10:30:00Z,true,0.5\nP2,,,,,\n'.replace(
-        '\uFEFF',
-        '',
-      ),
+      '\uFEFFexternal_id,Integer,"extra, one",DateTime,Boolean,Double\nP1,5,"a ""b""",2026-01-15T10:30:00Z,true,0.5\nP2,,,,,\n',
     )
     await ensureTarget(server.url, plan, csv)
     await ensureTarget(server.url, plan, csv)
