@@ -47,8 +47,13 @@ export async function runDue(
       steps: reports,
       seconds: (io.now().getTime() - started) / 1000,
     })
-    if (reports.every((report) => report.outcome !== 'Failed'))
-      work.update((state) => ({ ...state, lastSlots: { ...state.lastSlots, [item.key]: rfc3339(item.slot) } }))
+    if (reports.some((report) => report.outcome === 'Failed')) return
+    // A batch evaluation covers every Segment: what a streaming one would have done up to now is done.
+    const covered = item.evaluation === 'Batch' ? { [item.key.replace(/Batch$/, 'Streaming')]: rfc3339(at) } : {}
+    work.update((state) => ({
+      ...state,
+      lastSlots: { ...state.lastSlots, [item.key]: rfc3339(item.slot), ...covered },
+    }))
   }
   try {
     using ports = portsFor({ ...places, databases, scratchParent: join(work.path, 'scratch') }, io, line.show)
