@@ -6,7 +6,7 @@ import type { ChainStep, ComparisonOp, Expr, Generator, Span, TimeTerm, Unit, Wh
 import { isWithinCalendar, unitMilliseconds, unitMonths } from './calendar.ts'
 import type { PqlFault } from './fault.ts'
 import { type FunctionName, functions } from './functions.ts'
-import type { Bound, Condition, Fold, TextTest, Value } from './ir.ts'
+import { type Bound, type Condition, type Fold, greatestVariable, type TextTest, type Value } from './ir.ts'
 import { parsePql } from './parser.ts'
 import { parseRegex, type Regex } from './regex.ts'
 
@@ -187,7 +187,12 @@ class Checker {
         }
         if (type.kind === 'boolean') return { kind: 'isTrue', value }
         if (type.kind === 'array')
-          return { kind: 'any', list: value, variable: depthOf(value) + 1, where: { kind: 'constant', value: true } }
+          return {
+            kind: 'any',
+            list: value,
+            variable: greatestVariable(value) + 1,
+            where: { kind: 'constant', value: true },
+          }
         return { kind: 'isDefined', value }
       }
     }
@@ -209,15 +214,18 @@ class Checker {
 
   // ---- values
 
-  /** The expression as a value; a condition becomes a boolean. */
   value(expr: Expr, scope: Scope): { value: Value; type: Type } | null {
-    const meaning = this.meaning(expr, scope)
+    return this.valueOf(this.meaning(expr, scope), expr)
+  }
+
+  /** What was meant, as a value; a condition becomes a boolean. */
+  valueOf(meaning: Meaning, expr: Expr): { value: Value; type: Type } | null {
     if (meaning === null) return null
     switch (meaning.kind) {
       case 'value':
         return meaning
       case 'condition':
-        return { value: { kind: 'truth', condition: meaning.condition, type: 'boolean' }, type: boolean }
+        return truth(meaning.condition)
       case 'moment':
         if (meaning.moment.kind === 'instant') return { value: meaning.moment.at, type: timestamp }
         return { value: meaning.moment.start, type: timestamp }
@@ -599,7 +607,7 @@ class Checker {
       const fitting = near.filter((name) => rest.length === 0 || typeAt(items, [name, ...rest].join('.')) !== null)
       return this.unknown(step, 'the items of this array', fitting.length > 0 ? fitting : near, candidates)
     }
-    const variable = Math.max(scope.depth, depthOf(list)) + 1
+    const variable = Math.max(scope.depth, greatestVariable(list)) + 1
     const object: Value = { kind: 'variable', id: variable, type: dataTypeOf(items) }
     const to: Value = { kind: 'member', object, path: [step.name], type: dataTypeOf(type) }
     if (type.kind !== 'object')
@@ -1335,11 +1343,9 @@ class Checker {
       value: { kind: 'variable', id: variable, type: dataTypeOf(meaning.type) },
       type: meaning.type,
     }
-    const body = this.value(expr.body, {
-      ...scope,
-      variables: new Map([...scope.variables, [expr.name, bound]]),
-      depth: variable,
-    })
+    const inner = { ...scope, variables: new Map([...scope.variables, [expr.name, bound]]), depth: variable }
+    const meant = this.meaning(expr.body, inner)
+    const body = meant?.kind === 'record' ? truth(this.recordDefined(meant)) : this.valueOf(meant, expr.body)
     if (!body) return null
     return this.meaningOf(
       { kind: 'let', variable, value: meaning.value, body: body.value, type: dataTypeOf(body.type) },
@@ -2007,6 +2013,10 @@ function mapEntries(checker: Checker, map: Value, values: Type, lambda: Expr, sc
   }
 }
 
+function truth(condition: Condition): { value: Value; type: Type } {
+  return { value: { kind: 'truth', condition, type: 'boolean' }, type: boolean }
+}
+
 function literalMeaning(value: string | number | boolean): Meaning {
   if (typeof value === 'number')
     return { kind: 'value', value: numberLiteral(value), type: Number.isSafeInteger(value) ? integer : number }
@@ -2193,20 +2203,6 @@ function equalUnit(edge: Value, unit: Unit): { start: Value; end: Value } {
   const granularity: Unit = isDayOrLonger(unit) ? 'day' : unit
   const start: Value = { kind: 'floor', base: edge, unit: granularity, type: 'timestamp' }
   return { start, end: shifted(start, 1, granularity) }
-}
-
-/** The greatest variable number inside a value, so that a new one is free. */
-function depthOf(value: Value): number {
-  let depth = 0
-  JSON.stringify(value, (key, part) => {
-    if (
-      (key === 'variable' || key === 'id' || key === 'keyVariable' || key === 'valueVariable') &&
-      typeof part === 'number'
-    )
-      depth = Math.max(depth, part)
-    return part
-  })
-  return depth
 }
 
 /** `orders` → `order`, `categories` → `category`: PQL lets one item be named by the singular of its array. */

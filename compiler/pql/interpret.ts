@@ -349,7 +349,7 @@ function foldList(fold: Fold, items: readonly Datum[]): Datum {
     case 'average': {
       const millionths = numbers
         .map((number) => Math.floor(number * 1e6 + 0.5))
-        .filter((number) => number >= -(2 ** 63) && number < 2 ** 63)
+        .filter((number) => number > -(2 ** 63) && number < 2 ** 63)
       const sum = Number(millionths.reduce((total, number) => total + BigInt(number), 0n)) / 1e6
       return fold === 'sum' ? sum : millionths.length > 0 ? sum / millionths.length : null
     }

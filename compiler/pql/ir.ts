@@ -158,7 +158,7 @@ export type Value =
     }
   /**
    * Over a null list as over an empty one. Sums are exact to 6 decimals: every item is rounded to millionths, half up, and those
-   * integers are added; an item beyond ±2^63 millionths is left out. No items: count and sum 0, the others null.
+   * integers are added; an item of ±2^63 millionths or more is left out. No items: count and sum 0, the others null.
    */
   | { readonly kind: 'fold'; readonly fold: Fold; readonly list: Value; readonly type: DataType }
   | { readonly kind: 'get'; readonly map: Value; readonly key: Value; readonly type: DataType }
@@ -217,4 +217,74 @@ export function visit(node: unknown, see: (node: Node) => void): void {
     if ('kind' in node) see(node as Node) // as in `rewrite`
     for (const [key, part] of Object.entries(node)) if (key !== 'type' && key !== 'regex') visit(part, see)
   }
+}
+
+/** The parts of a node in which the variables it binds can be read; a variable means the innermost binding around it. */
+const bindingParts: Partial<Record<Node['kind'], readonly string[]>> = {
+  any: ['where'],
+  filter: ['where'],
+  map: ['to'],
+  top: ['by'],
+  groupBy: ['key'],
+  let: ['body'],
+  mapEntries: ['key', 'value'],
+  sequence: ['steps'],
+}
+
+/** References to variables that the node does not bind itself; `whole` = read as it is, not just one of its fields. */
+export function freeVariables(node: Node): readonly { readonly id: number; readonly whole: boolean }[] {
+  const found: { id: number; whole: boolean }[] = []
+  walkFree(node, new Set(), false, (variable, ofMember) => {
+    found.push({ id: variable.id, whole: !ofMember })
+    return variable
+  })
+  return found
+}
+
+/** The node with a variable that it does not bind itself replaced. */
+export function replaceVariable<N extends Node>(node: N, id: number, by: (variable: Variable) => Value): N {
+  return walkFree(node, new Set(), false, (variable) => (variable.id === id ? by(variable) : variable)) as N // the walk keeps every other node
+}
+
+type Variable = Extract<Value, { kind: 'variable' }>
+
+function walkFree(
+  part: unknown,
+  bound: ReadonlySet<number>,
+  ofMember: boolean,
+  change: (variable: Variable, ofMember: boolean) => Value,
+): unknown {
+  if (Array.isArray(part)) return part.map((child) => walkFree(child, bound, false, change))
+  if (typeof part !== 'object' || part === null) return part
+  const node = part as Node // bounds, steps and fields have no kind and bind nothing
+  if (node.kind === 'variable') return bound.has(node.id) ? node : change(node, ofMember)
+  const own = new Set([...bound, ...variablesOf(node)])
+  return Object.fromEntries(
+    Object.entries(part).map(([key, child]) => {
+      if (key === 'type' || key === 'regex') return [key, child]
+      return [
+        key,
+        walkFree(
+          child,
+          bindingParts[node.kind]?.includes(key) ? own : bound,
+          node.kind === 'member' && key === 'object',
+          change,
+        ),
+      ]
+    }),
+  )
+}
+
+function variablesOf(node: Node): readonly number[] {
+  if (node.kind === 'mapEntries') return [node.keyVariable, node.valueVariable]
+  return 'variable' in node ? [node.variable] : []
+}
+
+/** The greatest number of a variable anywhere in a tree; 0 for none. */
+export function greatestVariable(node: Node): number {
+  let greatest = 0
+  visit(node, (part) => {
+    for (const id of part.kind === 'variable' ? [part.id] : variablesOf(part)) greatest = Math.max(greatest, id)
+  })
+  return greatest
 }

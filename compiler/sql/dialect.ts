@@ -23,9 +23,12 @@ export type Dialect = {
   readonly part: (timestamp: string, part: 'year' | 'month' | 'day') => string
   /** Null for infinities and NaN. */
   readonly finite: (double: string) => string
-  readonly tryBigint: (double: string) => string
+  /** Rounded down to a BIGINT; null from ±2^63 on. */
+  readonly floorToBigint: (double: string) => string
 
   readonly lambda: (parameters: readonly string[], body: string) => string
+  /** The body of a lambda of one parameter for one argument of any type: names a value wherever an expression may stand. */
+  readonly apply: (lambda: string, argument: string) => string
   readonly list: (items: readonly string[], item: DataType) => string
   readonly filter: (list: string, lambda: string) => string
   readonly transform: (list: string, lambda: string) => string
@@ -34,6 +37,8 @@ export type Dialect = {
   readonly length: (list: string) => string
   /** From 1; null past the end. */
   readonly element: (list: string, index: number) => string
+  /** The item met under `index` in a lambda over the list. */
+  readonly itemAt: (list: string, index: string) => string
   readonly flatten: (list: string) => string
   readonly contains: (list: string, item: string) => string
   /** Is `item`, met under `index` in a lambda over the list, its first occurrence there? */

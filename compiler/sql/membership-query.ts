@@ -1,5 +1,15 @@
-import type { Column, MembershipQuery } from '#crds'
-import { type Condition, type Fold, type Node, rewrite, type Value, visit } from '../pql/ir.ts'
+import type { Column, DataType, MembershipQuery } from '#crds'
+import {
+  type Condition,
+  type Fold,
+  freeVariables,
+  greatestVariable,
+  type Node,
+  replaceVariable,
+  rewrite,
+  type Value,
+  visit,
+} from '../pql/ir.ts'
 import type { Dialect } from './dialect.ts'
 import { duckdb } from './duckdb.ts'
 import { type Binding, millionths, type Printer, printerOf } from './print.ts'
@@ -203,90 +213,66 @@ function both(left: Condition, right: Condition): Condition {
 
 /** The node with its event variable renamed to the row, or null when it reads anything else that varies by profile. */
 function onRow<N extends Node>(node: N, variable: number): N | null {
-  const bound = new Set<number>([variable])
-  let reads = true
-  visit(node, (part) => {
-    if ('variable' in part) bound.add(part.variable)
-    if (part.kind === 'mapEntries') bound.add(part.keyVariable).add(part.valueVariable)
-  })
+  let readsProfile = false
   visit(node, (part) => {
     if (part.kind === 'column' || part.kind === 'events' || part.kind === 'segment' || part.kind === 'sequence')
-      reads = false
-    if (part.kind === 'variable' && !bound.has(part.id)) reads = false
-    if (part.kind === 'member' && part.object.kind !== 'variable') return
+      readsProfile = true
   })
-  // The whole event, not one of its fields, is needed somewhere: there is no such thing in a row.
-  const bare =
-    countOf(node, (part) => part.kind === 'variable' && part.id === variable) !==
-    countOf(node, (part) => part.kind === 'member' && part.object.kind === 'variable' && part.object.id === variable)
-  if (!reads || bare) return null
-  return rewrite(node, (part) =>
-    part.kind === 'variable' && part.id === variable ? { ...part, id: row, type: 'string' } : part,
-  )
-}
-
-function countOf(node: Node, is: (node: Node) => boolean): number {
-  let count = 0
-  visit(node, (part) => {
-    if (is(part)) count += 1
-  })
-  return count
+  // The whole event, not one of its fields: there is no such thing in a row.
+  if (readsProfile || freeVariables(node).some((free) => free.id !== variable || free.whole)) return null
+  return replaceVariable(node, variable, (event) => ({ ...event, id: row, type: 'string' }))
 }
 
 /** A sequence whose steps read the profile, as nested quantifiers over events. */
 function expanded(node: Extract<Condition, { kind: 'sequence' }>): Condition {
-  const events: Value = { kind: 'events', type: { items: { fields: { timestamp: 'timestamp' } } } }
-  const build = (index: number, repeat: number, previous: Value | null): Condition => {
+  const type: DataType = { fields: { timestamp: 'timestamp' } }
+  const events: Value = { kind: 'events', type: { items: type } }
+  let last = greatestVariable(node)
+  const timeOf = (id: number): Value => ({
+    kind: 'member',
+    object: { kind: 'variable', id, type },
+    path: ['timestamp'],
+    type: 'timestamp',
+  })
+  const build = (index: number, previous: Value | null): Condition => {
     const step = node.steps[index]
     if (!step) return { kind: 'constant', value: true }
-    const variable = 1000 + index * 1001 + repeat
-    const event: Value = { kind: 'variable', id: variable, type: { fields: { timestamp: 'timestamp' } } }
-    const time: Value = { kind: 'member', object: event, path: ['timestamp'], type: 'timestamp' }
-    const own = rewrite(step.what, (part) =>
-      part.kind === 'variable' && part.id === node.variable ? { ...part, id: variable } : part,
-    )
-    if (step.count > 1) {
-      // Enough later events for the step, then the last of the earliest ones is where the next step starts.
-      const later: Condition = previous
-        ? both({ kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }, own)
-        : own
-      const matching: Value = { kind: 'filter', list: events, variable, where: later, type: events.type }
-      const earliest: Value = {
-        kind: 'top',
-        list: matching,
-        variable: variable + 1,
-        by: { kind: 'member', object: { ...event, id: variable + 1 }, path: ['timestamp'], type: 'timestamp' },
-        order: 'lowest',
-        count: step.count,
-        type: events.type,
-      }
-      const enough: Condition = {
-        kind: 'compare',
-        op: '>=',
-        of: 'number',
-        left: { kind: 'fold', fold: 'count', list: matching, type: 'integer' },
-        right: { kind: 'literal', value: step.count, type: 'integer' },
-      }
-      const reached: Value = {
-        kind: 'fold',
-        fold: 'max',
-        list: {
-          kind: 'map',
-          list: earliest,
-          variable: variable + 2,
-          to: { kind: 'member', object: { ...event, id: variable + 2 }, path: ['timestamp'], type: 'timestamp' },
-          type: { items: 'timestamp' },
-        },
-        type: 'timestamp',
-      }
-      return both(enough, build(index + 1, 0, reached))
+    const variable = (last += 1)
+    const own = replaceVariable(step.what, node.variable, (event) => ({ ...event, id: variable }))
+    const where: Condition = previous
+      ? both({ kind: 'within', subject: timeOf(variable), from: { value: previous, inclusive: false }, to: null }, own)
+      : own
+    if (step.count === 1)
+      return { kind: 'any', list: events, variable, where: both(where, build(index + 1, timeOf(variable))) }
+    // Enough events for the step; the last of the earliest ones is where the next step starts.
+    const [ranked, timed] = [(last += 1), (last += 1)]
+    const matching: Value = { kind: 'filter', list: events, variable, where, type: events.type }
+    const enough: Condition = {
+      kind: 'compare',
+      op: '>=',
+      of: 'number',
+      left: { kind: 'fold', fold: 'count', list: matching, type: 'integer' },
+      right: { kind: 'literal', value: step.count, type: 'integer' },
     }
-    const after: Condition = previous
-      ? { kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }
-      : { kind: 'constant', value: true }
-    return { kind: 'any', list: events, variable, where: both(both(after, own), build(index + 1, 0, time)) }
+    const earliest: Value = {
+      kind: 'top',
+      list: matching,
+      variable: ranked,
+      by: timeOf(ranked),
+      order: 'lowest',
+      count: step.count,
+      type: events.type,
+    }
+    const times: Value = {
+      kind: 'map',
+      list: earliest,
+      variable: timed,
+      to: timeOf(timed),
+      type: { items: 'timestamp' },
+    }
+    return both(enough, build(index + 1, { kind: 'fold', fold: 'max', list: times, type: 'timestamp' }))
   }
-  return build(0, 0, null)
+  return build(0, null)
 }
 
 function segmentsIn(condition: Condition): string[] {
@@ -517,13 +503,7 @@ function sequenceSql(sequence: Sequence, dialect: Dialect): string {
     const later: string =
       reached === null
         ? times
-        : dialect.element(
-            dialect.transform(
-              dialect.list([reached], 'timestamp'),
-              dialect.lambda([r], dialect.filter(times, dialect.lambda([t], `${t} > ${r}`))),
-            ),
-            1,
-          )
+        : dialect.apply(dialect.lambda([r], dialect.filter(times, dialect.lambda([t], `${t} > ${r}`))), reached)
     reached = step.count === 1 ? dialect.least(later) : dialect.element(dialect.sorted(later), step.count)
   }
   return `(${reached ?? 'NULL'} IS NOT NULL)`
@@ -566,7 +546,7 @@ function lowerBound(where: Condition): Value | null {
       part.subject.path.join('.') !== 'timestamp'
     )
       continue
-    if (countOf(part.from.value, (node) => node.kind === 'variable') === 0) return part.from.value
+    if (freeVariables(part.from.value).length === 0) return part.from.value
   }
   return null
 }

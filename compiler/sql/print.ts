@@ -29,13 +29,10 @@ export function printerOf(dialect: Dialect): Printer {
   const isTrue = (sql: string): string => `(${sql} IS TRUE)`
 
   /** Evaluates `sql` once and uses it under a name, wherever an expression may stand. */
-  const named = (sql: string, type: DataType, name: string, body: (parameter: string) => string): string =>
-    dialect.element(
-      dialect.transform(
-        dialect.list([sql], type),
-        lambda([name], (only) => body(only!)),
-      ),
-      1,
+  const named = (sql: string, name: string, body: (parameter: string) => string): string =>
+    dialect.apply(
+      lambda([name], (only) => body(only!)),
+      sql,
     )
 
   function condition(node: Condition, bindings: Bindings): string {
@@ -63,9 +60,7 @@ export function printerOf(dialect: Dialect): Printer {
           return parts.length === 0 ? `${subject} IS NOT NULL` : `(${parts.join(' AND ')})`
         }
         const subject = instant(node.subject, bindings)
-        return simple || node.from === null || node.to === null
-          ? bounds(subject)
-          : named(subject, 'timestamp', 's', bounds)
+        return simple || node.from === null || node.to === null ? bounds(subject) : named(subject, 's', bounds)
       }
       case 'isTrue':
         return value(node.value, bindings)
@@ -154,7 +149,7 @@ export function printerOf(dialect: Dialect): Printer {
       case 'choose':
         return `CASE WHEN ${condition(node.test, bindings)} THEN ${typed(node.yes, node.type, bindings)} ELSE ${typed(node.no, node.type, bindings)} END`
       case 'let':
-        return named(value(node.value, bindings), node.value.type, `v${node.variable}`, () =>
+        return named(value(node.value, bindings), `v${node.variable}`, () =>
           value(node.body, bind(bindings, node.variable)),
         )
       case 'now':
@@ -203,46 +198,53 @@ export function printerOf(dialect: Dialect): Printer {
       case 'flatten':
         return dialect.flatten(value(node.list, bindings))
       case 'distinct':
-        return distinct(value(node.list, bindings), itemType(node.type))
+        return distinct(value(node.list, bindings))
       case 'top': {
         const inner = bind(bindings, node.variable)
         const by = isInstant(node.by) ? dialect.epoch(instant(node.by, inner)) : value(node.by, inner)
-        // The place in the list settles ties.
-        const ranked = dialect.transform(
-          value(node.list, bindings),
-          lambda([`v${node.variable}`, 'i'], (item, i) =>
-            dialect.struct([
-              ['by', node.order === 'highest' ? `-(${by})` : by],
-              ['i', i!],
-              ['item', item!],
-            ]),
+        // The place in the list settles ties; items themselves may hold maps, which cannot be sorted.
+        const ranked = (list: string): string =>
+          dialect.transform(
+            list,
+            lambda([`v${node.variable}`, 'i'], (_, i) =>
+              dialect.struct([
+                ['by', node.order === 'highest' ? `-(${by})` : by],
+                ['i', i!],
+              ]),
+            ),
+          )
+        const best = (list: string): string =>
+          dialect.slice(
+            dialect.sorted(
+              dialect.filter(
+                ranked(list),
+                lambda(['r'], (r) => `${dialect.field(r!, 'by')} IS NOT NULL`),
+              ),
+            ),
+            node.count,
+          )
+        return named(value(node.list, bindings), `l${node.variable}`, (list) =>
+          dialect.transform(
+            best(list),
+            lambda(['r'], (r) => dialect.itemAt(list, dialect.field(r!, 'i'))),
           ),
-        )
-        const present = dialect.filter(
-          ranked,
-          lambda(['r'], (r) => `${dialect.field(r!, 'by')} IS NOT NULL`),
-        )
-        return dialect.transform(
-          dialect.slice(dialect.sorted(present), node.count),
-          lambda(['r'], (r) => dialect.field(r!, 'item')),
         )
       }
       case 'first':
         return dialect.element(value(node.list, bindings), 1)
       case 'intersection': {
-        const item = itemType(node.type)
         const [left, right] = sameLists(node.left, node.right, bindings)
         const common = dialect.filter(
-          distinct(left, item),
+          distinct(left),
           lambda(['c'], (c) => dialect.contains(right, c!)),
         )
-        return named(common, { items: item }, 'r', (r) => `CASE WHEN ${dialect.length(r)} > 0 THEN ${r} END`)
+        return named(common, 'r', (r) => `CASE WHEN ${dialect.length(r)} > 0 THEN ${r} END`)
       }
       case 'groupBy': {
         const id = node.variable
         const key = over(id, bindings, (inner) => `CAST(${value(node.key, inner)} AS ${dialect.type('string')})`)
         const entriesOf = (list: string): string => {
-          const keys = distinct(withoutNulls(dialect.transform(list, key)), 'string')
+          const keys = distinct(withoutNulls(dialect.transform(list, key)))
           const group = (k: string): string =>
             dialect.filter(
               list,
@@ -258,9 +260,7 @@ export function printerOf(dialect: Dialect): Printer {
             ),
           )
         }
-        return named(value(node.list, bindings), node.list.type, `l${id}`, (list) =>
-          dialect.mapFromEntries(entriesOf(list)),
-        )
+        return named(value(node.list, bindings), `l${id}`, (list) => dialect.mapFromEntries(entriesOf(list)))
       }
       case 'fold':
         return fold(node, bindings)
@@ -299,8 +299,7 @@ export function printerOf(dialect: Dialect): Printer {
             entries,
             lambda(['e', 'i'], (e, i) => dialect.isFirst(keysOf(entries), dialect.field(e!, 'key'), i!)),
           )
-        const entry: DataType = { fields: { key: 'string', value: node.value.type } }
-        return named(present, { items: entry }, 'm', (entries) => dialect.mapFromEntries(firsts(entries)))
+        return named(present, 'm', (entries) => dialect.mapFromEntries(firsts(entries)))
       }
       case 'regexGroup': {
         const text = value(node.value, bindings)
@@ -327,12 +326,7 @@ export function printerOf(dialect: Dialect): Printer {
       case 'average': {
         const mean = (list: string): string =>
           `CAST(${dialect.sumOfBigints(list)} AS ${dialect.type('number')}) / ${dialect.double(1e6)} / ${dialect.length(list)}`
-        return named(
-          millionthsOf(list),
-          { items: 'integer' },
-          'm',
-          (m) => `CASE WHEN ${dialect.length(m)} > 0 THEN ${mean(m)} END`,
-        )
+        return named(millionthsOf(list), 'm', (m) => `CASE WHEN ${dialect.length(m)} > 0 THEN ${mean(m)} END`)
       }
       default:
         return unreachable(node.fold)
@@ -353,8 +347,8 @@ export function printerOf(dialect: Dialect): Printer {
       lambda(['x'], (x) => `${x} IS NOT NULL`),
     )
 
-  const distinct = (list: string, item: DataType): string =>
-    named(list, { items: item }, 'd', (d) =>
+  const distinct = (list: string): string =>
+    named(list, 'd', (d) =>
       dialect.filter(
         d,
         lambda(['x', 'i'], (x, i) => dialect.isFirst(d, x!, i!)),
@@ -409,10 +403,10 @@ export function printerOf(dialect: Dialect): Printer {
   return { condition, value }
 }
 
-/** A number rounded to millionths, half up, as an exact integer; null beyond ±2^63 millionths. Sums of these do not depend on order. */
+/** A number rounded to millionths, half up, as an exact integer; null from ±2^63 millionths on. Sums of these do not depend on order. */
 export function millionths(number: string, dialect: Dialect): string {
-  return dialect.tryBigint(
-    `floor(CAST(${number} AS ${dialect.type('number')}) * ${dialect.double(1e6)} + ${dialect.double(0.5)})`,
+  return dialect.floorToBigint(
+    `CAST(${number} AS ${dialect.type('number')}) * ${dialect.double(1e6)} + ${dialect.double(0.5)}`,
   )
 }
 

@@ -56,7 +56,7 @@ export const spark: Dialect = {
     `TIMESTAMP_NTZ '${new Date(milliseconds).toISOString().replace('T', ' ').replace('Z', '')}'`,
   type,
   toTimestamp: (date) => `CAST(${date} AS TIMESTAMP_NTZ)`,
-  epoch: (timestamp) => `unix_millis(CAST(${timestamp} AS TIMESTAMP))`,
+  epoch: (timestamp) => `unix_millis(CAST(${timestamp} AS TIMESTAMP_LTZ))`,
   tryDate: (iso) => `TRY_CAST(${iso} AS DATE)`,
   shift: (timestamp, amount, unit) => {
     const [name, factor] = intervalUnits[unit]
@@ -73,15 +73,19 @@ export const spark: Dialect = {
   },
   part: (timestamp, part) => `CAST(${part}(${timestamp}) AS BIGINT)`,
   finite: (double) => `nullif(nullif(nullif(${double}, DOUBLE('Infinity')), DOUBLE('-Infinity')), DOUBLE('NaN'))`,
-  tryBigint: (double) => `TRY_CAST(${double} AS BIGINT)`,
+  // Its floor gives the greatest and the least BIGINT for whatever lies beyond.
+  floorToBigint: (double) => `nullif(nullif(floor(${double}), 9223372036854775807L), -9223372036854775808L)`,
 
-  lambda: (parameters, body) => `(${parameters.join(', ')}) -> ${body}`,
+  // A single parameter must not stand in parentheses.
+  lambda: (parameters, body) => `${parameters.length === 1 ? parameters[0] : `(${parameters.join(', ')})`} -> ${body}`,
+  apply: (lambda, argument) => `get(transform(array(${argument}), ${lambda}), 0)`,
   list: (items, item) => `CAST(array(${items.join(', ')}) AS ${type({ items: item })})`,
   filter: (list, lambda) => `filter(${list}, ${lambda})`,
   transform: (list, lambda) => `transform(${list}, ${lambda})`,
   any: (list, lambda) => `exists(${list}, ${lambda})`,
   length: (list) => `size(${list})`,
   element: (list, index) => `get(${list}, ${index - 1})`,
+  itemAt: (list, index) => `get(${list}, ${index})`,
   flatten: (list) => `flatten(${list})`,
   contains: (list, item) => `array_contains(${list}, ${item})`,
   isFirst: (list, item, index) => `array_position(${list}, ${item}) = ${index} + 1`,
@@ -111,7 +115,14 @@ export const spark: Dialect = {
   regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(javaRegex(regex))}, ${group})`,
 
   collect: (value, filter) => `collect_list(${value})${filtered(filter)}`,
-  // An aggregate cannot be ordered: sort structs of the keys and the value, then keep the value.
-  collectSorted: (struct, keys, filter) =>
-    `transform(array_sort(collect_list(named_struct(${keys.map((key, index) => `'k${index}', ${key}`).join(', ')}, 'value', ${struct}))${filtered(filter)}), x -> x.value)`,
+  // An aggregate cannot be ordered, and what is collected may hold maps, which cannot be either: sort the keys with the place.
+  collectSorted: (struct, keys, filter) => {
+    const key = (index: number): string => `\`#k${index}\``
+    const pairs = `collect_list(named_struct(${keys.map((sql, index) => `'#k${index}', ${sql}`).join(', ')}, '#value', ${struct}))${filtered(filter)}`
+    const places = `transform(\`#all\`, (\`#x\`, \`#i\`) -> named_struct(${keys.map((_, index) => `'#k${index}', \`#x\`.${key(index)}`).join(', ')}, '#i', \`#i\`))`
+    return spark.apply(
+      `\`#all\` -> transform(array_sort(${places}), \`#r\` -> get(\`#all\`, \`#r\`.\`#i\`).\`#value\`)`,
+      pairs,
+    )
+  },
 }

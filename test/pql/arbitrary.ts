@@ -45,6 +45,18 @@ function world(drawn: {
   return { schema, types, now, people, expressions }
 }
 
+/** The first expression and person on which two executors differ, for a message. */
+export function disagreement(world: World, wanted: readonly string[][], found: readonly string[][]): string | null {
+  for (const [index, pql] of world.expressions.entries()) {
+    const [left, right] = [new Set(wanted[index]), new Set(found[index])]
+    const id = world.people.map((person) => person.id).find((candidate) => left.has(candidate) !== right.has(candidate))
+    if (id === undefined) continue
+    const person = world.people.find((candidate) => candidate.id === id)
+    return `${pql}\nnow ${world.now}, interpreter says ${left.has(id)}, the engine ${right.has(id)} of\n${JSON.stringify(person)}\nschema ${JSON.stringify(world.schema)}`
+  }
+  return null
+}
+
 /** A list of numbers read as choices; past its end every choice is the first one. */
 class Choices {
   readonly numbers: readonly number[]
@@ -1026,6 +1038,7 @@ function leaves(type: ObjectType, prefix = ''): [string, Type][] {
 
 function singular(text: string): string | null {
   const name = text.split('.').at(-1)!
+  if (/^V\d+$/.test(name)) return null
   if (!/^\w+$/.test(name)) return null
   if (name.endsWith('ies')) return `${name.slice(0, -3)}y`
   return name.endsWith('s') ? name.slice(0, -1) : name

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compileAll, interpreted, onDuckdb } from '../support/pql.ts'
-import { type World, worlds } from './arbitrary.ts'
+import { disagreement, worlds } from './arbitrary.ts'
 
 /** Worlds in a run; more by the environment, for a long night. */
 const runs = Number(process.env['CONVOKE_PQL_RUNS'] ?? 40)
@@ -18,15 +18,3 @@ test('the interpreter and DuckDB find the same members', { timeout: 600_000 }, a
     { numRuns: runs, ...seed, interruptAfterTimeLimit: 500_000 },
   )
 })
-
-/** The first expression and person on which two executors differ, for a message. */
-function disagreement(world: World, wanted: readonly string[][], found: readonly string[][]): string | null {
-  for (const [index, pql] of world.expressions.entries()) {
-    const [left, right] = [new Set(wanted[index]), new Set(found[index])]
-    const id = world.people.map((person) => person.id).find((candidate) => left.has(candidate) !== right.has(candidate))
-    if (id === undefined) continue
-    const person = world.people.find((candidate) => candidate.id === id)
-    return `${pql}\nnow ${world.now}, interpreter says ${left.has(id)}, the engine ${right.has(id)} of\n${JSON.stringify(person)}\nschema ${JSON.stringify(world.schema)}`
-  }
-  return null
-}
