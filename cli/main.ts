@@ -142,8 +142,13 @@ if (import.meta.main) {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     isTerminal: process.stderr.isTTY === true && process.env['CI'] === undefined && process.env['TERM'] !== 'dumb',
-    columns: process.stderr.columns ?? 100,
-    colour: process.env['NO_COLOR'] ? false : process.env['FORCE_COLOR'] ? true : process.stderr.isTTY === true,
+    columns: process.stdout.columns ?? process.stderr.columns ?? 100,
+    // Findings go to either stream; a file that one of them is led to stays plain.
+    colour: process.env['NO_COLOR']
+      ? false
+      : process.env['FORCE_COLOR']
+        ? true
+        : process.stdout.isTTY === true && process.stderr.isTTY === true,
     env: process.env,
     cwd: process.cwd(),
     readStdin: () => readFileSync(0),

@@ -1,6 +1,6 @@
 import type { Diagnostic, FileSpan } from '../diagnostic.ts'
 import type { Source } from '../resource.ts'
-import { lineIndexOf } from '../yaml/index.ts'
+import { type LineColumn, lineIndexOf } from '../yaml/index.ts'
 
 export type TextOptions = { readonly colour: boolean /** Columns of the terminal. */; readonly width: number }
 
@@ -11,8 +11,8 @@ export function renderText(
   options: TextOptions,
 ): string {
   const paint = painter(options.colour)
-  const texts = new Map(sources.map((source) => [source.file, source.text]))
-  return diagnostics.map((diagnostic) => one(diagnostic, texts, options, paint)).join('\n')
+  const pages = new Map(sources.map((source) => [source.file, pageOf(source.text)]))
+  return diagnostics.map((diagnostic) => one(diagnostic, pages, options, paint)).join('\n')
 }
 
 /** `2 errors, 1 warning in 12 resources` */
@@ -40,9 +40,21 @@ function painter(colour: boolean): Paint {
 
 type Mark = { readonly span: FileSpan; readonly label: string; readonly primary: boolean }
 
-function one(diagnostic: Diagnostic, texts: ReadonlyMap<string, string>, options: TextOptions, paint: Paint): string {
+/** A file's text by lines; found out at the first need, once for all findings. */
+type Page = { readonly positionOf: (offset: number) => LineColumn; readonly line: (number: number) => string }
+
+function pageOf(text: string): Page {
+  let index: ReturnType<typeof lineIndexOf> | null = null
+  let lines: readonly string[] | null = null
+  return {
+    positionOf: (offset) => (index ??= lineIndexOf(text))(offset),
+    line: (number) => ((lines ??= text.split('\n'))[number - 1] ?? '').replace(/\r$/, ''),
+  }
+}
+
+function one(diagnostic: Diagnostic, pages: ReadonlyMap<string, Page>, options: TextOptions, paint: Paint): string {
   const lines: string[] = [
-    `${paint[diagnostic.severity](`${diagnostic.severity}[${diagnostic.code}]`)}${paint.bold(`: ${diagnostic.message}`)}`,
+    `${paint[diagnostic.severity](`${diagnostic.severity}[${diagnostic.code}]`)}${paint.bold(`: ${oneLine(diagnostic.message)}`)}`,
   ]
   const resource = diagnostic.resource ? `${diagnostic.resource.kind} ${diagnostic.resource.name}` : ''
   const places = [
@@ -52,32 +64,35 @@ function one(diagnostic: Diagnostic, texts: ReadonlyMap<string, string>, options
   const files = [...new Set(places.map((place) => place.file))]
   let gutter = 1
   for (const place of places) {
-    const text = place.file === null ? undefined : texts.get(place.file)
-    if (text !== undefined && place.span)
-      gutter = Math.max(gutter, String(lineIndexOf(text)(place.span.start).line).length)
+    const page = place.file === null ? undefined : pages.get(place.file)
+    if (page && place.span) gutter = Math.max(gutter, String(page.positionOf(place.span.start).line).length)
   }
   for (const file of files) {
     const here = places.filter((place) => place.file === file)
-    const text = file === null ? undefined : texts.get(file)
+    const page = file === null ? undefined : pages.get(file)
     const first = here[0]!
-    if (file === null || text === undefined || !first.span) {
-      lines.push(
-        `${' '.repeat(gutter)}${paint.label(first.primary ? '-->' : ':::')} ${file ?? resource}${first.path ? ` ${first.path}` : ''}${first.message ? `: ${first.message}` : ''}`,
-      )
+    const arrow = `${' '.repeat(gutter)}${paint.label(first.primary ? '-->' : ':::')}`
+    if (!page || !first.span) {
+      const owner = first.resource ? `${first.resource.kind} ${first.resource.name}` : ''
+      const place = [file ?? owner, first.path].filter((part) => part !== '').join(' ')
+      lines.push(`${arrow} ${visible(place)}${first.message ? `: ${oneLine(first.message)}` : ''}`)
       continue
     }
-    const at = lineIndexOf(text)(first.span.start)
+    const at = page.positionOf(first.span.start)
+    const whose = [resource, diagnostic.path].filter((part) => part !== '').join(', ')
     lines.push(
-      `${' '.repeat(gutter)}${paint.label(first.primary ? '-->' : ':::')} ${file}:${at.line}:${at.column}${first.primary && resource ? paint.dim(` (${resource}${diagnostic.path ? `, ${diagnostic.path}` : ''})`) : ''}`,
+      `${arrow} ${visible(`${file}:${at.line}:${at.column}`)}${first.primary && whose ? paint.dim(` (${visible(whose)})`) : ''}`,
     )
     const marks = here.flatMap((place) =>
-      place.span ? [{ span: place.span, label: place.message, primary: place.primary }] : [],
+      place.span ? [{ span: place.span, label: oneLine(place.message), primary: place.primary }] : [],
     )
-    lines.push(...excerpt(text, marks, gutter, options.width, diagnostic.severity, paint))
+    lines.push(...excerpt(page, marks, gutter, options.width, diagnostic.severity, paint))
   }
   const note = (word: string, text: string): void => {
     const head = `${' '.repeat(gutter)} ${paint.label('=')} ${paint.bold(`${word}:`)} `
-    lines.push(head + wrapped(text, Math.max(40, options.width - gutter - word.length - 6), gutter + word.length + 5))
+    lines.push(
+      head + wrapped(oneLine(text), Math.max(40, options.width - gutter - word.length - 6), gutter + word.length + 5),
+    )
   }
   if (diagnostic.why) note('why', diagnostic.why)
   if (diagnostic.help) note('help', diagnostic.help)
@@ -87,81 +102,126 @@ function one(diagnostic: Diagnostic, texts: ReadonlyMap<string, string>, options
 }
 
 function excerpt(
-  text: string,
+  page: Page,
   marks: readonly Mark[],
   gutter: number,
   width: number,
   severity: Diagnostic['severity'],
   paint: Paint,
 ): string[] {
-  const position = lineIndexOf(text)
-  const source = text.split('\n')
+  const position = page.positionOf
   const byLine = Map.groupBy(
     [...marks].sort((a, b) => a.span.start - b.span.start),
     (mark) => position(mark.span.start).line,
   )
-  const bar = paint.label('|')
-  const out: string[] = [`${' '.repeat(gutter)} ${bar}`]
+  const room = Math.max(20, width - gutter - 3)
+  const row = (number: string, content: string): string =>
+    `${paint.label(number.padStart(gutter))} ${paint.label('|')} ${content}`.trimEnd()
+  const out: string[] = [row('', '')]
   let previous = 0
   for (const [line, own] of [...byLine].sort(([a], [b]) => a - b)) {
     // One line before, for orientation; a gap between far lines is said.
     const before = line - 1
     if (previous !== 0 && before > previous + 1) out.push(`${' '.repeat(gutter)} ${paint.label(':')}`)
-    if (before > previous && source[before - 1]?.trim())
-      out.push(
-        `${paint.label(String(before).padStart(gutter))} ${bar} ${clip(source[before - 1]!, 0, width - gutter - 3).text}`,
-      )
-    const raw = (source[line - 1] ?? '').replace(/\r$/, '')
-    const focus = position(own[0]!.span.start).column - 1
-    const shown = clip(raw, focus, width - gutter - 3)
-    out.push(`${paint.label(String(line).padStart(gutter))} ${bar} ${shown.text}`)
+    if (before > previous && page.line(before).trim())
+      out.push(row(String(before), cutOut(page.line(before), 0, room).text))
+    const raw = page.line(line)
+    let shown: CutOut | null = null
     for (const mark of own) {
       const start = position(mark.span.start).column - 1
       const end = position(mark.span.end).line === line ? position(mark.span.end).column - 1 : raw.length
-      const indent = displayWidth(raw.slice(0, start)) - shown.removed + shown.lead
-      const length = Math.max(1, Math.min(displayWidth(raw.slice(start, end)), width - gutter - 3 - indent))
-      const underline = (mark.primary ? '^' : '-').repeat(length)
+      // Marks too far apart for one cut-out of a long line get one each.
+      if (!shown?.holds(start)) {
+        shown = cutOut(raw, start, room)
+        out.push(row(String(line), shown.text))
+      }
+      const [from, to] = [shown.columnOf(start), shown.columnOf(end)]
+      const underline = (mark.primary ? '^' : '-').repeat(Math.max(1, to - from))
       const painted = mark.primary ? paint[severity](underline) : paint.label(underline)
-      out.push(
-        `${' '.repeat(gutter)} ${bar} ${' '.repeat(Math.max(0, indent))}${painted}${mark.label ? ` ${mark.primary ? mark.label : paint.label(mark.label)}` : ''}`,
-      )
+      const label = mark.label && ` ${mark.primary ? mark.label : paint.label(mark.label)}`
+      out.push(row('', `${' '.repeat(from)}${painted}${label}`))
     }
     previous = line
   }
   return out
 }
 
-/** A long line around its point of interest. `removed` columns were cut on the left and `lead` put there instead. */
-function clip(line: string, focus: number, room: number): { text: string; removed: number; lead: number } {
-  const text = line.replaceAll('\t', ' ').replace(/\r$/, '')
-  if (text.length <= room || room < 20) return { text, removed: 0, lead: 0 }
-  const start = Math.max(0, Math.min(focus - Math.floor(room / 3), text.length - room + 1))
-  const end = Math.min(text.length, start + room - 2)
+/** What is shown of a line. Offsets count in the line, columns on the screen. */
+type CutOut = {
+  readonly text: string
+  readonly holds: (offset: number) => boolean
+  readonly columnOf: (offset: number) => number
+}
+
+/** The line, or as much of it around an offset as there is room for, with an ellipsis where it goes on. */
+function cutOut(line: string, focus: number, room: number): CutOut {
+  // Characters are told apart in the neighbourhood only: a line can be megabytes long.
+  const near = Math.max(0, focus - 4 * room)
+  const far = Math.min(line.length, focus + 4 * room)
+  const cells = cellsOf(line, near, far)
+  const whole = near === 0 && far === line.length && sum(cells) <= room
+  let first = 0
+  let last = cells.length
+  if (!whole) {
+    const at = cells.findIndex((cell) => cell.end > focus)
+    first = at === -1 ? cells.length : at
+    // A third of the room goes before the focus; near the end of the line, what is left over does too.
+    const after = sum(cells.slice(first))
+    const before = Math.max(room / 3, room - after) - 1
+    for (let width = 0; first > 0 && (width += cells[first - 1]!.width) <= before; ) first -= 1
+    if (near === 0 && sum(cells.slice(0, first)) <= 1) first = 0
+    last = first
+    for (let width = 2; last < cells.length && (width += cells[last]!.width) <= room; ) last += 1
+    if (far === line.length && sum(cells.slice(last)) <= 1) last = cells.length
+  }
+  const shown = cells.slice(first, last)
+  const cutBefore = near > 0 || first > 0
+  const cutAfter = far < line.length || last < cells.length
   return {
-    text: `${start > 0 ? '…' : ''}${text.slice(start, end)}${end < text.length ? '…' : ''}`,
-    removed: start,
-    lead: start > 0 ? 1 : 0,
+    text: `${cutBefore ? '…' : ''}${shown.map((cell) => cell.text).join('')}${cutAfter ? '…' : ''}`,
+    holds: (offset) =>
+      (!cutBefore || offset >= (shown[0]?.start ?? 0)) && (!cutAfter || offset < (shown.at(-1)?.end ?? 0)),
+    columnOf: (offset) => (cutBefore ? 1 : 0) + sum(shown.filter((cell) => cell.start < offset)),
   }
 }
 
-/** Columns a text takes: wide East Asian characters and emoji take two, combining marks none. */
-function displayWidth(text: string): number {
-  let width = 0
-  for (const character of text) {
-    const code = character.codePointAt(0)!
-    if (/\p{Mark}|\u200d|\ufe0f/u.test(character)) continue
-    width +=
-      code >= 0x1100 &&
-      (/\p{Emoji_Presentation}/u.test(character) ||
-        code <= 0x115f ||
-        (code >= 0x2e80 && code <= 0xa4cf) ||
-        (code >= 0xac00 && code <= 0xd7a3) ||
-        (code >= 0xf900 && code <= 0xfaff) ||
-        (code >= 0xff00 && code <= 0xff60))
-        ? 2
-        : 1
-  }
-  return width
+/** What a reader takes for one character, with the columns it fills. */
+type Cell = { readonly text: string; readonly start: number; readonly end: number; readonly width: number }
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
+
+function cellsOf(line: string, start: number, end: number): Cell[] {
+  return [...graphemes.segment(line.slice(start, end))].map(({ segment, index }) => {
+    const text = visible(segment)
+    return { text, start: start + index, end: start + index + segment.length, width: widthOf(text) }
+  })
+}
+
+function sum(cells: readonly Cell[]): number {
+  return cells.reduce((total, cell) => total + cell.width, 0)
+}
+
+const wide =
+  /^(?:\p{Emoji_Presentation}|.\ufe0f|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u
+
+/** Columns of one character: wide East Asian characters and emoji take two, a combining mark on its own none. */
+function widthOf(character: string): number {
+  if (/^[\x20-\x7e]$/.test(character)) return 1
+  if (wide.test(character)) return 2
+  return /^[\p{Mark}\p{Default_Ignorable_Code_Point}]+$/u.test(character) ? 0 : 1
+}
+
+/** No text of a file may steer the terminal or turn its writing direction around. */
+function visible(text: string): string {
+  return text
+    .replaceAll('\t', ' ')
+    .replace(/[\x00-\x1f]/g, (character) => String.fromCharCode(0x2400 + character.charCodeAt(0)))
+    .replace(/[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/gu, '\ufffd')
+}
+
+/** Words of a message on one line, whatever text of the user's they quote. */
+function oneLine(text: string): string {
+  return visible(text.replace(/\s*[\r\n]\s*/g, ' '))
 }
 
 function wrapped(text: string, width: number, indent: number): string {
