@@ -159,7 +159,7 @@ describe('junit', () => {
   test('has warnings as output, unless they count', async () => {
     const files = {
       'bundle.yaml': bundle.replace(
-        'metadata: { name: patrons }',
+        'metadata: { name: patrons, labels: { team: club } }',
         'metadata: { name: patrons, labels: { team: club }, annotations: { convoke.dev/allow: "many-segments: none" } }',
       ),
     }
