@@ -94,9 +94,13 @@ export function suggestPaths(
   const corrected = here.filter(fits)
   if (corrected.length > 0) return corrected
   const all = pathsOf(type).filter(fits)
-  const last = path.slice(path.lastIndexOf('.') + 1)
-  const namesakes = all.filter((candidate) => candidate.slice(candidate.lastIndexOf('.') + 1) === last)
-  return namesakes.length > 0 ? namesakes.slice(0, 3) : nearest(path, all)
+  const lastOf = (dotted: string): string => dotted.slice(dotted.lastIndexOf('.') + 1)
+  const namesakes = all.filter((candidate) => lastOf(candidate) === lastOf(path))
+  if (namesakes.length > 0) return namesakes.slice(0, 3)
+  return nearest(
+    path,
+    all.filter((candidate) => nearest(lastOf(path), [lastOf(candidate)]).length > 0),
+  )
 }
 
 function pathsOf(type: ObjectType, prefix = ''): string[] {

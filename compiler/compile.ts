@@ -3,8 +3,9 @@ import { type Diagnostic, type Fix, pathText, type Severity, sortDiagnostics } f
 import { type LinkFinding, linkModel, type Model } from './model.ts'
 import { plansOf } from './plan.ts'
 import { type AnyResource, placeOf, type Resource, type Source } from './resource.ts'
-import { type Code, codes, type Finding, rules } from './rules/index.ts'
-import { type Loaded, loadObjects, loadSources, type TestDocument } from './source.ts'
+import { type Code, codes, type Finding, type RuleContext, rules } from './rules/index.ts'
+import { readSuites, type Suite } from './segment-test/suite.ts'
+import { type Loaded, loadObjects, loadSources } from './source.ts'
 import { nearest } from './suggest.ts'
 import { editScalar, nodeAt, textRangeOf } from './yaml/index.ts'
 
@@ -16,7 +17,8 @@ export type CompileOptions = {
 export type Compilation = {
   readonly diagnostics: readonly Diagnostic[]
   readonly resources: readonly AnyResource[]
-  readonly tests: readonly TestDocument[]
+  /** SegmentTests as `convoke test` runs them. */
+  readonly suites: readonly Suite[]
   readonly model: Model
   /** Plans of what can run as it stands: a target with an error, or whose Destination, instance or store has one, has none. */
   readonly plans: readonly JobPlan[]
@@ -46,20 +48,25 @@ function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
   const exists = (kind: Kind, namespace: string, name: string): boolean =>
     loaded.names.has(`${kind}/${namespace}/${name}`)
   const model = linkModel(loaded.resources, exists, add)
+  const wellFormed = new Set(loaded.resources.map(nameOf))
+  const brokenKinds = new Set(
+    [...loaded.names].filter((name) => !wellFormed.has(name)).map((name) => name.split('/')[0]),
+  )
   for (const code of codes) {
     const check = rules[code]?.check
     if (!check) continue
     for (const resource of loaded.resources) {
       // A check is stored under the kind of the resources it takes.
-      const own = check[resource.kind] as
-        | ((resource: Resource, context: { model: Model; report: (finding: Finding) => void }) => void)
-        | undefined
+      const own = check[resource.kind] as ((resource: Resource, context: RuleContext) => void) | undefined
       own?.(resource as unknown as Resource, {
         model,
+        isWhole: (kind) => !brokenKinds.has(kind),
         report: (finding) => add({ resource: resource as unknown as Resource, ...finding, code }),
       })
     }
   }
+  const { suites, findings } = readSuites(loaded.tests, model, exists)
+  findings.forEach(add)
   const kept = sortDiagnostics(suppressed(diagnostics, loaded.resources))
   const faulty = new Set(
     kept
@@ -69,7 +76,7 @@ function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
   return {
     diagnostics: kept,
     resources: loaded.resources,
-    tests: loaded.tests,
+    suites,
     model,
     plans: plansOf(model, (resource) => !faulty.has(nameOf(resource))),
     count: loaded.count,

@@ -341,17 +341,17 @@ function checkSegments(
       new Set(own.map((pair) => pair.resource.name)),
     ]),
   )
+  const wellFormed = new Set(pairs.map(({ resource }) => `${resource.namespace}/${resource.name}`))
   const models = pairs.map(({ resource, store }) => {
     if (!store) return { resource, store, checked: null, references: [] }
     const names = namesByStore.get(store)!
     const checked = checkPql(resource.spec.expression, { types: store.types, segments: names })
     for (const fault of checked.faults) {
       // A Segment that is there but broken, or a field lost to a faulty schema, is not the expression's fault.
-      if (
-        fault.code === 'unresolved-reference' &&
-        exists('Segment', resource.namespace, resource.spec.expression.slice(fault.span.start, fault.span.end))
-      )
-        continue
+      const referred = resource.spec.expression.slice(fault.span.start, fault.span.end)
+      const isBroken = (name: string): boolean =>
+        exists('Segment', resource.namespace, name) && !wellFormed.has(`${resource.namespace}/${name}`)
+      if (fault.code === 'unresolved-reference' && isBroken(referred)) continue
       if (fault.code === 'unknown-attribute' && store.faulty) continue
       report(expressionFinding(fault, resource, ['spec', 'expression']))
     }

@@ -66,6 +66,7 @@ export function loadSources(sources: readonly Source[]): Loaded {
           : [],
       })
     }
+    loader.ambiguous = new Set(file.faults.filter(({ code }) => code === 'ambiguous-scalar').map(({ start }) => start))
     const torn = file.faults.filter(({ code }) => code === 'yaml-syntax').map(({ start }) => start)
     let next = 0
     for (const [index, node] of file.documents.entries()) {
@@ -94,6 +95,8 @@ class Loader {
   count = 0
   /** The document at hand is no YAML: what was read of it is known by name, and faults of its form would be consequences. */
   isTorn = false
+  /** Where the file at hand has values that are read in two ways: being of the wrong type would be a consequence. */
+  ambiguous: ReadonlySet<number> = new Set()
 
   loaded(): Loaded {
     return {
@@ -247,9 +250,11 @@ class Loader {
   ): unknown {
     const faults = shapeFaultsOf(kind, value)
     for (const fault of faults) {
+      const place = placeOf(named, { path: fault.path, on: fault.on }, pathText(fault.path))
+      if (place.span && this.ambiguous.has(place.span.start)) continue
       this.report(
         fault.code,
-        placeOf(named, { path: fault.path, on: fault.on }, pathText(fault.path)),
+        place,
         fault.message,
         fault.help,
         named.origin && fault.rename

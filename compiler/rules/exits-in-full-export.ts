@@ -33,13 +33,11 @@ spec:
         path: ['spec', 'export'],
         message: `Full files never hold the exits of \`${first.resource.name}\`${segments.length > 1 ? ` and ${segments.length - 1} more` : ''}`,
         help: 'Set `export: Incremental`, or `deletionPolicy: Retain` on the Segment.',
-        related: segments
-          .slice(0, 3)
-          .map((segment) => ({
-            resource: segment.resource,
-            path: ['spec', 'deletionPolicy'],
-            message: 'exits are promised here',
-          })),
+        related: segments.slice(0, 3).map((segment) => ({
+          resource: segment.resource,
+          path: ['spec', 'deletionPolicy'],
+          message: 'exits are promised here',
+        })),
         fixes: [
           { title: 'Replace with `Incremental`', safety: 'review', path: ['spec', 'export'], value: 'Incremental' },
         ],

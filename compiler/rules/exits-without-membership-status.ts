@@ -38,13 +38,11 @@ spec:
         path: ['spec', 'membershipStatus'],
         message: `Without the status column no exit of \`${first.resource.name}\`${segments.length > 1 ? ` and ${segments.length - 1} more` : ''} is delivered`,
         help: 'Set `membershipStatus: Include`, or `deletionPolicy: Retain` on the Segment.',
-        related: segments
-          .slice(0, 3)
-          .map((segment) => ({
-            resource: segment.resource,
-            path: ['spec', 'deletionPolicy'],
-            message: 'exits are promised here',
-          })),
+        related: segments.slice(0, 3).map((segment) => ({
+          resource: segment.resource,
+          path: ['spec', 'deletionPolicy'],
+          message: 'exits are promised here',
+        })),
         fixes: [
           { title: 'Replace with `Include`', safety: 'review', path: ['spec', 'membershipStatus'], value: 'Include' },
         ],

@@ -33,6 +33,8 @@ export type RulePage = {
 
 export type RuleContext = {
   readonly model: Model
+  /** Whether all resources of the kind are well-formed, so that none is missing from the model. */
+  readonly isWhole: (kind: Kind) => boolean
   readonly report: (finding: Finding) => void
 }
 

@@ -24,7 +24,7 @@ spec:
 `,
   },
   check: {
-    Segment(resource, { model, report }) {
+    Segment(resource, { model, isWhole, report }) {
       const relations = relationsOf(model)
       const segment = relations.segment.get(resource)
       if (
@@ -34,7 +34,7 @@ spec:
       )
         return
       const datasets = relations.datasetsOfStore(segment.store)
-      if (datasets.some((dataset) => dataset.spec.ingestion === 'Streaming')) return
+      if (!isWhole('Dataset') || datasets.some((dataset) => dataset.spec.ingestion === 'Streaming')) return
       report({
         path: ['spec', 'evaluation'],
         message: `\`${resource.name}\` is Streaming, but no Dataset of \`${segment.store.resource.name}\` is`,

@@ -40,7 +40,7 @@ spec:
         const column = columns[at]
         if (attribute.kind !== 'scalar' || !column || optOutColumns.includes(target)) continue
         const hashed = resource.spec.mapping[index]?.transform === 'SHA256'
-        const accepted = hashed ? ['Text'] : columnTypes[attribute.type.kind as Scalar['kind']] // a scalar, by its kind
+        const accepted = columnTypesOf(attribute.type, hashed)
         if (accepted.includes(column.type)) continue
         report({
           path: ['spec', 'mapping', index, 'target'],
@@ -59,10 +59,15 @@ spec:
   },
 }
 
+/** Types of columns that hold every value of an attribute's type; none for what is no scalar. */
+export function columnTypesOf(type: Type, hashed: boolean): readonly ColumnType[] {
+  if (type.kind === 'object' || type.kind === 'array' || type.kind === 'map') return []
+  return hashed ? ['Text'] : columnTypes[type.kind]
+}
+
 type Scalar = Extract<Type, { kind: 'string' | 'integer' | 'number' | 'boolean' | 'date' | 'timestamp' }>
 type ColumnType = SpecOf<'CampaignInstance'>['targetMapping']['columns'][number]['type']
 
-/** Columns that hold every value of an attribute's type. */
 const columnTypes: { readonly [K in Scalar['kind']]: readonly ColumnType[] } = {
   string: ['Text'],
   integer: ['Integer', 'Double', 'Text'],

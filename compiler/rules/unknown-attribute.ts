@@ -5,6 +5,7 @@ import type { Path } from '../resource.ts'
 import { describe, type ObjectType, type Type } from '../schema.ts'
 import { alternatives } from '../suggest.ts'
 import type { Rule, RuleContext } from './rule.ts'
+import { columnTypesOf } from './target-type-mismatch.ts'
 
 export const unknownAttribute: Rule = {
   severity: 'error',
@@ -62,7 +63,7 @@ spec:
     },
     Activation(resource, { model, report }) {
       const activation = relationsOf(model).activation.get(resource)
-      for (const { index, source, attribute } of mappedAttributes(activation)) {
+      for (const { index, source, target, attribute } of mappedAttributes(activation)) {
         if (attribute.kind !== 'unknown' || !activation?.store) continue
         const path = ['spec', 'mapping', index, 'source']
         if (/^segmentMembership\b/.test(source)) {
@@ -71,7 +72,15 @@ spec:
             message: `\`${source}\` is not an attribute: the status column comes by itself`,
             help: 'Remove this row and set `membershipStatus: Include`.',
           })
-        } else reportMatch(activation.store, activation.store.types.profile, source, attribute, path, isScalar, report)
+          continue
+        }
+        const column = activation.instance?.spec.targetMapping.columns.find(({ name }) => name === target)
+        const hashed = resource.spec.mapping[index]?.transform === 'SHA256'
+        const accepts = (type: Type): boolean => {
+          const columnTypes = columnTypesOf(type, hashed)
+          return column ? columnTypes.includes(column.type) : columnTypes.length > 0
+        }
+        reportMatch(activation.store, activation.store.types.profile, source, attribute, path, accepts, report)
       }
     },
     CampaignSource(source, { model, report }) {
@@ -90,10 +99,6 @@ spec:
       }
     },
   },
-}
-
-function isScalar(type: Type): boolean {
-  return type.kind !== 'object' && type.kind !== 'array' && type.kind !== 'map'
 }
 
 function reportUnknown(

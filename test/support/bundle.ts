@@ -63,7 +63,7 @@ function completed({ text, kind, name, namespace }: Document): string {
   const model = own ?? base.find((document) => document.kind === kind)
   const block = /^spec:[ \t]*(?:#[^\n]*)?\n/m.test(text)
   if (!model || !isKind(kind) || (/^spec:/m.test(text) && !block)) return closed + version
-  const required = schemaOf(kind).properties?.['spec']?.required ?? []
+  const required = [schemaOf(kind).properties?.['spec']?.['required'] ?? []].flat().map(String)
   const without = [...text.matchAll(/# without: (\w+)/g)].map((match) => match[1])
   if (/^ {2}segmentSelector:/m.test(text)) without.push('segmentRefs')
   const fields = [...specFieldsOf(model.text)].filter(
