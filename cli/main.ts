@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   evaluate: () => step('evaluate'),
   export: () => step('export'),
   import: () => step('import'),
+  schema: () => import('./commands/schema.ts'),
 }
 
 async function step(
