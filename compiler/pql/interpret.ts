@@ -17,6 +17,8 @@ export type EvaluationContext = {
   readonly now: number
   /** Is the person in that Segment at this instant? */
   readonly inSegment: (name: string) => boolean
+  /** Sees what compares or takes apart times on the way to the answer; `valueAt` reads a value of that place at another instant. */
+  readonly observe?: (node: Condition | Value, valueAt: (value: Value, now: number) => Datum) => void
 }
 
 /** The reference executor: one person at a time, straight from the meaning of each node. What it says is what the engines must say. */
@@ -88,6 +90,7 @@ function test(condition: Condition, frame: Frame): boolean {
     case 'not':
       return !test(condition.item, frame)
     case 'compare': {
+      if (condition.of === 'instant') observe(condition, frame)
       const left = evaluate(condition.left, frame)
       const right = evaluate(condition.right, frame)
       if (left === null || right === null) return false
@@ -109,6 +112,7 @@ function test(condition: Condition, frame: Frame): boolean {
       }
     }
     case 'within': {
+      observe(condition, frame)
       const subject = evaluate(condition.subject, frame)
       if (subject === null) return false
       const from = condition.from && evaluate(condition.from.value, frame)
@@ -216,6 +220,7 @@ function evaluate(value: Value, frame: Frame): Datum {
     case 'floor':
       return onNumber(evaluate(value.base, frame), (base) => floor(base, value.unit))
     case 'part':
+      observe(value, frame)
       return onNumber(evaluate(value.of, frame), (of) => {
         const date = new Date(of)
         return value.part === 'year'
@@ -318,6 +323,11 @@ function evaluate(value: Value, frame: Frame): Datum {
   }
 }
 
+function observe(node: Condition | Value, frame: Frame): void {
+  const { observe, inSegment } = frame.context
+  observe?.(node, (value, now) => evaluate(value, { ...frame, context: { now, inSegment } }))
+}
+
 function list(value: Value, frame: Frame): readonly Datum[] | null {
   const result = evaluate(value, frame)
   return Array.isArray(result) ? result : null
@@ -363,7 +373,7 @@ function foldList(fold: Fold, items: readonly Datum[]): Datum {
 }
 
 /** Lower case by code point, alike on every engine: a final sigma is a sigma, a dotted capital I is an i. */
-function foldCase(text: string): string {
+export function foldCase(text: string): string {
   return [...text.replaceAll('İ', 'i')]
     .map((character) => character.toLowerCase())
     .join('')

@@ -1,0 +1,204 @@
+import { floor, shift, unitMilliseconds, unitMonths } from './pql/calendar.ts'
+import { type Datum, holds, type Person } from './pql/interpret.ts'
+import type { Condition, Value } from './pql/ir.ts'
+
+/**
+ * The next instant after `after` (epoch milliseconds) at which the condition may come out otherwise for a person whose data stay as
+ * they are; null when it never will. Never late. Exact, unless more than `patience` instants in a row turn out to change nothing: then
+ * it is the last of those, and one asks again from there. Segments referred to are followed by `conditionOf`.
+ *
+ * The answer to a condition is found by comparing times. Until the first of those comparisons comes out otherwise, or an event
+ * dated ahead comes to pass, the same way leads to the same answer.
+ */
+export function nextFlip(
+  condition: Condition,
+  person: Person,
+  after: number,
+  conditionOf: (segment: string) => Condition | null = () => null,
+): number | null {
+  const first = look(condition, person, after, conditionOf)
+  let { until } = first
+  for (let looks = 0; until !== null && looks < patience; looks += 1) {
+    const next = look(condition, person, until, conditionOf)
+    if (next.holds !== first.holds) return until
+    until = next.until
+  }
+  return until
+}
+
+const patience = 100
+
+/** The answer at an instant, and the first instant at which something that it was found by changes. */
+function look(
+  condition: Condition,
+  person: Person,
+  now: number,
+  conditionOf: (segment: string) => Condition | null,
+): { readonly holds: boolean; readonly until: number | null } {
+  let until = Number.POSITIVE_INFINITY
+  const changes = (instant: number): void => {
+    if (instant > now && instant < until) until = instant
+  }
+  const observe = (node: Condition | Value, valueAt: ValueAt): void => {
+    if (node.kind === 'within') {
+      for (const bound of [node.from, node.to])
+        if (bound) for (const instant of crossings(node.subject, bound.value, now, valueAt)) changes(instant)
+    } else if (node.kind === 'compare') {
+      for (const instant of crossings(node.left, node.right, now, valueAt)) changes(instant)
+    } else if (node.kind === 'part' && isClock(node.of)) {
+      const at = valueAt(node.of, now)
+      if (typeof at !== 'number') return
+      const start = floor(at, node.part)
+      for (const edge of [start - 1, shift(start, 1, node.part)])
+        for (const instant of crossing(node.of, edge, now, valueAt)) changes(instant)
+    }
+  }
+  const test = (tested: Condition): boolean => {
+    if (isRestless(tested)) changes(now + 1)
+    const inSegment = (name: string): boolean => {
+      const other = conditionOf(name)
+      return other !== null && test(other)
+    }
+    return holds(tested, person, { now, inSegment, observe })
+  }
+  for (const event of person.events) if (typeof event['timestamp'] === 'number') changes(event['timestamp'])
+  return { holds: test(condition), until: until === Number.POSITIVE_INFINITY ? null : until }
+}
+
+type ValueAt = (value: Value, now: number) => Datum
+
+/** When two values, one of which moves with the clock, come to stand otherwise to each other. */
+function crossings(left: Value, right: Value, now: number, valueAt: ValueAt): readonly number[] {
+  const [clock, mark] = isClock(left) ? [left, right] : [right, left]
+  if (!isClock(clock)) return []
+  if (isClock(mark)) return [now + 1]
+  const at = valueAt(mark, now)
+  return typeof at === 'number' ? crossing(clock, at, now, valueAt) : []
+}
+
+/** When a value that moves with the clock reaches the mark, or leaves or passes it. At most one instant, never late. */
+function crossing(clock: Value, mark: number, now: number, valueAt: ValueAt): readonly number[] {
+  const at = (instant: number): number => {
+    const value = valueAt(clock, instant)
+    return typeof value === 'number' ? value : Number.NaN
+  }
+  const start = at(now)
+  const slack = slackOf(clock)
+  if (start > mark + slack || Number.isNaN(start)) return []
+  if (slack === 0) return firstAt(at, now, start === mark ? mark + 1 : mark)
+  if (start < mark - slack) return firstAt(at, now, mark - slack)
+  // So near it may fall back, it is followed as long as it goes with the clock, a day at most.
+  let [steady, broken] = [0, day + 1]
+  while (broken - steady > 1) {
+    const middle = Math.floor((steady + broken) / 2)
+    if (at(now + middle) - start === middle) steady = middle
+    else broken = middle
+  }
+  if (start > mark) return [now + broken]
+  return [now + Math.min(broken, start === mark ? 1 : mark - start)]
+}
+
+/** The first instant after `now` at which a value that never falls is at the mark or beyond; none within the calendar: empty. */
+function firstAt(at: (instant: number) => number, now: number, mark: number): readonly number[] {
+  // What moves with the clock, as most values do, is there when the distance has gone by.
+  let reached = mark - at(now)
+  while (!(at(now + reached) >= mark)) {
+    if (now + reached > lastInstant) return []
+    reached *= 2
+  }
+  let before = at(now + reached - 1) >= mark ? 0 : reached - 1
+  while (reached - before > 1) {
+    const middle = Math.floor((before + reached) / 2)
+    if (at(now + middle) >= mark) reached = middle
+    else before = middle
+  }
+  return [now + reached]
+}
+
+const day = 86_400_000
+
+/** 10000-01-01: the calendar of data and literals ends before it. Marks may lie further, as far as shifts lead. */
+const lastInstant = 8.64e15
+
+/** Is the value the clock's, moved by fixed amounts and cut to units, and at most once to another day by a month's length? */
+function isClock(value: Value): boolean {
+  switch (value.kind) {
+    case 'now':
+      return true
+    case 'instant':
+      return isClock(value.value)
+    case 'floor':
+      return isClock(value.base)
+    case 'shift':
+      return isClock(value.base) && (fallsBack(value) ? slackOf(value.base) === 0 : true)
+    default:
+      return false
+  }
+}
+
+/** How far the value of a clock may fall back while time goes on, in milliseconds: months end on different days. */
+function slackOf(clock: Value): number {
+  switch (clock.kind) {
+    case 'instant':
+      return slackOf(clock.value)
+    case 'shift':
+      return fallsBack(clock) ? day : slackOf(clock.base)
+    case 'floor': {
+      const slack = slackOf(clock.base)
+      // The time of the day is all that falls back: days and longer units do not see it.
+      if (slack === 0 || (clock.base.kind === 'shift' && fallsBack(clock.base) && isDayOrLonger(clock.unit))) return 0
+      return slack + shift(0, 1, clock.unit) + day
+    }
+    default:
+      return 0
+  }
+}
+
+/** 29 to 31 January, a month later, are all 28 February, each from midnight on. */
+function fallsBack(value: Extract<Value, { kind: 'shift' }>): boolean {
+  return unitMonths[value.unit] !== null && !isWholeDays(value.base)
+}
+
+function isWholeDays(value: Value): boolean {
+  switch (value.kind) {
+    case 'instant':
+      return isWholeDays(value.value)
+    case 'floor':
+      return isDayOrLonger(value.unit)
+    case 'shift':
+      return isDayOrLonger(value.unit) && isWholeDays(value.base)
+    default:
+      return false
+  }
+}
+
+function isDayOrLonger(unit: Extract<Value, { kind: 'floor' }>['unit']): boolean {
+  return (unitMilliseconds[unit] ?? day) >= day
+}
+
+/** Is the clock read anywhere but where its way can be followed? */
+function isRestless(condition: Condition): boolean {
+  const known = restless.get(condition)
+  if (known !== undefined) return known
+  const reads = (node: unknown): boolean => {
+    if (Array.isArray(node)) return node.some(reads)
+    if (typeof node !== 'object' || node === null) return false
+    const part = node as Condition | Value | { readonly kind?: undefined } // plain data of the tree
+    if (part.kind === 'now') return true
+    const followed: readonly (Value | undefined)[] =
+      part.kind === 'within'
+        ? [part.subject, part.from?.value, part.to?.value]
+        : part.kind === 'compare' && part.of === 'instant'
+          ? [part.left, part.right]
+          : part.kind === 'part'
+            ? [part.of]
+            : []
+    if (followed.length > 0) return followed.some((value) => value !== undefined && !isClock(value) && reads(value))
+    return Object.entries(node).some(([key, child]) => key !== 'type' && key !== 'regex' && reads(child))
+  }
+  const answer = reads(condition)
+  restless.set(condition, answer)
+  return answer
+}
+
+const restless = new WeakMap<Condition, boolean>()

@@ -1,0 +1,547 @@
+import type { Kind, TestCase, TestProfile, TestStep } from '#crds'
+import { expressionFinding, type LinkFinding, type Model, type SegmentModel } from '../model.ts'
+import { checkPql } from '../pql/check.ts'
+import type { PqlFault } from '../pql/fault.ts'
+import { type DatumObject, type Person, readDatum } from '../pql/interpret.ts'
+import { type Condition, visit } from '../pql/ir.ts'
+import type { Path, Resource } from '../resource.ts'
+import { codes } from '../rules/index.ts'
+import { dataTypeOf, type ObjectType, readUnionSchema, type UnionTypes, withTimestamp } from '../schema.ts'
+import type { TestDocument } from '../source.ts'
+import { alternatives, nearest } from '../suggest.ts'
+import { misfitsOf } from './misfit.ts'
+
+/** A SegmentTest, ready to run. */
+export type Suite = {
+  readonly document: TestDocument
+  readonly types: UnionTypes
+  readonly cases: readonly Case[]
+}
+
+export type Case = {
+  readonly name: string
+  /** The expression under test first, then those of the Segments it refers to, near and far. */
+  readonly expressions: readonly Expression[]
+  /** Faults of the expression under test. */
+  readonly faults: readonly PqlFault[]
+  /** Where the expression, or the reference to it, stands in the suite. */
+  readonly path: Path
+  /** Why it cannot run, as sentences: what is wrong with the case itself or with what it needs. An expected error is none. */
+  readonly obstacles: readonly string[]
+  readonly expected: Expectation
+}
+
+export type Expression = {
+  /** Name of the Segment; `caseName` for an expression of the case's own. */
+  readonly name: string
+  readonly text: string
+  /** Null when it does not compile. */
+  readonly condition: Condition | null
+  /** Names its `inSegment` may take. */
+  readonly segments: ReadonlySet<string>
+}
+
+/** What a case's own expression is called where Segments have names; no Segment can be called so. */
+export const caseName = '$case'
+
+export type Expectation =
+  | { readonly kind: 'error'; readonly code: string }
+  | { readonly kind: 'members'; readonly step: Step }
+  | { readonly kind: 'timeline'; readonly steps: readonly Step[] }
+
+/** An instant, the people as they are then, and what must be true of them. */
+export type Step = {
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly people: ReadonlyMap<string, Person>
+  /** Ids of people whose data are not those of the step before. */
+  readonly touched: ReadonlySet<string>
+  readonly members: readonly string[] | null
+  readonly entered: readonly string[] | null
+  readonly exited: readonly string[] | null
+}
+
+type Exists = (kind: Kind, namespace: string, name: string) => boolean
+
+/**
+ * Reads SegmentTests against the resources given with them. Everything wrong with them is in `findings`; a suite without a schema is
+ * left out. `exists` tells of resources that were read but are not well-formed.
+ */
+export function readSuites(
+  documents: readonly TestDocument[],
+  model: Model,
+  exists: Exists,
+): { readonly suites: readonly Suite[]; readonly findings: readonly LinkFinding[] } {
+  const findings: LinkFinding[] = []
+  const names = new Map<string, TestDocument>()
+  const suites = documents.flatMap((document) => {
+    const reader = new SuiteReader(document, model, exists, findings)
+    const key = `${document.namespace}/${document.name}`
+    const first = names.get(key)
+    if (first)
+      reader.report('invalid-value', ['metadata', 'name'], `There are two SegmentTests \`${document.name}\``, {
+        help: 'Rename one of them, so that results can be told apart.',
+        related: [{ resource: asResource(first), path: ['metadata', 'name'], message: 'the first of that name' }],
+      })
+    else names.set(key, document)
+    return reader.suite() ?? []
+  })
+  return { suites, findings }
+}
+
+/** Findings read a resource's name and origin only, and a SegmentTest has both. */
+function asResource(document: TestDocument): Resource {
+  return document as unknown as Resource
+}
+
+/** Where expressions of a suite are read: its types, and the Segments that can be referred to. */
+type Environment = {
+  readonly types: UnionTypes
+  /** The schema has faults: names that do not resolve in it may be their consequence. */
+  readonly isFaulty: boolean
+  readonly segments: ReadonlyMap<string, SegmentModel>
+  readonly expressionOf: (segment: SegmentModel) => { readonly faults: readonly PqlFault[] } & Expression
+}
+
+class SuiteReader {
+  readonly document: TestDocument
+  readonly model: Model
+  readonly exists: Exists
+  readonly findings: LinkFinding[]
+
+  constructor(document: TestDocument, model: Model, exists: Exists, findings: LinkFinding[]) {
+    this.document = document
+    this.model = model
+    this.exists = exists
+    this.findings = findings
+  }
+
+  report(
+    code: LinkFinding['code'],
+    path: Path,
+    message: string,
+    more: Pick<LinkFinding, 'help'> & Partial<Pick<LinkFinding, 'on' | 'related' | 'fixes' | 'severity'>>,
+  ): void {
+    this.findings.push({ code, resource: asResource(this.document), path, message, ...more })
+  }
+
+  suite(): Suite | null {
+    const { spec } = this.document
+    const environment = spec.profileStoreRef ? this.storeEnvironment(spec.profileStoreRef.name) : this.ownEnvironment()
+    if (!environment) return null
+    const shared = this.people(spec.profiles ?? [], ['spec', 'profiles'], environment)
+    const names = new Map<string, number>()
+    const cases = spec.cases.map((each, index) => {
+      const path = ['spec', 'cases', index]
+      const first = names.get(each.name)
+      if (first === undefined) names.set(each.name, index)
+      else
+        this.report('invalid-value', [...path, 'name'], `There are two cases \`${each.name}\``, {
+          help: 'Rename one of them, so that results can be told apart.',
+          related: [
+            {
+              resource: asResource(this.document),
+              path: ['spec', 'cases', first, 'name'],
+              message: 'the first of that name',
+            },
+          ],
+        })
+      return this.case(each, path, environment, shared)
+    })
+    return { document: this.document, types: environment.types, cases }
+  }
+
+  storeEnvironment(name: string): Environment | null {
+    const { namespace } = this.document
+    const store = this.model.stores.find(({ resource }) => resource.namespace === namespace && resource.name === name)
+    if (!store) {
+      this.unresolved('ProfileStore', name, ['spec', 'profileStoreRef', 'name'])
+      return null
+    }
+    const segments = this.model.segments.filter((segment) => segment.store === store)
+    return {
+      types: store.types,
+      isFaulty: store.faulty,
+      segments: byName(segments),
+      expressionOf: (segment) => ({
+        name: segment.resource.name,
+        text: segment.resource.spec.expression,
+        condition: segment.condition,
+        segments: new Set(segments.map(({ resource }) => resource.name)),
+        faults: segment.checked?.faults ?? [],
+      }),
+    }
+  }
+
+  /** The suite's own schema: Segments of the namespace are read against it, whatever store they belong to. */
+  ownEnvironment(): Environment {
+    const { schema } = this.document.spec
+    const read = (part: 'profile' | 'event', value: unknown): ObjectType => {
+      const { type, faults } = readUnionSchema(value)
+      for (const fault of faults)
+        this.report(fault.code, ['spec', 'schema', part, ...fault.path], fault.message, {
+          help: fault.help,
+          ...(fault.code === 'unknown-field' ? { on: 'key' as const } : {}),
+        })
+      return type
+    }
+    const before = this.findings.length
+    const types = {
+      profile: read('profile', schema?.profile),
+      event: schema?.event === undefined ? null : withTimestamp(read('event', schema.event)),
+    }
+    const segments = byName(
+      this.model.segments.filter(({ resource }) => resource.namespace === this.document.namespace),
+    )
+    const known = new Map<SegmentModel, { readonly faults: readonly PqlFault[] } & Expression>()
+    return {
+      types,
+      isFaulty: this.findings.length > before,
+      segments,
+      expressionOf: (segment) => {
+        const found = known.get(segment)
+        if (found) return found
+        const { name, spec } = segment.resource
+        const names = new Set(segments.keys())
+        const { condition, faults } = checkPql(spec.expression, { types, segments: names })
+        const expression = { name, text: spec.expression, condition, segments: names, faults }
+        known.set(segment, expression)
+        return expression
+      },
+    }
+  }
+
+  unresolved(kind: 'ProfileStore' | 'Segment', name: string, path: Path): void {
+    const { namespace } = this.document
+    if (this.exists(kind, namespace, name)) return
+    const names = this.model
+      .of(kind)
+      .filter((resource) => resource.namespace === namespace)
+      .map((resource) => resource.name)
+    const near = nearest(name, names)
+    this.report('unresolved-reference', path, `There is no ${kind} \`${name}\` in namespace \`${namespace}\``, {
+      help:
+        near.length > 0
+          ? `Did you mean ${alternatives(near)}?`
+          : names.length > 0
+            ? `There ${names.length === 1 ? 'is' : 'are'} ${alternatives(names.slice(0, 5))}. Name one of them, or add the ${kind}.`
+            : `Add the ${kind}, or give its file to the command too.`,
+      fixes: near.map((candidate) => ({
+        title: `Replace with \`${candidate}\``,
+        safety: 'review' as const,
+        path,
+        value: candidate,
+      })),
+    })
+  }
+
+  /** The people of a suite or case. */
+  people(profiles: readonly TestProfile[], path: Path, environment: Environment): People {
+    const people = new Map<string, Person>()
+    const before = this.errors()
+    for (const [index, { id, attributes = {}, events = [] }] of profiles.entries()) {
+      const here = [...path, index]
+      if (people.has(id))
+        this.report('invalid-value', [...here, 'id'], `There are two profiles \`${id}\``, {
+          help: 'Rename one of them, or put their data into one.',
+        })
+      people.set(id, {
+        attributes: this.attributes(attributes, [...here, 'attributes'], environment),
+        events: events.map((event, number) => this.event(event, [...here, 'events', number], environment)),
+      })
+    }
+    return { people, areSound: this.errors() === before }
+  }
+
+  attributes(value: unknown, path: Path, environment: Environment): DatumObject {
+    this.misfits(value, environment.types.profile, path, environment.isFaulty)
+    return objectOf(value, environment.types.profile)
+  }
+
+  event(value: unknown, path: Path, environment: Environment): DatumObject {
+    const type = environment.types.event
+    if (!type) {
+      this.report('invalid-value', path, 'There are no events here: the schema has no `event` part', {
+        help: 'Add `event` to the schema, or leave the events out.',
+        on: 'key',
+      })
+      return {}
+    }
+    this.misfits(value, type, path, environment.isFaulty)
+    return objectOf(value, type)
+  }
+
+  misfits(value: unknown, type: ObjectType, path: Path, isFaulty: boolean): void {
+    for (const { code, path: inner, message, help, on, severity } of misfitsOf(value, type))
+      if (code !== 'unknown-attribute' || !isFaulty)
+        this.report(code, [...path, ...inner], message, { help, on, ...(severity ? { severity } : {}) })
+  }
+
+  case(each: TestCase, path: Path, environment: Environment, shared: People): Case {
+    const before = this.errors()
+    const { people, areSound } = each.profiles ? this.people(each.profiles, [...path, 'profiles'], environment) : shared
+    const expected = this.expectation(each, path, environment, people)
+    const target = each.segmentRef
+      ? this.segment(each.segmentRef.name, [...path, 'segmentRef', 'name'], environment)
+      : this.expression(each.expression ?? '', [...path, 'expression'], environment, each.error)
+    const obstacles: string[] = []
+    if (!areSound || this.errors() > before) obstacles.push('There are findings in the test itself.')
+    const expressions = target ? [target.expression] : []
+    if (target && expected?.kind !== 'error') {
+      // What is found on the way is looked into as well.
+      for (const { condition, name } of expressions) {
+        if (!condition) {
+          if (name === caseName) obstacles.push('The expression does not compile.')
+          else obstacles.push(`Segment \`${name}\` does not compile.`)
+        }
+        for (const reference of condition ? segmentsIn(condition) : []) {
+          const segment = environment.segments.get(reference)
+          if (segment && !expressions.some((known) => known.name === reference))
+            expressions.push(this.fitting(segment, target.path, environment))
+        }
+      }
+      const cycle = cycleIn(expressions)
+      if (cycle) obstacles.push(`Segment \`${cycle}\` refers to itself.`)
+    }
+    return {
+      name: each.name,
+      expressions,
+      faults: target?.faults ?? [],
+      path: target?.path ?? path,
+      obstacles: [...new Set(obstacles)],
+      expected: expected ?? { kind: 'members', step: { ...emptyStep, people } },
+    }
+  }
+
+  segment(name: string, path: Path, environment: Environment): Target | null {
+    const segment = environment.segments.get(name)
+    if (!segment) {
+      const elsewhere = this.model.segments.find(
+        ({ resource }) => resource.namespace === this.document.namespace && resource.name === name,
+      )
+      if (elsewhere?.store)
+        this.report(
+          'invalid-value',
+          path,
+          `Segment \`${name}\` belongs to the ProfileStore \`${elsewhere.store.resource.name}\``,
+          { help: 'Name a Segment of the same ProfileStore, or test it in a suite of its own.' },
+        )
+      else if (!elsewhere) this.unresolved('Segment', name, path)
+      return null
+    }
+    return {
+      expression: this.fitting(segment, path, environment),
+      faults: environment.expressionOf(segment).faults,
+      path,
+    }
+  }
+
+  /** A Segment's expression; where it is read against the suite's own schema and does not fit, the reference to it says so. */
+  fitting(segment: SegmentModel, path: Path, environment: Environment): Expression {
+    const { faults, ...expression } = environment.expressionOf(segment)
+    const fault = faults.find(({ severity }) => severity !== 'warning')
+    const isOwnSchema = this.document.spec.profileStoreRef === undefined
+    if (isOwnSchema && fault && !environment.isFaulty)
+      this.report('invalid-value', path, `Segment \`${expression.name}\` does not fit the schema of this test`, {
+        help: `${fault.message}. Add what it reads to the schema, or name its store with \`profileStoreRef\`.`,
+      })
+    return expression
+  }
+
+  expression(text: string, path: Path, environment: Environment, expected: string | undefined): Target {
+    const segments = new Set(environment.segments.keys())
+    const { condition, faults } = checkPql(text, { types: environment.types, segments })
+    const isExpected = expected !== undefined && faults.some((fault) => fault.code === expected)
+    for (const fault of faults) {
+      if (isExpected && fault.severity !== 'warning') continue
+      if (
+        fault.code === 'unresolved-reference' &&
+        this.exists('Segment', this.document.namespace, text.slice(fault.span.start, fault.span.end))
+      )
+        continue
+      if (fault.code === 'unknown-attribute' && environment.isFaulty) continue
+      this.findings.push(expressionFinding(fault, asResource(this.document), path))
+    }
+    return { expression: { name: caseName, text, condition, segments }, faults, path }
+  }
+
+  expectation(
+    each: TestCase,
+    path: Path,
+    environment: Environment,
+    people: ReadonlyMap<string, Person>,
+  ): Expectation | null {
+    const given = (['members', 'error', 'timeline'] as const).filter((field) => each[field] !== undefined)
+    if (given.length === 0)
+      this.report('missing-field', path, `Case \`${each.name}\` expects nothing`, {
+        help: 'Add `members`, a `timeline` or an `error`.',
+        on: 'key',
+      })
+    if (given.length > 1)
+      this.report('invalid-value', [...path, given[1]!], 'A case takes only one of `members`, `error` or `timeline`', {
+        help: `Remove \`${given[0]}\` or \`${given[1]}\`.`,
+        on: 'key',
+      })
+    if (each.error !== undefined) return this.error(each.error, [...path, 'error'])
+    if (each.timeline) {
+      if (each.at !== undefined)
+        this.report('invalid-value', [...path, 'at'], 'A case with a `timeline` has an instant for each step', {
+          help: 'Remove this `at`.',
+          on: 'key',
+        })
+      return { kind: 'timeline', steps: this.timeline(each.timeline, [...path, 'timeline'], environment, people) }
+    }
+    if (!each.members) return null
+    this.ids(each.members, [...path, 'members'], people)
+    const at = each.at ?? this.document.spec.at
+    if (at === undefined) {
+      this.report('missing-field', path, `Case \`${each.name}\` has no evaluation instant`, {
+        help: 'Add `at` to the case, or to the whole test.',
+        on: 'key',
+      })
+      return null
+    }
+    return { kind: 'members', step: { ...emptyStep, at: Date.parse(at), people, members: each.members } }
+  }
+
+  error(code: string, path: Path): Expectation {
+    if (!codes.some((known) => known === code)) {
+      const near = nearest(code, codes)
+      this.report('invalid-value', path, `There is no code \`${code}\``, {
+        help: near.length > 0 ? `Did you mean ${alternatives(near)}?` : '`convoke explain` lists them.',
+        fixes: near.slice(0, 1).map((candidate) => ({
+          title: `Replace with \`${candidate}\``,
+          safety: 'review' as const,
+          path,
+          value: candidate,
+        })),
+      })
+    }
+    return { kind: 'error', code }
+  }
+
+  timeline(
+    steps: readonly TestStep[],
+    path: Path,
+    environment: Environment,
+    people: ReadonlyMap<string, Person>,
+  ): readonly Step[] {
+    let current = people
+    let before = Number.NEGATIVE_INFINITY
+    return steps.map((step, index) => {
+      const here = [...path, index]
+      const at = Date.parse(step.at)
+      if (at < before)
+        this.report('invalid-value', [...here, 'at'], `\`${step.at}\` lies before the step before it`, {
+          help: 'Put the steps in the order of time.',
+        })
+      before = at
+      const now = new Map(current)
+      const touched = new Set<string>()
+      for (const [number, { id, attributes }] of (step.profiles ?? []).entries()) {
+        const place = [...here, 'profiles', number, 'attributes']
+        now.set(id, { attributes: this.attributes(attributes, place, environment), events: now.get(id)?.events ?? [] })
+        touched.add(id)
+      }
+      for (const [number, { profile, ...event }] of (step.events ?? []).entries()) {
+        const place = [...here, 'events', number]
+        const person = now.get(profile)
+        if (!person) {
+          this.unknownProfile(profile, [...place, 'profile'], now)
+          continue
+        }
+        const happened = this.event({ timestamp: step.at, ...event }, place, environment)
+        now.set(profile, { ...person, events: [...person.events, happened] })
+        touched.add(profile)
+      }
+      for (const field of ['members', 'entered', 'exited'] as const) this.ids(step[field] ?? [], [...here, field], now)
+      if (!step.members && !step.entered && !step.exited && index === steps.length - 1)
+        this.report('missing-field', here, 'The last step expects nothing', {
+          help: 'Add `members`, `entered` or `exited`.',
+          on: 'key',
+        })
+      current = now
+      return {
+        at,
+        people: now,
+        touched,
+        members: step.members ?? null,
+        entered: step.entered ?? null,
+        exited: step.exited ?? null,
+      }
+    })
+  }
+
+  ids(ids: readonly string[], path: Path, people: ReadonlyMap<string, Person>): void {
+    for (const [index, id] of ids.entries()) {
+      if (!people.has(id)) this.unknownProfile(id, [...path, index], people)
+      else if (ids.indexOf(id) < index)
+        this.report('invalid-value', [...path, index], `\`${id}\` is listed twice`, { help: 'Remove one of the two.' })
+    }
+  }
+
+  unknownProfile(id: string, path: Path, people: ReadonlyMap<string, Person>): void {
+    const near = nearest(id, people.keys())
+    this.report('invalid-value', path, `There is no profile \`${id}\``, {
+      help:
+        near.length > 0
+          ? `Did you mean ${alternatives(near)}?`
+          : people.size > 0
+            ? `There ${people.size === 1 ? 'is' : 'are'} ${alternatives([...people.keys()].slice(0, 5))}.`
+            : 'Add it to `profiles`.',
+      fixes: near.map((candidate) => ({
+        title: `Replace with \`${candidate}\``,
+        safety: 'review' as const,
+        path,
+        value: candidate,
+      })),
+    })
+  }
+
+  errors(): number {
+    return this.findings.filter(({ severity }) => severity === undefined).length
+  }
+}
+
+type People = { readonly people: ReadonlyMap<string, Person>; readonly areSound: boolean }
+
+type Target = { readonly expression: Expression; readonly faults: readonly PqlFault[]; readonly path: Path }
+
+const emptyStep: Step = {
+  at: 0,
+  people: new Map(),
+  touched: new Set(),
+  members: null,
+  entered: null,
+  exited: null,
+}
+
+function byName(segments: readonly SegmentModel[]): ReadonlyMap<string, SegmentModel> {
+  return new Map(segments.map((segment) => [segment.resource.name, segment]))
+}
+
+/** An object type reads as an object, or as null where the value is none. */
+function objectOf(value: unknown, type: ObjectType): DatumObject {
+  return (readDatum(value, dataTypeOf(type)) as DatumObject | null) ?? {}
+}
+
+function segmentsIn(condition: Condition): readonly string[] {
+  const names = new Set<string>()
+  visit(condition, (node) => {
+    if (node.kind === 'segment') names.add(node.name)
+  })
+  return [...names]
+}
+
+/** A Segment from which references lead back to itself; null where there is none. */
+function cycleIn(expressions: readonly Expression[]): string | null {
+  const references = new Map(
+    expressions.map(({ name, condition }) => [name, condition ? segmentsIn(condition) : []] as const),
+  )
+  for (const name of references.keys()) {
+    const reached = new Set(references.get(name))
+    for (const next of reached) for (const further of references.get(next) ?? []) reached.add(further)
+    if (reached.has(name)) return name
+  }
+  return null
+}
