@@ -22,12 +22,31 @@ export function cellSql({ source, type, transform }: FileColumn): string {
   }
 }
 
+/** SQL for a column's text, and whether only quoting could make a delimiter, quote or line break in it harmless. */
+export type Cell = { readonly sql: string; readonly isText: boolean }
+
 /**
- * SQL for one line without its line end: RFC 4180 quoting where needed, the null value for null, `""` for the empty string.
- * `cells` are SQL for the columns' texts.
+ * SQL for one line without its line end: RFC 4180 quoting where needed, the null value for null, `""` for the empty string. Most lines
+ * need no quoting at all, which is found out for the whole line at once.
  */
-export function lineSql(cells: readonly string[], format: FileFormat): string {
-  return cells.map((cell) => fieldSql(cell, format)).join(` || ${literal(format.delimiter)} || `)
+export function lineSql(cells: readonly Cell[], format: FileFormat): string {
+  const { delimiter, nullValue } = format
+  const joined = (fields: readonly string[]) => `concat(${fields.join(`, ${literal(delimiter)}, `)})`
+  const plain = joined(cells.map(({ sql }) => (nullValue === '' ? sql : `coalesce(${sql}, ${literal(nullValue)})`)))
+  // Numbers and dates hold none of the usual delimiters.
+  const texts = cells.filter(({ isText }) => isText || !/^[,;|\t]$/.test(delimiter)).map(({ sql }) => sql)
+  const all = texts.length === 1 ? texts[0]! : `concat(${texts.join(', ')})`
+  const special =
+    texts.length === 0
+      ? []
+      : ['"', delimiter, '\n', '\r'].map((character) => `contains(${all}, ${literalOf(character)})`)
+  const likeNull = cells.flatMap(({ sql, isText }) => [
+    ...(isText ? [`${sql} = ''`] : []),
+    ...(nullValue === '' ? [] : [`${sql} = ${literal(nullValue)}`]),
+  ])
+  const tests = [...special, ...likeNull]
+  if (tests.length === 0) return plain
+  return `(CASE WHEN ${tests.join(' OR ')} THEN ${joined(cells.map(({ sql }) => fieldSql(sql, format)))} ELSE ${plain} END)`
 }
 
 /** The header of a file, without its line end. */

@@ -279,10 +279,7 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
     if (files.length === 0) continue
     await reading(work, () =>
       engine.run(`INSERT INTO unsorted
-        SELECT p, ${keySql(key, (index) => `c${index}`, 'p')}, ${lineSql(
-          plan.columns.map((_, index) => `c${index}`),
-          plan.destination.file,
-        )},
+        SELECT p, ${keySql(key, (index) => `c${index}`, 'p')}, ${lineOf(plan, (index) => `c${index}`)},
           ${required.join(' AND ') || 'true'}, ${words.join(', ')}
         FROM (SELECT "$profile" AS p, ${words.join(', ')} FROM ${readParquet(root, files)} WHERE ${inAny}) AS m
         JOIN (${cellsSql(work, bucket)}) AS c USING (p)`),
@@ -304,6 +301,14 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
 function cellsSql({ plan, data, root }: Work, bucket: number): string {
   const paths = new Map(plan.columns.map(({ source, type }) => [source, { path: source, type }]))
   return `SELECT "$profile" AS p, ${plan.columns.map((column, index) => `${cellSql(column)} AS c${index}`).join(', ')} FROM (${profilesSql(data, root, bucket, [...paths.values()])})`
+}
+
+/** SQL for a row without status, from SQL for the text of each column. */
+function lineOf({ columns, destination }: ExportPlan, cell: (column: number) => string): string {
+  return lineSql(
+    columns.map(({ type }, index) => ({ sql: cell(index), isText: type === 'string' })),
+    destination.file,
+  )
 }
 
 /** The key's columns as SQL: cells of a row, or the profile id. */
@@ -389,28 +394,24 @@ async function renderExits(work: Work): Promise<void> {
       engine.run(`INSERT INTO gone SELECT c.* FROM (${cellsSql(work, bucket)}) AS c SEMI JOIN leaving USING (p)`),
     )
   }
-  const cells = columns.map((column, index) =>
-    key.columns.includes(index) ? `k${key.columns.indexOf(index)}` : column,
-  )
+  const line = lineOf(plan, (index) => (key.columns.includes(index) ? `k${key.columns.indexOf(index)}` : `c${index}`))
   // Without a key column nothing in the row of a vanished profile would say whose it is.
   await engine.run(`INSERT INTO changes
-    SELECT segment, ${key.list}, exits.p, ${lineSql(cells, plan.destination.file)}, false, 'exited' FROM exits
+    SELECT segment, ${key.list}, exits.p, ${line}, false, 'exited' FROM exits
     ${key.columns.length === 0 ? 'JOIN' : 'LEFT JOIN'} gone ON gone.p = exits.p`)
 }
 
 async function countActive({ engine }: Work, open: readonly Evaluated[]): Promise<readonly Active[]> {
   const losers = await perSegment(engine, 'SELECT segment, count(*) AS profiles FROM losers GROUP BY segment')
-  const filters = open.map(
-    ({ evaluated: { slot } }, index) =>
-      `count(*) FILTER (${bitSql(slot)} AND complete) AS complete${index}, count(*) FILTER (${bitSql(slot)} AND NOT complete) AS incomplete${index}`,
-  )
-  const [rows] = await engine.rows(`SELECT ${filters.join(', ')} FROM rows`)
+  const sums = open.map(({ evaluated: { slot } }, index) => `sum(${bitSql(slot)}::TINYINT) AS s${index}`)
+  const rows = await engine.rows(`SELECT complete, ${sums.join(', ')} FROM rows GROUP BY complete`)
+  const [complete, incomplete] = [true, false].map((value) => rows.find((row) => row['complete'] === value))
   return open.map((entry, index) => {
     const duplicateKey = losers(entry.segment.name, 'profiles')
-    const missingMandatory = Number(rows?.[`incomplete${index}`] ?? 0)
+    const missingMandatory = Number(incomplete?.[`s${index}`] ?? 0)
     return {
       ...entry,
-      active: Number(rows?.[`complete${index}`] ?? 0) - duplicateKey,
+      active: Number(complete?.[`s${index}`] ?? 0) - duplicateKey,
       leftOut: { missingMandatory, duplicateKey },
     }
   })
