@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   check: () => import('./commands/check.ts'),
   explain: () => import('./commands/explain.ts'),
   compile: () => import('./commands/compile.ts'),
+  plan: () => import('./commands/plan.ts'),
   query: () => import('./commands/query.ts'),
   run: () => import('./commands/run.ts'),
   slots: () => import('./commands/slots.ts'),

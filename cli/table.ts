@@ -12,3 +12,15 @@ export function table(headers: readonly string[], rows: readonly (readonly (stri
       .trimEnd()
   return [line(headers), widths.map((width) => '─'.repeat(width)).join('  '), ...cells.map(line)].join('\n')
 }
+
+/** The same as a Markdown table; numbers stand right. */
+export function markdownTable(
+  headers: readonly string[],
+  rows: readonly (readonly (string | number | null)[])[],
+): string {
+  const cell = (value: string | number | null): string =>
+    value === null ? '' : typeof value === 'number' ? value.toLocaleString('en') : value.replaceAll('|', '\\|')
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  const rule = headers.map((_, column) => (rows.some((row) => typeof row[column] === 'number') ? '--:' : '---'))
+  return [line(headers), line(rule), ...rows.map((row) => line(row.map(cell)))].join('\n')
+}

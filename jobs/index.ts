@@ -11,6 +11,7 @@ export {
   ensureTarget,
   startEmbeddedPostgres,
 } from './postgres/index.ts'
+export { countRecipients, type KnownRecipients } from './postgres/recipients.ts'
 export {
   commitJson,
   type DataManifest,
@@ -19,7 +20,7 @@ export {
   readMembershipManifest,
   storeRootOf,
 } from './profile-store.ts'
-export { type QueryAnswer, queryStore } from './query.ts'
+export { type AudienceDelta, audienceDeltas, type QueryAnswer, queryStore } from './query.ts'
 export { runStep, type StepContext, type StepResult } from './step.ts'
 export { steps } from './steps.ts'
 export { type LandingStore, openLandingStore, secretKeys } from './stores/index.ts'

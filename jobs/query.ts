@@ -1,5 +1,5 @@
 import type { Column, MembershipQuery, StorePlan } from '#crds'
-import { identifier, openDuckDB, timestampLiteral } from './engines/duckdb.ts'
+import { identifier, literal, openDuckDB, timestampLiteral } from './engines/duckdb.ts'
 import { JobError } from './errors.ts'
 import type { Ports } from './ports.ts'
 import {
@@ -19,6 +19,67 @@ export type QueryAnswer = {
   readonly seconds: number
 }
 
+export type AudienceDelta = {
+  readonly segment: string
+  /** Members by the last evaluation; null for a Segment it does not know. */
+  readonly before: number | null
+  readonly after: number
+  readonly entered: number
+  readonly exited: number
+  /** Values of the asked column for those who would enter, absent ones left out. */
+  readonly enteredKeys: readonly string[]
+}
+
+/**
+ * What evaluating the query at an instant would change against the last evaluation, over the store's current data. Reads only.
+ * `keys` names, for a Segment, the profile column whose values to bring of those who would enter.
+ */
+export async function audienceDeltas(
+  store: StorePlan,
+  query: MembershipQuery,
+  keys: ReadonlyMap<string, string>,
+  now: string,
+  ports: Ports,
+): Promise<AudienceDelta[]> {
+  const root = storeRootOf(store, ports)
+  const data = readDataManifest(root)
+  if (!data) throw new JobError('NotEvaluated', `The ProfileStore ${store.name} holds no data yet; run it first.`)
+  const membership = readMembershipManifest(root)
+  await using engine = await openDuckDB(store, ports)
+  const totals = query.segments.map((segment) => ({ segment, before: 0, after: 0, entered: 0, exited: 0 }))
+  const entering = query.segments.map((): string[] => [])
+  for (let bucket = 0; bucket < data.buckets; bucket += 1) {
+    ports.progress({ step: 'plan', subject: store.name, done: bucket, total: data.buckets, unit: 'buckets' })
+    const relations = relationsOf(store, query, [...keys.values()], root, bucket)
+    await engine.run(`CREATE OR REPLACE TEMP TABLE now AS WITH ${relations.join(', ')} ${atInstant(query, now)}`)
+    const known = membership ? membersSql(membership, root, bucket, query.segments) : null
+    await engine.run(
+      `CREATE OR REPLACE TEMP TABLE earlier AS SELECT "$profile", segment FROM (${known ?? `SELECT '' AS "$profile", '' AS segment, false AS realized WHERE false`}) WHERE realized`,
+    )
+    for (const [index, total] of totals.entries()) {
+      const holds = identifier(total.segment)
+      const key = keys.get(total.segment)
+      const pairs = `(SELECT "$profile" FROM now WHERE ${holds}) AS n FULL JOIN (SELECT "$profile" FROM earlier WHERE segment = ${literal(total.segment)}) AS e USING ("$profile")`
+      const [row] = await engine.rows(
+        `SELECT count(e."$profile") AS before, count(n."$profile") AS after, count(*) FILTER (WHERE e."$profile" IS NULL) AS entered, count(*) FILTER (WHERE n."$profile" IS NULL) AS exited FROM ${pairs}`,
+      )
+      for (const count of ['before', 'after', 'entered', 'exited'] as const) total[count] += Number(row?.[count] ?? 0)
+      if (key === undefined) continue
+      const profiles = profilesSql(data, root, bucket, columnsOf(store.profile, [key]))
+      const found = await engine.rows(
+        `SELECT p.${identifier(key)}::VARCHAR AS key FROM ${pairs} JOIN (${profiles}) AS p USING ("$profile") WHERE e."$profile" IS NULL AND p.${identifier(key)} IS NOT NULL`,
+      )
+      for (const { key: value } of found) entering[index]!.push(String(value))
+    }
+  }
+  const known = new Set(membership?.segments.map(({ segment }) => segment))
+  return totals.map((total, index) => ({
+    ...total,
+    before: known.has(total.segment) ? total.before : null,
+    enteredKeys: entering[index]!,
+  }))
+}
+
 /**
  * How many profiles of a store's current data one expression holds for at an instant, and a few of them. Reads only; Segments it
  * refers to count as they were at the last evaluation.
@@ -33,35 +94,16 @@ export async function queryStore(
   const root = storeRootOf(store, ports)
   const data = readDataManifest(root)
   if (!data) throw new JobError('NotEvaluated', `The ProfileStore ${store.name} holds no data yet; run it first.`)
-  const membership = readMembershipManifest(root)
   const started = performance.now()
   await using engine = await openDuckDB(store, ports)
-  const column = (columns: readonly Column[], paths: readonly string[]): readonly Column[] =>
-    columns.filter(({ path }) => paths.includes(path))
   const name = identifier(query.segments[0] ?? '')
   let members = 0
   let sample: string[] = []
   for (let bucket = 0; bucket < data.buckets; bucket += 1) {
     ports.progress({ step: 'query', subject: store.name, done: bucket, total: data.buckets, unit: 'buckets' })
-    const profiles = profilesSql(data, root, bucket, column(store.profile, query.profileColumns))
-    const events = eventsSql(data, root, bucket, column(store.event, query.eventColumns))
-    const referred = query.references.map(
-      (reference) =>
-        `coalesce(bool_or(realized) FILTER (WHERE segment = '${reference}'), false) AS ${identifier(reference)}`,
-    )
-    const known = membership ? membersSql(membership, root, bucket, query.references) : null
-    const relations = [
-      `profiles AS (${profiles})`,
-      `events AS (${events})`,
-      ...(referred.length > 0 && known
-        ? [`members AS (SELECT "$profile", ${referred.join(', ')} FROM (${known}) GROUP BY "$profile")`]
-        : []),
-    ]
-    if (referred.length > 0 && !known)
-      throw new JobError('NotEvaluated', `The ProfileStore ${store.name} has not been evaluated yet; run it first.`)
-    const sql = query.duckdb.replaceAll('$now', timestampLiteral(now))
+    const relations = relationsOf(store, query, [], root, bucket)
     const [row] = await engine.rows(
-      `WITH ${relations.join(', ')} SELECT count(*) AS members, array_to_string(list_slice(list("$profile" ORDER BY "$profile"), 1, ${sampleSize}), chr(10)) AS sample FROM (${sql}) WHERE ${name}`,
+      `WITH ${relations.join(', ')} SELECT count(*) AS members, array_to_string(list_slice(list("$profile" ORDER BY "$profile"), 1, ${sampleSize}), chr(10)) AS sample FROM (${atInstant(query, now)}) WHERE ${name}`,
     )
     members += Number(row?.['members'] ?? 0)
     const ids = row?.['sample']
@@ -73,4 +115,36 @@ export async function queryStore(
     sample: sample.sort().slice(0, sampleSize),
     seconds: (performance.now() - started) / 1000,
   }
+}
+
+/** The relations a membership query reads, as common table expressions; Segments it refers to as they were at the last evaluation. */
+function relationsOf(
+  store: StorePlan,
+  query: MembershipQuery,
+  further: readonly string[],
+  root: string,
+  bucket: number,
+): string[] {
+  const data = readDataManifest(root)!
+  const relations = [
+    `profiles AS (${profilesSql(data, root, bucket, columnsOf(store.profile, [...query.profileColumns, ...further]))})`,
+    `events AS (${eventsSql(data, root, bucket, columnsOf(store.event, query.eventColumns))})`,
+  ]
+  if (query.references.length === 0) return relations
+  const membership = readMembershipManifest(root)
+  if (!membership)
+    throw new JobError('NotEvaluated', `The ProfileStore ${store.name} has not been evaluated yet; run it first.`)
+  const referred = query.references.map(
+    (name) => `coalesce(bool_or(realized) FILTER (WHERE segment = ${literal(name)}), false) AS ${identifier(name)}`,
+  )
+  const known = membersSql(membership, root, bucket, query.references)
+  return [...relations, `members AS (SELECT "$profile", ${referred.join(', ')} FROM (${known}) GROUP BY "$profile")`]
+}
+
+function columnsOf(columns: readonly Column[], paths: readonly string[]): readonly Column[] {
+  return columns.filter(({ path }) => paths.includes(path))
+}
+
+function atInstant(query: MembershipQuery, now: string): string {
+  return query.duckdb.replaceAll('$now', timestampLiteral(now))
 }
