@@ -1,10 +1,20 @@
+export {
+  type Breaking,
+  type Change,
+  type ChangePlan,
+  changePlan,
+  type GuardrailUse,
+  type SegmentChange,
+} from './change.ts'
 export { type Compilation, type CompileOptions, compile, compileObjects } from './compile.ts'
 export { type Diagnostic, type Fix, pathText, type ResourceName, type Severity } from './diagnostic.ts'
 export { explain, guardrailsManual } from './explain.ts'
 export { applyFixes } from './fix.ts'
+export { dotOf, type Graph, graphOf, mermaidOf, svgOf } from './graph/index.ts'
 export { planConfigMap } from './manifests.ts'
 export type { ActivationModel, Model, SegmentModel, StoreModel } from './model.ts'
 export { checkPql } from './pql/check.ts'
+export { type ExpressionQuery, expressionQuery } from './query.ts'
 export { githubAnnotations } from './render/github.ts'
 export { checkDocument } from './render/json.ts'
 export { junitDocument } from './render/junit.ts'
@@ -16,5 +26,3 @@ export * from './schedule/index.ts'
 export { membershipQuery } from './sql/membership-query.ts'
 export { alternatives, nearest } from './suggest.ts'
 export { decodeUtf8, lineIndexOf } from './yaml/index.ts'
-export { type ExpressionQuery, expressionQuery } from './query.ts'
-export { type Breaking, type Change, type ChangePlan, changePlan, type GuardrailUse, type SegmentChange } from './change.ts'

@@ -1,0 +1,13 @@
+import { writeFileSync } from 'node:fs'
+import { guardrailsManual } from '#compiler'
+
+/** Texts of the manual that are made from the code, by their path from the root of the repository. */
+export function documents(): Readonly<Record<string, string>> {
+  return {
+    'docs/guardrails.md': guardrailsManual(),
+  }
+}
+
+if (import.meta.main) {
+  for (const [path, text] of Object.entries(documents())) writeFileSync(new URL(`../${path}`, import.meta.url), text)
+}
