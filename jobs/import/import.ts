@@ -56,6 +56,8 @@ async function importAll(context: StepContext): Promise<StepResult> {
     if (manifests.length === 0) return { totals: totalsOf([]), details: [] }
     client = await connect(plan.instance, plan.database, ports)
     const open = client
+    // Staging lies in temporary tables, and joins go over whole files.
+    await open.query(`SET temp_buffers = '128MB'; SET work_mem = '128MB'`)
     await ensureOwnSchema(open).catch(async (error: unknown) => {
       throw databaseFault(error, place, `CREATE SCHEMA convoke AUTHORIZATION ${open.user};`)
     })
@@ -275,7 +277,6 @@ async function stage(
       )
     }
   }
-  await client.query('ANALYZE staging')
 }
 
 /** Table `loaded`: the records as values of the target's types (k: key, v: written), or a reason not to load them. */
@@ -407,7 +408,8 @@ async function updateList(
   )
   const added = await client.query(
     `INSERT INTO convoke.audience_members (segment, recipient_key, status, since, run)
-     SELECT $1, ${key}, 'realized', $2, $3 FROM loaded WHERE reason IS NULL AND NOT exited ON CONFLICT DO NOTHING`,
+     SELECT $1, ${key}, 'realized', $2, $3 FROM loaded WHERE reason IS NULL AND NOT exited
+       AND NOT EXISTS (SELECT 1 FROM convoke.audience_members m WHERE m.segment = $1 AND m.recipient_key = ${key}) ON CONFLICT DO NOTHING`,
     [manifest.segment, manifest.evaluatedAt, manifest.run],
   )
   return { added: added.rowCount ?? 0, removed: removed.rowCount ?? 0 }

@@ -4,12 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import pg from 'pg'
-import type { DeliveryManifest, JobPlan } from '#crds'
+import type { DeliveryManifest } from '#crds'
 import { sha256 } from '../../jobs/digest.ts'
 import { startEmbeddedPostgres } from '../../jobs/postgres/index.ts'
-import { type PlanChoices, planOf } from '../export/store.ts'
-
-export type ImportPlan = NonNullable<JobPlan['import']>
 
 export const volumes = mkdtempSync(join(tmpdir(), 'convoke-import-'))
 export const zone = join(volumes, 'landing-zone')
@@ -92,36 +89,4 @@ export function deliver({
   const name = `${first}${end}.manifest.json`
   writeFileSync(join(zone, name), JSON.stringify(manifest))
   return name
-}
-
-export function importPlan(
-  target: Partial<ImportPlan['target']> = {},
-  choices: Partial<ImportPlan> = {},
-  file: NonNullable<PlanChoices['file']> = {},
-): JobPlan {
-  return planOf(
-    {
-      file,
-      location: { volume: { claimName: 'landing-zone' } },
-      segments: ['gold', 'silver'].map((name) => ({ name, displayName: name })),
-    },
-    {
-      import: {
-        instance: 'production',
-        database: { host: '127.0.0.1', port: 1, database: 'campaign' },
-        target: {
-          schema: 'public',
-          table: 'recipients',
-          columns: [],
-          reconciliationKey: ['external_id'],
-          optOutColumns: ['consent'],
-          ...target,
-        },
-        syncType: 'Audience',
-        location: { volume: { claimName: 'landing-zone' } },
-        retention: '168h',
-        ...choices,
-      },
-    },
-  )
 }

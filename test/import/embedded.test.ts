@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureTarget, startEmbeddedPostgres } from '../../jobs/postgres/index.ts'
-import { importPlan } from './database.ts'
+import { importPlan } from './plan.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convoke-embedded-'))
 afterAll(() => rmSync(folder, { recursive: true }))

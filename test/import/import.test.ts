@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { JobPlan, RunInput, RunReport } from '#crds'
 import { importFiles } from '../../jobs/import/index.ts'
 import { portsOf } from '../stores/ports.ts'
-import { deliver, importPlan, startDatabase, volumes, zone } from './database.ts'
+import { deliver, startDatabase, volumes, zone } from './database.ts'
+import { importPlan } from './plan.ts'
 
 let database: Awaited<ReturnType<typeof startDatabase>>
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runInChild } from '../export/killed.ts'
-import { deliver, importPlan, startDatabase, volumes } from './database.ts'
+import { deliver, startDatabase, volumes } from './database.ts'
+import { importPlan } from './plan.ts'
 
 const rounds = 32
 let database: Awaited<ReturnType<typeof startDatabase>>
