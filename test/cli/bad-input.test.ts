@@ -1,5 +1,5 @@
 // What bad input gets: a message that names the place and the next step, the exit code as designed, and nothing half-delivered.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { convoke, folderOf } from '../support/cli.ts'
@@ -134,10 +134,10 @@ describe('run', () => {
     expect(out).toContain('zz.ndjson')
   })
 
-  test('a file that cannot be opened: named, the rest is kept, nothing is evaluated, exit code 1', () => {
+  test('a file that cannot be read at all: named, the rest is kept, nothing is evaluated, exit code 1', () => {
     using space = workspace()
-    const file = join(space.path, 'volumes/landing/orders/zz.ndjson')
-    symlinkSync('/nowhere/zz.ndjson', file)
+    const file = join(space.path, 'volumes/landing/orders/zz.ndjson.gz')
+    writeFileSync(file, 'this is no gzip')
     const { code, out } = space.run()
     expect(code).toBe(1)
     expect(out).toContain('zz.ndjson')

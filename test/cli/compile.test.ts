@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { checkDocument, compile } from '../../compiler/index.ts'
+import { validatorOf } from '../../crds/index.ts'
+import { convoke, folderOf } from '../support/cli.ts'
+
+const root = join(import.meta.dirname, '../..')
+const resources = join(root, 'examples/retail/resources')
+const sources = readdirSync(resources).map((file) => ({ file, text: readFileSync(join(resources, file), 'utf8') }))
+
+test('the same bytes for any order of files', () => {
+  const once = compile(sources)
+  const again = compile([...sources].reverse())
+  expect(JSON.stringify(again.plans)).toBe(JSON.stringify(once.plans))
+  expect(JSON.stringify(checkDocument(again.diagnostics, sources, again.count))).toBe(
+    JSON.stringify(checkDocument(once.diagnostics, sources, once.count)),
+  )
+})
+
+test('every plan is what its schema says', () => {
+  for (const plan of compile(sources).plans) expect(validatorOf('JobPlan')(plan)).toEqual([])
+})
+
+test('compile --out writes plans and their ConfigMaps, byte for byte the same each time', () => {
+  using first = folderOf({})
+  using second = folderOf({})
+  for (const folder of [first, second]) expect(convoke(['compile', resources, '--out', folder.path]).code).toBe(0)
+  const files = (folder: string) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort()
+  const contents = (folder: string) =>
+    files(folder).map((file) => [file.slice(folder.length), readFileSync(file, 'utf8')])
+  expect(contents(first.path).length).toBe(8)
+  expect(contents(second.path)).toEqual(contents(first.path))
+})
