@@ -40,7 +40,7 @@ export function compileObjects(objects: readonly unknown[], options: CompileOpti
 function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
   const diagnostics: Diagnostic[] = [...loaded.diagnostics]
   const add = (finding: LinkFinding): void => {
-    const severity = finding.severity ?? rules[finding.code]?.severity ?? 'error'
+    const severity = finding.severity ?? rules[finding.code].severity
     const configured = options.severities?.[finding.code]
     if (configured === 'off' && severity !== 'error') return
     diagnostics.push(diagnosticOf(finding, configured && configured !== 'off' ? configured : severity))
@@ -53,7 +53,7 @@ function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
     [...loaded.names].filter((name) => !wellFormed.has(name)).map((name) => name.split('/')[0]),
   )
   for (const code of codes) {
-    const check = rules[code]?.check
+    const check = rules[code].check
     if (!check) continue
     for (const resource of loaded.resources) {
       // A check is stored under the kind of the resources it takes.
@@ -94,7 +94,7 @@ function diagnosticOf(finding: LinkFinding, severity: Severity): Diagnostic {
     severity,
     message: finding.message,
     ...(finding.help === '' ? {} : { help: finding.help }),
-    ...(finding.why === undefined ? {} : { why: finding.why }),
+    ...whyOf(finding),
     ...placeOf(resource, finding, pathText(finding.path)),
     related: (finding.related ?? []).map((related) => ({
       ...placeOf(related.resource, related, pathText(related.path)),
@@ -102,6 +102,13 @@ function diagnosticOf(finding: LinkFinding, severity: Severity): Diagnostic {
     })),
     fixes: (finding.fixes ?? []).flatMap((fix) => fixOf(resource, fix)),
   }
+}
+
+/** The finding's own reason, or that of its guardrail; faults of form speak for themselves. */
+function whyOf({ code, why }: LinkFinding): { why?: string } {
+  if (why !== undefined) return { why }
+  const { check, page } = rules[code]
+  return check && page.source !== 'Convoke' ? { why: `${page.why} Source: ${page.source}.` } : {}
 }
 
 /** The edit that gives a field's text a new value, or a new value in one range; none where that cannot be written safely. */
@@ -151,7 +158,7 @@ function suppressed(diagnostics: readonly Diagnostic[], resources: readonly AnyR
               path,
               range: { start: from, end: from + code.length },
             },
-            rules[finding.code]?.severity ?? 'warning',
+            rules[finding.code].severity,
           ),
         )
       }

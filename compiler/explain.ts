@@ -35,7 +35,10 @@ Everything \`convoke check\` can find, and the operator as well: the compiler is
 
 function bodyOf(code: Code, heading: '##' | '###'): string {
   const { severity, page } = rules[code]
-  const allowed = severity === 'error' ? 'An error.' : `A warning; \`${annotations.allow}: "${code}: reason"\` on the resource allows it.`
+  const allowed =
+    severity === 'error'
+      ? 'An error.'
+      : `A warning; \`${annotations.allow}: "${code}: reason"\` on the resource allows it.`
   return [
     `${page.title}. ${allowed}`,
     `${heading} What is checked\n\n${page.checks}`,
@@ -50,6 +53,8 @@ function yaml(text: string): string {
 }
 
 function aboutExamples({ bad, good }: { readonly bad: string; readonly good: string }): string {
-  const repeats = /^# repeat:/m.test(bad + good) ? ' `# repeat: 1..20` stands for twenty documents, `$n` for the number of each.' : ''
+  const repeats = /^# repeat:/m.test(bad + good)
+    ? ' `# repeat: 1..20` stands for twenty documents, `$n` for the number of each.'
+    : ''
   return `Fields that the examples leave out are those of a bundle that is otherwise in order.${repeats}`
 }
