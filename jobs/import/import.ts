@@ -145,9 +145,8 @@ async function importManifest(
   const { client, context, plan } = work
   await client.query('BEGIN')
   try {
-    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [
-      `convoke:${plan.instance}:${manifest.segment}`,
-    ])
+    // One import of an audience at a time: its list is compared and then written.
+    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [`convoke:${manifest.segment}`])
     const before = await importedBefore(work, manifestName, manifest)
     if (before) return before
     await refuseOld(work, manifestName, manifest)
@@ -409,7 +408,7 @@ async function updateList(
   const added = await client.query(
     `INSERT INTO convoke.audience_members (segment, recipient_key, status, since, run)
      SELECT $1, ${key}, 'realized', $2, $3 FROM loaded WHERE reason IS NULL AND NOT exited
-       AND NOT EXISTS (SELECT 1 FROM convoke.audience_members m WHERE m.segment = $1 AND m.recipient_key = ${key}) ON CONFLICT DO NOTHING`,
+       AND NOT EXISTS (SELECT 1 FROM convoke.audience_members m WHERE m.segment = $1 AND m.recipient_key = ${key})`,
     [manifest.segment, manifest.evaluatedAt, manifest.run],
   )
   return { added: added.rowCount ?? 0, removed: removed.rowCount ?? 0 }
