@@ -372,13 +372,16 @@ function foldList(fold: Fold, items: readonly Datum[]): Datum {
   }
 }
 
-/** Lower case by code point, alike on every engine: a final sigma is a sigma, a dotted capital I is an i. */
+/** Lower case by code point, as Unicode 16 has it, alike on every engine: a final sigma is a sigma, a dotted capital I is an i. */
 export function foldCase(text: string): string {
   return [...text.replaceAll('İ', 'i')]
-    .map((character) => character.toLowerCase())
+    .map((character) => (newerThanUnicode16.test(character) ? character : character.toLowerCase()))
     .join('')
     .replaceAll('ς', 'σ')
 }
+
+/** Capital letters of Unicode 17, which not every engine knows. */
+const newerThanUnicode16 = /[\u{a7ce}\u{a7d2}\u{a7d4}\u{16ea0}-\u{16eb8}]/u
 
 function textTest(test: string, left: string, right: string): boolean {
   switch (test) {

@@ -47,6 +47,27 @@ function type(of: DataType): string {
   }[of]
 }
 
+/** What its `lower` leaves: the final sigma, and the capital letters of Unicode 16. */
+const garay = Array.from({ length: 22 }, (_, index) => index)
+const capitals = String.fromCodePoint(
+  0x3c2,
+  0x1c89,
+  0xa7cb,
+  0xa7cc,
+  0xa7da,
+  0xa7dc,
+  ...garay.map((index) => 0x10d50 + index),
+)
+const smalls = String.fromCodePoint(
+  0x3c3,
+  0x1c8a,
+  0x264,
+  0xa7cd,
+  0xa7db,
+  0x19b,
+  ...garay.map((index) => 0x10d70 + index),
+)
+
 export const duckdb: Dialect = {
   identifier,
   text,
@@ -102,7 +123,7 @@ export const duckdb: Dialect = {
   startsWith: (whole, part) => `starts_with(${whole}, ${part})`,
   endsWith: (whole, part) => `suffix(${whole}, ${part})`,
   like: (whole, pattern) => `(${whole} LIKE ${pattern})`,
-  foldCase: (whole) => `replace(lower(replace(${whole}, 'İ', 'i')), 'ς', 'σ')`,
+  foldCase: (whole) => `translate(lower(replace(${whole}, 'İ', 'i')), '${capitals}', '${smalls}')`,
   matches: (whole, regex) => `regexp_matches(${whole}, ${text(re2Regex(regex))})`,
   regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(re2Regex(regex))}, ${group})`,
 

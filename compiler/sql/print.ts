@@ -167,7 +167,7 @@ export function printerOf(dialect: Dialect): Printer {
           const sql = double(of, bindings)
           return [
             `(${sql} >= ${low} AND ${sql} <= ${high} AND floor(${sql}) = ${sql})`,
-            `lpad(CAST(CAST(${sql} AS INTEGER) AS ${dialect.type('string')}), ${width}, '0')`,
+            `lpad(CAST(TRY_CAST(${sql} AS INTEGER) AS ${dialect.type('string')}), ${width}, '0')`,
           ]
         }
         const [yearOk, year] = part(node.year, 1, 9999, 4)

@@ -8,11 +8,12 @@ const filtered = (filter: string | null): string => (filter === null ? '' : ` FI
 
 const identifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``
 
-/** A backslash is an escape in Spark's texts. */
-const text = (value: string): string => {
-  const quoted = `'${value.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
-  return quoted.includes('$now') ? `concat(${quoted.replaceAll('$now', () => "$', 'now")})` : quoted
-}
+/** A backslash is an escape in Spark's texts; a bare dollar could be read as the plan's `$now` or as `${…}`, which Spark replaces in any SQL. */
+const text = (value: string): string =>
+  `'${value
+    .replaceAll('\\', '\\\\')
+    .replaceAll("'", "\\'")
+    .replaceAll('$', () => '\\u0024')}'`
 
 const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor: number]>> = {
   millisecond: ['MILLISECOND', 1],
@@ -108,8 +109,11 @@ export const spark: Dialect = {
   textContains: (whole, part) => `contains(${whole}, ${part})`,
   startsWith: (whole, part) => `startswith(${whole}, ${part})`,
   endsWith: (whole, part) => `endswith(${whole}, ${part})`,
-  // No text of a person holds the unit separator; without ESCAPE a backslash in the pattern would be one.
-  like: (whole, pattern) => `(${whole} LIKE ${pattern} ESCAPE '\u001f')`,
+  // Its own LIKE takes `_` for half of a character beyond the basic plane, and a backslash for an escape.
+  like: (whole, pattern) => {
+    const escaped = `regexp_replace(${pattern}, '[^A-Za-z0-9%_]', ${text('\\\\$0')})`
+    return `regexp_like(${whole}, concat(${text('(?s)\\A')}, replace(replace(${escaped}, '%', '.*'), '_', '.'), ${text('\\z')}))`
+  },
   foldCase: (whole) => `replace(lower(replace(${whole}, 'İ', 'i')), 'ς', 'σ')`,
   matches: (whole, regex) => `regexp_like(${whole}, ${text(javaRegex(regex))})`,
   regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(javaRegex(regex))}, ${group})`,

@@ -1,9 +1,12 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { example, functions } from '../../compiler/pql/functions.ts'
+import { foldCase } from '../../compiler/pql/interpret.ts'
 import type { Condition } from '../../compiler/pql/ir.ts'
 import type { UnionTypes } from '../../compiler/schema.ts'
+import { spark as sparkDialect } from '../../compiler/sql/spark.ts'
 import { disagreement, worlds } from '../pql/arbitrary.ts'
+import { corpus } from '../pql/corpora.ts'
 import {
   asParquet,
   compileAll,
@@ -47,6 +50,30 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
       example.now,
     )
     expect(found.map((ids, index) => [cases[index]![0], ids.length > 0])).toEqual(cases)
+  })
+
+  test('every text with every pattern and regular expression means the same', { timeout: 300_000 }, async () => {
+    const types = typesOf(corpus.schema)
+    for (let start = 0; start < corpus.expressions.length; start += 100) {
+      const expressions = corpus.expressions.slice(start, start + 100)
+      const conditions = compileAll(expressions, types)
+      const wanted = interpreted(conditions, corpus.people, types, example.now)
+      const found = await onSpark(conditions, corpus.people, types, example.now)
+      expect(expressions.map((pql, index) => [pql, found[index]])).toEqual(
+        expressions.map((pql, index) => [pql, wanted[index]]),
+      )
+    }
+  })
+
+  test('the case of every code point is folded alike', { timeout: 300_000 }, async () => {
+    const characters = `SELECT id, decode(unhex(lpad(hex(id), 8, '0')), 'UTF-32') AS c FROM range(1, 1114112) WHERE id < 55296 OR id > 57343`
+    const { rows } = await spark.run(`SELECT id, ${sparkDialect.foldCase('c')} FROM (${characters})`)
+    // The decoder takes a byte order mark for one.
+    expect(
+      rows.filter(
+        ([code, folded]) => Number(code) !== 0xfeff && foldCase(String.fromCodePoint(Number(code))) !== folded,
+      ),
+    ).toEqual([])
   })
 
   test('Spark finds the members that the interpreter finds', { timeout: 1_200_000 }, async () => {

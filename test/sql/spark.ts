@@ -21,7 +21,7 @@ export type Spark = {
 export function whyNoSpark(): string | null {
   if (process.env['CONVOKE_SPARK'] === 'off') return 'Spark is switched off by CONVOKE_SPARK'
   for (const program of ['java', 'python3'])
-    if (spawnSync(program, ['-version']).status !== 0) return `Spark is not tested: there is no ${program}`
+    if (spawnSync(program, ['--version']).status !== 0) return `Spark is not tested: there is no ${program}`
   return null
 }
 
