@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   explain: () => import('./commands/explain.ts'),
   compile: () => import('./commands/compile.ts'),
   plan: () => import('./commands/plan.ts'),
+  test: () => import('./commands/test.ts'),
   query: () => import('./commands/query.ts'),
   run: () => import('./commands/run.ts'),
   slots: () => import('./commands/slots.ts'),
@@ -18,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   evaluate: () => step('evaluate'),
   export: () => step('export'),
   import: () => step('import'),
+  graph: () => import('./commands/graph.ts'),
   schema: () => import('./commands/schema.ts'),
 }
 

@@ -22,7 +22,7 @@ export function checkDocument(
   diagnostics: readonly Diagnostic[],
   sources: readonly Source[],
   resources: number,
-): object {
+): { readonly diagnostics: readonly object[]; readonly summary: object } {
   const positionOf = positionsOf(sources)
   const range = (place: Place): object =>
     place.span ? { start: positionOf(place.file, place.span.start), end: positionOf(place.file, place.span.end) } : {}

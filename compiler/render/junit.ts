@@ -46,7 +46,7 @@ export function junitDocument(
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 
 /** XML 1.0 knows no other control characters, not even escaped; a line break in an attribute would be read as a space. */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return text
     .replace(
       /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,

@@ -1,10 +1,11 @@
 import type { Kind, TestCase, TestProfile, TestStep } from '#crds'
+import { type Diagnostic, pathText } from '../diagnostic.ts'
 import { expressionFinding, type LinkFinding, type Model, type SegmentModel } from '../model.ts'
 import { checkPql } from '../pql/check.ts'
 import type { PqlFault } from '../pql/fault.ts'
 import { type DatumObject, type Person, readDatum } from '../pql/interpret.ts'
 import { type Condition, visit } from '../pql/ir.ts'
-import type { Path, Resource } from '../resource.ts'
+import { type Path, placeOf, type Resource } from '../resource.ts'
 import { codes } from '../rules/index.ts'
 import { dataTypeOf, type ObjectType, readUnionSchema, type UnionTypes, withTimestamp } from '../schema.ts'
 import type { TestDocument } from '../source.ts'
@@ -87,6 +88,22 @@ export function readSuites(
     return reader.suite() ?? []
   })
   return { suites, findings }
+}
+
+/** The faults of a case's expression as diagnostics, expected ones as well. */
+export function faultDiagnosticsOf({ document }: Suite, { faults, path }: Case): readonly Diagnostic[] {
+  const isOwn = path.at(-1) === 'expression'
+  return faults.map(({ code, message, severity, span, why, help }) => ({
+    code,
+    severity: severity ?? 'error',
+    message,
+    ...(why === undefined ? {} : { why }),
+    ...(help === undefined ? {} : { help }),
+    // A Segment's own text is elsewhere: here is only its name.
+    ...placeOf(document, isOwn ? { path, range: span } : { path }, pathText(path)),
+    related: [],
+    fixes: [],
+  }))
 }
 
 /** Findings read a resource's name and origin only, and a SegmentTest has both. */

@@ -1,0 +1,1 @@
+export { openPreview, type Preview, type PreviewPerson, type PreviewValue } from './preview.ts'

@@ -1,0 +1,121 @@
+import type { Column, DataType, MembershipQuery } from '#crds'
+import { identifier, literal, openDuckDB, sqlTypeOf, timestampLiteral } from '../engines/duckdb.ts'
+import type { Ports } from '../ports.ts'
+
+/** A value in hand; dates and timestamps are epoch milliseconds, objects hold what the union schema names. */
+export type PreviewValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly PreviewValue[]
+  | { readonly [name: string]: PreviewValue }
+  | ReadonlyMap<string, PreviewValue>
+
+export type PreviewPerson = {
+  readonly id: string
+  readonly attributes: { readonly [name: string]: PreviewValue }
+  readonly events: readonly { readonly [name: string]: PreviewValue }[]
+}
+
+export type Preview = AsyncDisposable & {
+  /** Ids of the members of each of the query's Segments at an instant, sorted. */
+  readonly members: (
+    query: Pick<MembershipQuery, 'segments' | 'duckdb'>,
+    columns: { readonly profile: readonly Column[]; readonly event: readonly Column[] },
+    people: readonly PreviewPerson[],
+    at: Date,
+  ) => Promise<ReadonlyMap<string, readonly string[]>>
+}
+
+/** Runs membership queries over a few people in hand, in a DuckDB of its own. */
+export async function openPreview(ports: Pick<Ports, 'scratch' | 'signal'>): Promise<Preview> {
+  const engine = await openDuckDB({ engine: { type: 'DuckDB', duckDB: { threads: 1, memoryLimit: '1Gi' } } }, ports)
+  return {
+    members: async (query, columns, people, at) => {
+      await engine.run(
+        [
+          ...tableSql(
+            'profiles',
+            columns.profile,
+            people.map(({ id, attributes }) => ({ id, data: attributes })),
+          ),
+          ...tableSql(
+            'events',
+            columns.event,
+            people.flatMap(({ id, events }) => events.map((data) => ({ id, data }))),
+          ),
+        ].join(';\n'),
+      )
+      const rows = await engine.rows(query.duckdb.replaceAll('$now', timestampLiteral(at)))
+      return new Map(
+        query.segments.map((segment) => [
+          segment,
+          rows
+            .filter((row) => row[segment] === true)
+            .map((row) => String(row['$profile']))
+            .sort(),
+        ]),
+      )
+    },
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  }
+}
+
+function tableSql(
+  name: string,
+  columns: readonly Column[],
+  rows: readonly { readonly id: string; readonly data: { readonly [name: string]: PreviewValue } }[],
+): string[] {
+  const declared = ['"$profile" VARCHAR', ...columns.map(({ path, type }) => `${identifier(path)} ${sqlTypeOf(type)}`)]
+  const written = rows.map(
+    ({ id, data }) =>
+      `(${[literal(id), ...columns.map(({ path, type }) => valueSql(dig(data, path), type))].join(', ')})`,
+  )
+  return [
+    `CREATE OR REPLACE TABLE ${name} (${declared.join(', ')})`,
+    ...(written.length > 0 ? [`INSERT INTO ${name} VALUES ${written.join(',\n')}`] : []),
+  ]
+}
+
+function dig(data: PreviewValue, path: string): PreviewValue {
+  return path
+    .split('.')
+    .reduce<PreviewValue>((current, name) => (isObject(current) ? (current[name] ?? null) : null), data)
+}
+
+function isObject(value: PreviewValue): value is { readonly [name: string]: PreviewValue } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map)
+}
+
+function valueSql(value: PreviewValue, type: DataType): string {
+  const cast = (sql: string): string => `CAST(${sql} AS ${sqlTypeOf(type)})`
+  if (value === null) return 'NULL'
+  if (typeof type === 'object') {
+    if ('items' in type)
+      return cast(`[${(Array.isArray(value) ? value : []).map((item) => valueSql(item, type.items)).join(', ')}]`)
+    if ('values' in type) {
+      const entries = value instanceof Map ? [...value] : []
+      const written = entries.map(([key, item]) => `${literal(key)}: ${valueSql(item, type.values)}`)
+      return cast(`MAP {${written.join(', ')}}`)
+    }
+    const fields = Object.entries(type.fields)
+    // DuckDB has no struct without fields.
+    if (fields.length === 0) return 'NULL'
+    const object = isObject(value) ? value : {}
+    const written = fields.map(([name, field]) => `${identifier(name)} := ${valueSql(object[name] ?? null, field)}`)
+    return cast(`struct_pack(${written.join(', ')})`)
+  }
+  switch (type) {
+    case 'timestamp':
+      return timestampLiteral(new Date(Number(value)))
+    case 'date':
+      return cast(timestampLiteral(new Date(Number(value))))
+    case 'number':
+      return `${Number(value).toExponential()}::DOUBLE`
+    case 'string':
+      return literal(String(value))
+    default:
+      return String(value)
+  }
+}
