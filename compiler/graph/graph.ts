@@ -1,0 +1,158 @@
+import { activatedSegments } from '../activated-segments.ts'
+import type { Compilation } from '../compile.ts'
+import type { Severity } from '../diagnostic.ts'
+import { relationsOf } from '../relations.ts'
+import type { AnyResource } from '../resource.ts'
+
+/** What feeds what, from Datasets to Campaign and back. Nodes and edges are ordered by kind, then name: the same picture on every run. */
+export type Graph = { readonly nodes: readonly GraphNode[]; readonly edges: readonly GraphEdge[] }
+
+export const nodeKinds = [
+  'Dataset',
+  'CampaignSource',
+  'ProfileStore',
+  'Segment',
+  'Activation',
+  'Destination',
+  'CampaignInstance',
+] as const
+export type NodeKind = (typeof nodeKinds)[number]
+
+export type GraphNode = {
+  /** `Kind/namespace/name` */
+  readonly id: string
+  readonly kind: NodeKind
+  /** With the namespace where there is more than one. */
+  readonly name: string
+  /** In a few words what matters of it: `Event, NDJSON, Streaming`. */
+  readonly detail: string
+  /** How much of a guardrail's limit is used. */
+  readonly uses: readonly GuardrailUse[]
+  /** The severest finding; null where there is none. */
+  readonly severity: Severity | null
+}
+
+export type GuardrailUse = { readonly what: string; readonly used: number; readonly limit: number }
+
+export type GraphEdge = {
+  readonly from: string
+  readonly to: string
+  /** From Campaign's logs back to a store. */
+  readonly returns: boolean
+}
+
+export function graphOf({ model, diagnostics }: Compilation): Graph {
+  const relations = relationsOf(model)
+  const severities = new Map<string, Severity>()
+  for (const { resource, severity } of diagnostics) {
+    if (!resource) continue
+    const id = idOf(resource)
+    if (rank(severity) > rank(severities.get(id))) severities.set(id, severity)
+  }
+  const drawn = model.resources.filter((resource) => nodeKinds.some((kind) => kind === resource.kind))
+  const namespaces = new Set(drawn.map((resource) => resource.namespace))
+  const nodes: GraphNode[] = []
+  const edges: GraphEdge[] = []
+
+  const node = (resource: Named & { readonly kind: NodeKind }, detail: string, uses: readonly GuardrailUse[]): void => {
+    const id = idOf(resource)
+    const name = namespaces.size > 1 ? `${resource.namespace}/${resource.name}` : resource.name
+    nodes.push({ id, kind: resource.kind, name, detail, uses, severity: severities.get(id) ?? null })
+  }
+  const edge = (from: Named | null | undefined, to: Named | null | undefined, returns = false): void => {
+    if (from && to) edges.push({ from: idOf(from), to: idOf(to), returns })
+  }
+
+  for (const { resource, store } of model.datasets) {
+    node(resource, [resource.spec.record, resource.spec.format, resource.spec.ingestion].join(', '), [])
+    edge(resource, store?.resource)
+  }
+  for (const store of model.stores) {
+    const datasets = relations.datasetsOfStore(store)
+    const segments = relations.segmentsOfStore(store)
+    const count = (evaluation: 'Batch' | 'Streaming'): number =>
+      segments.filter((segment) => segment.resource.spec.evaluation === evaluation).length
+    const of = (record: 'Profile' | 'Event'): number =>
+      datasets.filter((dataset) => dataset.spec.record === record).length
+    node(store.resource, store.resource.spec.engine.type, [
+      { what: 'profile Datasets', used: of('Profile'), limit: limits.datasets },
+      { what: 'event Datasets', used: of('Event'), limit: limits.datasets },
+      { what: 'Batch Segments', used: count('Batch'), limit: limits.batchSegments },
+      { what: 'Streaming Segments', used: count('Streaming'), limit: limits.streamingSegments },
+    ])
+  }
+  for (const segment of model.segments) {
+    node(segment.resource, segment.resource.spec.evaluation, [])
+    const referred = [...new Set(segment.references)].flatMap((name) => relations.sibling(segment, name) ?? [])
+    // A Segment of Segments gets the store's profiles through them.
+    if (referred.length === 0) edge(segment.store?.resource, segment.resource)
+    for (const other of referred) edge(other.resource, segment.resource)
+  }
+  for (const activation of model.activations) {
+    const { resource, instance } = activation
+    const { schedule, export: exported, mapping } = resource.spec
+    node(
+      resource,
+      [exported, schedule.every === undefined ? 'after evaluation' : `every ${schedule.every}`].join(', '),
+      [...(instance ? [{ what: 'attributes', used: mapping.length, limit: instance.spec.limits.attributes }] : [])],
+    )
+    for (const segment of activation.segments) edge(segment.resource, resource)
+    edge(resource, activation.destination)
+  }
+  for (const { resource, instance } of model.destinations) {
+    node(resource, locationText(resource.spec.location), [])
+    edge(resource, instance)
+  }
+  for (const { resource } of model.instances) {
+    node(resource, `Campaign ${resource.spec.version}`, [
+      { what: 'Segments', used: activatedSegments(model, resource).length, limit: resource.spec.limits.segments },
+    ])
+  }
+  for (const { resource, instance, store } of model.sources) {
+    node(
+      resource,
+      `${resource.spec.tables.length === 1 ? '1 table' : `${resource.spec.tables.length} tables`}, ${resource.spec.schedule}`,
+      [],
+    )
+    edge(instance, resource, true)
+    edge(resource, store?.resource)
+  }
+
+  const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+  return {
+    nodes: nodes.sort((a, b) => nodeKinds.indexOf(a.kind) - nodeKinds.indexOf(b.kind) || order(a.id, b.id)),
+    edges: edges.sort((a, b) => order(a.from, b.from) || order(a.to, b.to)),
+  }
+}
+
+/** `17/50 Segments` */
+export function useText({ what, used, limit }: GuardrailUse): string {
+  return `${used}/${limit} ${what}`
+}
+
+/** Uses worth the room in a picture: something is used, and not next to nothing of a large limit. */
+export function notableUses(node: GraphNode): readonly GuardrailUse[] {
+  return node.uses.filter(({ used, limit }) => used > 0 && (limit <= 100 || used / limit > 0.1))
+}
+
+/** "Default guardrails for Real-Time Customer Profile data and segmentation". */
+const limits = { datasets: 20, batchSegments: 4_000, streamingSegments: 500 }
+
+type Named = { readonly kind: string; readonly namespace: string; readonly name: string }
+
+function idOf({ kind, namespace, name }: Named): string {
+  return `${kind}/${namespace}/${name}`
+}
+
+function rank(severity: Severity | undefined): number {
+  return severity === undefined ? 0 : ['info', 'warning', 'error'].indexOf(severity) + 1
+}
+
+type Location = Extract<AnyResource, { kind: 'Destination' }>['spec']['location']
+
+function locationText({ volume, s3, sftp, azureBlob }: Location): string {
+  if (volume) return `volume ${volume.claimName}`
+  if (s3) return `S3 ${s3.bucket}`
+  if (sftp) return `SFTP ${sftp.host}`
+  return azureBlob ? `Azure Blob ${azureBlob.container}` : ''
+}
