@@ -12,6 +12,8 @@ export type Engine = AsyncDisposable & {
   readonly run: (sql: string) => Promise<void>
   /** The rows of one SELECT, all in memory. */
   readonly rows: (sql: string) => Promise<readonly Readonly<Record<string, Cell>>[]>
+  /** A second connection to the same memory and threads, with temporary tables and views of its own; to be closed before this one. */
+  readonly another: () => Promise<Engine>
 }
 
 export async function openDuckDB(
@@ -30,16 +32,11 @@ export async function openDuckDB(
     // Pods have no network and results must not depend on it.
     autoinstall_known_extensions: 'false',
   })
-  const connection = await instance.connect()
-  await connection.run("SET TimeZone = 'UTC'")
-  const interrupt = () => connection.interrupt()
-  ports.signal.addEventListener('abort', interrupt)
+  const engine = await connect(instance, ports.signal)
   return {
-    run: async (sql) => void (await guarded(ports.signal, () => connection.run(sql))),
-    rows: (sql) => guarded(ports.signal, () => rowsOf(connection, sql)),
+    ...engine,
     async [Symbol.asyncDispose]() {
-      ports.signal.removeEventListener('abort', interrupt)
-      connection.closeSync()
+      await engine[Symbol.asyncDispose]()
       instance.closeSync()
     },
   }
@@ -82,6 +79,22 @@ const scalarTypes = {
   date: 'DATE',
   timestamp: 'TIMESTAMP',
 } as const
+
+async function connect(instance: DuckDBInstance, signal: AbortSignal): Promise<Engine> {
+  const connection = await instance.connect()
+  await connection.run("SET TimeZone = 'UTC'")
+  const interrupt = () => connection.interrupt()
+  signal.addEventListener('abort', interrupt)
+  return {
+    run: async (sql) => void (await guarded(signal, () => connection.run(sql))),
+    rows: (sql) => guarded(signal, () => rowsOf(connection, sql)),
+    another: () => connect(instance, signal),
+    async [Symbol.asyncDispose]() {
+      signal.removeEventListener('abort', interrupt)
+      connection.closeSync()
+    },
+  }
+}
 
 async function guarded<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   if (signal.aborted) throw interrupted()

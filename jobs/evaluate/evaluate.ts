@@ -4,6 +4,7 @@ import type { EvaluatePlan, MembershipQuery, RunReport, StorePlan } from '#crds'
 import { digestOf, sha256 } from '../digest.ts'
 import { type Engine, identifier, literal, openDuckDB, readParquet, timestampLiteral } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
+import type { Ports } from '../ports.ts'
 import {
   bitSql,
   bucketSql,
@@ -58,20 +59,9 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
     const version = sha256(digestOf([input.run, plan.digest, data.version, previous?.version ?? null])).slice(0, 16)
     mkdirSync(join(root, 'membership', version), { recursive: true })
     const context = { root, store, data, previous, query, tracks, version, now: input.now }
-    const files: (readonly string[])[] = []
-    const transitions: string[] = []
-    const counts = tracks.map(() => ({ members: 0, entered: 0, exited: 0 }))
-    for (let bucket = 0; bucket < data.buckets; bucket++) {
-      ports.progress({ step: 'evaluate', subject: store.name, done: bucket, total: data.buckets, unit: 'buckets' })
-      const done = await evaluateBucket(engine, context, bucket)
-      files.push(done.files)
-      transitions.push(...done.transitions)
-      done.counts.forEach((count, index) => {
-        const sum = counts[index]
-        if (sum) for (const key of ['members', 'entered', 'exited'] as const) sum[key] += count[key]
-      })
-    }
-    ports.progress({ step: 'evaluate', subject: store.name, done: data.buckets, total: data.buckets, unit: 'buckets' })
+    const results = await evaluateBuckets(engine, context, ports)
+    const sum = (index: number, key: 'members' | 'entered' | 'exited') =>
+      results.reduce((total, { counts }) => total + (counts[index]?.[key] ?? 0), 0)
     const manifest: MembershipManifest = {
       formatVersion: 1,
       version,
@@ -87,10 +77,12 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         digest,
         slot,
         evaluatedAt: evaluatedAt ?? input.now,
-        ...(counts[index] ?? { members: 0, entered: 0, exited: 0 }),
+        members: sum(index, 'members'),
+        entered: sum(index, 'entered'),
+        exited: sum(index, 'exited'),
       })),
-      files,
-      transitions,
+      files: results.map(({ files }) => files),
+      transitions: results.flatMap(({ transitions }) => transitions),
     }
     lock.check()
     commitJson(join(root, 'membership', version, 'manifest.json'), manifest)
@@ -172,6 +164,29 @@ type BucketResult = {
   readonly counts: readonly { readonly members: number; readonly entered: number; readonly exited: number }[]
 }
 
+/** In order of the buckets. As many at once as there are threads: most of a bucket's work runs on one. */
+async function evaluateBuckets(engine: Engine, context: BucketContext, ports: Ports): Promise<readonly BucketResult[]> {
+  const { store, data } = context
+  const results: BucketResult[] = []
+  let next = 0
+  let done = 0
+  const progress = () =>
+    ports.progress({ step: 'evaluate', subject: store.name, done: done++, total: data.buckets, unit: 'buckets' })
+  const worker = async () => {
+    await using own = await engine.another()
+    while (next < data.buckets) {
+      const bucket = next++
+      results[bucket] = await evaluateBucket(own, context, bucket)
+      progress()
+    }
+  }
+  progress()
+  const workers = Array.from({ length: Math.min(store.engine.duckDB?.threads ?? 1, data.buckets) }, worker)
+  // All have ended before the engine is closed, whichever fails.
+  for (const ended of await Promise.allSettled(workers)) if (ended.status === 'rejected') throw ended.reason
+  return results
+}
+
 async function evaluateBucket(engine: Engine, context: BucketContext, bucket: number): Promise<BucketResult> {
   const { root, store, data, previous, query, tracks, version, now } = context
   const columns = (paths: readonly string[], of: StorePlan['profile']) => of.filter(({ path }) => paths.includes(path))
@@ -181,8 +196,12 @@ async function evaluateBucket(engine: Engine, context: BucketContext, bucket: nu
     CREATE OR REPLACE TEMP VIEW profiles AS ${profilesSql(data, root, bucket, columns(query.profileColumns, store.profile))};
     CREATE OR REPLACE TEMP VIEW events AS ${eventsSql(data, root, bucket, columns(query.eventColumns, store.event))};
     CREATE OR REPLACE TEMP VIEW members AS SELECT "$profile"${query.references.map((name) => `, ${memberSql(context, name)} AS ${identifier(name)}`).join('')} FROM (${before});
-    CREATE OR REPLACE TEMP TABLE evaluated AS ${query.duckdb.replaceAll('$now', () => instant)};
-    CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(tracks, before, instant)}`)
+    CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(
+      tracks,
+      query.duckdb.replaceAll('$now', () => instant),
+      before,
+      instant,
+    )}`)
   const counts = await countBucket(engine, tracks)
   const hasChanges = counts.some(({ entered, exited }) => entered + exited > 0)
   const isSameLayout =
@@ -240,7 +259,7 @@ function wordsOf(tracks: readonly { readonly slot: number }[]): readonly number[
 }
 
 /** Rows of the new version: words mN, times tN, and the words as they were, oN. */
-function membershipSql(tracks: readonly Track[], before: string, instant: string): string {
+function membershipSql(tracks: readonly Track[], query: string, before: string, instant: string): string {
   const was = ({ slot, isKnown }: Track) => (isKnown ? `coalesce(${bitSql(slot)}, false)` : 'false')
   const is = (track: Track) =>
     track.fate === 'evaluated'
@@ -268,7 +287,7 @@ function membershipSql(tracks: readonly Track[], before: string, instant: string
   if (tracks.length === 0) return `SELECT NULL::VARCHAR AS "$profile" WHERE false`
   return `SELECT "$profile", ${columns.join(', ')} FROM (
       SELECT coalesce(e."$profile", b."$profile") AS "$profile", ${flags.join(', ')}
-      FROM evaluated e FULL JOIN (${before}) b ON b."$profile" = e."$profile"
+      FROM (${query}) e FULL JOIN (${before}) b ON b."$profile" = e."$profile"
     ) WHERE ${tracks.map(({ slot }) => `n${slot} OR s${slot} IS NOT NULL`).join(' OR ')}`
 }
 
@@ -290,14 +309,10 @@ async function countBucket(engine: Engine, tracks: readonly Track[]): Promise<Bu
 function transitionsSql(tracks: readonly Track[], instant: string): string {
   const changes = tracks.map(({ segment, slot }) => {
     const is = bitSql(slot)
-    const was = is.replace('(m', '(o')
-    return `CASE WHEN ${is} <> ${was} THEN {segment: ${literal(segment)}, change: CASE WHEN ${is} THEN 'entered' ELSE 'exited' END} END`
+    return `SELECT "$profile", ${literal(segment)} AS segment, CASE WHEN ${is} THEN 'entered' ELSE 'exited' END AS change, ${instant} AS at
+      FROM membership WHERE ${is} <> ${is.replace('(m', '(o')}`
   })
-  const changed = wordsOf(tracks)
-    .map((word) => `m${word} <> o${word}`)
-    .join(' OR ')
-  return `SELECT "$profile", c.segment AS segment, c.change AS change, ${instant} AS at
-    FROM (SELECT "$profile", unnest([${changes.join(', ')}]) AS c FROM membership WHERE ${changed}) WHERE c IS NOT NULL ORDER BY "$profile", segment`
+  return changes.join(' UNION ALL ')
 }
 
 /** History is kept as long as Adobe's store remembers who left a segment, and bounded, since every run looks through it. */
