@@ -201,7 +201,7 @@ async function publishedBefore(
   const { realized, exited, leftOut } = manifest.counts
   return {
     segment: segment.name,
-    members: Number(row['members']),
+    members: Number(row['members']) + leftOut.missingMandatory + leftOut.duplicateKey,
     realized,
     exited,
     backfill: manifest.backfill,

@@ -473,3 +473,23 @@ test('a run without manifests has nothing to import', async () => {
   deliver({ run: 'act-offers-7', files: [csv('external_id', 'P1')] })
   expect(await run()).toMatchObject({ outcome: 'Succeeded', totals: { files: 0 } })
 })
+
+test.each([
+  ['5', 'integer', true],
+  ['5.5', 'integer', false],
+  ['99999999999', 'integer', false],
+  ['123456.00', 'numeric(6,2)', false],
+  ['true', 'boolean', true],
+  ['maybe', 'boolean', false],
+  ['2026-02-30', 'date', false],
+  ['2026-01-15T10:30:00Z', 'timestamp with time zone', true],
+  ["it's", 'text', true],
+])('a server before PostgreSQL 16 judges %j as %s the same way', async (value, type, valid) => {
+  deliver({ files: [csv('external_id,name', 'P1,Ann')] })
+  await run()
+  const { rows } = await database.admin.query(
+    'SELECT convoke.input_is_valid($1, $2) AS ours, pg_input_is_valid($1, $2) AS builtin',
+    [value, type],
+  )
+  expect(rows).toEqual([{ ours: valid, builtin: valid }])
+})
