@@ -1,4 +1,13 @@
-import { type Case, type CaseResult, type Coverage, reasonsOf, type StepResult, type Suite, xmlText } from '#compiler'
+import {
+  type Case,
+  type CaseResult,
+  type Coverage,
+  type Reason,
+  reasonsOf,
+  type StepResult,
+  type Suite,
+  xmlText,
+} from '#compiler'
 import { table } from './table.ts'
 
 export type CaseReport = {
@@ -76,33 +85,39 @@ function statusOf(leaf: Coverage['leaves'][number]): LeafStatus {
   return leaf.true === 0 ? 'never true' : 'never false'
 }
 
-export type TextOptions = { readonly colour: boolean; readonly width: number }
-
 /** For people: a line for each case, and for those that failed what was expected, what was found, and why. */
-export function testText(reports: readonly CaseReport[], options: TextOptions): string {
-  const several = new Set(reports.map(({ engine }) => engine)).size > 1
-  const paint = (code: string, text: string): string => (options.colour ? `\x1b[${code}m${text}\x1b[0m` : text)
+export function testText(reports: readonly CaseReport[], colour: boolean): string {
+  const paint = (code: string, text: string): string => (colour ? `\x1b[${code}m${text}\x1b[0m` : text)
+  const engines = [...new Set(reports.map(({ engine }) => engine))]
   const lines: string[] = []
-  for (const [suite, own] of Map.groupBy(reports, (report) => report.suite)) {
+  let [passed, failed] = [0, 0]
+  for (const [suite, ofSuite] of Map.groupBy(reports, (report) => report.suite)) {
     lines.push(suite.document.name)
-    for (const report of own) {
-      const mark = report.result.passed ? paint('32', '✓') : paint('31', '✗')
-      const engine = several || report.engine !== 'reference' ? ` (${report.engine})` : ''
-      lines.push(`  ${mark} ${report.case.name}${engine}`)
-      if (!report.result.passed) lines.push(...failureOf(report, options.width - 6).map((line) => `      ${line}`))
+    for (const [each, ofCase] of Map.groupBy(ofSuite, (report) => report.case)) {
+      const broken = ofCase.filter(({ result }) => !result.passed)
+      if (broken.length > 0) failed += 1
+      else passed += 1
+      lines.push(`  ${broken.length > 0 ? paint('31', '✗') : paint('32', '✓')} ${each.name}`)
+      // What fails alike on all engines is said once.
+      for (const [text, alike] of Map.groupBy(broken, (report) => failureOf(report).join('\n'))) {
+        const names = alike.map(({ engine }) => engine).join(', ')
+        if (alike.length < engines.length) lines.push(`      on ${names}:`)
+        lines.push(...text.split('\n').map((line) => `      ${line}`))
+      }
     }
     lines.push('')
   }
-  const failed = reports.filter(({ result }) => !result.passed).length
-  lines.push(`${reports.length - failed} passed, ${failed} failed`)
+  const where = engines.length > 1 || engines[0] === 'duckdb' ? `, on ${engines.join(' and ')}` : ''
+  lines.push(`${passed} passed, ${failed} failed${where}`)
   return `${lines.join('\n')}\n`
 }
 
-/** At most so many people of a failed case are explained; the others are counted. */
+/** At most so many people of a failed step are explained, and ids listed; the others are counted. */
 const maxReasons = 3
+const maxIds = 10
+const maxLeafLength = 160
 
-function failureOf(report: CaseReport, width: number): string[] {
-  const { case: each, result } = report
+function failureOf({ suite, case: each, engine, result }: CaseReport): string[] {
   switch (result.kind) {
     case 'blocked':
       return [...each.obstacles]
@@ -111,59 +126,60 @@ function failureOf(report: CaseReport, width: number): string[] {
       return [`expected the error ${each.expected.kind === 'error' ? each.expected.code : ''}, but ${found}`]
     }
     case 'steps':
-      return result.steps
-        .map((step, index) => ({ step, index }))
-        .filter(({ step }) => !step.passed)
-        .flatMap(({ step, index }) => {
-          const place = each.expected.kind === 'timeline' ? `step ${index + 1}, ` : ''
-          return [
-            `${place}at ${iso(step.step.at)}:`,
-            ...stepFailure(report, step, width - 2).map((line) => `  ${line}`),
-          ]
-        })
+      return result.steps.flatMap((step, index) => {
+        if (step.passed) return []
+        const place = each.expected.kind === 'timeline' ? `step ${index + 1}, ` : ''
+        const reasons = reasonsOf(each, step, suite.types)
+        return [
+          `${place}at ${iso(step.step.at)}:`,
+          ...differences(step).map((line) => `  ${line}`),
+          ...reasons.slice(0, maxReasons).flatMap((reason) => reasonLines(reason, engine).map((line) => `  ${line}`)),
+          ...(reasons.length > maxReasons ? [`  and ${reasons.length - maxReasons} more`] : []),
+        ]
+      })
   }
 }
 
-function stepFailure({ suite, case: each, engine }: CaseReport, result: StepResult, width: number): string[] {
-  const { step, members, incremental } = result
-  const lines: string[] = []
-  for (const field of ['members', 'entered', 'exited'] as const) {
+function differences({ step, members, entered, exited, incremental }: StepResult): string[] {
+  const found = { members, entered, exited }
+  const lines = (['members', 'entered', 'exited'] as const).flatMap((field) => {
     const wanted = step[field]
-    if (wanted && !same(wanted, result[field]))
-      lines.push(`${field}: expected ${idList(wanted, width)}, found ${idList(result[field], width)}`)
-  }
+    return wanted && !same(wanted, found[field])
+      ? [`${field}: expected ${idList(wanted)}; found ${idList(found[field])}`]
+      : []
+  })
   if (incremental && !same(incremental, members))
     lines.push(
-      `the incremental evaluation finds ${idList(incremental, width)}, the full one ${idList(members, width)}: a fault in Convoke, please report it`,
+      `The incremental evaluation finds ${idList(incremental)}, the full one ${idList(members)}: that is a fault in Convoke, please report it.`,
     )
-  const reasons = reasonsOf(each, result, suite.types)
-  for (const { id, kind, leaves, isDisputed } of reasons.slice(0, maxReasons)) {
-    lines.push(
-      isDisputed
-        ? `${id} is ${kind === 'extra' ? 'in' : 'out'} for ${engine}, but not for the reference interpreter: a fault in Convoke, please report it`
-        : kind === 'missing'
-          ? `${id} should be in, but is out`
-          : `${id} should be out, but is in`,
-    )
-    lines.push(...leaves.map(({ text, truth }) => `  ${truth ? 'true ' : 'false'}  ${oneLine(text, width - 9)}`))
-  }
-  if (reasons.length > maxReasons) lines.push(`and ${reasons.length - maxReasons} more`)
   return lines
 }
 
-/** `p1, p2` or `nobody`; a long list is cut. */
-function idList(ids: readonly string[], width: number): string {
-  if (ids.length === 0) return 'nobody'
-  const room = Math.max(1, Math.floor(width / 24))
-  const shown = sorted(ids).slice(0, Math.max(5, room)).join(', ')
-  return ids.length > Math.max(5, room) ? `${shown} and ${ids.length - Math.max(5, room)} more` : shown
+function reasonLines({ id, kind, leaves, isDisputed }: Reason, engine: string): string[] {
+  const head = kind === 'missing' ? `${id} should be in and is not:` : `${id} is in and should not be:`
+  return [
+    head,
+    ...leaves.map(
+      ({ text, isNegated, truth }) =>
+        `  ${truth ? 'true ' : 'false'}  ${oneLine(text, maxLeafLength)}${isNegated ? '  (under not)' : ''}`,
+    ),
+    ...(isDisputed
+      ? [`  The reference interpreter says otherwise than ${engine}: that is a fault in Convoke, please report it.`]
+      : []),
+  ]
 }
 
-/** The whole of a text in one line, cut where it is wider. */
-function oneLine(text: string, width: number): string {
+/** `p1, p2`, or `nobody`. */
+function idList(ids: readonly string[]): string {
+  if (ids.length === 0) return 'nobody'
+  const more = ids.length - maxIds
+  return `${sorted(ids).slice(0, maxIds).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+/** The whole of a text in one line, cut where it is longer. */
+function oneLine(text: string, length: number): string {
   const line = text.replace(/\s+/g, ' ')
-  const room = Math.max(20, width)
-  return line.length > room ? `${line.slice(0, room - 1)}…` : line
+  return line.length > length ? `${line.slice(0, Math.max(20, length) - 1)}…` : line
 }
 
 /** A table of the leaf conditions that cases leave open, and how many there are in all. */
@@ -200,7 +216,7 @@ export function testJunit(reports: readonly CaseReport[]): string {
       const cases = own.map((report) => {
         const head = `  <testcase classname="${xmlText(report.suite.document.name)}" name="${xmlText(report.case.name)}"`
         if (report.result.passed) return `${head}/>`
-        const lines = failureOf(report, 120)
+        const lines = failureOf(report)
         return `${head}>\n    <failure message="${xmlText(lines.slice(0, 2).join(' ').trim())}">${xmlText(lines.join('\n'))}</failure>\n  </testcase>`
       })
       return [` <testsuite name="${xmlText(name)}" ${counts(own)} skipped="0">`, ...cases, ' </testsuite>'].join('\n')

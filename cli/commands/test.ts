@@ -61,7 +61,7 @@ export const command: Command = {
             resource?.kind === 'SegmentTest' &&
             resource.name === suite.document.name &&
             file === suite.document.origin.source.file &&
-            (at === path || at.startsWith(`${path}.`) || !at.startsWith('spec.cases')),
+            (at === path || at.startsWith(`${path}.`) || (each.obstacles.length > 0 && !at.startsWith('spec.cases'))),
         )
         const faults = faultDiagnosticsOf(suite, each).filter(
           (fault) => !own.some(({ code, span }) => code === fault.code && span?.start === fault.span?.start),
@@ -78,7 +78,7 @@ export const command: Command = {
       io.out(testJunit(reports))
       if (coverage) io.err(`${coverageText(coverage, io.columns)}\n`)
     } else {
-      io.out(testText(reports, { colour: io.colour, width: io.columns }))
+      io.out(testText(reports, io.colour))
       if (coverage) io.out(`\n${coverageText(coverage, io.columns)}\n`)
     }
     return isFaulty || reports.some(({ result }) => !result.passed) ? exitCodes.findings : exitCodes.fine

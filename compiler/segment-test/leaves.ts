@@ -6,7 +6,12 @@ import type { UnionTypes } from '../schema.ts'
 import type { Expression } from './suite.ts'
 
 /** A part of an expression that `and`, `or` and `not` put together with others. */
-export type Leaf = { readonly text: string; readonly condition: Condition }
+export type Leaf = {
+  readonly text: string
+  readonly condition: Condition
+  /** Under an odd number of `not`s. */
+  readonly isNegated: boolean
+}
 
 /** The leaf conditions of an expression as they are written, in order; none when it does not compile. */
 export function leavesOf(expression: Expression, types: UnionTypes): readonly Leaf[] {
@@ -14,19 +19,20 @@ export function leavesOf(expression: Expression, types: UnionTypes): readonly Le
   if (!condition) return []
   const leaves: Leaf[] = []
   // A stack instead of recursion: thousands of operands may stand in a row. `before` makes a part an expression of its own.
-  const pending: { readonly expr: Expr; readonly before: string }[] = [{ expr: parsePql(text).expr, before: '' }]
-  for (let next = pending.pop(); next; next = pending.pop()) {
-    const { expr, before } = next
-    if (expr.kind === 'group') pending.push({ expr: expr.inner, before })
-    else if (expr.kind === 'not') pending.push({ expr: expr.operand, before })
+  type Part = { readonly expr: Expr; readonly before: string; readonly isNegated: boolean }
+  const pending: Part[] = [{ expr: parsePql(text).expr, before: '', isNegated: false }]
+  for (let part = pending.pop(); part; part = pending.pop()) {
+    const { expr, before, isNegated } = part
+    if (expr.kind === 'group') pending.push({ ...part, expr: expr.inner })
+    else if (expr.kind === 'not') pending.push({ ...part, expr: expr.operand, isNegated: !isNegated })
     else if (expr.kind === 'let' || expr.kind === 'lambda')
-      pending.push({ expr: expr.body, before: before + text.slice(expr.span.start, expr.body.span.start) })
+      pending.push({ ...part, expr: expr.body, before: before + text.slice(expr.span.start, expr.body.span.start) })
     else if (expr.kind === 'binary' && (expr.op === 'and' || expr.op === 'or'))
-      pending.push({ expr: expr.right, before }, { expr: expr.left, before })
+      pending.push({ ...part, expr: expr.right }, { ...part, expr: expr.left })
     else {
       const own = text.slice(expr.span.start, expr.span.end)
       const compiled = checkPql(before + own, { types, segments }).condition
-      if (compiled) leaves.push({ text: own, condition: compiled })
+      if (compiled) leaves.push({ text: own, condition: compiled, isNegated })
     }
   }
   return leaves

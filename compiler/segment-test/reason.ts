@@ -9,37 +9,43 @@ export type Reason = {
   /** Should be in and is not, or is in and should not be. */
   readonly kind: 'missing' | 'extra'
   /** The expression's leaf conditions as written, each with its truth for that person at that instant. */
-  readonly leaves: readonly { readonly text: string; readonly truth: boolean }[]
+  readonly leaves: readonly { readonly text: string; readonly isNegated: boolean; readonly truth: boolean }[]
   /** The reference interpreter does not agree with the engine that was asked. */
   readonly isDisputed: boolean
 }
 
 /** One for each person whose membership is not the expected one; missing ones first. */
 export function reasonsOf(each: Case, result: StepResult, types: UnionTypes): readonly Reason[] {
-  const { step, members } = result
   const target = each.expressions[0]
-  if (!target?.condition || !step.members) return []
+  if (!target?.condition) return []
   const { condition } = target
-  const wanted = step.members
+  const { people, at } = result.step
   const leaves = leavesOf(target, types)
   const conditionOf = conditionsOf(segmentsOf(each.expressions))
-  const reason =
-    (kind: Reason['kind']) =>
-    (id: string): Reason[] => {
-      const person = step.people.get(id)
-      if (!person) return []
-      const isTrue = (part: typeof condition): boolean => isIn(part, person, step.at, conditionOf)
-      return [
-        {
-          id,
-          kind,
-          leaves: leaves.map((leaf) => ({ text: leaf.text, truth: isTrue(leaf.condition) })),
-          isDisputed: isTrue(condition) !== (kind === 'extra'),
-        },
-      ]
-    }
-  return [
-    ...wanted.filter((id) => !members.includes(id)).flatMap(reason('missing')),
-    ...members.filter((id) => !wanted.includes(id)).flatMap(reason('extra')),
-  ]
+  const reason = (kind: Reason['kind'], id: string): Reason[] => {
+    const person = people.get(id)
+    if (!person) return []
+    const isTrue = (part: typeof condition): boolean => isIn(part, person, at, conditionOf)
+    return [
+      {
+        id,
+        kind,
+        leaves: leaves.map(({ text, isNegated, condition }) => ({ text, isNegated, truth: isTrue(condition) })),
+        isDisputed: isTrue(condition) !== (kind === 'extra'),
+      },
+    ]
+  }
+  const { missing, extra } = differenceOf(result)
+  return [...missing.flatMap((id) => reason('missing', id)), ...extra.flatMap((id) => reason('extra', id))]
+}
+
+/** Where a step does not say who is in, those who were to enter or exit tell of it. */
+function differenceOf({ step, members, entered, exited }: StepResult): { missing: string[]; extra: string[] } {
+  const without = (ids: readonly string[] | null, others: readonly string[] | null): string[] =>
+    ids && others ? ids.filter((id) => !others.includes(id)) : []
+  if (step.members) return { missing: without(step.members, members), extra: without(members, step.members) }
+  return {
+    missing: [...new Set([...without(step.entered, entered), ...without(exited, step.exited)])],
+    extra: [...new Set([...without(entered, step.entered), ...without(step.exited, exited)])],
+  }
 }

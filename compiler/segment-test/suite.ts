@@ -298,11 +298,12 @@ class SuiteReader {
     const before = this.errors()
     const { people, areSound } = each.profiles ? this.people(each.profiles, [...path, 'profiles'], environment) : shared
     const expected = this.expectation(each, path, environment, people)
+    const isSound = areSound && this.errors() === before
     const target = each.segmentRef
       ? this.segment(each.segmentRef.name, [...path, 'segmentRef', 'name'], environment)
       : this.expression(each.expression ?? '', [...path, 'expression'], environment, each.error)
     const obstacles: string[] = []
-    if (!areSound || this.errors() > before) obstacles.push('There are findings in the test itself.')
+    if (!isSound || !target) obstacles.push('There are findings in the test itself.')
     const expressions = target ? [target.expression] : []
     if (target && expected?.kind !== 'error') {
       // What is found on the way is looked into as well.
