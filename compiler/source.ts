@@ -13,7 +13,7 @@ import {
 import { type Diagnostic, type Fix, type Place, pathText, type ResourceName } from './diagnostic.ts'
 import { type AnyResource, type Origin, placeOf, type Source } from './resource.ts'
 import type { Code } from './rules/index.ts'
-import { shapeFaultsOf } from './shape.ts'
+import { shapeOf } from './shape.ts'
 import { alternatives, nearest } from './suggest.ts'
 import { nodeAt, readYaml, valueOf, type YamlNode } from './yaml/index.ts'
 
@@ -163,6 +163,8 @@ class Loader {
       if (origin && !nearest(version, [apiVersion]).includes(apiVersion)) return
       if (!origin) return
     }
+    // What jobs read and write lies beside the data, often below the same folder; nobody configures anything with it.
+    if (kindName === 'JobPlan' || kindName === 'DeliveryManifest') return
     this.count += 1
     const metadata = isRecord(value['metadata']) ? value['metadata'] : {}
     const name = typeof metadata['name'] === 'string' ? metadata['name'] : ''
@@ -196,6 +198,8 @@ class Loader {
         help,
         near.length === 1 ? this.replace(named, ['kind'], near[0]!) : [],
       )
+      // What refers to it refers to something, once the kind is spelt right.
+      for (const kind of near) this.names.set(`${kind}/${namespace}/${name}`, { origin })
       return
     }
     this.resource(kindName, value, { ...named, kind: kindName }, metadata)
@@ -248,7 +252,7 @@ class Loader {
     value: Readonly<Record<string, unknown>>,
     named: ResourceName & { readonly origin: Origin },
   ): unknown {
-    const faults = shapeFaultsOf(kind, value)
+    const { faults, repaired } = shapeOf(kind, value)
     for (const fault of faults) {
       const place = placeOf(named, { path: fault.path, on: fault.on }, pathText(fault.path))
       if (place.span && this.ambiguous.has(place.span.start)) continue
@@ -264,9 +268,8 @@ class Loader {
             : this.replace(named, fault.path, fault.value),
       )
     }
-    // A field that does not exist is set right as it was evidently meant, or passed over, so that the rest is checked as well.
-    if (faults.some((fault) => fault.code !== 'unknown-field')) return null
-    return faults.reduce<Readonly<Record<string, unknown>>>(withoutField, value)['spec']
+    // What has only unknown fields is checked on as it was evidently meant.
+    return faults.some((fault) => fault.code !== 'unknown-field') ? null : repaired['spec']
   }
 
   report(
@@ -303,25 +306,6 @@ class Loader {
       },
     ]
   }
-}
-
-/** The value without the unknown field a fault is about, or with it under the name that was meant. */
-function withoutField<T>(
-  value: T,
-  fault: { readonly path: readonly (string | number)[]; readonly rename?: string },
-): T {
-  const [step, ...rest] = fault.path
-  if (Array.isArray(value)) {
-    // Mapping a list gives a list.
-    return value.map((item, index) => (index === step ? withoutField(item, { ...fault, path: rest }) : item)) as T
-  }
-  if (!isRecord(value)) return value
-  const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
-    if (key !== String(step)) return [[key, item]]
-    if (rest.length > 0) return [[key, withoutField(item, { ...fault, path: rest })]]
-    return fault.rename === undefined ? [] : [[fault.rename, item]]
-  })
-  return Object.fromEntries(entries) as T // an object with the same or fewer fields
 }
 
 function nowhere(origin: NonNullable<Origin>): Place {
