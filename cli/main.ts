@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   export: () => step('export'),
   import: () => step('import'),
   graph: () => import('./commands/graph.ts'),
+  init: () => import('./commands/init.ts'),
   schema: () => import('./commands/schema.ts'),
 }
 
