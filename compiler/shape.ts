@@ -15,16 +15,45 @@ export type ShapeFault = {
   readonly value?: string
 }
 
-/** A document's faults of form, one per fault at the smallest place: the validator's errors in the words of people who write YAML. */
-export function shapeFaultsOf(kind: DocumentKind, value: unknown): ShapeFault[] {
+export type Shape = {
+  readonly faults: readonly ShapeFault[]
+  /** The document with unknown fields set right as they were evidently meant, or left out: what the rest is checked on. */
+  readonly repaired: Readonly<Record<string, unknown>>
+}
+
+/**
+ * A document's faults of form, one per fault at the smallest place: the validator's errors in the words of people who write YAML. A
+ * misspelt field is that and no missing one.
+ */
+export function shapeOf(kind: DocumentKind, value: Readonly<Record<string, unknown>>): Shape {
+  const faultsOf = (document: unknown): ShapeFault[] =>
+    validatorOf(kind)(document).flatMap((error) => faultOf(kind, error, document) ?? [])
+  const unknown = faultsOf(value).filter((fault) => fault.code === 'unknown-field')
+  const repaired = unknown.reduce<Readonly<Record<string, unknown>>>(withoutField, value)
   const seen = new Set<string>()
-  return validatorOf(kind)(value).flatMap((error) => {
-    const fault = faultOf(kind, error, value)
-    const key = fault ? `${fault.path.join('\0')} ${fault.code === 'missing-field' ? fault.message : ''}` : ''
-    if (!fault || seen.has(key)) return []
+  const faults = [...unknown, ...faultsOf(repaired)].filter((fault) => {
+    const key = `${fault.path.join('\0')} ${fault.code === 'missing-field' ? fault.message : ''}`
+    if (seen.has(key)) return false
     seen.add(key)
-    return [fault]
+    return true
   })
+  return { faults, repaired }
+}
+
+/** The value without the unknown field a fault is about, or with it under the name that was meant. */
+function withoutField<T>(value: T, fault: { readonly path: Path; readonly rename?: string }): T {
+  const [step, ...rest] = fault.path
+  if (Array.isArray(value)) {
+    // Mapping a list gives a list.
+    return value.map((item, index) => (index === step ? withoutField(item, { ...fault, path: rest }) : item)) as T
+  }
+  if (!isRecord(value)) return value
+  const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
+    if (key !== String(step)) return [[key, item]]
+    if (rest.length > 0) return [[key, withoutField(item, { ...fault, path: rest })]]
+    return fault.rename === undefined ? [] : [[fault.rename, item]]
+  })
+  return Object.fromEntries(entries) as T // an object with the same or fewer fields
 }
 
 function faultOf(kind: DocumentKind, error: Fault, root: unknown): ShapeFault | null {

@@ -7,7 +7,7 @@ import { isWithinCalendar, unitMilliseconds, unitMonths } from './calendar.ts'
 import type { PqlFault } from './fault.ts'
 import { type FunctionName, functions } from './functions.ts'
 import { type Bound, type Condition, type Fold, greatestVariable, type TextTest, type Value } from './ir.ts'
-import { parsePql } from './parser.ts'
+import { type Parsed, parsePql } from './parser.ts'
 import { parseRegex, type Regex } from './regex.ts'
 
 /** What an expression may refer to. */
@@ -51,11 +51,36 @@ function repairs(
 
 function checkOnce(text: string, names: Names): CheckedExpression {
   const parsed = parsePql(text)
+  if (parsed.unbalanced) {
+    const faults = parsed.faults.map((fault) =>
+      fault.span.start === parsed.unbalanced?.start ? { ...fault, fixes: bracketFixes(text, parsed, names) } : fault,
+    )
+    return { condition: null, faults, references: [] }
+  }
   const checker = new Checker(text, names)
   const condition = checker.root(parsed.expr)
   const faults = [...parsed.faults, ...checker.faults]
   const hasErrors = faults.some((fault) => fault.severity !== 'warning')
   return { condition: hasErrors ? null : condition, faults, references: checker.references }
+}
+
+/** The first place where the missing bracket makes the whole expression sound; or its removal, where it closes nothing. */
+function bracketFixes(text: string, { tokens, unbalanced }: Parsed, names: Names): NonNullable<PqlFault['fixes']> {
+  if (!unbalanced || tokens.length > 200) return []
+  const partner = { '(': ')', '[': ']', '{': '}' }[unbalanced.text]
+  const isSound = (at: number, end: number, inserted: string): boolean => {
+    const changed = text.slice(0, at) + inserted + text.slice(end)
+    return parsePql(changed).unbalanced === null && checkOnce(changed, names).faults.length === 0
+  }
+  if (!partner) {
+    const { start, end } = unbalanced
+    return isSound(start, end, '')
+      ? [{ title: `Remove \`${unbalanced.text}\``, span: { start, end }, text: '', safety: 'review' }]
+      : []
+  }
+  const at = tokens.find((token) => token.start > unbalanced.start && isSound(token.end, token.end, partner))?.end
+  if (at === undefined) return []
+  return [{ title: `Close it with \`${partner}\` here`, span: { start: at, end: at }, text: partner, safety: 'review' }]
 }
 
 /** Where a record's fields are read from: the profile's columns, or an object held in a value. */

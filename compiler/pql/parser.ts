@@ -13,9 +13,16 @@ import {
   type When,
 } from './ast.ts'
 import type { PqlFault } from './fault.ts'
+import { type FunctionName, functions } from './functions.ts'
 import { type Token, tokenize } from './lexer.ts'
 
-export type Parsed = { readonly expr: Expr; readonly faults: readonly PqlFault[]; readonly tokens: readonly Token[] }
+export type Parsed = {
+  readonly expr: Expr
+  readonly faults: readonly PqlFault[]
+  readonly tokens: readonly Token[]
+  /** A bracket without its partner: what else the tree says would be guesswork. */
+  readonly unbalanced: Token | null
+}
 
 /** Binding powers; a higher one binds tighter. `not` binds looser than comparison, so `not a = b and c` is `(not (a = b)) and c`. */
 const powers: Readonly<Record<BinaryOp, number>> = {
@@ -66,6 +73,20 @@ const keywords = [
 /** Words before which a field named `sum` may stand, but no aggregate's value. */
 const notInAggregate: ReadonlySet<string> = new Set(['and', 'or', 'where', 'occurs', 'in', 'notIn', 'like', 'matches'])
 
+/** Operators of other languages, and what PQL has for them. */
+const foreignWords: Readonly<Record<string, string>> = {
+  between: 'Write `a >= 1 and a <= 5`; for times there is `occurs between … and …`.',
+  xor: 'Write `(a or b) and not (a and b)`.',
+  then: 'Write `if(condition, then, otherwise)`.',
+  else: 'Write `if(condition, then, otherwise)`.',
+  when: 'Put `and` between two conditions; WHEN(…) stands in a step of CHAIN.',
+  has: 'Write `.includes(value)` or `.exists(condition)`.',
+  before: 'Write `occurs before …`.',
+  after: 'Write `occurs after …`.',
+  within: 'Write `occurs <= 3 days before now`.',
+  where: '`where` belongs to `exists`, `forall` and `select`; filter an array with `[…]`.',
+}
+
 /** Deeper nesting is refused: no person writes it, and every later phase may recurse. */
 const maxDepth = 200
 
@@ -76,6 +97,7 @@ const maxDepth = 200
 export function parsePql(text: string): Parsed {
   const faults: PqlFault[] = []
   const tokens = tokenize(text, (fault) => faults.push(fault))
+  const lexical = faults.length
   let position = 0
   let depth = 0
   /** While set, the region is already reported; reading on from a token that ends a region clears it. */
@@ -136,14 +158,18 @@ export function parsePql(text: string): Parsed {
         help: last ? `Write ${what} after it, or remove it.` : 'Write a condition, for example loyalty.tier = "gold".',
       })
     } else {
-      const word = keywords.find((keyword) => keyword === token.text)
+      const written = text.slice(token.start, token.end)
+      const ends = [')', ']', '}', ','].includes(written)
+      const joins = token.text in powers || keywords.some((keyword) => keyword === token.text)
       report({
         code: 'pql-syntax',
-        message: `Expected ${what}, found \`${text.slice(token.start, token.end)}\``,
+        message: ends || joins ? `${capital(what)} is missing before \`${written}\`` : `Expected ${what}, found \`${written}\``,
         span,
-        help: word
-          ? `\`${word}\` needs something on its left; write it or remove \`${word}\`.`
-          : `Write ${what} here, or remove \`${text.slice(token.start, token.end)}\`.`,
+        help: joins
+          ? `\`${written}\` needs something on its left; write it or remove \`${written}\`.`
+          : ends
+            ? `Write ${what} before it.`
+            : `Write ${what} here, or remove \`${written}\`.`,
       })
       if (!endsRegion(token)) recover()
     }
@@ -167,13 +193,7 @@ export function parsePql(text: string): Parsed {
       return
     }
     const token = peek()
-    report({
-      code: 'pql-syntax',
-      message: `Expected \`${mark}\`, found \`${text.slice(token.start, token.end)}\``,
-      span: { start: token.start, end: token.end },
-      help: missingOperatorHelp(token) ?? `Close \`${opening.text}\` with \`${mark}\` first.`,
-      related: [{ span: { start: opening.start, end: opening.end }, message: 'opened here' }],
-    })
+    report({ ...leftover(token), related: [{ span: { start: opening.start, end: opening.end }, message: 'opened here' }] })
     let open = 0
     while (peek().kind !== 'end') {
       if (open === 0 && isMark(mark)) {
@@ -190,10 +210,49 @@ export function parsePql(text: string): Parsed {
     }
   }
 
-  function missingOperatorHelp(token: Token): string | null {
-    if (token.kind === 'name' || token.kind === 'string' || token.kind === 'number')
-      return 'Put an operator such as `and`, `or`, `=` or a comma before it.'
-    return null
+  /** What stands where an expression could end. */
+  function leftover(token: Token): PqlFault {
+    const written = text.slice(token.start, token.end)
+    const before = tokens[position - 1]
+    const after = peek(1)
+    const place = { start: token.start, end: token.end }
+    const fault = (message: string, help: string, span = place, fix?: string): PqlFault => ({
+      code: 'pql-syntax',
+      message,
+      span,
+      help,
+      ...(fix === undefined ? {} : { fixes: [{ title: `Replace with \`${fix.trim()}\``, span, text: fix, safety: 'safe' }] }),
+    })
+    if (token.text === ',' && before?.kind === 'number' && after.kind === 'number' && before.end === token.start && after.start === token.end) {
+      const span = { start: before.start, end: after.end }
+      const plain = text.slice(span.start, span.end).replaceAll(',', '')
+      return fault('Numbers are written without separators', `Write ${plain}.`, span, plain)
+    }
+    if (token.text === ',') return fault('A comma has no place here', 'Join conditions with `and` or `or`; a list stands in square brackets.')
+    if (token.text === '=>') return fault('`=>` is not a comparison', 'Write `>=`.', place, '>=')
+    if (isWord('is') || isShoutedLike('is')) {
+      const negated = peek(1).text.toLowerCase() === 'not'
+      const value = peek(negated ? 2 : 1)
+      const span = { start: before?.end ?? token.start, end: value.end }
+      const help = 'To compare write `=`; for absent values there are `.isNull()` and `.isNotNull()`.'
+      return value.text.toLowerCase() === 'null' ? fault(`\`${written}\` is not a PQL operator`, help, span, negated ? '.isNotNull()' : '.isNull()') : fault(`\`${written}\` is not a PQL operator`, help)
+    }
+    if (token.kind === 'name' && token.text in functions && functions[token.text as FunctionName].form === 'method') {
+      const argument = after.kind === 'string' || after.kind === 'number' ? after : null
+      const help = `Write \`.${written}(…)\` after the value.`
+      if (!argument || !before) return fault(`\`${written}\` is a method, not an operator`, help)
+      const fixed = `.${written}(${text.slice(argument.start, argument.end)})`
+      return fault(`\`${written}\` is a method, not an operator`, help, { start: before.end, end: argument.end }, fixed)
+    }
+    const foreign = token.kind === 'name' ? foreignWords[token.text.toLowerCase()] : undefined
+    if (foreign) return fault(`\`${written}\` is not a PQL operator`, foreign)
+    if (token.kind === 'end' || token.kind === 'punctuation') return fault(`\`${written}\` has no place here`, 'Remove it, or write the operator that is missing.')
+    const help = token.kind === 'name' ? 'Put `and` or `or` between two conditions.' : 'Put a comparison such as `=` before it, or a comma in a list.'
+    return fault(`An operator is missing before \`${written}\``, help)
+  }
+
+  function isShoutedLike(word: string): boolean {
+    return peek().kind === 'name' && peek().text.toLowerCase() === word
   }
 
   function expression(power = 0): Expr {
@@ -293,20 +352,22 @@ export function parsePql(text: string): Parsed {
         continue
       }
       const op = binaryOpAt()
-      if (op === null || powers[op] <= power) {
-        if (op !== null && power === comparisonPower && powers[op] === comparisonPower && left.kind !== 'error') {
-          report({
-            code: 'pql-syntax',
-            message: 'Comparisons cannot be chained',
-            span: { start: token.start, end: token.end },
-            help: 'Write `a < b and b < c`.',
-          })
-        }
-        return left
-      }
+      if (op === null || powers[op] <= power) return left
+      const chained = powers[op] === comparisonPower && (left.kind === 'occurs' || (left.kind === 'binary' && powers[left.op] === comparisonPower))
+      if (chained)
+        report({
+          code: 'pql-syntax',
+          message: 'Comparisons cannot be chained',
+          span: { start: token.start, end: token.end },
+          help: 'Write `a < b and b < c`.',
+        })
       next()
       if (op === 'and' || op === 'or') panicking = false
       const right = expression(powers[op])
+      if (chained) {
+        left = { kind: 'error', span: { start: left.span.start, end: right.span.end } }
+        continue
+      }
       left = {
         kind: 'binary',
         op,
@@ -393,13 +454,17 @@ export function parsePql(text: string): Parsed {
     if (token.kind === 'number') {
       next()
       if (peek().kind === 'name' && peek().start === token.end) {
+        const whole = { start: token.start, end: next().end }
+        const written = text.slice(whole.start, whole.end)
+        const plain = /^[\d_]+$/.test(written) ? written.replaceAll('_', '') : null
         report({
           code: 'pql-syntax',
-          message: `\`${text.slice(token.start, peek().end)}\` is neither a number nor a name`,
-          span: { start: token.start, end: peek().end },
-          help: 'Put a space between number and word, or put text in double quotes.',
+          message: plain === null ? `\`${written}\` is neither a number nor a name` : 'Numbers are written without separators',
+          span: whole,
+          help: plain === null ? 'Put a space between number and word, or put text in double quotes.' : `Write ${plain}.`,
+          fixes: plain === null ? [] : [{ title: `Replace with ${plain}`, span: whole, text: plain, safety: 'safe' }],
         })
-        next()
+        return { kind: 'error', span: whole }
       }
       return { kind: 'literal', value: Number(token.text), span }
     }
@@ -589,8 +654,26 @@ export function parsePql(text: string): Parsed {
     const outerIn = inEnds
     inEnds = false
     const inner = isMark(')') ? expectedOperand('a condition') : expression()
+    const items = [inner]
+    while (isMark(',')) {
+      next()
+      panicking = false
+      items.push(expression())
+    }
     inEnds = outerIn
     close(')', opening)
+    if (items.length > 1) {
+      const span = { start: opening.start, end: previousEnd() }
+      const list = `[${text.slice(span.start + 1, span.end - 1)}]`
+      faults.push({
+        code: 'pql-syntax',
+        message: 'A list stands in square brackets',
+        span,
+        help: `Write ${list.length <= 60 ? list : '[…, …]'}.`,
+        fixes: [{ title: 'Use square brackets', span, text: list, safety: 'safe' }],
+      })
+      return { kind: 'array', items, span }
+    }
     return { kind: 'group', inner, span: { start: opening.start, end: previousEnd() } }
   }
 
@@ -810,21 +893,11 @@ export function parsePql(text: string): Parsed {
   }
 
   const expr = expression()
-  if (peek().kind !== 'end') {
-    const token = peek()
-    const written = text.slice(token.start, token.end)
-    report({
-      code: 'pql-syntax',
-      message: [')', ']', '}'].includes(token.text)
-        ? `\`${written}\` closes nothing`
-        : `Expected an operator such as \`and\`, found \`${written}\``,
-      span: { start: token.start, end: token.end },
-      help: [')', ']', '}'].includes(token.text)
-        ? 'Remove it, or open the bracket it belongs to.'
-        : 'Put `and` or `or` between two conditions.',
-    })
-  }
-  return { expr, faults, tokens }
+  if (peek().kind !== 'end') report(leftover(peek()))
+  const unbalanced = unbalancedIn(tokens)
+  if (!unbalanced) return { expr, faults, tokens, unbalanced }
+  // One bracket throws everything after it off; what the lexer said stays true.
+  return { expr, faults: [...faults.slice(0, lexical), bracketFault(unbalanced)], tokens, unbalanced }
 }
 
 const unitWords: ReadonlyMap<string, Unit> = new Map<string, Unit>([
@@ -839,4 +912,39 @@ const unitWords: ReadonlyMap<string, Unit> = new Map<string, Unit>([
 /** The unit a word names, singular or plural; null for any other word. */
 export function unitOf(word: string): Unit | null {
   return unitWords.get(word) ?? null
+}
+
+const partners: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' }
+
+/** The first closing bracket that closes nothing, or else the innermost opening one that is never closed; null where all is paired. */
+function unbalancedIn(tokens: readonly Token[]): Token | null {
+  const open: Token[] = []
+  for (const token of tokens) {
+    if (token.kind !== 'punctuation') continue
+    if (partners[token.text]) open.push(token)
+    else if (Object.values(partners).includes(token.text)) {
+      const opening = open.pop()
+      if (!opening) return token
+      if (partners[opening.text] !== token.text) return opening
+    }
+  }
+  return open.at(-1) ?? null
+}
+
+function bracketFault({ text, start, end }: Token): PqlFault {
+  const partner = partners[text]
+  const span = { start, end }
+  if (partner)
+    return {
+      code: 'pql-syntax',
+      message: `\`${text}\` is never closed`,
+      span,
+      help: `Close it with \`${partner}\` where what it holds ends.`,
+    }
+  return {
+    code: 'pql-syntax',
+    message: `\`${text}\` closes nothing`,
+    span,
+    help: 'Remove it, or open the bracket it belongs to.',
+  }
 }
