@@ -217,7 +217,12 @@ export function testJunit(reports: readonly CaseReport[]): string {
         const head = `  <testcase classname="${xmlText(report.suite.document.name)}" name="${xmlText(report.case.name)}"`
         if (report.result.passed) return `${head}/>`
         const lines = failureOf(report)
-        return `${head}>\n    <failure message="${xmlText(lines.slice(0, 2).join(' ').trim())}">${xmlText(lines.join('\n'))}</failure>\n  </testcase>`
+        return `${head}>\n    <failure message="${xmlText(
+          lines
+            .slice(0, 2)
+            .map((line) => line.trim())
+            .join(' '),
+        )}">${xmlText(lines.join('\n'))}</failure>\n  </testcase>`
       })
       return [` <testsuite name="${xmlText(name)}" ${counts(own)} skipped="0">`, ...cases, ' </testsuite>'].join('\n')
     },
