@@ -60,20 +60,29 @@ export function activatedAttribute(types: UnionTypes, path: string): Attribute {
   return types.event && attributeAt(types.event, path).kind !== 'unknown' ? { kind: 'event' } : attribute
 }
 
-/** Each row of the mapping with what its source leads to; nothing while the schema is unknown or faulty. */
-export function mappedAttributes(activation: ActivationModel | undefined): readonly {
+export type MappedAttribute = {
   readonly index: number
   readonly source: string
   readonly target: string
   readonly attribute: Attribute
-}[] {
+}
+
+/** Each row of the mapping with what its source leads to; nothing while the schema is unknown or faulty. */
+export function mappedAttributes(activation: ActivationModel | undefined): readonly MappedAttribute[] {
   if (!activation?.store) return []
+  const known = memo.get(activation)
+  if (known) return known
   const { types, faulty } = activation.store
-  return activation.resource.spec.mapping.flatMap(({ source, target }, index) => {
+  const mapped = activation.resource.spec.mapping.flatMap(({ source, target }, index) => {
     const attribute = activatedAttribute(types, source)
     return faulty && attribute.kind === 'unknown' ? [] : [{ index, source, target, attribute }]
   })
+  memo.set(activation, mapped)
+  return mapped
 }
+
+// Seven rules ask for the same rows.
+const memo = new WeakMap<ActivationModel, readonly MappedAttribute[]>()
 
 /** Up to three paths that were probably meant, likeliest first: the wrong name corrected in its place, or the same last name elsewhere. */
 export function suggestPaths(

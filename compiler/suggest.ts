@@ -12,9 +12,9 @@ export function nearest(name: string, candidates: Iterable<string>): string[] {
 }
 
 /** `a`, `b` or `c`: names for a sentence. */
-export function alternatives(names: readonly string[]): string {
+export function alternatives(names: readonly string[], conjunction: 'or' | 'and' = 'or'): string {
   const quoted = names.map((name) => `\`${name}\``)
-  return quoted.length < 2 ? (quoted[0] ?? '') : `${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`
+  return quoted.length < 2 ? (quoted[0] ?? '') : `${quoted.slice(0, -1).join(', ')} ${conjunction} ${quoted.at(-1)}`
 }
 
 /** Edits (insert, delete, replace, swap neighbours) from a to b; anything above `limit` may come out as limit + 1. */

@@ -1,7 +1,7 @@
 import { parseDurationSeconds } from '#crds'
 import { segmentPath } from '../activated-segments.ts'
 import { exampleFileName, fileExtension } from '../file-name.ts'
-import type { ActivationModel, SegmentModel } from '../model.ts'
+import type { ActivationModel, Model, SegmentModel } from '../model.ts'
 import { relationsOf } from '../relations.ts'
 import type { Resource } from '../resource.ts'
 import type { Rule } from './rule.ts'
@@ -31,33 +31,27 @@ spec:
   check: {
     Destination(destination, { model, report }) {
       const relations = relationsOf(model)
-      const place = placeKeyOf(destination)
-      const neighbours = model.destinations
-        .map(({ resource }) => resource)
-        .filter(
-          (other) =>
-            other.namespace === destination.namespace && other.name <= destination.name && placeKeyOf(other) === place,
-        )
-      const files = neighbours
-        .sort((a, b) => (a.name < b.name ? -1 : 1))
-        .flatMap((other) =>
-          relations
-            .activationsOfDestination(other)
-            .flatMap((activation) =>
-              activation.segments.map((segment) => ({ destination: other, activation, segment })),
-            ),
-        )
+      const neighbours = destinationsAt(placeKeyOf(destination), model).filter(({ name }) => name <= destination.name)
+      const files = neighbours.flatMap((other) =>
+        relations
+          .activationsOfDestination(other)
+          .flatMap((activation) => activation.segments.map((segment) => ({ destination: other, activation, segment }))),
+      )
       const byName = Map.groupBy(
         files,
         ({ destination: own, activation, segment }) =>
           exampleFileName(activation, segment, activation.instance?.spec.organizationRef.name ?? '') +
           fileExtension(own.spec.file.compression),
       )
-      for (const [name, [first, ...others]] of byName) {
+      for (const [name, sameName] of byName) {
         // Where the Destination comes in only as the earlier one, the later one reports it.
-        const other =
-          first && others.find((candidate) => candidate.destination === destination && collide(first, candidate))
-        if (!first || !other) continue
+        const later = sameName.findIndex(
+          (file, index) =>
+            file.destination === destination && sameName.some((one, at) => at < index && collide(one, file)),
+        )
+        const other = sameName[later]
+        const first = other && sameName.find((one) => collide(one, other))
+        if (!first) continue
         const what = ({ segment, activation }: File): string =>
           first.segment === other.segment
             ? `Activation \`${activation.resource.name}\``
@@ -84,17 +78,34 @@ type File = {
   readonly segment: SegmentModel
 }
 
-function placeKeyOf({ spec: { location } }: Resource<'Destination'>): string {
+/** By name. */
+function destinationsAt(place: string, model: Model): readonly Resource<'Destination'>[] {
+  const known = memo.get(model)
+  const places =
+    known ??
+    Map.groupBy(
+      model.destinations.map(({ resource }) => resource).sort((a, b) => (a.name < b.name ? -1 : 1)),
+      placeKeyOf,
+    )
+  if (!known) memo.set(model, places)
+  return places.get(place) ?? []
+}
+
+const memo = new WeakMap<Model, ReadonlyMap<string, readonly Resource<'Destination'>[]>>()
+
+/** Equal for one folder of one store, seen from one namespace. */
+function placeKeyOf({ namespace, spec: { location } }: Resource<'Destination'>): string {
   const { volume, s3, sftp, azureBlob } = location
   const folder = (path: string | undefined): string =>
     (path ?? '')
       .split('/')
       .filter((part) => part !== '' && part !== '.')
       .join('/')
-  if (volume) return JSON.stringify(['volume', volume.claimName, folder(volume.path)])
-  if (s3) return JSON.stringify(['s3', s3.endpoint ?? '', s3.bucket, folder(s3.prefix)])
-  if (sftp) return JSON.stringify(['sftp', sftp.host, sftp.port ?? 22, folder(sftp.path)])
+  if (volume) return JSON.stringify([namespace, 'volume', volume.claimName, folder(volume.path)])
+  if (s3) return JSON.stringify([namespace, 's3', s3.endpoint ?? '', s3.bucket, folder(s3.prefix)])
+  if (sftp) return JSON.stringify([namespace, 'sftp', sftp.host, sftp.port ?? 22, folder(sftp.path)])
   return JSON.stringify([
+    namespace,
     'azureBlob',
     azureBlob?.endpoint ?? azureBlob?.account ?? '',
     azureBlob?.container ?? '',

@@ -43,7 +43,7 @@ spec:
       report({
         path: ['spec', 'limits', 'segments'],
         message: `${segments.length} Segments are activated to \`${instance.name}\`; newer instances of Campaign take ${newerDefault}`,
-        help: 'Ask Adobe what NmsCdp_Aep_Audience_List_Limit is on this instance, then set `limits.segments` to it or allow this with the answer.',
+        help: 'Ask Adobe what NmsCdp_Aep_Audience_List_Limit is on this instance, and allow this with the answer.',
         related: [
           {
             resource: beyond.activation.resource,

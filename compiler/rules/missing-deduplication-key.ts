@@ -44,14 +44,14 @@ spec:
           resource: instance,
           path: ['spec', 'targetMapping', 'reconciliationKey'],
           on: 'key' as const,
-          message: `recipients are found by ${alternatives(reconciliationKey)}`,
+          message: `recipients are found by ${alternatives(reconciliationKey, 'and')}`,
         },
       ]
       if (!mapping.some(({ deduplicationKey }) => deduplicationKey)) {
         report({
           path: ['spec', 'mapping'],
           message: 'No row of the mapping is the deduplication key',
-          help: `Set \`deduplicationKey: true\` and \`mandatory: true\` on the row that writes ${reconciliationKey.map((column) => `\`${column}\``).join(' and ')}.`,
+          help: `Set \`deduplicationKey: true\` and \`mandatory: true\` on the row that writes ${alternatives(reconciliationKey, 'and')}.`,
           related,
         })
       }
@@ -60,8 +60,8 @@ spec:
           continue
         report({
           path: ['spec', 'mapping', index, 'deduplicationKey'],
-          message: `\`${target}\` is the deduplication key here, but recipients are found by ${reconciliationKey.map((column) => `\`${column}\``).join(' and ')}`,
-          help: `Set \`deduplicationKey: true\` on the row that writes ${reconciliationKey.map((column) => `\`${column}\``).join(' and ')} instead.`,
+          message: `\`${target}\` is the deduplication key here, but recipients are found by ${alternatives(reconciliationKey, 'and')}`,
+          help: `Set \`deduplicationKey: true\` on the row that writes ${alternatives(reconciliationKey, 'and')} instead.`,
           related,
         })
       }

@@ -49,10 +49,10 @@ spec:
       const [only] = misspelt
       report({
         path: only ? ['spec', 'entitlements', only.index] : ['spec', 'entitlements'],
-        message: `Organization \`${organization.name}\` is not entitled to ${names.map((name) => `\`${name}\``).join(' and ')}`,
+        message: `Organization \`${organization.name}\` is not entitled to ${alternatives(names, 'and')}`,
         help: only
           ? `Did you mean \`${only.name}\`?`
-          : `Add ${names.map((name) => `\`${name}\``).join(' and ')} if your contract with Adobe covers ${names.length === 1 ? 'it' : 'them'}.`,
+          : `Add ${alternatives(names, 'and')} if your contract with Adobe covers ${names.length === 1 ? 'it' : 'them'}.`,
         related: missing.map(({ name, user }) => ({
           resource: user as never,
           path: ['metadata', 'name'],

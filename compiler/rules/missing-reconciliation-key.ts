@@ -80,7 +80,7 @@ spec:
       if (missing.length === 0) return
       report({
         path: ['spec', 'mapping'],
-        message: `No row of the mapping writes ${missing.map((name) => `\`${name}\``).join(' or ')}, by which recipients are found`,
+        message: `No row of the mapping writes ${alternatives(missing)}, by which recipients are found`,
         help: 'Map the attribute that identifies a customer in Campaign to it, with `deduplicationKey: true` and `mandatory: true`.',
         related: [
           {

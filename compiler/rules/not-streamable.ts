@@ -35,7 +35,7 @@ spec:
       if (!only) return
       report({
         path: ['spec', 'expression'],
-        ...(reasons.length === 1 ? placeOfReason(resource.spec.expression) : {}),
+        ...(reasons.length === 1 ? placeOf(only, segment!) : {}),
         message:
           reasons.length === 1
             ? `\`${resource.name}\` cannot stream: ${lowerFirst(only.message)}`
@@ -61,11 +61,17 @@ spec:
 /** Empty for a Segment that is not Streaming, or does not compile. */
 export function reasonsAgainstStreaming(segment: SegmentModel, relations: Relations): readonly StreamingReason[] {
   if (segment.resource.spec.evaluation !== 'Streaming' || !segment.condition) return []
-  return streamingReasons(segment.condition, (name) => {
+  const known = memo.get(segment)
+  if (known) return known
+  const reasons = streamingReasons(segment.condition, (name) => {
     const other = relations.sibling(segment, name)
     return !other || isProfileOnly(other, relations)
   })
+  memo.set(segment, reasons)
+  return reasons
 }
+
+const memo = new WeakMap<SegmentModel, readonly StreamingReason[]>()
 
 function isProfileOnly(segment: SegmentModel, relations: Relations): boolean {
   const seen = new Set([segment])
@@ -79,11 +85,21 @@ function isProfileOnly(segment: SegmentModel, relations: Relations): boolean {
   return true
 }
 
-/** The one place where events come in, where there is only one; the whole expression otherwise. */
-function placeOfReason(expression: string): { readonly range?: { readonly start: number; readonly end: number } } {
-  const [first, ...others] = expression.matchAll(/\bxEvent\b/g)
+/**
+ * The reference, the window or the place where events come in that a reason is about, where the expression has only one; otherwise the
+ * whole expression. Reasons speak of meanings, which have lost their places.
+ */
+function placeOf(reason: StreamingReason, { resource, checked }: SegmentModel): { readonly range?: Span } {
+  const referred = /inSegment\("([^"]+)"\)/.exec(reason.message)?.[1]
+  const reference = checked?.references.find(({ name }) => name === referred)
+  if (reference) return { range: reference.span }
+  const isWindow = /are looked for over/.test(reason.message)
+  const pattern = isWindow ? /(?:[<>]=?|=)?\s*\d+\s+(?:second|minute|hour|day|week|month|year)s?\b/g : /\bxEvent\b/g
+  const [first, ...others] = resource.spec.expression.matchAll(pattern)
   return first && others.length === 0 ? { range: { start: first.index, end: first.index + first[0].length } } : {}
 }
+
+type Span = { readonly start: number; readonly end: number }
 
 /** For the middle of a sentence; numbers and quotes stay. */
 function lowerFirst(message: string): string {

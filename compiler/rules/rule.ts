@@ -21,11 +21,12 @@ export type RulePage = {
   readonly checks: string
   /** What goes wrong otherwise. */
   readonly why: string
-  /** Where the limit comes from: `seed` (the integration pattern's page), a documentation page by name, Kubernetes, or Convoke itself. */
+  /** Where the limit comes from: a page of Adobe's documentation by its title, a standard, Kubernetes, or Convoke itself. */
   readonly source: string
   /**
-   * YAML documents that take the place of those of the same kind and name in the example bundle (or are added to it); `bad` must be
-   * reported with this code and no other, `good` must be clean.
+   * YAML documents that take the place of those of the same kind and name in the example bundle (test/fixtures/retail.yaml), or are
+   * added to it; fields of `spec` that they leave out are taken from there. `bad` must be reported with this code and no other, `good`
+   * must be clean.
    */
   readonly bad: string
   readonly good: string

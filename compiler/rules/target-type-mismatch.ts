@@ -2,6 +2,7 @@ import type { SpecOf } from '#crds'
 import { mappedAttributes } from '../attribute-path.ts'
 import { relationsOf } from '../relations.ts'
 import { describe, type Type } from '../schema.ts'
+import { alternatives } from '../suggest.ts'
 import type { Rule } from './rule.ts'
 
 export const targetTypeMismatch: Rule = {
@@ -45,7 +46,7 @@ spec:
         report({
           path: ['spec', 'mapping', index, 'target'],
           message: `\`${source}\` is ${hashed ? 'a hash' : describe(attribute.type)}, column \`${target}\` is ${column.type}`,
-          help: `Map it to a column of type ${accepted.join(' or ')}.`,
+          help: `Map it to a column of type ${alternatives(accepted)}.`,
           related: [
             {
               resource: instance,

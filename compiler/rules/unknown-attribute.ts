@@ -124,6 +124,8 @@ function reportMatch(
 ): void {
   const part = types === store.types.event ? 'event' : 'profile'
   const candidates = suggestPaths(types, text, unknown, accepts)
+  const other = part === 'event' ? store.types.profile : store.types.event
+  const isElsewhere = other !== null && attributeAt(other, text).kind !== 'unknown'
   const { name, owner, ownerType, range } = unknown
   report({
     path,
@@ -137,9 +139,11 @@ function reportMatch(
     help:
       candidates.length > 0
         ? `Did you mean ${alternatives(candidates)}?`
-        : ownerType.kind === 'object'
-          ? `There are ${alternatives([...ownerType.fields.keys()].slice(0, 8))}.`
-          : `Write \`${owner}\`.`,
+        : isElsewhere
+          ? `The ${part === 'event' ? 'profile' : 'event'} schema has \`${text}\`; here ${part === 'event' ? 'events' : 'profiles'} are meant.`
+          : ownerType.kind === 'object'
+            ? `There are ${alternatives([...ownerType.fields.keys()].slice(0, 8))}.`
+            : `Write \`${owner}\`.`,
     related: [
       {
         resource: store.resource,
@@ -150,7 +154,7 @@ function reportMatch(
           ...owner.split('.').flatMap((step) => (step === '' ? [] : ['properties', step])),
         ],
         on: 'key',
-        message: 'what is searched',
+        message: owner === '' ? 'the attributes there are' : `what \`${owner}\` is`,
       },
     ],
     fixes: candidates.map((candidate) => ({

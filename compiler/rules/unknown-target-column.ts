@@ -1,6 +1,8 @@
+import { mappedAttributes } from '../attribute-path.ts'
 import { relationsOf } from '../relations.ts'
 import { alternatives, nearest } from '../suggest.ts'
 import type { Rule } from './rule.ts'
+import { columnTypesOf } from './target-type-mismatch.ts'
 
 export const unknownTargetColumn: Rule = {
   severity: 'error',
@@ -29,11 +31,13 @@ spec:
   },
   check: {
     Activation(activation, { model, report }) {
-      const instance = relationsOf(model).activation.get(activation)?.instance
+      const linked = relationsOf(model).activation.get(activation)
+      const instance = linked?.instance
       if (!instance) return
       const { columns, optOutColumns } = instance.spec.targetMapping
       const { mapping } = activation.spec
-      for (const [index, { target }] of mapping.entries()) {
+      const attributes = new Map(mappedAttributes(linked).map(({ index, attribute }) => [index, attribute]))
+      for (const [index, { target, transform }] of mapping.entries()) {
         const path = ['spec', 'mapping', index, 'target']
         const optOut = optOutColumns.indexOf(target)
         if (optOut >= 0) {
@@ -51,9 +55,12 @@ spec:
           })
         }
         if (optOut >= 0 || columns.some(({ name }) => name === target)) continue
+        const attribute = attributes.get(index)
+        const fits = attribute?.kind === 'scalar' ? columnTypesOf(attribute.type, transform === 'SHA256') : null
         const free = columns
+          .filter(({ name }) => !optOutColumns.includes(name) && !mapping.some((item) => item.target === name))
+          .filter(({ type }) => fits === null || fits.includes(type))
           .map(({ name }) => name)
-          .filter((name) => !optOutColumns.includes(name) && !mapping.some((item) => item.target === name))
         const near = nearest(target, free)
         report({
           path,

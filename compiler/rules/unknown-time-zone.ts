@@ -45,7 +45,7 @@ function reportZone(name: string, path: readonly string[], report: RuleContext['
         : 'Write a name of the IANA database such as `Europe/Berlin`, or `Etc/UTC`.',
     fixes: near.map((zone) => ({
       title: `Replace with \`${zone}\``,
-      safety: near.length === 1 ? 'safe' : 'review',
+      safety: zone.toLowerCase() === name.toLowerCase() ? 'safe' : 'review',
       path,
       value: zone,
     })),

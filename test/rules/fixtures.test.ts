@@ -28,7 +28,7 @@ for (const file of readdirSync(import.meta.dirname).filter((name) => name.endsWi
 
       for (const { message, help, why } of diagnostics) {
         expect(message).not.toMatch(/\.$/)
-        expect(message.length).toBeLessThanOrEqual(140)
+        expect(message.length).toBeLessThanOrEqual(120)
         expect(help).toMatch(/[.?)`]$/)
         if (why) expect(why).toMatch(/\.$/)
       }
