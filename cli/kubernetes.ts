@@ -122,5 +122,5 @@ function saidBy(body: unknown): string {
 /** One line. fetch says only that it failed; the reason is its cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  return error.cause === undefined ? error.message.replace(/\n[^]*/, '') : reasonOf(error.cause)
+  return error.cause === undefined ? error.message.replace(/\n.*/s, '') : reasonOf(error.cause)
 }
