@@ -1,5 +1,5 @@
 import { relationsOf } from '../relations.ts'
-import type { AnyResource } from '../resource.ts'
+import type { Resource } from '../resource.ts'
 import { alternatives, nearest } from '../suggest.ts'
 import type { Rule } from './rule.ts'
 
@@ -34,7 +34,7 @@ spec:
           ? stores.some((store) => store.organization === organization)
           : instance !== null && model.organizationOf(instance) === organization
       }
-      const users: readonly (readonly [string, AnyResource | undefined])[] = [
+      const users: readonly (readonly [string, Resource | undefined])[] = [
         ['RealTimeCDP', model.stores.find((store) => store.organization === organization)?.resource],
         ['Sources', model.sources.find(({ store }) => store?.organization === organization)?.resource],
         ['Destinations', model.destinations.find(usesDestination)?.resource],
@@ -54,7 +54,7 @@ spec:
           ? `Did you mean \`${only.name}\`?`
           : `Add ${alternatives(names, 'and')} if your contract with Adobe covers ${names.length === 1 ? 'it' : 'them'}.`,
         related: missing.map(({ name, user }) => ({
-          resource: user as never,
+          resource: user,
           path: ['metadata', 'name'],
           message: `needs ${alternatives([name])}`,
         })),

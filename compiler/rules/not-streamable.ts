@@ -32,10 +32,10 @@ spec:
       const segment = relations.segment.get(resource)
       const reasons = segment ? reasonsAgainstStreaming(segment, relations) : []
       const [only] = reasons
-      if (!only) return
+      if (!segment || !only) return
       report({
         path: ['spec', 'expression'],
-        ...(reasons.length === 1 ? placeOf(only, segment!) : {}),
+        ...(reasons.length === 1 ? placeOf(only, segment) : {}),
         message:
           reasons.length === 1
             ? `\`${resource.name}\` cannot stream: ${lowerFirst(only.message)}`
