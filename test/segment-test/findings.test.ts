@@ -349,7 +349,7 @@ const faults: readonly (readonly [what: string, yaml: string, ...Found[]])[] = [
   ],
 ]
 
-test.each(faults)('found: %s', (_, yaml, ...wanted) => {
+test.each(faults.map(([what, yaml, ...wanted]) => ({ what, yaml, wanted })))('found: $what', ({ yaml, wanted }) => {
   expect(said(yaml)).toEqual(wanted)
 })
 

@@ -1,6 +1,6 @@
 import type { Column, DataType, MembershipQuery } from '#crds'
-import { identifier, literal, openDuckDB, sqlTypeOf, timestampLiteral } from '../engines/duckdb.ts'
-import type { Ports } from '../ports.ts'
+import { identifier, literal, openDuckDB, sqlTypeOf, timestampLiteral } from './engines/duckdb.ts'
+import type { Ports } from './ports.ts'
 
 /** A value in hand; dates and timestamps are epoch milliseconds, objects hold what the union schema names. */
 export type PreviewValue =

@@ -1,1 +1,0 @@
-export { openPreview, type Preview, type PreviewPerson, type PreviewValue } from './preview.ts'
