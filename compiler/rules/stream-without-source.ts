@@ -34,7 +34,9 @@ spec:
       )
         return
       const datasets = relations.datasetsOfStore(segment.store)
-      if (!isWhole('Dataset') || datasets.some((dataset) => dataset.spec.ingestion === 'Streaming')) return
+      // A Dataset that belongs to no store by a misspelt name may well be the one.
+      if (!isWhole('Dataset') || model.datasets.some((dataset) => dataset.store === null)) return
+      if (datasets.some((dataset) => dataset.spec.ingestion === 'Streaming')) return
       report({
         path: ['spec', 'evaluation'],
         message: `\`${resource.name}\` is Streaming, but no Dataset of \`${segment.store.resource.name}\` is`,

@@ -240,7 +240,7 @@ function resourceEdits(text: string, document: YamlNode): Edit[] {
       class: 'bad schedule',
       start: schedule.start,
       end: schedule.end,
-      text: '"61 25 * * *"',
+      text: '"61 2 * * *"',
       codes: ['invalid-schedule'],
     })
   // Removing a whole line is the fault of a careless merge; only block-style lines are one field.
