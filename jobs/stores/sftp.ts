@@ -54,8 +54,8 @@ export async function openSftp(location: LocationOf<'sftp'>, ports: Ports): Prom
 
   let connection: Promise<SftpClient> | null = null
   const connect = async (): Promise<SftpClient> => {
-    const client = new SftpClient()
-    client.on('error', () => {}) // A broken connection also fails the call that needs it.
+    // Its own listeners write to stdout; a broken connection also fails the call that needs it.
+    const client = new SftpClient('convoke', { error: () => {}, end: () => {}, close: () => {} })
     // Small packets wait for each other's acknowledgement unless the socket is told not to: 40 ms a call.
     const sock = createConnection({ host, port, noDelay: true, timeout: readyTimeout })
     sock.once('timeout', () => sock.destroy(new Error(`connection to ${host}:${port} timed out`)))

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { JobError } from '../../jobs/errors.ts'
@@ -28,9 +28,21 @@ export function portsOf({ volumes, secrets = {}, databases = {}, now }: Surround
       if (value === undefined) throw new JobError('MissingSecret', `The secret ${name} has no key ${key}.`)
       return value
     },
-    scratch: mkdtempSync(join(tmpdir(), 'convoke-scratch-')),
+    // A killed child cannot tidy up, so its scratch goes with the test's own folder.
+    scratch: volumes === undefined ? scratchOfProcess() : mkdtempSync(join(volumes, 'scratch-')),
     progress: () => {},
     database: (instance) => databases[instance] ?? null,
     signal: new AbortController().signal,
   }
+}
+
+let scratch: string | null = null
+
+function scratchOfProcess(): string {
+  if (scratch === null) {
+    const folder = mkdtempSync(join(tmpdir(), 'convoke-scratch-'))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    scratch = folder
+  }
+  return scratch
 }
