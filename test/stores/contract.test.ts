@@ -13,7 +13,12 @@ import { type Endpoint, endpoints } from './endpoints.ts'
 import { portsOf } from './ports.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convoke-stores-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const running: Endpoint[] = []
+afterAll(async () => {
+  // Here and not per endpoint, whose tests may all be filtered out.
+  for (const endpoint of running) await endpoint.stop()
+  rmSync(folder, { recursive: true })
+})
 
 // The keys of `endpoints` are those of Location.
 for (const kind of Object.keys(endpoints) as (keyof Location)[]) {
@@ -22,6 +27,7 @@ for (const kind of Object.keys(endpoints) as (keyof Location)[]) {
     describe.skip(`a landing store on ${kind}: ${started.skip}`, () => test('skipped', () => {}))
     continue
   }
+  running.push(started)
   describe(`a landing store on ${kind}`, () => contract(started))
 }
 
@@ -32,7 +38,6 @@ function contract(endpoint: Endpoint) {
   })
   afterAll(async () => {
     await store.close()
-    await endpoint.stop()
   })
 
   const local = (content: string | Buffer): string => {

@@ -196,8 +196,6 @@ function freePort(): Promise<number> {
 }
 
 async function answering(port: number, server: ChildProcess): Promise<void> {
-  // Where all tests of an endpoint are filtered out, nobody stops it.
-  process.once('exit', () => server.kill('SIGKILL'))
   for (let tries = 0; tries < 300; tries++) {
     if (server.exitCode !== null) throw new Error(`${server.spawnfile} ended with ${server.exitCode}`)
     const open = await new Promise<boolean>((done) => {
