@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   import: () => step('import'),
   graph: () => import('./commands/graph.ts'),
   init: () => import('./commands/init.ts'),
+  convert: () => import('./commands/convert.ts'),
   schema: () => import('./commands/schema.ts'),
 }
 

@@ -7,6 +7,7 @@ export {
   type SegmentChange,
 } from './change.ts'
 export { type Compilation, type CompileOptions, compile, compileObjects } from './compile.ts'
+export { adobeOfSegments, segmentsOfAdobe } from './convert/index.ts'
 export { type Diagnostic, type Fix, pathText, type ResourceName, type Severity } from './diagnostic.ts'
 export { explain, guardrailsManual } from './explain.ts'
 export { applyFixes } from './fix.ts'

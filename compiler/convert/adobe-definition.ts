@@ -1,0 +1,29 @@
+import { tokenize } from '../pql/lexer.ts'
+
+/** A segment definition of the Segmentation Service API, as far as both sides know it. */
+export type AdobeDefinition = {
+  readonly id?: string
+  readonly name: string
+  readonly description?: string
+  readonly expression: { readonly type: 'PQL'; readonly format: 'pql/text'; readonly value: string }
+  readonly schema: { readonly name: '_xdm.context.profile' }
+  readonly evaluationInfo: { readonly [way in 'batch' | 'continuous' | 'synchronous']: { readonly enabled: boolean } }
+}
+
+/** The definition's id at Adobe, so that it is the same one on the way back. */
+export const adobeIdAnnotation = 'convoke.dev/adobe-segment-id'
+
+/** What stands between the quotes of `inSegment("…", …)`, with its place in the expression's text. */
+export function segmentReferences(
+  text: string,
+): readonly { readonly name: string; readonly span: { readonly start: number; readonly end: number } }[] {
+  const tokens = tokenize(text, () => {})
+  return tokens.flatMap((token, index) => {
+    if (token.kind !== 'name' || token.text !== 'inSegment' || tokens[index + 1]?.text !== '(') return []
+    const end = tokens.findIndex((other, at) => at > index && other.text === ')' && other.kind === 'punctuation')
+    return tokens
+      .slice(index + 2, end === -1 ? tokens.length : end)
+      .filter((other) => other.kind === 'string')
+      .map((other) => ({ name: other.text, span: { start: other.start + 1, end: other.end - 1 } }))
+  })
+}

@@ -1,0 +1,206 @@
+import { type Diagnostic, pathText, sortDiagnostics } from '../diagnostic.ts'
+import { parsePql } from '../pql/parser.ts'
+import type { Path, Source } from '../resource.ts'
+import type { Code } from '../rules/index.ts'
+import { nodeAt, readYaml, textRangeOf, valueOf, type YamlNode } from '../yaml/index.ts'
+import { adobeIdAnnotation, segmentReferences } from './adobe-definition.ts'
+import { expressionTextOf } from './expression.ts'
+import { type SegmentDocument, segmentYaml } from './segment-yaml.ts'
+
+export type ConvertOptions = {
+  /** Name of the ProfileStore that the Segments belong to. */
+  readonly store: string
+}
+
+/**
+ * Adobe segment definitions (one, a list, or a page `{"segments": […]}` as the API gives it) as Segments, one YAML document for each, in
+ * the order written. References by id are written with the name of the Segment where it is among those converted. What has an error is
+ * left out.
+ */
+export function segmentsOfAdobe(
+  sources: readonly Source[],
+  options: ConvertOptions,
+): {
+  readonly segments: readonly { readonly name: string; readonly yaml: string }[]
+  readonly diagnostics: readonly Diagnostic[]
+} {
+  const diagnostics: Diagnostic[] = []
+  const definitions = sources.flatMap((source) => definitionsIn(source, diagnostics))
+  const names = namesOf(definitions)
+  const nameOfId = new Map(
+    definitions.flatMap((definition, index) =>
+      typeof definition.value['id'] === 'string' ? [[definition.value['id'], names[index]!]] : [],
+    ),
+  )
+  const segments = definitions.flatMap((definition, index) => {
+    const document = documentOf(definition, names[index]!, options, nameOfId, diagnostics)
+    return document ? [{ name: document.name, yaml: segmentYaml(document) }] : []
+  })
+  return { segments, diagnostics: sortDiagnostics(diagnostics) }
+}
+
+type Definition = {
+  readonly source: Source
+  readonly node: YamlNode
+  readonly value: Readonly<Record<string, unknown>>
+}
+
+type Report = (path: Path, code: Code, message: string, help: string, more?: Partial<Diagnostic>) => void
+
+function reporterOf({ source, node }: Pick<Definition, 'source' | 'node'>, diagnostics: Diagnostic[]): Report {
+  return (path, code, message, help, more = {}) => {
+    const written = path
+      .map((_, index) => nodeAt(node, path.slice(0, path.length - index))?.value)
+      .find((found) => found)
+    const at = written ?? node
+    diagnostics.push({
+      code,
+      severity: 'error',
+      message,
+      help,
+      file: source.file,
+      span: at.kind === 'scalar' ? { start: at.start, end: at.end } : { start: at.start, end: at.start + 1 },
+      resource: null,
+      path: pathText(path),
+      related: [],
+      fixes: [],
+      ...more,
+    })
+  }
+}
+
+function definitionsIn(source: Source, diagnostics: Diagnostic[]): Definition[] {
+  // JSON is YAML too, and this reader knows where everything stands.
+  const { documents, faults } = readYaml(source.text)
+  for (const fault of faults) {
+    diagnostics.push({
+      code: fault.code,
+      severity: 'error',
+      message: fault.message,
+      help: fault.help,
+      file: source.file,
+      span: { start: fault.start, end: fault.end },
+      resource: null,
+      path: '',
+      related: [],
+      fixes: [],
+    })
+  }
+  if (faults.length > 0) return []
+  return documents.flatMap((document) => {
+    const page = nodeAt(document, ['segments'])?.value
+    const list = page ?? document
+    const items = list.kind === 'sequence' ? list.items : [list]
+    return items.flatMap((node): Definition[] => {
+      const value = valueOf(node)
+      if (isRecord(value) && ('expression' in value || 'name' in value)) return [{ source, node, value }]
+      reporterOf({ source, node }, diagnostics)(
+        [],
+        'wrong-type',
+        'This is not a segment definition',
+        'A definition is an object with `name` and `expression`; a file holds one, a list of them, or a page `{"segments": […]}`.',
+      )
+      return []
+    })
+  })
+}
+
+/** Names as Kubernetes takes them, each once: numbered where two definitions have the same. */
+function namesOf(definitions: readonly Definition[]): string[] {
+  const taken = new Set<string>()
+  return definitions.map(({ value }) => {
+    const base = resourceName(String(value['name'] ?? value['id'] ?? '')) || 'segment'
+    let name = base
+    for (let number = 2; taken.has(name); number += 1) name = `${base}-${number}`
+    taken.add(name)
+    return name
+  })
+}
+
+function resourceName(text: string): string {
+  return text
+    .replaceAll('ß', 'ss')
+    .normalize('NFKD')
+    .replace(/\p{Mark}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 200)
+    .replace(/^-+|-+$/g, '')
+}
+
+function documentOf(
+  definition: Definition,
+  name: string,
+  { store }: ConvertOptions,
+  nameOfId: ReadonlyMap<string, string>,
+  diagnostics: Diagnostic[],
+): SegmentDocument | null {
+  const { value, node, source } = definition
+  const report = reporterOf(definition, diagnostics)
+  const { expression, evaluationInfo } = value
+  if (!isRecord(expression)) {
+    report(
+      [],
+      'missing-field',
+      `\`${String(value['name'] ?? name)}\` has no \`expression\``,
+      'A definition has `expression: {"type": "PQL", "format": "pql/text", "value": "…"}`.',
+    )
+    return null
+  }
+  const found = expressionTextOf(expression)
+  if ('fault' in found) {
+    report(['expression', ...found.path], found.fault, found.message, found.help)
+    return null
+  }
+  const isEnabled = (way: string): boolean =>
+    isRecord(evaluationInfo) && isRecord(evaluationInfo[way]) && evaluationInfo[way]['enabled'] === true
+  if (isEnabled('synchronous'))
+    report(
+      ['evaluationInfo', 'synchronous'],
+      'pql-unsupported',
+      `\`${String(value['name'] ?? name)}\` is evaluated on the edge; the Segment is a Streaming one`,
+      'The integration pattern knows batch and streaming evaluation only.',
+      { severity: 'warning' },
+    )
+
+  let text = found.text
+  const { offset } = found
+  const scalar = nodeAt(node, ['expression', 'value'])?.value
+  const rangeOf = scalar?.kind === 'scalar' ? textRangeOf(source.text, scalar) : null
+  const place = ({ start, end }: { readonly start: number; readonly end: number }): Partial<Diagnostic> =>
+    rangeOf && offset !== null ? { span: rangeOf(offset + start, offset + end) } : {}
+  const { faults } = parsePql(text)
+  for (const fault of faults)
+    report(['expression', 'value'], fault.code, fault.message, fault.help ?? '', {
+      ...place(fault.span),
+      severity: fault.severity ?? 'error',
+    })
+  if (faults.some((fault) => fault.severity !== 'warning')) return null
+  for (const { name: id, span } of segmentReferences(text)) {
+    if (nameOfId.has(id)) continue
+    report(
+      ['expression', 'value'],
+      'unresolved-reference',
+      `The segment \`${id}\` is not among the definitions given`,
+      'Convert them together, or write the name of the Segment it is here.',
+      { ...place(span), severity: 'warning' },
+    )
+  }
+  for (const { name: id, span } of segmentReferences(text).toReversed()) {
+    const referred = nameOfId.get(id)
+    if (referred) text = text.slice(0, span.start) + referred + text.slice(span.end)
+  }
+  return {
+    name,
+    annotations: typeof value['id'] === 'string' ? { [adobeIdAnnotation]: value['id'] } : {},
+    store,
+    displayName: typeof value['name'] === 'string' && value['name'] !== name ? value['name'] : null,
+    description: typeof value['description'] === 'string' && value['description'] !== '' ? value['description'] : null,
+    evaluation: isEnabled('continuous') || isEnabled('synchronous') ? 'Streaming' : 'Batch',
+    expression: text,
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

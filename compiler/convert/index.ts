@@ -1,0 +1,2 @@
+export { segmentsOfAdobe } from './from-adobe.ts'
+export { adobeOfSegments } from './to-adobe.ts'

@@ -1,0 +1,54 @@
+import type { Diagnostic } from '../diagnostic.ts'
+import { placeOf, type Resource, type Source } from '../resource.ts'
+import { loadSources } from '../source.ts'
+import { type AdobeDefinition, adobeIdAnnotation, segmentReferences } from './adobe-definition.ts'
+
+/**
+ * Segments as Adobe segment definitions, in the order written. References are written with Adobe's ids, which the annotation
+ * `convoke.dev/adobe-segment-id` holds; a Segment without one keeps its name there, with a warning. Other kinds are passed over.
+ */
+export function adobeOfSegments(sources: readonly Source[]): {
+  readonly definitions: readonly AdobeDefinition[]
+  readonly diagnostics: readonly Diagnostic[]
+} {
+  const { resources, diagnostics } = loadSources(sources)
+  // Only Segments pass the filter.
+  const segments = resources.filter(
+    (resource) => resource.kind === 'Segment',
+  ) as unknown as readonly Resource<'Segment'>[]
+  const idOf = new Map(segments.map((segment) => [segment.name, segment.metadata.annotations?.[adobeIdAnnotation]]))
+  const warnings: Diagnostic[] = []
+  const definitions = segments.map((segment): AdobeDefinition => {
+    const { displayName, description, evaluation, expression } = segment.spec
+    const id = idOf.get(segment.name)
+    let value = expression.trim()
+    for (const { name, span } of segmentReferences(value).toReversed()) {
+      const referred = idOf.get(name)
+      if (referred) value = value.slice(0, span.start) + referred + value.slice(span.end)
+      else {
+        warnings.push({
+          code: 'unresolved-reference',
+          severity: 'warning',
+          message: `Adobe's id of the Segment \`${name}\` is not known`,
+          help: `Give its file too, with the annotation \`${adobeIdAnnotation}\`; Adobe refers to segments by id.`,
+          ...placeOf(segment, { path: ['spec', 'expression'], range: span }, 'spec.expression'),
+          related: [],
+          fixes: [],
+        })
+      }
+    }
+    return {
+      ...(id === undefined ? {} : { id }),
+      name: displayName,
+      ...(description === undefined ? {} : { description }),
+      expression: { type: 'PQL', format: 'pql/text', value },
+      schema: { name: '_xdm.context.profile' },
+      evaluationInfo: {
+        batch: { enabled: evaluation === 'Batch' },
+        continuous: { enabled: evaluation === 'Streaming' },
+        synchronous: { enabled: false },
+      },
+    }
+  })
+  return { definitions, diagnostics: [...diagnostics, ...warnings] }
+}
