@@ -303,7 +303,8 @@ class SuiteReader {
       ? this.segment(each.segmentRef.name, [...path, 'segmentRef', 'name'], environment)
       : this.expression(each.expression ?? '', [...path, 'expression'], environment, each.error)
     const obstacles: string[] = []
-    if (!isSound || !target) obstacles.push('There are findings in the test itself.')
+    if (!isSound) obstacles.push('There are findings in the test itself.')
+    if (!target) obstacles.push(`Segment \`${each.segmentRef?.name}\` is not one of this store, or not well-formed.`)
     const expressions = target ? [target.expression] : []
     if (target && expected?.kind !== 'error') {
       // What is found on the way is looked into as well.
