@@ -93,8 +93,8 @@ export function compilePaths(
   io: Io,
 ): { readonly input: Input; readonly compilation: Compilation } {
   const input = readSources(paths, io)
-  const compilation = compile(input.sources, readConfig(io).options)
-  return { input, compilation: { ...compilation, diagnostics: [...input.diagnostics, ...compilation.diagnostics] } }
+  const options = { ...readConfig(io).options, reading: input.diagnostics }
+  return { input, compilation: compile(input.sources, options) }
 }
 
 export type Config = { readonly file: string | null; readonly options: CompileOptions }

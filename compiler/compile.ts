@@ -1,5 +1,6 @@
 import { annotations, type JobPlan, type Kind } from '#crds'
 import { type Diagnostic, type Fix, pathText, type Severity, sortDiagnostics } from './diagnostic.ts'
+import { applyFixes } from './fix.ts'
 import { type LinkFinding, linkModel, type Model } from './model.ts'
 import { plansOf } from './plan.ts'
 import { type AnyResource, placeOf, type Resource, type Source } from './resource.ts'
@@ -12,6 +13,10 @@ import { editScalar, nodeAt, textRangeOf } from './yaml/index.ts'
 export type CompileOptions = {
   /** Severities other than a code's own; `off` only for what is a warning. */
   readonly severities?: { readonly [code in Code]?: Severity | 'off' }
+  /** What reading the files has found already; it is listed first. */
+  readonly reading?: readonly Diagnostic[]
+  /** False spares the second compilation that a safe fix costs; fixes are then as their rules claim. Default: true. */
+  readonly verifyFixes?: boolean
 }
 
 export type Compilation = {
@@ -29,7 +34,10 @@ export type Compilation = {
 /** From YAML to plans. Never throws at what is written: all findings are in `diagnostics`, sorted. */
 export function compile(sources: readonly Source[], options: CompileOptions = {}): Compilation {
   const ordered = [...sources].sort((a, b) => (a.file < b.file ? -1 : 1))
-  return compileLoaded(loadSources(ordered), options)
+  const compilation = compileLoaded(loadSources(ordered), options)
+  return options.verifyFixes === false
+    ? compilation
+    : withDiagnostics(compilation, verifiedFixes(compilation.diagnostics, ordered, options))
 }
 
 /** The same for resources as the API server holds them; places are field paths. */
@@ -73,14 +81,63 @@ function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
       .filter((diagnostic) => diagnostic.severity === 'error' && diagnostic.resource)
       .map((diagnostic) => nameOf(diagnostic.resource!)),
   )
+  // Whoever only checks needs no plans.
+  let plans: readonly JobPlan[] | null = null
   return {
-    diagnostics: kept,
+    diagnostics: [...(options.reading ?? []), ...kept],
     resources: loaded.resources,
     suites,
     model,
-    plans: plansOf(model, (resource) => !faulty.has(nameOf(resource))),
     count: loaded.count,
+    get plans() {
+      plans ??= plansOf(model, (resource) => !faulty.has(nameOf(resource)))
+      return plans
+    },
   }
+}
+
+function withDiagnostics(compilation: Compilation, diagnostics: readonly Diagnostic[]): Compilation {
+  if (diagnostics === compilation.diagnostics) return compilation
+  const { resources, suites, model, count } = compilation
+  return {
+    diagnostics,
+    resources,
+    suites,
+    model,
+    count,
+    get plans() {
+      return compilation.plans
+    },
+  }
+}
+
+/** Single fixes tried one by one when all together bring something new; beyond that they are left to a person. */
+const maxTries = 20
+
+/** Safe fixes are safe only when the fixed text brings nothing new: all are tried together, and one by one where that fails. */
+function verifiedFixes(
+  diagnostics: readonly Diagnostic[],
+  sources: readonly Source[],
+  options: CompileOptions,
+): readonly Diagnostic[] {
+  const identity = ({ code, file, message }: Diagnostic): string => `${code} ${file} ${message}`
+  const known = new Set(diagnostics.map(identity))
+  const bringsNothingNew = (some: readonly Diagnostic[]): boolean => {
+    const { changed } = applyFixes(sources, some, ['safe'])
+    const fixed = sources.map((source) => changed.find(({ file }) => file === source.file) ?? source)
+    return compileLoaded(loadSources(fixed), options).diagnostics.every((diagnostic) => known.has(identity(diagnostic)))
+  }
+  const claimed = diagnostics.filter(({ fixes }) => fixes.some(({ safety }) => safety === 'safe'))
+  if (claimed.length === 0 || bringsNothingNew(claimed)) return diagnostics
+  const safe = new Set(claimed.slice(0, maxTries).filter((diagnostic) => bringsNothingNew([diagnostic])))
+  return diagnostics.map((diagnostic) =>
+    safe.has(diagnostic)
+      ? diagnostic
+      : {
+          ...diagnostic,
+          fixes: diagnostic.fixes.map((fix) => ({ ...fix, safety: fix.safety === 'safe' ? 'review' : fix.safety })),
+        },
+  )
 }
 
 function nameOf(resource: { readonly kind: string; readonly namespace: string; readonly name: string }): string {

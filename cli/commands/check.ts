@@ -67,8 +67,7 @@ export const command: Command = {
         const changed = new Map(fixes.changed.map((source) => [source.file, source]))
         const sources = input.sources.map((source) => changed.get(source.file) ?? source)
         input = { sources, diagnostics: input.diagnostics }
-        const again = compile(sources, readConfig(io).options)
-        compilation = { ...again, diagnostics: [...input.diagnostics, ...again.diagnostics] }
+        compilation = compile(sources, { ...readConfig(io).options, reading: input.diagnostics })
       }
       io.err(`${applied} ${applied === 1 ? 'fix' : 'fixes'} applied\n`)
     }
