@@ -258,60 +258,84 @@ function wordsOf(tracks: readonly { readonly slot: number }[]): readonly number[
   return [...new Set(tracks.map(({ slot }) => Math.floor(slot / slotsPerWord)))].sort((a, b) => a - b)
 }
 
-/** Rows of the new version: words mN, times tN, and the words as they were, oN. */
+/**
+ * Rows of the new version: words mN, times tN, and the words as they were, oN. Segments are handled a word at a time wherever they can
+ * be: only reading the query's columns and writing the times takes work per Segment and profile.
+ */
 function membershipSql(tracks: readonly Track[], query: string, before: string, instant: string): string {
-  const was = ({ slot, isKnown }: Track) => (isKnown ? `coalesce(${bitSql(slot)}, false)` : 'false')
-  const is = (track: Track) =>
-    track.fate === 'evaluated'
-      ? `coalesce(e.${identifier(track.segment)}, false)`
-      : track.fate === 'carried'
-        ? was(track)
-        : 'false'
-  const flags = tracks.flatMap((track) => [
-    `${is(track)} AS n${track.slot}`,
-    `${was(track)} AS w${track.slot}`,
-    `${track.isKnown ? `b.t${track.slot}` : 'NULL::TIMESTAMP'} AS s${track.slot}`,
-  ])
-  const word = (letter: string, number: number) =>
-    tracks
-      .filter(({ slot }) => Math.floor(slot / slotsPerWord) === number)
-      .map(({ slot }) => `(CASE WHEN ${letter}${slot} THEN 1::BIGINT << ${slot % slotsPerWord} ELSE 0 END)`)
-      .join(' | ')
-  const columns = [
-    ...wordsOf(tracks).flatMap((number) => [
-      `${word('n', number)} AS m${number}`,
-      `${word('w', number)} AS o${number}`,
-    ]),
-    ...tracks.map(({ slot }) => `CASE WHEN n${slot} <> w${slot} THEN ${instant} ELSE s${slot} END AS t${slot}`),
-  ]
   if (tracks.length === 0) return `SELECT NULL::VARCHAR AS "$profile" WHERE false`
-  return `SELECT "$profile", ${columns.join(', ')} FROM (
-      SELECT coalesce(e."$profile", b."$profile") AS "$profile", ${flags.join(', ')}
-      FROM (${query}) e FULL JOIN (${before}) b ON b."$profile" = e."$profile"
-    ) WHERE ${tracks.map(({ slot }) => `n${slot} OR s${slot} IS NOT NULL`).join(' OR ')}`
+  const words = wordsOf(tracks)
+  const bits = (word: number) =>
+    tracks
+      .filter(({ slot, fate }) => Math.floor(slot / slotsPerWord) === word && fate === 'evaluated')
+      .map(({ segment, slot }) => `(${identifier(segment)}::BIGINT << ${slot % slotsPerWord})`)
+  const was = (word: number, test: (track: Track) => boolean) => {
+    const mask = maskOf(tracks.filter(test), word)
+    return mask === '0' ? '0::BIGINT' : `(coalesce(b.m${word}, 0) & ${mask})`
+  }
+  const evaluated = words.map((word) => `, ${bits(word).join(' | ') || '0::BIGINT'} AS e${word}`).join('')
+  const joined = words.flatMap((word) => [
+    `coalesce(e${word}, 0) | ${was(word, ({ fate }) => fate === 'carried')} AS m${word}`,
+    `${was(word, ({ isKnown }) => isKnown)} AS o${word}`,
+  ])
+  const times = tracks.map(({ slot, isKnown }) => `${isKnown ? `b.t${slot}` : 'NULL::TIMESTAMP'} AS b${slot}`)
+  const since = tracks.map(
+    ({ slot }) => `CASE WHEN ${bitSql(slot)} = ${wasSql(slot)} THEN b${slot} ELSE ${instant} END AS t${slot}`,
+  )
+  return `SELECT "$profile", ${words.map((word) => `m${word}, o${word}`).join(', ')}, ${since.join(', ')} FROM (
+      SELECT coalesce(e."$profile", b."$profile") AS "$profile", ${joined.join(', ')}, ${times.join(', ')}
+      FROM (SELECT "$profile"${evaluated} FROM (${query})) e FULL JOIN (${before}) b ON b."$profile" = e."$profile"
+    ) WHERE ${words.map((word) => `m${word} <> 0 OR o${word} <> 0`).join(' OR ')} OR coalesce(${tracks.map(({ slot }) => `b${slot}`).join(', ')}) IS NOT NULL`
+}
+
+/** BIGINT with the bits of these Segments in a word. */
+function maskOf(tracks: readonly Track[], word: number): string {
+  return tracks
+    .filter(({ slot }) => Math.floor(slot / slotsPerWord) === word)
+    .reduce((mask, { slot }) => mask | (1n << BigInt(slot % slotsPerWord)), 0n)
+    .toString()
+}
+
+/** SQL over a row of `membership`: whether the bit of the slot was set in the version before. */
+function wasSql(slot: number): string {
+  return bitSql(slot).replace('(m', '(o')
+}
+
+function changedSql(tracks: readonly Track[]): string {
+  return wordsOf(tracks)
+    .map((word) => `m${word} <> o${word}`)
+    .join(' OR ')
 }
 
 async function countBucket(engine: Engine, tracks: readonly Track[]): Promise<BucketResult['counts']> {
   if (tracks.length === 0) return []
-  const aggregates = tracks.map(({ slot }) => {
-    const is = bitSql(slot)
-    const was = is.replace('(m', '(o')
-    return `count_if(${is}) AS i${slot}, count_if(${is} AND NOT ${was}) AS e${slot}, count_if(${was} AND NOT ${is}) AS x${slot}`
-  })
-  const [row] = await engine.rows(`SELECT ${aggregates.join(', ')} FROM membership`)
+  const members = tracks.map(({ slot }) => `sum(${bitSql(slot)}::INTEGER) AS i${slot}`)
+  const changes = tracks.map(
+    ({ slot }) =>
+      `count_if(${bitSql(slot)} AND NOT ${wasSql(slot)}) AS e${slot}, count_if(${wasSql(slot)} AND NOT ${bitSql(slot)}) AS x${slot}`,
+  )
+  const [row] = await engine.rows(
+    `SELECT count_if(${changedSql(tracks)}) AS changed, ${members.join(', ')} FROM membership`,
+  )
+  const [changed] =
+    row?.['changed'] === 0
+      ? [null]
+      : await engine.rows(`SELECT ${changes.join(', ')} FROM membership WHERE ${changedSql(tracks)}`)
   return tracks.map(({ slot }) => ({
     members: Number(row?.[`i${slot}`]),
-    entered: Number(row?.[`e${slot}`]),
-    exited: Number(row?.[`x${slot}`]),
+    entered: Number(changed?.[`e${slot}`] ?? 0),
+    exited: Number(changed?.[`x${slot}`] ?? 0),
   }))
 }
 
 function transitionsSql(tracks: readonly Track[], instant: string): string {
-  const changes = tracks.map(({ segment, slot }) => {
-    const is = bitSql(slot)
-    return `SELECT "$profile", ${literal(segment)} AS segment, CASE WHEN ${is} THEN 'entered' ELSE 'exited' END AS change, ${instant} AS at
-      FROM membership WHERE ${is} <> ${is.replace('(m', '(o')}`
-  })
+  const changes = tracks.map(
+    ({
+      segment,
+      slot,
+    }) => `SELECT "$profile", ${literal(segment)} AS segment, CASE WHEN ${bitSql(slot)} THEN 'entered' ELSE 'exited' END AS change, ${instant} AS at
+      FROM membership WHERE ${bitSql(slot)} <> ${wasSql(slot)}`,
+  )
   return changes.join(' UNION ALL ')
 }
 
