@@ -3,9 +3,9 @@ import { columnsOf, dataTypeOf, describe, type ObjectType, type Type, typeAt, ty
 import { alternatives, nearest } from '../suggest.ts'
 import { unreachable } from '../unreachable.ts'
 import type { ChainStep, ComparisonOp, Expr, Generator, Span, TimeTerm, Unit, When } from './ast.ts'
-import { isWithinCalendar, unitMilliseconds, unitMonths } from './calendar.ts'
+import { isWithinCalendar, makeDate, unitMilliseconds, unitMonths } from './calendar.ts'
 import type { PqlFault } from './fault.ts'
-import { type FunctionName, functions } from './functions.ts'
+import { type FunctionEntry, type FunctionName, functions, isFunction } from './functions.ts'
 import { type Bound, type Condition, type Fold, greatestVariable, type TextTest, type Value } from './ir.ts'
 import { type Parsed, parsePql } from './parser.ts'
 import { parseRegex, type Regex } from './regex.ts'
@@ -28,14 +28,17 @@ export type CheckedExpression = {
 /** Reads and checks a Segment's expression: names, types, coercions, times. Fixes are verified by compiling the fixed text. */
 export function checkPql(text: string, names: Names): CheckedExpression {
   const checked = checkOnce(text, names)
-  const faults = checked.faults.map((fault) => {
-    if (!fault.fixes || fault.fixes.length === 0) return fault
-    const { fixes, ...rest } = fault
-    const verified = fixes.filter((fix) => repairs(text, fix, checked.faults, names))
-    return verified.length > 0 ? { ...rest, fixes: verified } : rest
+  let tries = Math.min(mostFixesTried, Math.ceil(longestTried / text.length))
+  const faults = checked.faults.map(({ fixes = [], ...fault }) => {
+    const verified = fixes.filter((fix) => (tries -= 1) >= 0 && repairs(text, fix, checked.faults, names))
+    return verified.length > 0 ? { ...fault, fixes: verified } : fault
   })
   return { ...checked, faults: faults.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end) }
 }
+
+/** Each fix costs a compilation; an expression full of faults must not take long. */
+const mostFixesTried = 30
+const longestTried = 200_000
 
 /** The fixed text has fewer faults, and none that was not there before. */
 function repairs(
@@ -484,6 +487,8 @@ class Checker {
         help: `Ask for an event: \`exists E from xEvent where E.${[expr.name, ...rest].join('.')} …\`.`,
       })
     }
+    if (rest.length === 0 && isFunction(expr.name) && functions[expr.name].form === 'function')
+      return this.uncalled(expr)
     const candidates = fields ? [...fields.fields.keys()] : []
     const near = nearest(expr.name, [...candidates, ...scope.variables.keys()])
     // A candidate under which the rest of the path exists is what was meant.
@@ -502,7 +507,31 @@ class Checker {
         : near.length > 0
           ? near
           : elsewhere.map((path) => path.slice(0, path.length - rest.join('.').length - (rest.length > 0 ? 1 : 0)))
+    if (suggestions.length === 0 && rest.length === 0) return this.unquoted(expr, where, candidates, scope)
     return this.unknown(expr, where, suggestions, candidates)
+  }
+
+  /** A name that resembles nothing may be a text without its quotes. */
+  unquoted(
+    at: { readonly name: string; readonly span: Span },
+    where: string,
+    candidates: readonly string[],
+    scope: Scope,
+  ): null {
+    const quoted = JSON.stringify(at.name)
+    const singular = scope.elements.at(-1)?.singular
+    const item = candidates.length === 0 && singular ? ` The item itself is called \`${singular}\`.` : ''
+    const fields =
+      candidates.length > 0
+        ? ` Its fields are ${alternatives(candidates.slice(0, 8))}${candidates.length > 8 ? ` and ${candidates.length - 8} more` : ''}.`
+        : ''
+    return this.report({
+      code: 'unknown-attribute',
+      message: `\`${at.name}\` is not a field of ${where}`,
+      span: at.span,
+      help: `If it is text, write ${quoted}.${item}${fields}`,
+      fixes: [{ title: `Write ${quoted}`, span: at.span, text: quoted, safety: 'review' }],
+    })
   }
 
   unknown(
@@ -527,6 +556,17 @@ class Checker {
         text: name,
         safety: suggestions.length === 1 ? ('safe' as const) : ('review' as const),
       })),
+    })
+  }
+
+  /** `tags.count` and `currentMonth`: functions are called. */
+  uncalled(at: { readonly name: string; readonly span: Span }): null {
+    return this.report({
+      code: 'pql-unknown-function',
+      message: `\`${at.name}\` is a function; its parentheses are missing`,
+      span: at.span,
+      help: `Write \`${functions[at.name as FunctionName].signature}\`.`, // its callers asked whether there is such a function
+      fixes: [{ title: `Write \`${at.name}()\``, span: at.span, text: `${at.name}()`, safety: 'safe' }],
     })
   }
 
@@ -568,6 +608,20 @@ class Checker {
         candidates,
       )
     }
+    if (object.kind === 'value' && object.type.kind !== 'map') {
+      const items = object.type.kind === 'array' ? object.type.items : null
+      const isField = items?.kind === 'object' && items.fields.has(step.name)
+      if (!isField && (step.name === 'length' || step.name === 'size'))
+        return this.mismatch(
+          step.span,
+          `\`${step.name}\` is not a field`,
+          'For the number of items write `.count()`.',
+          {
+            fixes: [{ title: 'Replace with `count()`', span: step.span, text: 'count()', safety: 'safe' }],
+          },
+        )
+      if (!isField && isFunction(step.name) && functions[step.name].form === 'method') return this.uncalled(step)
+    }
     if (object.kind === 'value' && object.type.kind === 'array') {
       const items = object.type.items
       if (items.kind === 'object') return this.mapField(object.value, items, step, rest, scope)
@@ -588,16 +642,13 @@ class Checker {
         object.type.values,
       )
     }
-    if (step.name === 'length' || step.name === 'size')
-      return this.mismatch(step.span, `\`${step.name}\` is not a field`, 'For the number of items write `.count()`.')
     const type =
       object.kind === 'value' ? describe(object.type) : object.kind === 'condition' ? 'a condition' : 'a time'
-    const method = step.name in functions ? ` To call a function write \`.${step.name}(…)\`.` : ''
     return this.report({
       code: 'unknown-attribute',
       message: `\`${step.name}\` cannot be read from ${type}`,
       span: step.span,
-      help: `Only objects have fields.${method}`,
+      help: 'Only objects have fields.',
       related: [{ span: { start: whole.span.start, end: step.span.start }, message: `this is ${type}` }],
     })
   }
@@ -788,7 +839,8 @@ class Checker {
       case '/':
       case '%': {
         const left = this.numeric(expr.left, scope)
-        const right = this.numeric(expr.right, scope)
+        // Two texts added are one fault.
+        const right = left ? this.numeric(expr.right, scope) : (this.value(expr.right, scope)?.value ?? null)
         return (
           left &&
           right && { kind: 'value', value: { kind: 'arithmetic', op, left, right, type: 'number' }, type: number }
@@ -816,17 +868,30 @@ class Checker {
       `Arithmetic needs numbers, this is ${describe(checked.type)}`,
       checked.type.kind === 'array'
         ? 'Aggregate it first: `.count()`, `.sum(…)`.'
-        : 'Use a field of type integer or number.',
+        : checked.type.kind === 'string'
+          ? 'Texts cannot be joined in PQL; compare them one by one.'
+          : 'Use a field of type integer or number.',
     )
   }
 
   comparison(expr: Extract<Expr, { kind: 'binary' }>, op: ComparisonOp, scope: Scope): Meaning {
+    const ordered = op !== '=' && op !== '!='
+    if (!ordered && expr.right.kind === 'name' && expr.right.name === 'null' && !scope.variables.has('null')) {
+      const fixed = `${this.source.slice(expr.left.span.start, expr.left.span.end)}.${op === '=' ? 'isNull' : 'isNotNull'}()`
+      return this.report({
+        code: 'pql-syntax',
+        message: 'PQL has no `null`',
+        span: expr.right.span,
+        help: 'Ask for absence with `.isNull()`, for presence with `.isNotNull()`.',
+        fixes: [{ title: `Replace with \`${fixed}\``, span: expr.span, text: fixed, safety: 'safe' }],
+      })
+    }
     const left = this.value(expr.left, scope)
     const right = this.value(expr.right, scope)
     if (!left || !right) return null
     const sides = this.alike(left, right, expr)
     if (!sides) return null
-    const ordered = op !== '=' && op !== '!='
+    if (!ordered) this.enumWarnings(left, right, expr)
     if (ordered && sides.of !== 'number') {
       if (sides.of === 'instant') {
         const word = op.startsWith('<') ? 'before' : 'after'
@@ -868,11 +933,7 @@ class Checker {
             : 'Compare one of its fields.'
       return this.mismatch(at.span, `${capital(describe(side.type))} cannot be compared`, help)
     }
-    if (leftClass === rightClass) {
-      this.enumWarning(left, right, expr.right)
-      this.enumWarning(right, left, expr.left)
-      return { of: leftClass, left: left.value, right: right.value }
-    }
+    if (leftClass === rightClass) return { of: leftClass, left: left.value, right: right.value }
     const rightCoerced = isLiteral(right.value) ? this.coerced(right, left.type, expr.right) : null
     if (rightCoerced) return { of: leftClass, left: left.value, right: rightCoerced }
     const leftCoerced = isLiteral(left.value) ? this.coerced(left, right.type, expr.left) : null
@@ -880,16 +941,15 @@ class Checker {
     const literalSide = isLiteral(right.value) ? expr.right : isLiteral(left.value) ? expr.left : null
     const field =
       literalSide === expr.right ? { expr: expr.left, type: left.type } : { expr: expr.right, type: right.type }
-    const help =
-      literalSide === null
-        ? 'Compare fields of the same type.'
-        : field.type.kind === 'date' || field.type.kind === 'timestamp'
-          ? 'Write a date as text in the form "2026-01-31" or use date(2026, 1, 31).'
-          : `Write ${describe(field.type)}.`
+    const isTime = literalSide !== null && classOf(field.type) === 'instant'
+    const written = literalSide === null ? '' : this.source.slice(literalSide.span.start, literalSide.span.end)
+    const help = literalSide === null ? 'Compare fields of the same type.' : `Write ${describe(field.type)}.`
     return this.mismatch(
       literalSide?.span ?? expr.span,
-      `${capital(describe(left.type))} is compared with ${describe(right.type)}`,
-      help,
+      isTime
+        ? `${written.length <= 40 ? `\`${written}\`` : 'This'} is not ${describe(field.type)}`
+        : `${capital(describe(left.type))} is compared with ${describe(right.type)}`,
+      isTime ? 'Write a day of the calendar as "2026-01-31" or date(2026, 1, 31).' : help,
       {
         related: literalSide
           ? [{ span: field.expr.span, message: `this is ${describe(field.type)}` }]
@@ -899,6 +959,15 @@ class Checker {
             ],
       },
     )
+  }
+
+  enumWarnings(
+    left: { value: Value; type: Type },
+    right: { value: Value; type: Type },
+    expr: { readonly left: Expr; readonly right: Expr },
+  ): void {
+    this.enumWarning(left, right, expr.right)
+    this.enumWarning(right, left, expr.left)
   }
 
   enumWarning(field: { type: Type }, other: { value: Value }, at: Expr): void {
@@ -1004,6 +1073,7 @@ class Checker {
         const at = listExpr.items[index]!
         const checked = this.alike(item, { value, type: list.items }, { left: itemExpr, right: at, span: at.span })
         if (!checked) return null
+        this.enumWarning(item, { value: checked.right }, at)
         items.push(checked.right)
       }
       const type =
@@ -1397,6 +1467,7 @@ class Checker {
       (step) => step.where !== null || mentions(step.when, labels) || mentions(step.what, labels),
     )
     const property = expr.property.kind === 'name' ? expr.property.name : null
+    if (expr.property.kind === 'error') return null
     const timeType = property ? list.items.fields.get(property) : undefined
     if (!property || (timeType?.kind !== 'timestamp' && timeType?.kind !== 'date')) {
       return this.mismatch(expr.property.span, 'CHAIN orders events by a time property', 'Write timestamp.')
@@ -1510,8 +1581,8 @@ class Checker {
   // ---- functions
 
   call(expr: Extract<Expr, { kind: 'call' }>, scope: Scope): Meaning {
-    if (!(expr.name in functions)) return this.unknownFunction(expr)
-    const name = expr.name as FunctionName // asked on the line before
+    if (!isFunction(expr.name)) return this.unknownFunction(expr, scope)
+    const { name } = expr
     const entry = functions[name]
     if ((expr.receiver === null) !== (entry.form === 'function')) {
       const written = entry.form === 'method' ? 'after what it is applied to' : 'on its own'
@@ -1520,28 +1591,46 @@ class Checker {
         message: `\`${name}\` stands ${written}`,
         span: expr.nameSpan,
         help: `Write \`${entry.signature}\`.`,
+        fixes: this.turned(expr),
       })
     }
     return handlers[name](this, expr, scope)
   }
 
-  unknownFunction(expr: Extract<Expr, { kind: 'call' }>): null {
+  /** `count(xEvent)` as `xEvent.count()`. */
+  turned(expr: Extract<Expr, { kind: 'call' }>): NonNullable<PqlFault['fixes']> {
+    const [first, ...others] = expr.args
+    if (expr.receiver !== null || !first || !['name', 'field', 'call', 'filter', 'group'].includes(first.kind))
+      return []
+    const [object, ...args] = [first, ...others].map((arg) => this.source.slice(arg.span.start, arg.span.end))
+    const text = `${object}.${expr.name}(${args.join(', ')})`
+    return [{ title: `Replace with \`${text}\``, span: expr.span, text, safety: 'safe' }]
+  }
+
+  unknownFunction(expr: Extract<Expr, { kind: 'call' }>, scope: Scope): null {
     const form = expr.receiver === null ? 'function' : 'method'
-    const same = Object.keys(functions).filter((name) => functions[name as FunctionName].form === form) // keys of the table
-    const near = nearest(expr.name, same)
+    const groups = expr.receiver === null ? null : groupsOf(this.meaning(expr.receiver, scope))
+    const same = functionNames.filter(
+      (name) => functions[name].form === form && (groups === null || groups.includes(functions[name].group)),
+    )
+    const habit = habits.get(expr.name.toLowerCase())
+    const meant =
+      habit?.instead && same.includes(habit.instead) ? [habit.instead] : habit ? [] : nearest(expr.name, same)
+    const more = same.length > 10 ? ` and ${same.length - 10} more` : ''
     return this.report({
       code: 'pql-unknown-function',
       message: `There is no ${form} \`${expr.name}\` in PQL`,
       span: expr.nameSpan,
       help:
-        near.length > 0
-          ? `Did you mean ${alternatives(near)}?`
-          : (habits[expr.name.toLowerCase()] ?? 'docs/pql.md lists them all.'),
-      fixes: near.map((name) => ({
+        habit?.help ??
+        (meant.length > 0
+          ? `Did you mean ${alternatives(meant)}?`
+          : `${groups === null ? 'PQL has' : 'Here there are'} ${alternatives(same.slice(0, 10))}${more}.`),
+      fixes: meant.map((name) => ({
         title: `Replace with \`${name}\``,
         span: expr.nameSpan,
         text: name,
-        safety: near.length === 1 ? ('safe' as const) : ('review' as const),
+        safety: meant.length === 1 ? ('safe' as const) : ('review' as const),
       })),
     })
   }
@@ -1558,6 +1647,27 @@ class Checker {
       `Write \`${functions[expr.name as FunctionName].signature}\`.`,
     ) // the name was looked up before
     return false
+  }
+}
+
+const functionNames = Object.keys(functions) as FunctionName[] // its keys
+
+/** The groups of functions that can be called on such a value; null for any. */
+function groupsOf(meaning: Meaning): readonly FunctionEntry['group'][] | null {
+  if (meaning?.kind === 'record') return ['object']
+  if (meaning?.kind !== 'value') return null
+  switch (meaning.type.kind) {
+    case 'string':
+      return ['text', 'object']
+    case 'array':
+      return ['array', 'aggregation', 'object']
+    case 'map':
+      return ['map', 'object']
+    case 'date':
+    case 'timestamp':
+      return ['date', 'object']
+    default:
+      return ['object']
   }
 }
 
@@ -1880,8 +1990,25 @@ const handlers: Record<FunctionName, Handler> = {
   currentYear: currentHandler('year'),
   currentDayOfMonth: currentHandler('day'),
   date: (checker, expr, scope) => {
+    const only = expr.args.length === 1 ? expr.args[0]! : null
+    const dashed =
+      only?.kind === 'literal' && typeof only.value === 'string' ? /^(\d{4})-0?(\d+)-0?(\d+)$/.exec(only.value) : null
+    if (dashed) {
+      const fixed = `date(${Number(dashed[1])}, ${dashed[2]}, ${dashed[3]})`
+      return checker.mismatch(only!.span, '`date` takes year, month and day as numbers', `Write ${fixed}.`, {
+        fixes: [{ title: `Replace with ${fixed}`, span: expr.span, text: fixed, safety: 'safe' }],
+      })
+    }
     if (!checker.takes(expr, 3, 3)) return null
     const [year, month, day] = expr.args.map((arg) => checker.numeric(arg, scope))
+    const parts = [year, month, day].map((part) => (part?.kind === 'literal' ? Number(part.value) : null))
+    if (parts.every((part) => part !== null) && makeDate(parts[0]!, parts[1]!, parts[2]!) === null)
+      checker.mismatch(
+        expr.span,
+        `There is no day ${parts.join('-')} in the calendar`,
+        'Absent, it makes every comparison false; write a real day.',
+        { severity: 'warning' },
+      )
     return year && month && day
       ? { kind: 'value', value: { kind: 'makeDate', year, month, day, type: 'date' }, type: date }
       : null
@@ -1975,22 +2102,23 @@ const handlers: Record<FunctionName, Handler> = {
 }
 
 /** What people write from habit of other languages. */
-const habits: Readonly<Record<string, string>> = {
-  len: 'For the number of items write `.count()`.',
-  length: 'For the number of items write `.count()`.',
-  size: 'For the number of items write `.count()`.',
-  lower: 'To ignore case write `.equals(text, false)`.',
-  lowercase: 'To ignore case write `.equals(text, false)`.',
-  tolower: 'To ignore case write `.equals(text, false)`.',
-  upper: 'To ignore case write `.equals(text, false)`.',
-  avg: 'Write `.average(…)`.',
-  first: 'Write `.head()`.',
-  last: 'Write `.topN(timestamp, 1).head()`.',
-  has: 'Write `.includes(value)` or `.exists(condition)`.',
-  any: 'Write `.exists(condition)`.',
-  all: 'Write `.forall(condition)`.',
-  isempty: 'Write `.count() = 0` for arrays, `.isNull()` for values.',
-}
+type Habit = readonly [name: string, habit: { readonly help: string; readonly instead?: FunctionName }]
+
+const habits = new Map<Habit[0], Habit[1]>([
+  ...['len', 'length', 'size'].map(
+    (name) => [name, { help: 'For the number of items write `.count()`.', instead: 'count' }] as const,
+  ),
+  ...['lower', 'lowercase', 'tolower', 'upper', 'uppercase', 'toupper'].map(
+    (name) => [name, { help: 'To ignore case write `.equals(text, false)`.' }] as const,
+  ),
+  ['avg', { help: 'Write `.average(…)`.', instead: 'average' }],
+  ['first', { help: 'Write `.head()`.', instead: 'head' }],
+  ['last', { help: 'Write `.topN(timestamp, 1).head()`.' }],
+  ['has', { help: 'Write `.includes(value)` or `.exists(condition)`.' }],
+  ['any', { help: 'Write `.exists(condition)`.', instead: 'exists' }],
+  ['all', { help: 'Write `.forall(condition)`.', instead: 'forall' }],
+  ['isempty', { help: 'Write `.count() = 0` for arrays, `.isNull()` for values.' }],
+])
 
 function mapOf(
   checker: Checker,
@@ -2250,10 +2378,14 @@ function singularOf(expr: Expr): string | null {
 
 /** Does any name in there belong to the set? */
 function mentions(node: unknown, names: ReadonlySet<string>): boolean {
-  if (typeof node !== 'object' || node === null) return false
-  if ('kind' in node && node.kind === 'name' && 'name' in node && typeof node.name === 'string')
-    return names.has(node.name)
-  return Object.values(node).some((part) => mentions(part, names))
+  const open = [node]
+  while (open.length > 0) {
+    const part = open.pop()
+    if (typeof part !== 'object' || part === null) continue
+    if ('kind' in part && part.kind === 'name' && 'name' in part && names.has(String(part.name))) return true
+    for (const child of Object.values(part)) open.push(child)
+  }
+  return false
 }
 
 /** Where a fault inside a string literal's value stands in the expression; the whole literal where escapes make it unclear. */

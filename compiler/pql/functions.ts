@@ -409,6 +409,10 @@ export const functions = {
 
 export type FunctionName = keyof typeof functions
 
+export function isFunction(name: string): name is FunctionName {
+  return Object.hasOwn(functions, name)
+}
+
 /** What the examples above are about; evaluated at `now`. */
 export const example = {
   now: '2026-01-15T10:30:00Z',

@@ -9,6 +9,12 @@ export type Token = {
 }
 
 const punctuation = [
+  '===',
+  '!==',
+  '=<',
+  '≤',
+  '≥',
+  '≠',
   '=>',
   '!=',
   '<=',
@@ -40,7 +46,18 @@ const punctuation = [
 ]
 
 /** What people write from habit of other languages, and what PQL has for it. */
-const foreign: Readonly<Record<string, string>> = { '==': '=', '<>': '!=', '&&': 'and', '||': 'or' }
+const foreign: Readonly<Record<string, string>> = {
+  '==': '=',
+  '===': '=',
+  '<>': '!=',
+  '!==': '!=',
+  '=<': '<=',
+  '≤': '<=',
+  '≥': '>=',
+  '≠': '!=',
+  '&&': 'and',
+  '||': 'or',
+}
 
 const nameStart = /[A-Za-z_]/
 const namePattern = /[\p{L}\p{N}_]+/uy
@@ -74,6 +91,21 @@ export function tokenize(text: string, report: (fault: PqlFault) => void): Token
       at += matched.length
       continue
     }
+    const comment = /(?:#|\/\/).*|\/\*[\s\S]*?(?:\*\/|$)/y
+    comment.lastIndex = at
+    const remark = comment.exec(text)?.[0]
+    if (remark !== undefined) {
+      const end = at + remark.length
+      report({
+        code: 'pql-syntax',
+        message: 'PQL has no comments',
+        span: { start: at, end },
+        help: 'Remove it, or write it as a YAML comment outside the expression.',
+        fixes: [{ title: 'Remove the comment', span: { start: at, end }, text: '', safety: 'safe' }],
+      })
+      at = end
+      continue
+    }
     namePattern.lastIndex = at
     if (nameStart.test(char) || /\p{L}/u.test(char)) {
       const matched = namePattern.exec(text)?.[0] ?? char
@@ -104,6 +136,7 @@ export function tokenize(text: string, report: (fault: PqlFault) => void): Token
       message: `\`${text.slice(at, end)}\` has no meaning in PQL`,
       span: { start: at, end },
       help: 'Remove it, or put text in double quotes.',
+      fixes: [{ title: 'Remove it', span: { start: at, end }, text: '', safety: text[at] === ';' ? 'safe' : 'review' }],
     })
     at = end
   }

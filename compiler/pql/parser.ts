@@ -6,6 +6,7 @@ import {
   comparisonOps,
   type Expr,
   type Generator,
+  type Span,
   type TimeTerm,
   type Unit,
   units,
@@ -13,7 +14,7 @@ import {
   type When,
 } from './ast.ts'
 import type { PqlFault } from './fault.ts'
-import { type FunctionName, functions } from './functions.ts'
+import { functions, isFunction } from './functions.ts'
 import { type Token, tokenize } from './lexer.ts'
 
 export type Parsed = {
@@ -74,18 +75,18 @@ const keywords = [
 const notInAggregate: ReadonlySet<string> = new Set(['and', 'or', 'where', 'occurs', 'in', 'notIn', 'like', 'matches'])
 
 /** Operators of other languages, and what PQL has for them. */
-const foreignWords: Readonly<Record<string, string>> = {
-  between: 'Write `a >= 1 and a <= 5`; for times there is `occurs between … and …`.',
-  xor: 'Write `(a or b) and not (a and b)`.',
-  then: 'Write `if(condition, then, otherwise)`.',
-  else: 'Write `if(condition, then, otherwise)`.',
-  when: 'Put `and` between two conditions; WHEN(…) stands in a step of CHAIN.',
-  has: 'Write `.includes(value)` or `.exists(condition)`.',
-  before: 'Write `occurs before …`.',
-  after: 'Write `occurs after …`.',
-  within: 'Write `occurs <= 3 days before now`.',
-  where: '`where` belongs to `exists`, `forall` and `select`; filter an array with `[…]`.',
-}
+const foreignWords: ReadonlyMap<string, string> = new Map([
+  ['between', 'Write `a >= 1 and a <= 5`; for times there is `occurs between … and …`.'],
+  ['xor', 'Write `(a or b) and not (a and b)`.'],
+  ['then', 'Write `if(condition, then, otherwise)`.'],
+  ['else', 'Write `if(condition, then, otherwise)`.'],
+  ['when', 'Put `and` between two conditions; WHEN(…) stands in a step of CHAIN.'],
+  ['has', 'Write `.includes(value)` or `.exists(condition)`.'],
+  ['before', 'Write `occurs before …`.'],
+  ['after', 'Write `occurs after …`.'],
+  ['within', 'Write `occurs <= 3 days before now`.'],
+  ['where', '`where` belongs to `exists`, `forall` and `select`; filter an array with `[…]`.'],
+])
 
 /** Deeper nesting is refused: no person writes it, and every later phase may recurse. */
 const maxDepth = 200
@@ -160,10 +161,13 @@ export function parsePql(text: string): Parsed {
     } else {
       const written = text.slice(token.start, token.end)
       const ends = [')', ']', '}', ','].includes(written)
-      const joins = token.text in powers || keywords.some((keyword) => keyword === token.text)
+      const joins = Object.hasOwn(powers, token.text) || keywords.some((keyword) => keyword === token.text)
       report({
         code: 'pql-syntax',
-        message: ends || joins ? `${capital(what)} is missing before \`${written}\`` : `Expected ${what}, found \`${written}\``,
+        message:
+          ends || joins
+            ? `${capital(what)} is missing before \`${written}\``
+            : `Expected ${what}, found \`${written}\``,
         span,
         help: joins
           ? `\`${written}\` needs something on its left; write it or remove \`${written}\`.`
@@ -177,7 +181,7 @@ export function parsePql(text: string): Parsed {
   }
 
   /** Consumes the closing mark or reports at the opening one. */
-  function close(mark: string, opening: Token): void {
+  function close(mark: string, opening: Token, isList = false): void {
     if (isMark(mark)) {
       next()
       panicking = false
@@ -193,7 +197,10 @@ export function parsePql(text: string): Parsed {
       return
     }
     const token = peek()
-    report({ ...leftover(token), related: [{ span: { start: opening.start, end: opening.end }, message: 'opened here' }] })
+    report({
+      ...leftover(token, isList),
+      related: [{ span: { start: opening.start, end: opening.end }, message: 'opened here' }],
+    })
     let open = 0
     while (peek().kind !== 'end') {
       if (open === 0 && isMark(mark)) {
@@ -211,7 +218,7 @@ export function parsePql(text: string): Parsed {
   }
 
   /** What stands where an expression could end. */
-  function leftover(token: Token): PqlFault {
+  function leftover(token: Token, inList = false): PqlFault {
     const written = text.slice(token.start, token.end)
     const before = tokens[position - 1]
     const after = peek(1)
@@ -221,33 +228,51 @@ export function parsePql(text: string): Parsed {
       message,
       span,
       help,
-      ...(fix === undefined ? {} : { fixes: [{ title: `Replace with \`${fix.trim()}\``, span, text: fix, safety: 'safe' }] }),
+      ...(fix === undefined
+        ? {}
+        : { fixes: [{ title: `Replace with \`${fix.trim()}\``, span, text: fix, safety: 'safe' }] }),
     })
-    if (token.text === ',' && before?.kind === 'number' && after.kind === 'number' && before.end === token.start && after.start === token.end) {
+    if (
+      token.text === ',' &&
+      before?.kind === 'number' &&
+      after.kind === 'number' &&
+      before.end === token.start &&
+      after.start === token.end
+    ) {
       const span = { start: before.start, end: after.end }
       const plain = text.slice(span.start, span.end).replaceAll(',', '')
       return fault('Numbers are written without separators', `Write ${plain}.`, span, plain)
     }
-    if (token.text === ',') return fault('A comma has no place here', 'Join conditions with `and` or `or`; a list stands in square brackets.')
+    if (token.text === ',')
+      return fault('A comma has no place here', 'Join conditions with `and` or `or`; a list stands in square brackets.')
     if (token.text === '=>') return fault('`=>` is not a comparison', 'Write `>=`.', place, '>=')
     if (isWord('is') || isShoutedLike('is')) {
       const negated = peek(1).text.toLowerCase() === 'not'
       const value = peek(negated ? 2 : 1)
       const span = { start: before?.end ?? token.start, end: value.end }
       const help = 'To compare write `=`; for absent values there are `.isNull()` and `.isNotNull()`.'
-      return value.text.toLowerCase() === 'null' ? fault(`\`${written}\` is not a PQL operator`, help, span, negated ? '.isNotNull()' : '.isNull()') : fault(`\`${written}\` is not a PQL operator`, help)
+      return value.text.toLowerCase() === 'null'
+        ? fault(`\`${written}\` is not a PQL operator`, help, span, negated ? '.isNotNull()' : '.isNull()')
+        : fault(`\`${written}\` is not a PQL operator`, help)
     }
-    if (token.kind === 'name' && token.text in functions && functions[token.text as FunctionName].form === 'method') {
+    if (token.kind === 'name' && isFunction(token.text) && functions[token.text].form === 'method') {
       const argument = after.kind === 'string' || after.kind === 'number' ? after : null
       const help = `Write \`.${written}(…)\` after the value.`
       if (!argument || !before) return fault(`\`${written}\` is a method, not an operator`, help)
       const fixed = `.${written}(${text.slice(argument.start, argument.end)})`
       return fault(`\`${written}\` is a method, not an operator`, help, { start: before.end, end: argument.end }, fixed)
     }
-    const foreign = token.kind === 'name' ? foreignWords[token.text.toLowerCase()] : undefined
+    if (inList && startsOperand(token))
+      return fault(`A comma is missing before \`${written}\``, 'Separate the items with commas.', {
+        start: place.start,
+        end: place.end,
+      })
+    const foreign = token.kind === 'name' ? foreignWords.get(token.text.toLowerCase()) : undefined
     if (foreign) return fault(`\`${written}\` is not a PQL operator`, foreign)
-    if (token.kind === 'end' || token.kind === 'punctuation') return fault(`\`${written}\` has no place here`, 'Remove it, or write the operator that is missing.')
-    const help = token.kind === 'name' ? 'Put `and` or `or` between two conditions.' : 'Put a comparison such as `=` before it, or a comma in a list.'
+    if (token.kind === 'end' || token.kind === 'punctuation')
+      return fault(`\`${written}\` has no place here`, 'Remove it, or write the operator that is missing.')
+    const help =
+      token.kind === 'name' ? 'Put `and` or `or` between two conditions.' : 'Put a comparison such as `=` before it.'
     return fault(`An operator is missing before \`${written}\``, help)
   }
 
@@ -256,21 +281,23 @@ export function parsePql(text: string): Parsed {
   }
 
   function expression(power = 0): Expr {
-    if (depth >= maxDepth) {
-      const token = peek()
-      report({
-        code: 'pql-syntax',
-        message: `The expression is nested more than ${maxDepth} levels deep`,
-        span: { start: token.start, end: token.end },
-        help: 'Split it into several Segments and combine them with inSegment.',
-      })
-      position = tokens.length - 1
-      return { kind: 'error', span: { start: token.start, end: token.end } }
-    }
+    if (depth >= maxDepth) return tooDeep()
     depth += 1
     const result = infix(prefix(), power)
     depth -= 1
     return result
+  }
+
+  function tooDeep(): Expr {
+    const span = { start: peek().start, end: peek().end }
+    report({
+      code: 'pql-syntax',
+      message: `The expression is nested more than ${maxDepth} levels deep`,
+      span,
+      help: 'Split it into several Segments and combine them with inSegment.',
+    })
+    position = tokens.length - 1
+    return { kind: 'error', span }
   }
 
   function prefix(): Expr {
@@ -321,6 +348,8 @@ export function parsePql(text: string): Parsed {
 
   function infix(first: Expr, power: number): Expr {
     let left = first
+    /** How deep `left` is, chains of `and` and `or` aside: those are read in loops later. */
+    let length = 0
     for (;;) {
       const token = peek()
       if (isWord('occurs') && comparisonPower > power) {
@@ -329,11 +358,11 @@ export function parsePql(text: string): Parsed {
         left = { kind: 'occurs', subject: left, when, span: { start: left.span.start, end: when.span.end } }
         continue
       }
-      if (isWord('not') && isWord('in', 1) && comparisonPower > power) {
+      if (isShoutedLike('not') && peek(1).text.toLowerCase() === 'in' && comparisonPower > power) {
         const span = { start: token.start, end: peek(1).end }
         faults.push({
           code: 'pql-syntax',
-          message: '`not in` is written `notIn` in PQL',
+          message: `\`${text.slice(span.start, span.end)}\` is written \`notIn\` in PQL`,
           span,
           help: 'Write `notIn`.',
           fixes: [{ title: 'Replace with `notIn`', span, text: 'notIn', safety: 'safe' }],
@@ -353,7 +382,9 @@ export function parsePql(text: string): Parsed {
       }
       const op = binaryOpAt()
       if (op === null || powers[op] <= power) return left
-      const chained = powers[op] === comparisonPower && (left.kind === 'occurs' || (left.kind === 'binary' && powers[left.op] === comparisonPower))
+      const chained =
+        powers[op] === comparisonPower &&
+        (left.kind === 'occurs' || (left.kind === 'binary' && powers[left.op] === comparisonPower))
       if (chained)
         report({
           code: 'pql-syntax',
@@ -361,8 +392,9 @@ export function parsePql(text: string): Parsed {
           span: { start: token.start, end: token.end },
           help: 'Write `a < b and b < c`.',
         })
-      next()
       if (op === 'and' || op === 'or') panicking = false
+      else if ((length += 1) > maxDepth) return tooDeep()
+      next()
       const right = expression(powers[op])
       if (chained) {
         left = { kind: 'error', span: { start: left.span.start, end: right.span.end } }
@@ -381,7 +413,8 @@ export function parsePql(text: string): Parsed {
 
   function postfix(first: Expr): Expr {
     let object = first
-    for (;;) {
+    for (let length = 0; ; length += 1) {
+      if (length > maxDepth) return tooDeep()
       if (isMark('.')) {
         const dot = next()
         const name = peek()
@@ -440,7 +473,7 @@ export function parsePql(text: string): Parsed {
       if (isMark(')')) args.push(expectedOperand('a further argument'))
     }
     inEnds = outerIn
-    close(')', opening)
+    close(')', opening, true)
     return args
   }
 
@@ -459,9 +492,11 @@ export function parsePql(text: string): Parsed {
         const plain = /^[\d_]+$/.test(written) ? written.replaceAll('_', '') : null
         report({
           code: 'pql-syntax',
-          message: plain === null ? `\`${written}\` is neither a number nor a name` : 'Numbers are written without separators',
+          message:
+            plain === null ? `\`${written}\` is neither a number nor a name` : 'Numbers are written without separators',
           span: whole,
-          help: plain === null ? 'Put a space between number and word, or put text in double quotes.' : `Write ${plain}.`,
+          help:
+            plain === null ? 'Put a space between number and word, or put text in double quotes.' : `Write ${plain}.`,
           fixes: plain === null ? [] : [{ title: `Replace with ${plain}`, span: whole, text: plain, safety: 'safe' }],
         })
         return { kind: 'error', span: whole }
@@ -484,6 +519,11 @@ export function parsePql(text: string): Parsed {
     if (token.kind === 'name') return named()
     return expectedOperand('a value')
   }
+
+  const startsOperand = (token: Token): boolean =>
+    token.kind === 'string' ||
+    token.kind === 'number' ||
+    (token.kind === 'name' && !keywords.some((keyword) => keyword === token.text && keyword !== 'not'))
 
   function named(): Expr {
     const token = peek()
@@ -514,6 +554,16 @@ export function parsePql(text: string): Parsed {
     if (peek(1).kind === 'punctuation' && peek(1).text === '=>') return lambda()
     if (['and', 'or', 'in', 'notIn', 'like', 'matches', 'occurs', 'where', 'over'].includes(token.text))
       return expectedOperand('a value')
+    if (token.text === 'if' && startsOperand(peek(1))) {
+      report({
+        code: 'pql-syntax',
+        message: '`if` takes its three parts in parentheses',
+        span,
+        help: 'Write `if(condition, then, otherwise)`.',
+      })
+      recover()
+      return { kind: 'error', span }
+    }
     next()
     if (isMark('(')) {
       const args = argumentList()
@@ -563,9 +613,37 @@ export function parsePql(text: string): Parsed {
     }
     const value = expression(comparisonPower)
     if (isWord('over')) next()
-    else return expectedOperand('`over` and a variable')
+    else if (isWord('from')) {
+      const root = rootName(value)
+      const place = peek().start
+      report({
+        code: 'pql-syntax',
+        message: '`over` and a variable are missing before `from`',
+        span: { start: place, end: peek().end },
+        help: `Write it like \`${name} E.amount over E from xEvent\`.`,
+        fixes:
+          root === null
+            ? []
+            : [
+                {
+                  title: `Write \`over ${root} from\``,
+                  span: { start: place, end: place },
+                  text: `over ${root} `,
+                  safety: 'safe',
+                },
+              ],
+      })
+      recover()
+      return { kind: 'error', span: { start: token.start, end: previousEnd() } }
+    } else return expectedOperand('`over` and a variable')
     const generators = generatorList()
     return { kind: 'aggregate', name, value, generators, span: { start: token.start, end: previousEnd() } }
+  }
+
+  function rootName(value: Expr): string | null {
+    let root = value
+    while (root.kind === 'field') root = root.object
+    return root.kind === 'name' ? root.name : null
   }
 
   function quantifier(kind: 'exists' | 'forall' | 'select'): Expr {
@@ -578,30 +656,63 @@ export function parsePql(text: string): Parsed {
     const generators: Generator[] = []
     for (;;) {
       const name = peek()
+      const place = { start: name.start, end: name.end }
+      const faulty = (variable: string): Generator[] => [
+        ...generators,
+        { variable: { name: variable, span: place }, array: { kind: 'error', span: place }, where: null },
+      ]
       if (name.kind !== 'name' || clauseWords.has(name.text)) {
         expectedOperand('a variable name')
-        return generators.length > 0
-          ? generators
-          : [
-              {
-                variable: { name: '', span: { start: name.start, end: name.end } },
-                array: { kind: 'error', span: { start: name.start, end: name.end } },
-                where: null,
-              },
-            ]
+        return faulty('')
+      }
+      if (name.text === 'from') {
+        report({
+          code: 'pql-syntax',
+          message: 'A variable is missing before `from`',
+          span: place,
+          help: 'Name the item, as in `exists E from xEvent where E.eventType = "purchase"`.',
+        })
+        recover()
+        return faulty('')
       }
       next()
-      const variable: Variable = { name: name.text, span: { start: name.start, end: name.end } }
+      const variable: Variable = { name: name.text, span: place }
       if (isWord('from')) next()
-      else {
-        const array = expectedOperand('`from` and an array')
-        generators.push({ variable, array, where: null })
-        return generators
+      else if (isWord('in')) {
+        const span = { start: peek().start, end: next().end }
+        faults.push({
+          code: 'pql-syntax',
+          message: 'The array of a variable follows `from`',
+          span,
+          help: 'Write `from`.',
+          fixes: [{ title: 'Replace with `from`', span, text: 'from', safety: 'safe' }],
+        })
+      } else {
+        report({
+          code: 'pql-syntax',
+          message: `\`from\` and an array are missing after \`${name.text}\``,
+          span: place,
+          help: 'Name the item and its array, as in `exists E from xEvent where E.eventType = "purchase"`.',
+        })
+        recover()
+        return faulty(name.text)
       }
       const array = expression(comparisonPower)
       let where: Expr | null = null
       if (isWord('where') || isMark(':')) {
         next()
+        where = expression()
+      } else if (array.kind !== 'error' && startsOperand(peek()) && peek().kind === 'name') {
+        const span = { start: peek().start, end: peek().end }
+        report({
+          code: 'pql-syntax',
+          message: `\`where\` is missing before \`${peek().text}\``,
+          span,
+          help: 'Write `where` between the array and the condition.',
+          fixes: [
+            { title: 'Insert `where`', span: { start: span.start, end: span.start }, text: 'where ', safety: 'safe' },
+          ],
+        })
         where = expression()
       }
       generators.push({ variable, array, where })
@@ -687,7 +798,7 @@ export function parsePql(text: string): Parsed {
       panicking = false
       if (isMark(']')) items.push(expectedOperand('a further item'))
     }
-    close(']', opening)
+    close(']', opening, true)
     return { kind: 'array', items, span: { start: opening.start, end: previousEnd() } }
   }
 
@@ -730,20 +841,48 @@ export function parsePql(text: string): Parsed {
     const array = expression()
     if (isMark(',')) next()
     else expectedOperand('a comma and the time property')
-    const property = expression()
-    if (isMark(',')) next()
-    else expectedOperand('a comma and the list of steps')
+    let property: Expr
+    const startsSteps = isMark('[') && peek(1).kind === 'name' && (isMark(':', 2) || isMark('(', 2))
+    if (startsSteps) {
+      const span = { start: peek().start, end: peek().end }
+      faults.push({
+        code: 'pql-syntax',
+        message: 'CHAIN names the time property before its steps',
+        span,
+        help: 'Write CHAIN(xEvent, timestamp, […]).',
+        fixes: [
+          {
+            title: 'Insert `timestamp`',
+            span: { start: span.start, end: span.start },
+            text: 'timestamp, ',
+            safety: 'safe',
+          },
+        ],
+      })
+      property = { kind: 'error', span }
+    } else {
+      property = expression()
+      if (isMark(',')) next()
+      else expectedOperand('a comma and the list of steps')
+    }
+    const bracket = isMark('[') ? next() : null
+    const first = peek()
+    if (!bracket && first.kind === 'name')
+      report({
+        code: 'pql-syntax',
+        message: 'The steps of CHAIN stand in square brackets',
+        span: { start: first.start, end: first.end },
+        help: 'Write CHAIN(xEvent, timestamp, [A: WHAT(…), B: WHAT(…)]).',
+      })
+    else if (!bracket) expectedOperand('`[` and the steps')
     const steps: ChainStep[] = []
-    if (isMark('[')) {
-      const bracket = next()
-      while (!isMark(']') && peek().kind !== 'end') {
-        steps.push(chainStep())
-        if (!isMark(',')) break
-        next()
-        panicking = false
-      }
-      close(']', bracket)
-    } else expectedOperand('`[` and the steps')
+    while (!isMark(']') && !isMark(')') && peek().kind !== 'end') {
+      steps.push(chainStep())
+      if (!isMark(',')) break
+      next()
+      if (bracket) panicking = false
+    }
+    if (bracket) close(']', bracket)
     close(')', opening)
     return { kind: 'chain', array, property, steps, span: { start, end: previousEnd() } }
   }
@@ -774,10 +913,36 @@ export function parsePql(text: string): Parsed {
       }
       close(')', opening)
     }
-    if (clauses === 0) {
-      const span = expectedOperand('a step such as `A: WHAT(eventType = "purchase")`').span
-      what = { kind: 'error', span }
-    }
+    const rest = peek()
+    const span = { start: rest.start, end: rest.end }
+    if (rest.kind === 'name' && isMark('(', 1) && /^[A-Z]+$/.test(rest.text)) {
+      report({
+        code: 'pql-syntax',
+        message: `\`${rest.text}\` is not a clause of a CHAIN step`,
+        span,
+        help: 'Clauses are WHAT(…), WHEN(…), WHERE(…) and COUNT(n).',
+      })
+      recover()
+      what ??= { kind: 'error', span }
+    } else if (clauses === 0 && startsOperand(rest)) {
+      what = expression()
+      const whole = what.span
+      report({
+        code: 'pql-syntax',
+        message: 'A step of CHAIN says what the event is in `WHAT(…)`',
+        span: whole,
+        help: 'Put WHAT( ) around it.',
+        fixes: [
+          {
+            title: 'Put `WHAT(…)` around it',
+            span: whole,
+            text: `WHAT(${text.slice(whole.start, whole.end)})`,
+            safety: 'safe',
+          },
+        ],
+      })
+    } else if (clauses === 0)
+      what = { kind: 'error', span: expectedOperand('a step such as `A: WHAT(eventType = "purchase")`').span }
     return { label, what, when, where, count, span: { start, end: previousEnd() } }
   }
 
@@ -807,8 +972,33 @@ export function parsePql(text: string): Parsed {
       const to = expression(comparisonPower)
       return { kind: 'between', from, to, span: { start, end: previousEnd() } }
     }
+    if (isWord('within') && peek(1).kind === 'number') {
+      const span = { start: token.start, end: token.end }
+      faults.push({
+        code: 'pql-syntax',
+        message: '`within` is written `<=` in PQL',
+        span,
+        help: 'Write it like `occurs <= 3 days before now`.',
+        fixes: withinFix(token),
+      })
+      next()
+      panicking = true // what is missing after it is the same fault
+      const when = distance('<=', start)
+      panicking = false
+      return when
+    }
     if (isWord('on')) next()
-    else if (
+    else if ((isWord('in') || isWord('during')) && startsOperand(peek(1))) {
+      const span = { start: token.start, end: peek(1).start }
+      faults.push({
+        code: 'pql-syntax',
+        message: `\`${token.text}\` has no place after \`occurs\``,
+        span: { start: token.start, end: token.end },
+        help: 'Name the time alone, as in `occurs last month`.',
+        fixes: [{ title: `Remove \`${token.text}\``, span, text: '', safety: 'safe' }],
+      })
+      next()
+    } else if (
       token.kind === 'number' &&
       peek(1).kind === 'name' &&
       (unitOf(peek(1).text) || directions.has(peek(2).text))
@@ -830,6 +1020,18 @@ export function parsePql(text: string): Parsed {
       })
       return distance('<=', start)
     }
+    const word = peek()
+    if (
+      (isWord('this') || isWord('last') || isWord('next')) &&
+      !isMark('.', 1) &&
+      unitOf(peek(1).text) === null &&
+      peek(1).kind !== 'punctuation'
+    )
+      return missingPart(
+        `A unit of time is missing after \`${word.text}\``,
+        `Write it like \`${word.text} month\`.`,
+        start,
+      )
     const time = expression(comparisonPower)
     if (time.kind === 'error') return { kind: 'error', span: { start, end: previousEnd() } }
     return { kind: 'on', time, span: { start, end: previousEnd() } }
@@ -837,47 +1039,65 @@ export function parsePql(text: string): Parsed {
 
   function distance(op: ComparisonOp, start: number): When {
     if (isMark(op)) next()
+    const unitFirst = peek().kind === 'name' && unitOf(peek().text) !== null && peek(1).kind === 'name'
+    if (unitFirst)
+      return missingPart(
+        `A number is missing before \`${peek().text}\``,
+        'Write how many, as in `<= 30 days before now`.',
+        start,
+      )
     const amount = expression(comparisonPower)
+    if (amount.kind === 'error') return { kind: 'error', span: { start, end: previousEnd() } }
     const unitToken = peek()
     const unit = unitToken.kind === 'name' ? unitOf(unitToken.text) : null
     if (unit === null) {
-      const near =
-        unitToken.kind === 'name'
-          ? units.find(
-              (candidate) =>
-                candidate.startsWith(unitToken.text.slice(0, 3).toLowerCase()) ||
-                unitToken.text.toLowerCase().startsWith(candidate),
-            )
-          : undefined
+      const written = text.slice(unitToken.start, unitToken.end)
+      if (unitToken.kind !== 'name' || directions.has(unitToken.text))
+        return missingPart(
+          `A unit of time is missing after \`${text.slice(amount.span.start, amount.span.end)}\``,
+          'Write it like `30 days`.',
+          start,
+          amount.span,
+        )
+      const meant = units.find(
+        (candidate) =>
+          candidate.startsWith(written.slice(0, 3).toLowerCase()) || written.toLowerCase().startsWith(candidate),
+      )
+      const span = { start: unitToken.start, end: unitToken.end }
       report({
         code: 'pql-syntax',
-        message:
-          unitToken.kind === 'end'
-            ? 'A unit of time is missing'
-            : `\`${text.slice(unitToken.start, unitToken.end)}\` is not a unit of time`,
-        span: unitToken.kind === 'end' ? amount.span : { start: unitToken.start, end: unitToken.end },
-        help: `Units are ${units.join(', ')}, singular or plural.`,
-        ...(near && unitToken.kind === 'name'
-          ? {
-              fixes: [
-                {
-                  title: `Replace with \`${near}s\``,
-                  span: { start: unitToken.start, end: unitToken.end },
-                  text: `${near}s`,
-                  safety: 'review' as const,
-                },
-              ],
-            }
-          : {}),
+        message: `\`${written}\` is not a unit of time`,
+        span,
+        help: meant ? `Did you mean \`${meant}s\`?` : `Units are ${units.join(', ')}, singular or plural.`,
+        fixes: meant ? [{ title: `Replace with \`${meant}s\``, span, text: `${meant}s`, safety: 'safe' }] : [],
       })
       recover()
       return { kind: 'error', span: { start, end: previousEnd() } }
     }
     next()
     const direction = peek()
-    if (direction.kind !== 'name' || !directions.has(direction.text)) {
-      expectedOperand('`before`, `after` or `from` and a time such as `now`')
+    if (isWord('ago')) {
+      const span = { start: direction.start, end: direction.end }
+      faults.push({
+        code: 'pql-syntax',
+        message: '`ago` is written `before now` in PQL',
+        span,
+        help: 'Write `before now`.',
+        fixes: [{ title: 'Replace with `before now`', span, text: 'before now', safety: 'safe' }],
+      })
+      next()
       return { kind: 'error', span: { start, end: previousEnd() } }
+    }
+    if (direction.kind !== 'name' || !directions.has(direction.text)) {
+      const last = tokens[position - 1]!
+      const place = { start: last.end, end: last.end }
+      return missingPart(
+        `From when is missing after \`${last.text}\``,
+        'Write `before`, `after` or `from` and a time, as in `before now`.',
+        start,
+        { start: last.start, end: last.end },
+        [{ title: 'Insert `before now`', span: place, text: ' before now', safety: 'review' }],
+      )
     }
     next()
     const time = expression(comparisonPower)
@@ -886,10 +1106,26 @@ export function parsePql(text: string): Parsed {
       op,
       amount,
       unit,
-      direction: direction.text as 'before' | 'after' | 'from',
+      direction: direction.text as 'before' | 'after' | 'from', // `directions` holds just these
       time,
       span: { start, end: previousEnd() },
-    } // `directions` holds just these
+    }
+  }
+
+  /** `within 3 days` as `<= 3 days before now`. */
+  function withinFix({ start, end }: Token): NonNullable<PqlFault['fixes']> {
+    const unit = peek(2)
+    if (unit.kind !== 'name' || !unitOf(unit.text)) return []
+    const whole = directions.has(peek(3).text) ? { start, end } : { start, end: unit.end }
+    const fixed = whole.end === end ? '<=' : `<=${text.slice(end, unit.end)} before now`
+    return [{ title: `Replace with \`${fixed}\``, span: whole, text: fixed, safety: 'safe' }]
+  }
+
+  function missingPart(message: string, help: string, start: number, at?: Span, fixes: PqlFault['fixes'] = []): When {
+    const span = at ?? { start: peek().start, end: peek().end }
+    report({ code: 'pql-syntax', message, span, help, fixes })
+    recover()
+    return { kind: 'error', span: { start, end: previousEnd() } }
   }
 
   const expr = expression()
@@ -947,4 +1183,8 @@ function bracketFault({ text, start, end }: Token): PqlFault {
     span,
     help: 'Remove it, or open the bracket it belongs to.',
   }
+}
+
+function capital(sentence: string): string {
+  return sentence[0]!.toUpperCase() + sentence.slice(1)
 }
