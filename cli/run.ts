@@ -22,8 +22,8 @@ export type RunOutcome = {
 type Due = Scheduled & { readonly plan: JobPlan; readonly slot: Date; readonly key: string }
 
 /**
- * Everything that is due at an instant, in one process: per ProfileStore ingest, its sources' extract, evaluate; then per Activation
- * export and import. A failed run is reported and the others go on; its slot stays due.
+ * Everything that is due at an instant, in one process: each CampaignSource's extract, each ProfileStore's ingest and evaluate, then each
+ * Activation's export and import. A failed run is reported and the others go on; its slot stays due.
  */
 export async function runDue(
   compilation: Compilation,
@@ -82,23 +82,19 @@ export async function runDue(
     const stores = due.filter((item) => item.plan.evaluate)
     const sources = due.filter((item) => item.plan.extract)
     const activations = due.filter((item) => item.plan.export)
+    // Logs first: the ingest that follows takes them in, and the evaluation after it sees them.
+    for (const item of sources) {
+      const started = io.now().getTime()
+      await openDatabases([item])
+      finish(item, [await step('extract', item, inputOf(item, at, work))], started)
+    }
     for (const item of stores) {
       const started = io.now().getTime()
       const input = inputOf(item, at, work)
       const reports = [await step('ingest', item, input)]
-      const own = sources.filter(
-        (source) =>
-          source.plan.store?.name === item.plan.store?.name &&
-          source.plan.target.namespace === item.plan.target.namespace,
-      )
-      for (const source of own.splice(0)) {
-        sources.splice(sources.indexOf(source), 1)
-        await extract(source)
-      }
       if (reports[0]!.outcome !== 'Failed') reports.push(await step('evaluate', item, input))
       finish(item, reports, started)
     }
-    for (const source of sources) await extract(source)
     for (const item of activations) {
       const started = io.now().getTime()
       const baselines = work.state().baselines[baselineKey(item)] ?? {}
@@ -110,12 +106,6 @@ export async function runDue(
       }
       if (reports.at(-1)!.outcome !== 'Failed') acknowledge(item, reports[0]!, work)
       finish(item, reports, started)
-    }
-
-    async function extract(item: Due): Promise<void> {
-      const started = io.now().getTime()
-      await openDatabases([item])
-      finish(item, [await step('extract', item, inputOf(item, at, work))], started)
     }
   } finally {
     line.clear()
