@@ -1,4 +1,4 @@
-import { annotations, type JobPlan, type Kind } from '#crds'
+import { annotations, isKind, type JobPlan, type Kind } from '#crds'
 import { type Diagnostic, type Fix, pathText, type Severity, sortDiagnostics } from './diagnostic.ts'
 import { applyFixes } from './fix.ts'
 import { type LinkFinding, linkModel, type Model } from './model.ts'
@@ -58,19 +58,18 @@ function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
   const model = linkModel(loaded.resources, exists, add)
   const wellFormed = new Set(loaded.resources.map(nameOf))
   const brokenKinds = new Set(
-    [...loaded.names].filter((name) => !wellFormed.has(name)).map((name) => name.split('/')[0]),
+    [...loaded.names.keys()].filter((name) => !wellFormed.has(name)).map((name) => name.split('/')[0]),
   )
+  const isWhole = (kind: Kind): boolean => !brokenKinds.has(kind)
   for (const code of codes) {
     const check = rules[code].check
     if (!check) continue
-    for (const resource of loaded.resources) {
+    for (const kind of Object.keys(check).filter(isKind)) {
       // A check is stored under the kind of the resources it takes.
-      const own = check[resource.kind] as ((resource: Resource, context: RuleContext) => void) | undefined
-      own?.(resource as unknown as Resource, {
-        model,
-        isWhole: (kind) => !brokenKinds.has(kind),
-        report: (finding) => add({ resource: resource as unknown as Resource, ...finding, code }),
-      })
+      const own = check[kind] as (resource: Resource, context: RuleContext) => void
+      for (const resource of model.of(kind)) {
+        own(resource, { model, isWhole, report: (finding) => add({ resource, ...finding, code }) })
+      }
     }
   }
   const { suites, findings } = readSuites(loaded.tests, model, exists)

@@ -59,9 +59,22 @@ export function valueOf(node: YamlNode): unknown {
       return node.value
     case 'sequence':
       return node.items.map(valueOf)
-    case 'map':
-      // fromEntries defines properties, so that a key `__proto__` is a key like any other.
-      return Object.fromEntries(node.entries.map(({ key, value }) => [String(key.value), valueOf(value)]))
+    case 'map': {
+      const value: Record<string, unknown> = {}
+      for (const entry of node.entries) {
+        const key = String(entry.key.value)
+        // Assigned, `__proto__` would not be a key like any other.
+        if (key === '__proto__')
+          Object.defineProperty(value, key, {
+            value: valueOf(entry.value),
+            enumerable: true,
+            configurable: true,
+            writable: true,
+          })
+        else value[key] = valueOf(entry.value)
+      }
+      return value
+    }
     default:
       return unreachable(node)
   }
