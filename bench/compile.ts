@@ -1,4 +1,9 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { compile, type Source } from '#compiler'
+import { isKind, kinds, schemaOf } from '#crds'
 
 const store = `apiVersion: convoke.dev/v1alpha1
 kind: Organization
@@ -69,21 +74,79 @@ spec:
   return [{ file: 'store.yaml', text: store }, ...segments]
 }
 
-/** `bench compile [N]`: N Segments (1,000) from text to plans, in a warm process; and twice as many, for growth. */
+/**
+ * `bench compile [N] [FILES]`: N Segments (1,000) from text to plans, in one process; twice as many, for growth; and FILES files (10,000)
+ * by `convoke check` against kubeconform's schema step, cold processes in turn, where Go is there to build it.
+ */
 export function run(args: readonly string[]): object {
   const count = Number(args[0] ?? 1000)
-  const measure = (size: number) => {
-    const sources = segmentSources(size)
-    const before = process.cpuUsage()
-    const started = performance.now()
-    const { diagnostics, plans } = compile(sources)
-    const seconds = (performance.now() - started) / 1000
-    const cpu = process.cpuUsage(before)
-    const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length
-    return { segments: size, seconds, cpuSeconds: (cpu.user + cpu.system) / 1e6, errors, plans: plans.length }
-  }
   const cold = measure(count)
   const warm = measure(count)
   const double = measure(count * 2)
-  return { cold, warm, double, growth: double.seconds / warm.seconds, maxRssMiB: process.resourceUsage().maxRSS / 1024 }
+  const maxRssMiB = Math.round(process.resourceUsage().maxRSS / 1024)
+  return {
+    cold,
+    warm,
+    double,
+    growth: double.cpuSeconds / warm.cpuSeconds,
+    maxRssMiB,
+    files: sideBySide(Number(args[1] ?? 10_000)),
+  }
+}
+
+function measure(size: number) {
+  const sources = segmentSources(size)
+  const before = process.cpuUsage()
+  const started = performance.now()
+  const { diagnostics, plans } = compile(sources)
+  const plansOfStores = plans.length
+  const seconds = (performance.now() - started) / 1000
+  const cpu = process.cpuUsage(before)
+  const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length
+  return { segments: size, seconds, cpuSeconds: (cpu.user + cpu.system) / 1e6, errors, plans: plansOfStores }
+}
+
+const kubeconformVersion = 'v0.8.0'
+
+function sideBySide(count: number): object {
+  const root = join(import.meta.dirname, '..')
+  const bin = join(root, '.cache', 'bin')
+  const kubeconform = join(bin, 'kubeconform')
+  if (!existsSync(kubeconform)) {
+    const built = spawnSync('go', ['install', `github.com/yannh/kubeconform/cmd/kubeconform@${kubeconformVersion}`], {
+      env: { ...process.env, GOBIN: bin },
+    })
+    if (built.status !== 0) return { skipped: 'kubeconform could not be built: Go is missing or has no modules' }
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'convoke-bench-'))
+  try {
+    mkdirSync(join(folder, 'resources', 'segments'), { recursive: true })
+    mkdirSync(join(folder, 'schemas'))
+    for (const { file, text } of segmentSources(count)) writeFileSync(join(folder, 'resources', file), text)
+    for (const kind of Object.keys(kinds).filter(isKind))
+      writeFileSync(join(folder, 'schemas', `${kind.toLowerCase()}.json`), JSON.stringify(schemaOf(kind)))
+    const commands = {
+      convokeCheck: `${join(root, 'bin/convoke')} check ${folder}/resources`,
+      kubeconform: `${kubeconform} -n 1 -summary -schema-location '${folder}/schemas/{{.ResourceKind}}.json' ${folder}/resources`,
+    }
+    const rounds = 5
+    const figures = Object.entries(commands).map(([name]) => [name, [] as number[], [] as number[]] as const)
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [index, command] of Object.values(commands).entries()) {
+        const { stderr } = spawnSync('bash', ['-c', `TIMEFORMAT='%R %U %S'; time ${command} >/dev/null 2>&1`], {
+          encoding: 'utf8',
+        })
+        const [wall = 0, user = 0, system = 0] = stderr.trim().split(' ').map(Number)
+        figures[index]![1].push(wall)
+        figures[index]![2].push(user + system)
+      }
+    }
+    const median = (values: number[]): number => values.sort((a, b) => a - b)[rounds >> 1]!
+    const result = Object.fromEntries(
+      figures.map(([name, wall, cpu]) => [name, { wallSeconds: median(wall), cpuSeconds: median(cpu) }]),
+    )
+    return { files: count, ...result, cpuRatio: result['convokeCheck']!.cpuSeconds / result['kubeconform']!.cpuSeconds }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
