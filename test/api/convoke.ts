@@ -1,0 +1,77 @@
+// A cluster with Convoke's CRDs.
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parse, stringify } from 'yaml'
+import { apiVersion, isKind, kinds } from '#crds'
+import { readCrds } from '../../crds/generate.ts'
+import { type Answer, type Api, type ApiObject, apiOf, serverSideApply } from '../cluster/api.ts'
+import { sharedCluster } from '../cluster/api-server.ts'
+
+export type Cluster = {
+  readonly kubeconfig: string
+  readonly api: Api
+  /** Makes a namespace that no other test has. */
+  readonly namespace: () => Promise<string>
+}
+
+type Written = { readonly kind: string; readonly metadata: { readonly name: string } }
+
+/** Null, with a line that says why, where there is no cluster and none can be made. */
+export async function openCluster(): Promise<Cluster | null> {
+  const cluster = await sharedCluster()
+  if ('skip' in cluster) {
+    console.warn(`Skipped what needs an API server: ${cluster.skip}.`)
+    return null
+  }
+  const api = await apiOf(cluster.kubeconfig)
+  for (const { crd } of readCrds()) {
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd.metadata.name}`
+    await fine(api('PATCH', `${path}?fieldManager=test&force=true`, { body: crd, contentType: serverSideApply }))
+    while (!isEstablished(await fine(api('GET', path)))) await sleep(50)
+  }
+  // Served a moment after it is said to be established.
+  for (const kind of Object.keys(kinds)) while ((await api('GET', pathOf(kind))).status === 404) await sleep(50)
+  const namespace = async (): Promise<string> => {
+    const made = await fine(api('POST', '/api/v1/namespaces', { body: { metadata: { generateName: 'test-' } } }))
+    return made.metadata.name
+  }
+  return { kubeconfig: cluster.kubeconfig, api, namespace }
+}
+
+/** The list of a kind, everywhere or in a namespace. */
+export function pathOf(kind: string, namespace?: string): string {
+  if (!isKind(kind)) throw new Error(`${kind} is not a kind of Convoke`)
+  return `/apis/${apiVersion}/${namespace === undefined ? '' : `namespaces/${namespace}/`}${kinds[kind].plural}`
+}
+
+/** What is stored, by server-side apply. */
+export async function applied(cluster: Cluster, namespace: string, resource: Written, query = ''): Promise<ApiObject> {
+  const path = `${pathOf(resource.kind, namespace)}/${resource.metadata.name}?fieldManager=test&fieldValidation=Strict${query}`
+  return fine(cluster.api('PATCH', path, { body: resource, contentType: serverSideApply }))
+}
+
+/** The body of an answer that must be a success. */
+export async function fine<T>(answer: Promise<Answer<T>>): Promise<T> {
+  const { status, body } = await answer
+  if (status >= 300) throw new Error(`${status}: ${JSON.stringify(body)}`)
+  return body
+}
+
+/** Kubeconfig of somebody without rights but those that a test gives to the User of this name. */
+export function kubeconfigOf(cluster: Cluster, user: string): string {
+  const config = parse(readFileSync(cluster.kubeconfig, 'utf8'))
+  for (const each of config.users) each.user.as = user
+  const path = join(mkdtempSync(join(tmpdir(), 'convoke-user-')), 'kubeconfig')
+  writeFileSync(path, stringify(config))
+  return path
+}
+
+function isEstablished({ status }: ApiObject): boolean {
+  // As apiextensions.k8s.io/v1 has it.
+  const { conditions = [] } = (status ?? {}) as {
+    conditions?: readonly { readonly type: string; readonly status: string }[]
+  }
+  return conditions.some(({ type, status }) => type === 'Established' && status === 'True')
+}

@@ -1,0 +1,172 @@
+// What `convoke plan --against cluster` reads.
+
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { UsageError } from '../../cli/command.ts'
+import { listClusterResources } from '../../cli/kubernetes.ts'
+import { bundle, exampleOf } from '../crds/documents.ts'
+import { convoke } from '../support/cli.ts'
+import { applied, fine, kubeconfigOf, openCluster } from './convoke.ts'
+
+const cluster = await openCluster()
+
+describe.skipIf(cluster === null)('the resources of a cluster', () => {
+  test('are those of the namespaces that are named, as they were written', async () => {
+    const { kubeconfig } = cluster!
+    const [one, two] = [await cluster!.namespace(), await cluster!.namespace()]
+    for (const resource of bundle()) await applied(cluster!, one, resource)
+    await applied(cluster!, two, exampleOf('Organization'))
+    const listed = (await listClusterResources({ kubeconfig, namespaces: [one] })) as ReturnType<typeof bundle>
+    const key = ({ kind, metadata }: (typeof listed)[number]): string => `${kind}/${metadata.name}`
+    expect(listed.map((each) => [key(each), each.spec]).sort()).toEqual(
+      bundle()
+        .map((each) => [key(each), each.spec])
+        .sort(),
+    )
+    expect(listed.filter(({ metadata }) => 'managedFields' in metadata)).toEqual([])
+    expect(await listClusterResources({ kubeconfig, namespaces: [one, two] })).toHaveLength(bundle().length + 1)
+    expect((await listClusterResources({ kubeconfig, namespaces: null })).length).toBeGreaterThan(bundle().length)
+  })
+
+  test('are no change for plan when they were applied from the same files', async () => {
+    const namespace = await cluster!.namespace()
+    for (const resource of bundle()) await applied(cluster!, namespace, resource)
+    const stdin = bundle()
+      .map((resource) => stringify({ ...resource, metadata: { ...resource.metadata, namespace } }))
+      .join('---\n')
+    const planned = (text: string) =>
+      convoke(
+        [
+          'plan',
+          '-',
+          '--against',
+          'cluster',
+          '--kubeconfig',
+          cluster!.kubeconfig,
+          '--namespace',
+          namespace,
+          '--detailed-exitcode',
+        ],
+        { stdin: text },
+      )
+    expect(planned(stdin)).toMatchObject({ code: 0 })
+    expect(planned(stdin.replace('patrons\n', 'patron-readers\n'))).not.toMatchObject({ code: 0 })
+  })
+
+  test('are all listed where they fill several pages', async () => {
+    const namespace = await cluster!.namespace()
+    const organization = exampleOf('Organization')
+    const names = Array.from({ length: 501 }, (_, index) => `folio-${index}`)
+    await Promise.all(names.map((name) => applied(cluster!, namespace, { ...organization, metadata: { name } })))
+    const listed = await listClusterResources({ kubeconfig: cluster!.kubeconfig, namespaces: [namespace] })
+    expect(new Set(listed.map((each) => (each as typeof organization).metadata.name))).toEqual(new Set(names))
+  })
+
+  test('of one namespace can be listed by whoever may not list in all, who is told so', async () => {
+    const namespace = await cluster!.namespace()
+    await applied(cluster!, namespace, exampleOf('Organization'))
+    const rbac = `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}`
+    const rules = [{ apiGroups: ['convoke.dev'], resources: ['*'], verbs: ['list'] }]
+    await fine(cluster!.api('POST', `${rbac}/roles`, { body: { metadata: { name: 'reader' }, rules } }))
+    await fine(
+      cluster!.api('POST', `${rbac}/rolebindings`, {
+        body: {
+          metadata: { name: 'reader' },
+          roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'reader' },
+          subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: `reader-of-${namespace}` }],
+        },
+      }),
+    )
+    const kubeconfig = kubeconfigOf(cluster!, `reader-of-${namespace}`)
+    expect(await listClusterResources({ kubeconfig, namespaces: [namespace] })).toHaveLength(1)
+    await expect(faultOf(kubeconfig, null)).resolves.toMatch(
+      /forbids it: \w+\.convoke\.dev is forbidden: User "reader-of-test-\w+" cannot list .* Name the namespaces that you may read with --namespace/,
+    )
+    await expect(faultOf(kubeconfig, ['default'])).resolves.toMatch(
+      /Ask for the right to list \w+\.convoke\.dev in the namespace default\.$/,
+    )
+  })
+
+  test('of which a CRD is missing are not listed as if there were none', async () => {
+    // Served by the same server under a path where nothing is.
+    const kubeconfig = rewritten((text) => text.replace(/(server"?: *"?https:[^\s",]*)/, '$1/elsewhere'))
+    await expect(faultOf(kubeconfig, null)).resolves.toMatch(
+      /does not know \w+\.convoke\.dev\/v1alpha1: Convoke's CRDs are not installed there/,
+    )
+  })
+
+  test('are not shown to a stranger', async () => {
+    const kubeconfig = rewritten((text) => text.replace(/"token":"\w+"/, '"token":"wrong"'))
+    await expect(faultOf(kubeconfig, null)).resolves.toMatch(/does not accept the credentials of the context `test`/)
+  })
+
+  test('are not sent by a server whose certificate another authority signed', async () => {
+    const kubeconfig = rewritten((text) =>
+      text.replace(/"certificate-authority-data":"[^"]*"/, '"tls-server-name":"convoke"'),
+    )
+    await expect(faultOf(kubeconfig, null)).resolves.toMatch(/cannot be reached: .*certificate/)
+  })
+
+  function rewritten(change: (text: string) => string): string {
+    const text = JSON.stringify(parse(readFileSync(cluster!.kubeconfig, 'utf8')))
+    expect(change(text)).not.toBe(text)
+    return fileOf(change(text))
+  }
+})
+
+test('a server that is not there is named, with the reason', async () => {
+  const port = await new Promise<number>((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => done(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+  const config = {
+    clusters: [{ name: 'gone', cluster: { server: `https://127.0.0.1:${port}` } }],
+    users: [{ name: 'me', user: { token: 'x' } }],
+    contexts: [{ name: 'gone', context: { cluster: 'gone', user: 'me' } }],
+    'current-context': 'gone',
+  }
+  await expect(faultOf(fileOf(JSON.stringify(config)), null)).resolves.toMatch(
+    `https://127.0.0.1:${port} cannot be reached: connect ECONNREFUSED`,
+  )
+})
+
+const configs: readonly (readonly [title: string, text: string, message: RegExp])[] = [
+  ['no YAML', 'clusters: [', /kubeconfig cannot be read: .+\.$/],
+  ['an empty file', '', /kubeconfig cannot be read/],
+  ['no current context', 'contexts: [{name: a, context: {cluster: c}}]', /has no current context; its contexts: a\./],
+  [
+    'a context that is not there',
+    'current-context: b\ncontexts: [{name: a, context: {cluster: c}}]',
+    /has no cluster for the context `b`; its contexts: a\./,
+  ],
+]
+test.each(configs)('of a kubeconfig, %s is said in one line', async (_, text, message) => {
+  const fault = await faultOf(fileOf(text), null)
+  expect(fault).toMatch(message)
+  expect(fault).not.toMatch('\n')
+})
+
+test('a kubeconfig that is not there is named', async () => {
+  await expect(faultOf('/nowhere/kubeconfig', null)).resolves.toMatch(/^\/nowhere\/kubeconfig cannot be read: ENOENT/)
+})
+
+function fileOf(text: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'convoke-list-')), 'kubeconfig')
+  writeFileSync(path, text)
+  return path
+}
+
+async function faultOf(kubeconfig: string, namespaces: readonly string[] | null): Promise<string> {
+  const error = await listClusterResources({ kubeconfig, namespaces }).then(
+    () => 'nothing',
+    (error: unknown) => error,
+  )
+  expect(error).toBeInstanceOf(UsageError)
+  return error instanceof UsageError ? error.message : ''
+}

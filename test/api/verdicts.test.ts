@@ -1,0 +1,256 @@
+// Whether `convoke check` and the API server give the same verdict on a document, under the same code, wherever one resource alone decides it.
+import { describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { type Kind, kinds, type Resource } from '#crds'
+import { compile, type Diagnostic } from '../../compiler/index.ts'
+import type { Refusal } from '../cluster/api.ts'
+import { bundle, type Change, changed, exampleOf } from '../crds/documents.ts'
+import { convoke, folderOf } from '../support/cli.ts'
+import { openCluster, pathOf } from './convoke.ts'
+
+const cluster = await openCluster()
+
+type Verdict = { readonly refused: boolean; readonly codes: readonly string[]; readonly message: string }
+
+const table: readonly (readonly [
+  title: string,
+  kind: Kind,
+  changes: readonly Change[],
+  code: string | null,
+  message: string,
+])[] = [
+  [
+    'an encrypted file',
+    'Destination',
+    [['spec.file.encryption', 'PGP']],
+    'encrypted-file',
+    'encrypted-file: file encryption is not supported',
+  ],
+  ['a file that is not', 'Destination', [['spec.file.encryption', 'None']], null, ''],
+  [
+    'an instance that creates profiles',
+    'CampaignInstance',
+    [['spec.unknownProfiles', 'Create']],
+    'creates-profiles',
+    'creates-profiles: Campaign is the source of truth',
+  ],
+  [
+    'two organizational units',
+    'CampaignInstance',
+    [['spec.organizationalUnits', ['north', 'south']]],
+    'multiple-organizational-units',
+    'multiple-organizational-units: only',
+  ],
+  ['one organizational unit', 'CampaignInstance', [['spec.organizationalUnits', ['north']]], null, ''],
+  [
+    'Campaign Classic',
+    'CampaignInstance',
+    [['spec.version', '7.3']],
+    'unsupported-campaign-version',
+    'unsupported-campaign-version: audiences are delivered',
+  ],
+  [
+    'an IMS Organization of another form',
+    'Organization',
+    [['spec.imsOrgId', 'folio']],
+    'invalid-ims-org',
+    'invalid-ims-org: an IMS Organization identifier ends in',
+  ],
+  [
+    'no location',
+    'Destination',
+    [['spec.location', {}]],
+    'invalid-value',
+    'invalid-value: a location is exactly one of',
+  ],
+  [
+    'two locations',
+    'Destination',
+    [['spec.location.s3', { bucket: 'b' }]],
+    'invalid-value',
+    'invalid-value: a location is exactly one of',
+  ],
+  [
+    'no primary identity',
+    'ProfileStore',
+    [['spec.identities.0.primary', false]],
+    'invalid-value',
+    'invalid-value: exactly one identity is primary',
+  ],
+  [
+    'two primary identities',
+    'ProfileStore',
+    [['spec.identities.1.primary', true]],
+    'invalid-value',
+    'invalid-value: exactly one identity is primary',
+  ],
+  [
+    'events of nobody',
+    'Dataset',
+    [['spec.record', 'Event']],
+    'missing-field',
+    'missing-field: a Dataset of events says whose they are',
+  ],
+  [
+    'Segments named and selected',
+    'Activation',
+    [['spec.segmentSelector', {}]],
+    'invalid-value',
+    'invalid-value: name the Segments by exactly one',
+  ],
+  [
+    'two schedules',
+    'Activation',
+    [['spec.schedule.after', 'Evaluation']],
+    'invalid-value',
+    'invalid-value: a schedule is either',
+  ],
+  [
+    'an interval that begins nowhere',
+    'Activation',
+    [['spec.schedule.startAt', undefined]],
+    'missing-field',
+    'missing-field: ',
+  ],
+  [
+    'a name that does not fit into a label',
+    'Activation',
+    [['metadata.name', 'a'.repeat(64)]],
+    'invalid-value',
+    'Too long',
+  ],
+  ['an unknown field', 'Segment', [['spec.expresion', 'true']], 'unknown-field', 'unknown field "spec.expresion"'],
+  [
+    'an unknown field in a list',
+    'Activation',
+    [['spec.mapping.0.targte', 'x']],
+    'unknown-field',
+    'unknown field "spec.mapping[0].targte"',
+  ],
+  ['no expression', 'Segment', [['spec.expression', undefined]], 'missing-field', 'spec.expression: Required value'],
+  ['a number for a text', 'CampaignInstance', [['spec.version', 8.7]], 'wrong-type', 'must be of type string'],
+  [
+    'a text for a number',
+    'CampaignInstance',
+    [['spec.limits.segments', '50']],
+    'wrong-type',
+    'must be of type integer',
+  ],
+  [
+    'a word that is not in the list',
+    'Segment',
+    [['spec.evaluation', 'Stream']],
+    'invalid-value',
+    'Unsupported value: "Stream"',
+  ],
+  [
+    'a duration in words',
+    'ProfileStore',
+    [['spec.evaluation.streaming.every', '5 minutes']],
+    'invalid-value',
+    'spec.evaluation.streaming.every',
+  ],
+]
+
+/** Codes that the form of one document decides: the API server knows all of it. */
+const form = ['unknown-field', 'missing-field', 'wrong-type', 'invalid-value']
+
+describe.skipIf(cluster === null)('the API server and convoke check', () => {
+  test('give the same verdict under the same code', async () => {
+    const namespace = await cluster!.namespace()
+    const documents = table.map(([, kind, changes]) => changed(exampleOf(kind), ...changes))
+    using folder = folderOf(
+      Object.fromEntries(documents.map((document, index) => [`${index}.yaml`, bundleWith(document, `case-${index}`)])),
+    )
+    const check = convoke(['check', '.', '-o', 'json'], { cwd: folder.path })
+    const found: readonly Diagnostic[] = JSON.parse(check.out).diagnostics
+    for (const [index, [title, , , code, message]] of table.entries()) {
+      const { refused, codes, message: said } = await verdictOfServer(namespace, documents[index]!)
+      expect([title, refused, codes], said).toEqual([title, code !== null, code === null ? [] : [code]])
+      expect(said).toContain(message)
+      const ours = found.filter(({ file, severity }) => file === `${index}.yaml` && severity === 'error')
+      expect([title, ...new Set(ours.map(({ code }) => code))]).toEqual(code === null ? [title] : [title, code])
+    }
+  })
+
+  test.each(Object.keys(kinds))('agree on whatever is done to a %s', async (kind) => {
+    const namespace = await cluster!.namespace()
+    const disagreements: unknown[] = []
+    const all = mutations(exampleOf(kind))
+    expect(all.length).toBeGreaterThan(20)
+    await Promise.all(
+      all.map(async ([title, document]) => {
+        const server = await verdictOfServer(namespace, document)
+        const ours = verdictOfCompiler(document)
+        const missed = server.codes.filter((code) => !ours.includes(code))
+        const alone = server.refused ? [] : ours.filter((code) => form.includes(code))
+        if (missed.length > 0 || alone.length > 0) disagreements.push({ title, server: server.message || 'fine', ours })
+      }),
+    )
+    expect(disagreements).toEqual([])
+  })
+})
+
+async function verdictOfServer(namespace: string, document: Record<string, unknown>): Promise<Verdict> {
+  const { status, body } = await cluster!.api<Refusal>(
+    'POST',
+    `${pathOf(String(document['kind']), namespace)}?dryRun=All&fieldValidation=Strict`,
+    { body: document },
+  )
+  if (status < 300) return { refused: false, codes: [], message: '' }
+  const causes = body.details?.causes ?? []
+  const codes = causes.map(
+    ({ reason, message }) => /^(?:.*: )?([a-z]+(?:-[a-z]+)+): /.exec(message)?.[1] ?? codeOf(reason),
+  )
+  const strict = /strict decoding error: unknown field/.test(body.message) ? ['unknown-field'] : []
+  return { refused: true, codes: [...new Set([...codes, ...strict])], message: body.message }
+}
+
+/** What our codes call a reason of metav1.CauseType. */
+function codeOf(reason: string): string {
+  return { FieldValueRequired: 'missing-field', FieldValueTypeInvalid: 'wrong-type' }[reason] ?? 'invalid-value'
+}
+
+function verdictOfCompiler(document: Record<string, unknown>): readonly string[] {
+  const { diagnostics } = compile([{ file: 'case.yaml', text: bundleWith(document, 'readers') }], {
+    verifyFixes: false,
+  })
+  return diagnostics.filter(({ severity }) => severity === 'error').map(({ code }) => code)
+}
+
+/** The bundle in a namespace, with the document in the place of its own of that kind. */
+function bundleWith(document: Record<string, unknown>, namespace: string): string {
+  const own = exampleOf(String(document['kind'])).metadata.name
+  const rest = bundle().filter((resource) => resource.kind !== document['kind'] || resource.metadata.name !== own)
+  return [...rest, document]
+    .map((each) => stringify({ ...each, metadata: { ...Object(each.metadata), namespace } }))
+    .join('---\n')
+}
+
+/** What people and tools get wrong, done to each field in turn: below `spec`, and not inside the union schema, which only the compiler reads. */
+function mutations(resource: Resource): readonly (readonly [title: string, document: Record<string, unknown>])[] {
+  const found: (readonly [string, Record<string, unknown>])[] = []
+  const add = (path: string, value: unknown): void => {
+    found.push([`${path} = ${(JSON.stringify(value) ?? 'nothing').slice(0, 60)}`, changed(resource, [path, value])])
+  }
+  const visit = (path: string, value: unknown): void => {
+    add(path, undefined)
+    for (const other of others(value)) add(path, other)
+    if (/^spec\.schema\.\w+$/.test(path)) return
+    if (Array.isArray(value)) visit(`${path}.0`, value[0])
+    else if (typeof value === 'object' && value !== null) {
+      add(`${path}.zzz`, 1)
+      for (const [name, field] of Object.entries(value)) visit(`${path}.${name}`, field)
+    }
+  }
+  visit('spec', resource.spec)
+  return found
+}
+
+function others(value: unknown): readonly unknown[] {
+  if (typeof value === 'string') return [7, true, [], {}, '', 'Zzz?', 'x'.repeat(300_000)]
+  if (typeof value === 'number') return ['7', true, [], -1, 0, 1.5, 1e12]
+  if (typeof value === 'boolean') return ['yes', 1, !value]
+  if (Array.isArray(value)) return [{}, 'x', [], [...value, value[0]], Array.from({ length: 3000 }, () => value[0])]
+  return [[], 'x', 7, {}]
+}

@@ -1,0 +1,88 @@
+// Where the programs of a control plane come from: KUBEBUILDER_ASSETS, or a build of go.mod's modules with Go, once per version.
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Paths of the programs, or in one line what is missing for them. */
+export type Binaries = { readonly [name in Program]: string } | { readonly skip: string }
+
+const packages = {
+  etcd: 'go.etcd.io/etcd/server/v3',
+  'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
+} as const
+
+type Program = keyof typeof packages
+
+// The keys of a table of literals.
+const programs = Object.keys(packages) as readonly Program[]
+
+/** How long a hook must allow for `findBinaries`: the first build of kube-apiserver takes 5–10 minutes on two cores and 2.4 GB. */
+export const buildTimeout = 30 * 60_000
+
+export async function findBinaries(): Promise<Binaries> {
+  const assets = process.env['KUBEBUILDER_ASSETS']
+  if (assets !== undefined) {
+    const missing = programs.filter((program) => !existsSync(join(assets, program)))
+    if (missing.length > 0) return { skip: `KUBEBUILDER_ASSETS (${assets}) has no ${missing.join(' and no ')}` }
+    return inFolder(assets)
+  }
+  const version = /k8s\.io\/kubernetes (v\S+)/.exec(readFileSync(join(import.meta.dirname, 'go.mod'), 'utf8'))![1]!
+  const folder = join(process.env['CONVOKE_CACHE'] ?? join(homedir(), '.cache', 'convoke'), `kubernetes-${version}`)
+  const isBuilt = (): boolean => programs.every((program) => existsSync(join(folder, program)))
+  if (isBuilt()) return inFolder(folder)
+  const go = /go1\.(\d+)/.exec(spawnSync('go', ['env', 'GOVERSION'], { encoding: 'utf8' }).stdout ?? '')
+  if (Number(go?.[1] ?? 0) < 26)
+    return { skip: 'no KUBEBUILDER_ASSETS, and no Go ≥ 1.26 to build kube-apiserver and etcd' }
+  mkdirSync(folder, { recursive: true })
+  using _ = await lock(join(folder, 'building'))
+  for (const program of programs) if (!existsSync(join(folder, program))) await build(program, folder, version)
+  return inFolder(folder)
+}
+
+function inFolder(folder: string): Binaries {
+  return { etcd: join(folder, 'etcd'), 'kube-apiserver': join(folder, 'kube-apiserver') }
+}
+
+/** Held by one process of this machine at a time; a holder that is gone holds nothing. */
+async function lock(path: string): Promise<Disposable> {
+  for (;;) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: 'wx' })
+      return { [Symbol.dispose]: () => rmSync(path) }
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    }
+    if (!isHeld(path)) rmSync(path, { force: true })
+    await sleep(500)
+  }
+}
+
+function isHeld(path: string): boolean {
+  try {
+    process.kill(Number(readFileSync(path, 'utf8')), 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** With its version inside: without it clients see `v0.0.0-master`. */
+async function build(program: Program, folder: string, version: string): Promise<void> {
+  console.warn(`Building ${program} of Kubernetes ${version} once, into ${folder}; this takes minutes.`)
+  const [major, minor] = version.slice(1).split('.')
+  const set = Object.entries({ gitVersion: version, gitMajor: major, gitMinor: minor })
+    .map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`)
+    .join(' ')
+  const target = join(folder, program)
+  const part = `${target}.${process.pid}`
+  const go = spawn('go', ['build', '-trimpath', '-ldflags', `-s -w ${set}`, '-o', part, packages[program]], {
+    cwd: import.meta.dirname,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  const [code] = await once(go, 'exit')
+  if (code !== 0) throw new Error(`go build ${packages[program]} ended with ${code}.`)
+  renameSync(part, target)
+}
