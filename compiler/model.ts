@@ -243,8 +243,7 @@ function readStore(
   organization: Resource<'Organization'> | null,
   report: (finding: LinkFinding) => void,
 ): StoreModel {
-  const profile = readUnionSchema(resource.spec.schema.profile)
-  const event = resource.spec.schema.event === undefined ? null : readUnionSchema(resource.spec.schema.event)
+  const { profile, event, types } = readSchemas(resource)
   for (const [part, faults] of [
     ['profile', profile.faults],
     ['event', event?.faults ?? []],
@@ -259,7 +258,6 @@ function readStore(
         help: fault.help,
       })
   }
-  const types: UnionTypes = { profile: profile.type, event: event && withTimestamp(event.type) }
   return {
     resource,
     organization,
@@ -268,6 +266,42 @@ function readStore(
     profileColumns: columnsOf(types.profile),
     eventColumns: types.event ? columnsOf(types.event) : [],
   }
+}
+
+type ReadSchemas = {
+  readonly profile: ReturnType<typeof readUnionSchema>
+  readonly event: ReturnType<typeof readUnionSchema> | null
+  readonly types: UnionTypes
+}
+
+const readBefore = new WeakMap<Resource<'ProfileStore'>, ReadSchemas>()
+
+/** A store that has not changed keeps its types, so that expressions checked against them are not checked again. */
+function readSchemas(resource: Resource<'ProfileStore'>): ReadSchemas {
+  const known = readBefore.get(resource)
+  if (known) return known
+  const profile = readUnionSchema(resource.spec.schema.profile)
+  const event = resource.spec.schema.event === undefined ? null : readUnionSchema(resource.spec.schema.event)
+  const types: UnionTypes = { profile: profile.type, event: event && withTimestamp(event.type) }
+  const read = { profile, event, types }
+  readBefore.set(resource, read)
+  return read
+}
+
+const checkedBefore = new WeakMap<UnionTypes, Map<string, CheckedExpression>>()
+const maxRemembered = 100_000
+
+/** An expression is checked again only where it may refer to other Segments than before. */
+function checkedOnce(text: string, names: Parameters<typeof checkPql>[1]): CheckedExpression {
+  const remembered = checkedBefore.get(names.types) ?? new Map<string, CheckedExpression>()
+  checkedBefore.set(names.types, remembered)
+  const known = remembered.get(text)
+  const resolves = known?.faults.every((fault) => fault.code !== 'unresolved-reference')
+  if (known && resolves && known.references.every(({ name }) => names.segments.has(name))) return known
+  const checked = checkPql(text, names)
+  if (remembered.size >= maxRemembered) remembered.clear()
+  remembered.set(text, checked)
+  return checked
 }
 
 function segmentsOf(
@@ -342,10 +376,11 @@ function checkSegments(
     ]),
   )
   const wellFormed = new Set(pairs.map(({ resource }) => `${resource.namespace}/${resource.name}`))
+  const noNames: readonly string[] = []
   const models = pairs.map(({ resource, store }) => {
-    if (!store) return { resource, store, checked: null, references: [] }
+    if (!store) return { resource, store, checked: null, references: noNames }
     const names = namesByStore.get(store)!
-    const checked = checkPql(resource.spec.expression, { types: store.types, segments: names })
+    const checked = checkedOnce(resource.spec.expression, { types: store.types, segments: names })
     for (const fault of checked.faults) {
       // A Segment that is there but broken, or a field lost to a faulty schema, is not the expression's fault.
       const referred = resource.spec.expression.slice(fault.span.start, fault.span.end)
@@ -359,15 +394,24 @@ function checkSegments(
       resource,
       store,
       checked,
-      references: checked.references.map((reference) => reference.name).filter((name) => names.has(name)),
+      references:
+        checked.references.length === 0
+          ? noNames
+          : checked.references.map((reference) => reference.name).filter((name) => names.has(name)),
     }
   })
   const byKey = new Map(models.map((model) => [`${model.resource.namespace}/${model.resource.name}`, model]))
+  const none: (typeof models)[number][] = []
   const referred = (model: (typeof models)[number]): (typeof models)[number][] =>
-    model.references.flatMap((name) => byKey.get(`${model.resource.namespace}/${name}`) ?? [])
+    model.references.length === 0
+      ? none
+      : model.references.flatMap((name) => byKey.get(`${model.resource.namespace}/${name}`) ?? [])
 
   const cyclic = new Set<(typeof models)[number]>()
-  for (const cycle of cyclesOf(models, referred)) {
+  for (const cycle of cyclesOf(
+    models.filter((model) => model.references.length > 0),
+    referred,
+  )) {
     for (const model of cycle) cyclic.add(model)
     const first = [...cycle].sort((a, b) => (a.resource.name < b.resource.name ? -1 : 1))[0]!
     const ordered = [...cycle.slice(cycle.indexOf(first)), ...cycle.slice(0, cycle.indexOf(first))]
@@ -390,6 +434,7 @@ function checkSegments(
 
   const sound = new Map<(typeof models)[number], boolean>()
   const isSound = (model: (typeof models)[number]): boolean => {
+    if (model.references.length === 0) return model.checked?.condition != null
     const known = sound.get(model)
     if (known !== undefined) return known
     sound.set(model, false)

@@ -23,61 +23,97 @@ export type TestDocument = ResourceName & { readonly origin: NonNullable<Origin>
 export type Loaded = {
   readonly resources: readonly AnyResource[]
   readonly tests: readonly TestDocument[]
-  /** Everything of our group that was read, well-formed or not, as `Kind/namespace/name`. */
-  readonly names: ReadonlySet<string>
+  /** Everything of our group that was read, well-formed or not, by `Kind/namespace/name`. */
+  readonly names: ReadonlyMap<string, Named>
   readonly diagnostics: readonly Diagnostic[]
   /** Documents of our group, for the summary. */
   readonly count: number
 }
 
+type Named = ResourceName & { readonly origin: Origin }
+
 /** Kubernetes' own namespace for what names none. */
 export const defaultNamespace = 'default'
 
-/** Reads files into resources: several documents per file, `List`s opened, other API groups passed over. */
+/**
+ * Reads files into resources: several documents per file, `List`s opened, other API groups passed over. A source that was read before
+ * (the same object, not only the same text) is not read again.
+ */
 export function loadSources(sources: readonly Source[]): Loaded {
+  const files = sources.map(loadSource)
+  if (files.length === 1) return files[0]!
+  const names = new Map<string, Named>()
+  const resources: AnyResource[] = []
+  const tests: TestDocument[] = []
+  const diagnostics: Diagnostic[] = []
+  let count = 0
+  for (const file of files) {
+    const again = new Set<string>()
+    for (const [key, named] of file.names) {
+      const earlier = names.get(key)
+      if (earlier && named.name !== '') {
+        again.add(key)
+        diagnostics.push(duplicate(named, earlier))
+      } else names.set(key, named)
+    }
+    for (const resource of file.resources) {
+      if (!again.has(`${resource.kind}/${resource.namespace}/${resource.name}`)) resources.push(resource)
+    }
+    for (const test of file.tests) tests.push(test)
+    for (const diagnostic of file.diagnostics) diagnostics.push(diagnostic)
+    count += file.count
+  }
+  return { resources, tests, names, diagnostics, count }
+}
+
+const loadedBefore = new WeakMap<Source, Loaded>()
+
+function loadSource(source: Source): Loaded {
+  const known = loadedBefore.get(source)
+  if (known) return known
   const loader = new Loader()
-  for (const source of sources) {
-    const file = readYaml(source.text)
-    for (const fault of file.faults) {
-      loader.diagnostics.push({
-        code: fault.code,
-        severity: 'error',
-        message: fault.message,
-        help: fault.help,
+  const file = readYaml(source.text)
+  for (const fault of file.faults) {
+    loader.diagnostics.push({
+      code: fault.code,
+      severity: 'error',
+      message: fault.message,
+      help: fault.help,
+      file: source.file,
+      span: { start: fault.start, end: fault.end },
+      resource: null,
+      path: '',
+      related: (fault.related ?? []).map((related) => ({
         file: source.file,
-        span: { start: fault.start, end: fault.end },
+        span: { start: related.start, end: related.end },
         resource: null,
         path: '',
-        related: (fault.related ?? []).map((related) => ({
-          file: source.file,
-          span: { start: related.start, end: related.end },
-          resource: null,
-          path: '',
-          message: related.message,
-        })),
-        fixes: fault.fix
-          ? [
-              {
-                title: fault.fix.title,
-                safety: 'safe',
-                edits: [{ file: source.file, start: fault.start, end: fault.end, text: fault.fix.text }],
-              },
-            ]
-          : [],
-      })
-    }
-    loader.ambiguous = new Set(file.faults.filter(({ code }) => code === 'ambiguous-scalar').map(({ start }) => start))
-    const torn = file.faults.filter(({ code }) => code === 'yaml-syntax').map(({ start }) => start)
-    let next = 0
-    for (const [index, node] of file.documents.entries()) {
-      const end = file.documents[index + 1]?.start ?? Number.POSITIVE_INFINITY
-      const first = next
-      while (next < torn.length && torn[next]! < end) next += 1
-      loader.isTorn = next > first
-      loader.document(node, { source, node })
-    }
+        message: related.message,
+      })),
+      fixes: fault.fix
+        ? [
+            {
+              title: fault.fix.title,
+              safety: 'safe',
+              edits: [{ file: source.file, start: fault.start, end: fault.end, text: fault.fix.text }],
+            },
+          ]
+        : [],
+    })
   }
-  return loader.loaded()
+  loader.ambiguous = new Set(file.faults.filter(({ code }) => code === 'ambiguous-scalar').map(({ start }) => start))
+  const torn = file.faults.filter(({ code }) => code === 'yaml-syntax').map(({ start }) => start)
+  let next = 0
+  for (const [index, node] of file.documents.entries()) {
+    const end = file.documents[index + 1]?.start ?? Number.POSITIVE_INFINITY
+    const first = next
+    while (next < torn.length && torn[next]! < end) next += 1
+    loader.isTorn = next > first
+    loader.document(node, { source, node })
+  }
+  const loaded = loader.loaded()
+  loadedBefore.set(source, loaded)
+  return loaded
 }
 
 /** Resources as the API server gives them: plain values without a place in a file. */
@@ -91,7 +127,7 @@ class Loader {
   readonly diagnostics: Diagnostic[] = []
   readonly resources = new Map<string, AnyResource>()
   readonly tests: TestDocument[] = []
-  readonly names = new Map<string, { readonly origin: Origin }>()
+  readonly names = new Map<string, Named>()
   count = 0
   /** The document at hand is no YAML: what was read of it is known by name, and faults of its form would be consequences. */
   isTorn = false
@@ -102,7 +138,7 @@ class Loader {
     return {
       resources: [...this.resources.values()],
       tests: this.tests,
-      names: new Set(this.names.keys()),
+      names: this.names,
       diagnostics: this.diagnostics,
       count: this.count,
     }
@@ -199,7 +235,7 @@ class Loader {
         near.length === 1 ? this.replace(named, ['kind'], near[0]!) : [],
       )
       // What refers to it refers to something, once the kind is spelt right.
-      for (const kind of near) this.names.set(`${kind}/${namespace}/${name}`, { origin })
+      for (const kind of near) this.names.set(`${kind}/${namespace}/${name}`, { kind, namespace, name, origin })
       return
     }
     this.resource(kindName, value, { ...named, kind: kindName }, metadata)
@@ -214,23 +250,10 @@ class Loader {
     const key = `${kind}/${named.namespace}/${named.name}`
     const earlier = this.names.get(key)
     if (earlier && named.name !== '') {
-      const related = [
-        {
-          ...placeOf({ ...named, origin: earlier.origin }, { path: ['metadata', 'name'] }, 'metadata.name'),
-          message: 'the first of that name',
-        },
-      ]
-      this.report(
-        'duplicate-resource',
-        placeOf(named, { path: ['metadata', 'name'] }, 'metadata.name'),
-        `${kind} \`${named.name}\` is there twice in namespace \`${named.namespace}\``,
-        'Rename or remove one of the two; applied in turn, the later one would replace the earlier.',
-        [],
-        related,
-      )
+      this.diagnostics.push(duplicate(named, earlier))
       return
     }
-    this.names.set(key, { origin: named.origin })
+    this.names.set(key, named)
     if (this.isTorn) return
     const spec = this.specOf(kind, value, named)
     if (!spec) return
@@ -305,6 +328,19 @@ class Loader {
         edits: [{ file: named.origin.source.file, start: key.start, end: key.end, text }],
       },
     ]
+  }
+}
+
+function duplicate(named: Named, earlier: Named): Diagnostic {
+  const place = (of: Named): Place => placeOf(of, { path: ['metadata', 'name'] }, 'metadata.name')
+  return {
+    code: 'duplicate-resource',
+    severity: 'error',
+    ...place(named),
+    message: `${named.kind} \`${named.name}\` is there twice in namespace \`${named.namespace}\``,
+    help: 'Rename or remove one of the two; applied in turn, the later one would replace the earlier.',
+    related: [{ ...place(earlier), message: 'the first of that name' }],
+    fixes: [],
   }
 }
 
