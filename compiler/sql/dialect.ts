@@ -75,3 +75,25 @@ export type Dialect = {
   /** Structs in the order of the keys, nulls first. */
   readonly collectSorted: (struct: string, keys: readonly string[], filter: string | null) => string
 }
+
+/** SQL's interval unit for each of ours, and how many of it make one. */
+export const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor: number]>> = {
+  millisecond: ['MILLISECOND', 1],
+  second: ['SECOND', 1],
+  minute: ['MINUTE', 1],
+  hour: ['HOUR', 1],
+  day: ['DAY', 1],
+  week: ['DAY', 7],
+  month: ['MONTH', 1],
+  year: ['MONTH', 12],
+  decade: ['MONTH', 120],
+  century: ['MONTH', 1200],
+  millennium: ['MONTH', 12000],
+}
+
+/** Units that SQL's date_trunc does not cut as we do: they start in years divisible by this. */
+export const yearsOf: { readonly [unit in Unit]?: number } = { decade: 10, century: 100, millennium: 1000 }
+
+export function filtered(filter: string | null): string {
+  return filter === null ? '' : ` FILTER (WHERE ${filter})`
+}

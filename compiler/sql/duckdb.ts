@@ -1,9 +1,6 @@
 import type { DataType } from '#crds'
-import type { Unit } from '../pql/ast.ts'
 import { re2Regex } from '../pql/regex.ts'
-import type { Dialect } from './dialect.ts'
-
-const filtered = (filter: string | null): string => (filter === null ? '' : ` FILTER (WHERE ${filter})`)
+import { type Dialect, filtered, intervalUnits, yearsOf } from './dialect.ts'
 
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
@@ -12,22 +9,6 @@ const text = (value: string): string => {
   const quoted = `'${value.replaceAll("'", "''")}'`
   return quoted.includes('$now') ? `(${quoted.replaceAll('$now', () => "$' || 'now")})` : quoted
 }
-
-const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor: number]>> = {
-  millisecond: ['MILLISECOND', 1],
-  second: ['SECOND', 1],
-  minute: ['MINUTE', 1],
-  hour: ['HOUR', 1],
-  day: ['DAY', 1],
-  week: ['DAY', 7],
-  month: ['MONTH', 1],
-  year: ['MONTH', 12],
-  decade: ['MONTH', 120],
-  century: ['MONTH', 1200],
-  millennium: ['MONTH', 12000],
-}
-
-const years: Partial<Record<Unit, number>> = { decade: 10, century: 100, millennium: 1000 }
 
 function type(of: DataType): string {
   if (typeof of === 'object') {
@@ -83,7 +64,7 @@ export const duckdb: Dialect = {
   },
   floor: (timestamp, unit) => {
     if (unit === 'week') return `(date_trunc('week', ${timestamp} + INTERVAL 1 DAY) - INTERVAL 1 DAY)`
-    const span = years[unit]
+    const span = yearsOf[unit]
     return span
       ? `make_timestamp(year(${timestamp}) // ${span} * ${span}, 1, 1, 0, 0, 0.0)`
       : `date_trunc('${unit}', ${timestamp})`

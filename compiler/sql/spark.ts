@@ -1,11 +1,8 @@
 import type { DataType } from '#crds'
-import type { Unit } from '../pql/ast.ts'
 import { javaRegex } from '../pql/regex.ts'
-import type { Dialect } from './dialect.ts'
+import { type Dialect, filtered, intervalUnits, yearsOf } from './dialect.ts'
 
 /** Spark SQL as of Spark 4, ANSI mode, session time zone UTC, timestamps without zone (TIMESTAMP_NTZ). */
-const filtered = (filter: string | null): string => (filter === null ? '' : ` FILTER (WHERE ${filter})`)
-
 const identifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``
 
 /** A backslash is an escape in Spark's texts; a bare dollar could be read as the plan's `$now` or as `${…}`, which Spark replaces in any SQL. */
@@ -14,22 +11,6 @@ const text = (value: string): string =>
     .replaceAll('\\', '\\\\')
     .replaceAll("'", "\\'")
     .replaceAll('$', () => '\\u0024')}'`
-
-const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor: number]>> = {
-  millisecond: ['MILLISECOND', 1],
-  second: ['SECOND', 1],
-  minute: ['MINUTE', 1],
-  hour: ['HOUR', 1],
-  day: ['DAY', 1],
-  week: ['DAY', 7],
-  month: ['MONTH', 1],
-  year: ['MONTH', 12],
-  decade: ['MONTH', 120],
-  century: ['MONTH', 1200],
-  millennium: ['MONTH', 12000],
-}
-
-const years: Partial<Record<Unit, number>> = { decade: 10, century: 100, millennium: 1000 }
 
 function type(of: DataType): string {
   if (typeof of === 'object') {
@@ -67,7 +48,7 @@ export const spark: Dialect = {
   floor: (timestamp, unit) => {
     if (unit === 'week')
       return `(CAST(date_trunc('WEEK', ${timestamp} + INTERVAL '1' DAY) AS TIMESTAMP_NTZ) - INTERVAL '1' DAY)`
-    const span = years[unit]
+    const span = yearsOf[unit]
     return span
       ? `CAST(make_date(CAST(floor(year(${timestamp}) / ${span}) * ${span} AS INT), 1, 1) AS TIMESTAMP_NTZ)`
       : `CAST(date_trunc('${unit}', ${timestamp}) AS TIMESTAMP_NTZ)`
