@@ -48,95 +48,24 @@ export async function mergeData(
     return { ...before, sources }
   }
 
-  const sql = sqlOf(context)
-  const profileRecords = records.filter(holdsProfiles)
-  const eventRecords = records.filter(holdsEvents)
   const profilesChanged = [...added, ...removed].some(holdsProfiles)
-  const isGraph = store.mergePolicy.stitching === 'PrivateGraph'
-  const addedEvents = before ? await countRows(engine, root, added.filter(holdsEvents)) : 0
-
-  const outgrown =
-    before !== null && bucketsFor(store, before.eventCount + addedEvents, before.profileCount) > before.buckets
-  const previous =
-    before !== null && before.merged.definition === definition && !outgrown && !(isGraph && profilesChanged)
-      ? before
-      : null
-
+  const canGrow =
+    before !== null &&
+    before.merged.definition === definition &&
+    !(store.mergePolicy.stitching === 'PrivateGraph' && profilesChanged) &&
+    !isOutgrown(store, before, await countRows(engine, root, added.filter(holdsEvents)))
+  const previous = canGrow ? before : null
   const version = sha256(digestOf({ previous: before?.version ?? null, definition, records })).slice(0, 16)
   const folder = `data/${version}`
   mkdirSync(join(root, folder), { recursive: true })
-  const identities = await connectIdentities(engine, context, folder, profileRecords, previous)
-  const profileRows = (files: readonly string[]) => sql.profileRows(files, identities)
-  const eventRows = (files: readonly string[]) => sql.eventRows(files, identities)
-  const buckets =
-    previous?.buckets ?? (await chooseBuckets(engine, store, profileRows(profileRecords), eventRows(eventRecords)))
+  const identities = await connectIdentities(engine, context, folder, records.filter(holdsProfiles), previous)
+  const sql = sqlOf(context, identities)
+  const buckets = previous?.buckets ?? (await chooseBuckets(engine, store, sql, records))
   const writer = bucketWriter(engine, context, folder, buckets)
-
-  const rebuilt = previous
-    ? await eventBucketsToRebuild(engine, context, previous, { added, removed, records }, eventRows, sql)
-    : allBuckets(buckets)
-  const events = emptyBuckets(buckets, previous?.events)
-  const leftOut = emptyBuckets(buckets, previous?.leftOutProfiles)
-
-  // Appended first: it goes by what `eventBucketsToRebuild` decided about the new rows alone.
-  const grown = new Set<number>()
-  const newEvents = previous ? eventRows(added.filter(holdsEvents)) : null
-  if (newEvents !== null) {
-    for (const bucket of await bucketsOf(engine, newEvents, buckets)) if (!rebuilt.has(bucket)) grown.add(bucket)
-    const shuffled = await writer.shuffle('appended', sql.decidedEvents(newEvents), grown)
-    for (const bucket of grown) {
-      const rows = shuffled(bucket)
-      const addition = rows === null ? [] : await writer.write(`events-${bucket}`, sql.eventBucket(rows, false))
-      const files = [...(events[bucket] ?? []), ...addition]
-      events[bucket] =
-        files.length <= filesPerBucket
-          ? files
-          : await writer.write(
-              `events-${bucket}-compacted`,
-              `SELECT * FROM ${readParquet(root, files)} ORDER BY "$profile", "timestamp"`,
-            )
-    }
-  }
-
-  if (rebuilt.size > 0) {
-    const all = eventRows(eventRecords)
-    if (all !== null) await sql.decideEvents(engine, all)
-    const shuffled = await writer.shuffle('events', all === null ? null : sql.decidedEvents(all), rebuilt)
-    let done = 0
-    for (const bucket of rebuilt) {
-      context.ports.progress({ step: 'ingest', subject: 'events', done: done++, total: rebuilt.size, unit: 'buckets' })
-      const rows = shuffled(bucket)
-      await sql.leaveOut(engine, rows, identities, bucket, buckets)
-      leftOut[bucket] = await writer.write(`leftout-${bucket}`, 'SELECT * FROM left_out ORDER BY "$profile"')
-      events[bucket] = rows === null ? [] : await writer.write(`events-${bucket}`, sql.eventBucket(rows))
-    }
-  }
-
-  const profiles = emptyBuckets(buckets, previous?.profiles)
-  const remade = previous
-    ? new Set([
-        ...rebuilt,
-        ...(await bucketsOf(engine, profileRows([...added, ...removed].filter(holdsProfiles)), buckets)),
-        ...[...grown].filter((bucket) => (previous.profiles[bucket] ?? []).length >= filesPerBucket),
-      ])
-    : allBuckets(buckets)
-  const shuffledProfiles = await writer.shuffle('profiles', profileRows(profileRecords), remade)
-  let done = 0
-  for (const bucket of remade) {
-    context.ports.progress({ step: 'ingest', subject: 'profiles', done: done++, total: remade.size, unit: 'buckets' })
-    const rows = shuffledProfiles(bucket)
-    const query = sql.profileBucket(rows, events[bucket] ?? [], leftOut[bucket] ?? [])
-    profiles[bucket] = query === null ? [] : await writer.write(`profiles-${bucket}`, query)
-  }
-  for (const bucket of grown) {
-    if (remade.has(bucket)) continue
-    const query = sql.newcomers(
-      profiles[bucket] ?? [],
-      (events[bucket] ?? []).filter((file) => file.startsWith(folder)),
-    )
-    if (query !== null)
-      profiles[bucket] = [...(profiles[bucket] ?? []), ...(await writer.write(`profiles-${bucket}`, query))]
-  }
+  const change: Change = { previous, records, added, removed, buckets, identities, folder }
+  const eventPart = await mergeEvents(engine, context, sql, writer, change)
+  const profiles = await mergeProfiles(engine, context, sql, writer, change, eventPart)
+  const { events, leftOut } = eventPart
   writer.close()
   return {
     formatVersion: 1,
@@ -153,6 +82,105 @@ export async function mergeData(
     sources,
     leftOut: await countLeftOut(engine, root, leftOut.flat()),
   }
+}
+
+/** From one data version to the next. */
+type Change = {
+  /** The version to grow from; null when everything is made again. */
+  readonly previous: DataManifest | null
+  readonly records: readonly string[]
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  readonly buckets: number
+  readonly identities: string | null
+  /** Of the new version's files, relative to the root. */
+  readonly folder: string
+}
+
+type EventPart = {
+  readonly events: BucketFiles
+  readonly leftOut: BucketFiles
+  /** Buckets made again, and those appended to. */
+  readonly rebuilt: ReadonlySet<number>
+  readonly grown: ReadonlySet<number>
+}
+
+async function mergeEvents(
+  engine: Engine,
+  context: MergeContext,
+  sql: MergeSql,
+  writer: BucketWriter,
+  change: Change,
+): Promise<EventPart> {
+  const { previous, records, added, buckets, identities } = change
+  const rebuilt = previous
+    ? await eventBucketsToRebuild(engine, context, sql, { ...change, previous })
+    : new Set(Array(buckets).keys())
+  const events = bucketsFrom(buckets, previous?.events)
+  const leftOut = bucketsFrom(buckets, previous?.leftOutProfiles)
+
+  // Appended first: it goes by what `eventBucketsToRebuild` decided about the new rows alone.
+  const grown = new Set<number>()
+  const fresh = previous ? sql.eventRows(added) : null
+  if (fresh !== null) {
+    for (const bucket of await bucketsOf(engine, fresh, buckets)) if (!rebuilt.has(bucket)) grown.add(bucket)
+    const shuffled = await writer.shuffle('appended', sql.decidedEvents(fresh), grown)
+    for (const bucket of grown) {
+      const rows = shuffled(bucket)
+      const addition = rows === null ? [] : await writer.write(`events-${bucket}`, sql.eventBucket(rows, false))
+      const files = [...(events[bucket] ?? []), ...addition]
+      const compacted = `SELECT * FROM ${readParquet(context.root, files)} ORDER BY "$profile", "timestamp"`
+      events[bucket] =
+        files.length <= filesPerBucket ? files : await writer.write(`events-${bucket}-compacted`, compacted)
+    }
+  }
+
+  const all = sql.eventRows(records)
+  if (all !== null && rebuilt.size > 0) await sql.decideEvents(engine, all)
+  const shuffled = await writer.shuffle('events', all === null ? null : sql.decidedEvents(all), rebuilt)
+  let done = 0
+  for (const bucket of rebuilt) {
+    context.ports.progress({ step: 'ingest', subject: 'events', done: done++, total: rebuilt.size, unit: 'buckets' })
+    const rows = shuffled(bucket)
+    await sql.leaveOut(engine, rows, bucket, buckets)
+    leftOut[bucket] =
+      rows === null && identities === null
+        ? []
+        : await writer.write(`leftout-${bucket}`, 'SELECT * FROM left_out ORDER BY "$profile"')
+    events[bucket] = rows === null ? [] : await writer.write(`events-${bucket}`, sql.eventBucket(rows))
+  }
+  return { events, leftOut, rebuilt, grown }
+}
+
+async function mergeProfiles(
+  engine: Engine,
+  context: MergeContext,
+  sql: MergeSql,
+  writer: BucketWriter,
+  { previous, records, added, removed, buckets, folder }: Change,
+  { events, leftOut, rebuilt, grown }: EventPart,
+): Promise<BucketFiles> {
+  const profiles = bucketsFrom(buckets, previous?.profiles)
+  const remade = new Set([
+    ...rebuilt,
+    ...(await bucketsOf(engine, previous ? sql.profileRows([...added, ...removed]) : null, buckets)),
+    ...[...grown].filter((bucket) => (profiles[bucket] ?? []).length >= filesPerBucket),
+  ])
+  const shuffled = await writer.shuffle('profiles', sql.profileRows(records), remade)
+  let done = 0
+  for (const bucket of remade) {
+    context.ports.progress({ step: 'ingest', subject: 'profiles', done: done++, total: remade.size, unit: 'buckets' })
+    const query = sql.profileBucket(shuffled(bucket), events[bucket] ?? [], leftOut[bucket] ?? [])
+    profiles[bucket] = query === null ? [] : await writer.write(`profiles-${bucket}`, query)
+  }
+  // Events alone can only add profiles that nothing else knows.
+  for (const bucket of grown) {
+    const known = profiles[bucket] ?? []
+    const additions = (events[bucket] ?? []).filter((file) => file.startsWith(folder))
+    if (remade.has(bucket) || additions.length === 0) continue
+    profiles[bucket] = [...known, ...(await writer.write(`profiles-${bucket}`, sql.newcomers(known, additions)))]
+  }
+  return profiles
 }
 
 /** Removes what no manifest names that a reader may hold: the current data version's and the one before. */
@@ -230,12 +258,16 @@ function precedencesOf(plan: IngestPlan): readonly (readonly [string, number])[]
     .map(({ name, precedence }) => [name, precedence] as const)
 }
 
-function allBuckets(buckets: number): Set<number> {
-  return new Set(Array.from({ length: buckets }, (_, bucket) => bucket))
+function bucketsFrom(buckets: number, from: BucketFiles | undefined): (readonly string[])[] {
+  return Array.from({ length: buckets }, (_, bucket) => from?.[bucket] ?? [])
 }
 
-function emptyBuckets(buckets: number, from: BucketFiles | undefined): (readonly string[])[] {
-  return Array.from({ length: buckets }, (_, bucket) => from?.[bucket] ?? [])
+function isOutgrown(
+  store: StorePlan,
+  { buckets, eventCount, profileCount }: DataManifest,
+  addedEvents: number,
+): boolean {
+  return bucketsFor(store, eventCount + addedEvents, profileCount) > buckets
 }
 
 /** A power of two such that what one bucket's group-by holds fits in memory: 1 KiB an event and 5 KiB a profile, with room to spare. */
@@ -250,15 +282,16 @@ function bucketsFor({ engine }: StorePlan, events: number, profiles: number): nu
 async function chooseBuckets(
   engine: Engine,
   store: StorePlan,
-  profileRows: string | null,
-  eventRows: string | null,
+  sql: MergeSql,
+  records: readonly string[],
 ): Promise<number> {
-  const rows = [profileRows, eventRows]
+  const events = sql.eventRows(records)
+  const rows = [sql.profileRows(records), events]
     .filter((some) => some !== null)
     .map((some) => `SELECT "$profile" FROM (${some})`)
   if (rows.length === 0) return 1
   const [row] = await engine.rows(`SELECT approx_count_distinct("$profile") AS profiles,
-    (SELECT count(*) FROM (${eventRows ?? 'SELECT 1 WHERE false'})) AS events FROM (${rows.join(' UNION ALL ')})`)
+    (SELECT count(*) FROM (${events ?? 'SELECT 1 WHERE false'})) AS events FROM (${rows.join(' UNION ALL ')})`)
   return bucketsFor(store, Number(row?.['events']), Number(row?.['profiles']))
 }
 
@@ -290,27 +323,27 @@ async function bucketsOf(engine: Engine, rows: string | null, buckets: number): 
 async function eventBucketsToRebuild(
   engine: Engine,
   { root, plan }: MergeContext,
-  previous: DataManifest,
-  {
-    added,
-    removed,
-    records,
-  }: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly records: readonly string[] },
-  eventRows: (files: readonly string[]) => string | null,
   sql: MergeSql,
+  { previous, records, added, removed, buckets }: Change & { readonly previous: DataManifest },
 ): Promise<Set<number>> {
-  const { buckets } = previous
-  const gone = eventRows(removed.filter(holdsEvents))
-  const fresh = eventRows(added.filter(holdsEvents))
-  const kept = eventRows(records.filter((path) => holdsEvents(path) && !added.includes(path)))
+  const gone = sql.eventRows(removed)
+  const fresh = sql.eventRows(added)
+  const kept = records.filter((path) => !added.includes(path))
+  /** Known rows of the Datasets that have event ids among these rows: nothing else needs to be looked through. */
+  const knownOf = async (rows: string) => {
+    const datasets = new Set(await sql.datasetsWithIds(engine, rows))
+    return sql.eventRows(kept.filter((path) => datasets.has(path.split('/')[1] ?? '')))
+  }
   const rebuild = new Set(await bucketsOf(engine, gone, buckets))
-  if (gone !== null && kept !== null) {
+  if (gone !== null) {
+    const known = await knownOf(gone)
     // What is gone may have stood in for another file's event of the same id, in another bucket.
-    for (const bucket of await bucketsOf(engine, sql.sameIds(kept, gone), buckets)) rebuild.add(bucket)
+    for (const bucket of await bucketsOf(engine, known && sql.sameIds(known, gone), buckets)) rebuild.add(bucket)
   }
   if (fresh === null) return rebuild
   await sql.decideEvents(engine, fresh)
-  if (kept !== null) for (const bucket of await sql.reconsider(engine, kept, fresh, buckets)) rebuild.add(bucket)
+  const known = await knownOf(fresh)
+  if (known !== null) for (const bucket of await sql.reconsider(engine, known, fresh, buckets)) rebuild.add(bucket)
   const touched = (await bucketsOf(engine, fresh, buckets)).filter((bucket) => !rebuild.has(bucket))
   for (const bucket of touched) if ((previous.leftOutProfiles[bucket] ?? []).length > 0) rebuild.add(bucket)
   const files = touched.flatMap((bucket) => previous.events[bucket] ?? [])
@@ -323,6 +356,8 @@ async function eventBucketsToRebuild(
   for (const bucket of await bucketsOf(engine, over, buckets)) rebuild.add(bucket)
   return rebuild
 }
+
+type BucketWriter = ReturnType<typeof bucketWriter>
 
 /** Writes Parquet files of the new version, each whole or not at all, and scatters rows over buckets in the scratch folder. */
 function bucketWriter(engine: Engine, { root, ports }: MergeContext, folder: string, buckets: number) {
@@ -449,7 +484,7 @@ function shaped(root: string, files: readonly string[], columns: readonly Column
 
 type MergeSql = ReturnType<typeof sqlOf>
 
-function sqlOf({ root, store, plan }: MergeContext) {
+function sqlOf({ root, store, plan }: MergeContext, identities: string | null) {
   const primary = store.identities.find((identity) => identity.primary)
   const isPrimary = (namespace: string) => namespace === primary?.namespace
   const eventColumns = store.event.filter(({ path }) => path !== 'timestamp')
@@ -466,8 +501,9 @@ function sqlOf({ root, store, plan }: MergeContext) {
   const order = `"timestamp" DESC, "$hash" DESC, "$profile" DESC`
   const best = `max(struct_pack(t := "timestamp", h := "$hash", p := "$profile"))`
   return {
-    /** "$profile", the profile columns and what ranks the record. */
-    profileRows(files: readonly string[], identities: string | null): string | null {
+    /** Of the profile record files among these: "$profile", the profile columns and what ranks the record; null without any. */
+    profileRows(records: readonly string[]): string | null {
+      const files = records.filter(holdsProfiles)
       if (files.length === 0) return null
 
       const own = `"$time", "$hash", ${dataset} AS "$dataset"`
@@ -485,8 +521,9 @@ function sqlOf({ root, store, plan }: MergeContext) {
       return `SELECT i.profile AS "$profile", r.*, ${precedence} FROM (${rows}) r
         JOIN read_parquet(${literal(join(root, identities))}) i ON i.node = coalesce(${nodes.join(', ')})`
     },
-    /** "$profile", "$namespace", "$event", "$hash", "$dataset", timestamp and the event columns. */
-    eventRows(files: readonly string[], identities: string | null): string | null {
+    /** Of the event record files among these: "$profile", "$namespace", "$event", "$hash", "$dataset", timestamp and the event columns. */
+    eventRows(records: readonly string[]): string | null {
+      const files = records.filter(holdsEvents)
       if (files.length === 0) return null
 
       const rows = shaped(
@@ -504,6 +541,10 @@ function sqlOf({ root, store, plan }: MergeContext) {
     async decideEvents(engine: Engine, rows: string): Promise<void> {
       await engine.run(`CREATE OR REPLACE TEMP TABLE decided AS SELECT "$dataset" AS dataset, "$event" AS event, ${best} AS best
         FROM (${rows}) WHERE "$event" IS NOT NULL GROUP BY ALL HAVING count(*) > 1`)
+    },
+    async datasetsWithIds(engine: Engine, rows: string): Promise<readonly string[]> {
+      const found = await engine.rows(`SELECT DISTINCT "$dataset" AS dataset FROM (${rows}) WHERE "$event" IS NOT NULL`)
+      return found.map((row) => String(row['dataset']))
     },
     /** The rows without those that lose their event id to another row. */
     decidedEvents(rows: string): string {
@@ -528,13 +569,7 @@ function sqlOf({ root, store, plan }: MergeContext) {
       return replaced.map((row) => Number(row['bucket']))
     },
     /** Fills `left_out` with the profiles of a bucket that are over a guardrail. */
-    async leaveOut(
-      engine: Engine,
-      rows: string | null,
-      identities: string | null,
-      bucket: number,
-      buckets: number,
-    ): Promise<void> {
+    async leaveOut(engine: Engine, rows: string | null, bucket: number, buckets: number): Promise<void> {
       const events =
         rows === null
           ? null
@@ -573,9 +608,8 @@ function sqlOf({ root, store, plan }: MergeContext) {
       if (rows === null) return `SELECT * FROM (${lonely}) ${out} ORDER BY "$profile"`
       return `WITH merged AS (${merged}) SELECT * FROM (SELECT * FROM merged UNION ALL SELECT * FROM (${lonely}) ANTI JOIN merged USING ("$profile")) ${out} ORDER BY "$profile"`
     },
-    /** Profiles of events that the bucket does not have yet; null when there can be none. */
-    newcomers(profiles: readonly string[], events: readonly string[]): string | null {
-      if (events.length === 0) return null
+    /** Profiles of events that the bucket does not have yet. */
+    newcomers(profiles: readonly string[], events: readonly string[]): string {
       const known = profiles.length === 0 ? '' : `ANTI JOIN ${readParquet(root, profiles)} USING ("$profile")`
       return `SELECT * FROM (${eventProfiles(events)}) ${known} ORDER BY "$profile"`
     },
