@@ -29,5 +29,5 @@ clean:
 
 $(INSTALLED): package.json package-lock.json
 	@command -v npm >/dev/null || { echo "make: npm is missing; install Node.js (any version that brings npm)" >&2; exit 2; }
-	npm ci --no-audit --no-fund
+	npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
