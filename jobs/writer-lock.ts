@@ -62,8 +62,14 @@ export function lockStore(root: string, ports: Pick<Ports, 'now'>): WriterLock {
 const heldHere = new Set<string>()
 
 function busy(holder: Holder | null): JobError {
-  const who = holder === null ? 'another process' : `process ${holder.pid} on ${holder.host}, last heard of at ${holder.heartbeat}`
-  return new JobError('StoreBusy', `The store is being written by ${who}. Wait for it to end; one that died is replaced after 60 s.`)
+  const who =
+    holder === null
+      ? 'another process'
+      : `process ${holder.pid} on ${holder.host}, last heard of at ${holder.heartbeat}`
+  return new JobError(
+    'StoreBusy',
+    `The store is being written by ${who}. Wait for it to end; one that died is replaced after 60 s.`,
+  )
 }
 
 /** Creates `path` as a second name of the complete file `temporary`; false where it exists. */
