@@ -20,13 +20,17 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 type Import = { readonly file: string; readonly room: string; readonly from: string }
 
 const sourceFiles = (room: string): string[] =>
-  globSync(`${room}/**/*.ts`, { cwd: root }).filter((file) => !file.includes('/generated/')).sort()
+  globSync(`${room}/**/*.ts`, { cwd: root })
+    .filter((file) => !file.includes('/generated/'))
+    .sort()
 
 const imports: Import[] = Object.keys(rooms).flatMap((room) =>
   sourceFiles(room).flatMap((file) =>
-    [...readFileSync(join(root, file), 'utf8').matchAll(/(?:^|\n)\s*(?:import|export)\s[^'"\n;]*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g)].map(
-      (found) => ({ file, room, from: found[1] ?? found[2] ?? found[3] ?? '' }),
-    ),
+    [
+      ...readFileSync(join(root, file), 'utf8').matchAll(
+        /(?:^|\n)\s*(?:import|export)\s[^'"\n;]*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g,
+      ),
+    ].map((found) => ({ file, room, from: found[1] ?? found[2] ?? found[3] ?? '' })),
   ),
 )
 
@@ -35,7 +39,10 @@ test('rooms import downwards only, and only through their doors', () => {
     if (from.startsWith('#')) return !rooms[room]!.includes(from)
     if (!from.startsWith('.')) return false
     // A program beside the room (crds/generate.ts and its like) is not part of it.
-    return relative(join(root, room), resolve(join(root, dirname(file)), from)).startsWith('..') && !/\/package\.json$/.test(from)
+    return (
+      relative(join(root, room), resolve(join(root, dirname(file)), from)).startsWith('..') &&
+      !/\/package\.json$/.test(from)
+    )
   })
   expect(wrong).toEqual([])
 })
@@ -43,33 +50,59 @@ test('rooms import downwards only, and only through their doors', () => {
 test('compiler and crds do no I/O: no files, processes, networks, clocks or randomness', () => {
   const program = new Set(['crds/generate.ts'])
   const pure = new Set(['node:crypto'])
-  const wrong = imports.filter(({ file, room, from }) => (room === 'compiler' || room === 'crds') && !program.has(file) && from.startsWith('node:') && !pure.has(from))
+  const wrong = imports.filter(
+    ({ file, room, from }) =>
+      (room === 'compiler' || room === 'crds') && !program.has(file) && from.startsWith('node:') && !pure.has(from),
+  )
   const impure = ['compiler', 'crds'].flatMap(sourceFiles).filter((file) => {
     if (program.has(file)) return false
     const text = readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '')
-    return /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bprocess\.|\bfetch\(|\bsetTimeout\(|\brandomUUID\(/.test(text)
+    return /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bprocess\.|\bfetch\(|\bsetTimeout\(|\brandomUUID\(/.test(
+      text,
+    )
   })
   expect([...wrong, ...impure]).toEqual([])
 })
 
 test('only cli touches the process', () => {
-  const wrong = ['jobs', 'operator'].flatMap(sourceFiles).filter((file) => /\bprocess\.(?:argv|exit|exitCode|env|stdout|stderr|cwd)\b/.test(readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '')))
+  const wrong = ['jobs', 'operator']
+    .flatMap(sourceFiles)
+    .filter((file) =>
+      /\bprocess\.(?:argv|exit|exitCode|env|stdout|stderr|cwd)\b/.test(
+        readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, ''),
+      ),
+    )
   expect(wrong).toEqual([])
 })
 
 test('no file is named for the absence of a subject', () => {
   const vague = /(?:^|\/)(?:utils?|helpers?|common|types|misc|constants)(?:\.ts|\/)/
-  expect(Object.keys(rooms).flatMap(sourceFiles).filter((file) => vague.test(file))).toEqual([])
+  expect(
+    Object.keys(rooms)
+      .flatMap(sourceFiles)
+      .filter((file) => vague.test(file)),
+  ).toEqual([])
 })
 
 test('no default exports, no `any`', () => {
-  const wrong = Object.keys(rooms).flatMap(sourceFiles).filter((file) => /^export default|:\s*any\b|\bas any\b|<any>/m.test(readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\/|`[^`]*`|'[^'\n]*'/g, '')))
+  const wrong = Object.keys(rooms)
+    .flatMap(sourceFiles)
+    .filter((file) =>
+      /^export default|:\s*any\b|\bas any\b|<any>/m.test(
+        readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\/|`[^`]*`|'[^'\n]*'/g, ''),
+      ),
+    )
   expect(wrong).toEqual([])
 })
 
 describe('generated files are fresh (`npm run generate`)', async () => {
   const { documents } = await import('../../docs/generate.ts')
-  const generated = { ...Object.fromEntries(Object.entries(await generatedFiles()).map(([name, text]) => [`crds/generated/${name}`, text])), ...documents() }
+  const generated = {
+    ...Object.fromEntries(
+      Object.entries(await generatedFiles()).map(([name, text]) => [`crds/generated/${name}`, text]),
+    ),
+    ...documents(),
+  }
   test.each(Object.entries(generated))('%s', (path, text) => {
     expect(existsSync(join(root, path)) && readFileSync(join(root, path), 'utf8') === text).toBe(true)
   })
@@ -92,4 +125,16 @@ test('the examples shown in the README exist', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   const paths = [...readme.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path]) => path!)
   expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([])
+})
+
+test('the lock file knows every package for every platform, so that `npm ci` takes it everywhere', () => {
+  const lock: { packages: Record<string, { optionalDependencies?: Record<string, string> }> } = JSON.parse(
+    readFileSync(join(root, 'package-lock.json'), 'utf8'),
+  )
+  const known = new Set(Object.keys(lock.packages).map((path) => path.split('node_modules/').at(-1)))
+  const missing = Object.values(lock.packages).flatMap((entry) =>
+    Object.keys(entry.optionalDependencies ?? {}).filter((name) => !known.has(name)),
+  )
+  expect(missing).toEqual([])
+  expect(readFileSync(join(root, 'package-lock.json'), 'utf8')).not.toMatch(/"resolved"/)
 })
