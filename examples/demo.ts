@@ -3,7 +3,12 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-type Demo = { readonly resources: string; readonly volumes: string; readonly fetch?: string; readonly at: readonly string[] }
+type Demo = {
+  readonly resources: string
+  readonly volumes: string
+  readonly fetch?: string
+  readonly at: readonly string[]
+}
 
 const root = join(import.meta.dirname, '..')
 const started = Date.now()
@@ -53,16 +58,27 @@ function demo(name: string): boolean {
   rmSync(join(root, work), { recursive: true, force: true })
   for (const claim of ['profile-store', 'landing-zone']) {
     const folder = join(root, volumes, claim)
-    spawnSync('sh', ['-c', 'mkdir -p "$1" && find "$1" -mindepth 1 ! -name .gitignore ! -name .gitkeep -delete', 'sh', folder])
+    spawnSync('sh', [
+      '-c',
+      'mkdir -p "$1" && find "$1" -mindepth 1 ! -name .gitignore ! -name .gitkeep -delete',
+      'sh',
+      folder,
+    ])
   }
   for (const instant of at) {
     console.log(`\n── convoke run ${resources} --at ${instant}`)
-    if (node('cli/main.ts', 'run', resources, '--workdir', work, '--volumes', volumes, '--at', instant) !== 0) process.exitCode = 1
+    if (node('cli/main.ts', 'run', resources, '--workdir', work, '--volumes', volumes, '--at', instant) !== 0)
+      process.exitCode = 1
   }
   ran = [...ran, name]
   return true
 }
 
 function node(script: string, ...args: readonly string[]): number {
-  return spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], { cwd: root, stdio: 'inherit' }).status ?? 1
+  return (
+    spawnSync(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], {
+      cwd: root,
+      stdio: 'inherit',
+    }).status ?? 1
+  )
 }

@@ -39,7 +39,10 @@ process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 function run(command: string, args: readonly string[]): number {
   const bin = join(root, 'node_modules', '.bin')
   const path = `${bin}:${process.env['PATH'] ?? ''}`
-  return spawnSync(join(bin, command), args, { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: path } }).status ?? 1
+  return (
+    spawnSync(join(bin, command), args, { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: path } }).status ??
+    1
+  )
 }
 
 function read(): { passed: number; broken: number; skipped: number } {

@@ -185,7 +185,7 @@ async function initialise(
   renameSync(temporary, data)
 }
 
-const environment = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TZ: 'UTC' }
+const environment = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }
 
 /** The server that still runs on this data, if any; one that does not answer is ended. */
 async function takeOver(data: string, password: string, log: (line: string) => void): Promise<EmbeddedPostgres | null> {
