@@ -76,13 +76,13 @@ describe.skipIf(!hasGo)('kube-apiserver', () => {
     ],
     ['Campaign Classic', 'CampaignInstance', [['spec.version', '7.3']], /unsupported-campaign-version: /],
     ['an IMS Organization of another form', 'Organization', [['spec.imsOrgId', 'folio']], /invalid-ims-org: /],
-    ['no location', 'Destination', [['spec.location', {}]], /invalid-value: a location is exactly one/],
+    ['no location', 'Destination', [['spec.location', {}]], /missing-field: a location is exactly one/],
     ['two locations', 'Dataset', [['spec.location.sftp', { host: 'h' }]], /invalid-value: a location is exactly one/],
     [
       'no primary identity',
       'ProfileStore',
       [['spec.identities.0.primary', false]],
-      /invalid-value: exactly one identity/,
+      /missing-field: exactly one identity/,
     ],
     [
       'two primary identities',
