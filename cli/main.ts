@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   graph: () => import('./commands/graph.ts'),
   init: () => import('./commands/init.ts'),
   convert: () => import('./commands/convert.ts'),
+  lsp: () => import('./commands/lsp.ts'),
   schema: () => import('./commands/schema.ts'),
 }
 

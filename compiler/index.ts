@@ -7,7 +7,7 @@ export {
   type SegmentChange,
 } from './change.ts'
 export { type Compilation, type CompileOptions, compile, compileObjects } from './compile.ts'
-export { adobeOfSegments, segmentsOfAdobe } from './convert/index.ts'
+export { adobeOfSegments, segmentReferences, segmentsOfAdobe } from './convert/index.ts'
 export { type Diagnostic, type Fix, pathText, type ResourceName, type Severity } from './diagnostic.ts'
 export { explain, guardrailsManual } from './explain.ts'
 export { applyFixes } from './fix.ts'
@@ -15,6 +15,8 @@ export { dotOf, type Graph, graphOf, mermaidOf, svgOf } from './graph/index.ts'
 export { planConfigMap } from './manifests.ts'
 export type { ActivationModel, Model, SegmentModel, StoreModel } from './model.ts'
 export { checkPql } from './pql/check.ts'
+export { type FunctionEntry, functions } from './pql/functions.ts'
+export { type Token, tokenize } from './pql/lexer.ts'
 export { type ExpressionQuery, expressionQuery } from './query.ts'
 export { githubAnnotations } from './render/github.ts'
 export { checkDocument } from './render/json.ts'
@@ -24,8 +26,18 @@ export { renderText, summaryText } from './render/text.ts'
 export type { AnyResource, Resource, Source } from './resource.ts'
 export { type Code, codes, rules } from './rules/index.ts'
 export * from './schedule/index.ts'
-export { columnsOf } from './schema.ts'
+export { columnsOf, describe as describeType, type ObjectType, type Type, typeAt, type UnionTypes } from './schema.ts'
 export * from './segment-test/index.ts'
 export { membershipQuery } from './sql/membership-query.ts'
 export { alternatives, nearest } from './suggest.ts'
-export { decodeUtf8, lineIndexOf } from './yaml/index.ts'
+export {
+  decodeUtf8,
+  editScalar,
+  lineIndexOf,
+  nodeAt,
+  readYaml,
+  textRangeOf,
+  valueOf,
+  type YamlNode,
+  type YamlScalar,
+} from './yaml/index.ts'

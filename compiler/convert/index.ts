@@ -1,2 +1,3 @@
+export { segmentReferences } from './adobe-definition.ts'
 export { segmentsOfAdobe } from './from-adobe.ts'
 export { adobeOfSegments } from './to-adobe.ts'

@@ -1,0 +1,113 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { type Compilation, type CompileOptions, compile, decodeUtf8, lineIndexOf, type Source } from '#compiler'
+
+export type Position = { readonly line: number; readonly character: number }
+export type Range = { readonly start: Position; readonly end: Position }
+
+/**
+ * All files of a workspace that hold resources of Convoke: as an editor has them open, otherwise as they lie on disk. Sources that did
+ * not change stay the same objects, so that compiling again costs only what did.
+ */
+export type Workspace = {
+  /** Reads a folder, or a file again that changed outside the editor. */
+  readonly load: (path: string) => void
+  /** The text in an editor; null gives the file back to the disk. */
+  readonly edit: (uri: string, text: string | null) => void
+  readonly sources: () => readonly Source[]
+  readonly source: (uri: string) => Source | null
+  /** Of the present texts; computed when asked for. Fixes are as their rules claim. */
+  readonly compilation: () => Compilation
+  /** The same with fixes that were tried out, which takes a second compilation. */
+  readonly verified: () => Compilation
+  readonly rangeOf: (file: string, span: { readonly start: number; readonly end: number }) => Range
+}
+
+export function openWorkspace(options: () => CompileOptions): Workspace {
+  const disk = new Map<string, Source>()
+  const open = new Map<string, Source>()
+  let all: readonly Source[] | null = null
+  let compiled: Compilation | null = null
+  let tried: Compilation | null = null
+
+  const changed = (): void => {
+    all = null
+    compiled = null
+    tried = null
+  }
+  const sources = (): readonly Source[] => {
+    all ??= [...new Map([...disk, ...open]).values()].filter(isOurs).sort((a, b) => (a.file < b.file ? -1 : 1))
+    return all
+  }
+  const source = (uri: string): Source | null => {
+    const file = fileOf(uri)
+    return open.get(file) ?? disk.get(file) ?? null
+  }
+  return {
+    load: (path) => {
+      for (const file of filesAt(path)) {
+        const text = textOf(file)
+        if (text === null) disk.delete(file)
+        else if (disk.get(file)?.text !== text) disk.set(file, { file, text })
+      }
+      changed()
+    },
+    edit: (uri, text) => {
+      const file = fileOf(uri)
+      if (text === null) open.delete(file)
+      else if (open.get(file)?.text !== text) open.set(file, { file, text })
+      changed()
+    },
+    sources,
+    source,
+    compilation: () => (compiled ??= compile(sources(), { ...options(), verifyFixes: false })),
+    verified: () => (tried ??= compile(sources(), options())),
+    rangeOf: (file, span) => rangeIn((open.get(file) ?? disk.get(file))?.text ?? '', span),
+  }
+}
+
+/** Positions of the protocol count from 0, in UTF-16 code units. */
+export function rangeIn(text: string, span: { readonly start: number; readonly end: number }): Range {
+  const index = lineIndexOf(text)
+  const at = (offset: number): Position => {
+    const { line, column } = index(offset)
+    return { line: line - 1, character: column - 1 }
+  }
+  return { start: at(span.start), end: at(span.end) }
+}
+
+/** A document that is not saved yet keeps its URI as its name. */
+export function fileOf(uri: string): string {
+  return uri.startsWith('file:') ? fileURLToPath(uri) : uri
+}
+
+export function uriOf(file: string): string {
+  return file.startsWith('/') || /^[A-Za-z]:[\\/]/.test(file) ? pathToFileURL(file).href : file
+}
+
+/** A workspace holds other YAML too, templates among it that are none; only what names our group is looked at. */
+function isOurs(source: Source): boolean {
+  return source.text.includes('convoke.dev/')
+}
+
+function filesAt(path: string): string[] {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (!stat?.isDirectory()) return readable.test(path) ? [path] : []
+  return readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.name.startsWith('.') || entry.name === 'node_modules') return []
+    const inside = join(path, entry.name)
+    if (entry.isDirectory()) return filesAt(inside)
+    return readable.test(entry.name) ? [inside] : []
+  })
+}
+
+const readable = /\.(?:ya?ml|json)$/i
+
+/** Null for a file that is gone, or whose text is none. */
+function textOf(file: string): string | null {
+  const stat = statSync(file, { throwIfNoEntry: false })
+  if (!stat?.isFile()) return null
+  const decoded = decodeUtf8(readFileSync(file))
+  return 'text' in decoded ? decoded.text : null
+}
