@@ -1,4 +1,4 @@
-import type { Kind } from '#crds'
+import { canonicalJson, type Kind } from '#crds'
 import type { Compilation } from './compile.ts'
 import { pathText, type ResourceName } from './diagnostic.ts'
 import type { Model } from './model.ts'
@@ -73,9 +73,12 @@ function kept({ metadata }: AnyResource): object {
   return { labels: metadata.labels ?? {}, annotations }
 }
 
-/** Leaves that differ. Lists whose items have names are compared by name, so that a moved item is no change of its neighbours. */
+/**
+ * Leaves that differ. Lists whose items have names are compared by name, so that a moved item is no change of its neighbours. The order of a
+ * map's keys says nothing; the API server sorts them.
+ */
 function differences(left: unknown, right: unknown, path: readonly (string | number)[]): Change['fields'] {
-  if (JSON.stringify(left) === JSON.stringify(right)) return []
+  if (canonicalJson(left) === canonicalJson(right)) return []
   const [a, b] = [named(left), named(right)]
   if (isRecord(a) && isRecord(b)) {
     const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])]
@@ -161,13 +164,13 @@ const breakingRules: { readonly [K in Kind]?: Rule<K> } = {
         },
       ]
     const found: Omit<Breaking, keyof ResourceName>[] = []
-    if (JSON.stringify(before.spec.storage) !== JSON.stringify(after.spec.storage))
+    if (canonicalJson(before.spec.storage) !== canonicalJson(after.spec.storage))
       found.push({
         message: 'has another storage; it starts from nothing there, and every delivered set is forgotten',
         help: 'Copy the folder of the old volume to the new one before you apply this.',
       })
     const primary = (resource: Resource<'ProfileStore'>): string =>
-      JSON.stringify(resource.spec.identities.find((identity) => identity.primary))
+      canonicalJson(resource.spec.identities.find((identity) => identity.primary))
     if (primary(before) !== primary(after))
       found.push({
         message: 'has another primary identity; every profile gets another id',
@@ -246,7 +249,7 @@ const breakingRules: { readonly [K in Kind]?: Rule<K> } = {
         message: `updates ${now.schema}.${now.table} instead of ${old.schema}.${old.table}`,
         help: 'Recipients there must exist: an import only updates.',
       })
-    if (JSON.stringify(old.reconciliationKey) !== JSON.stringify(now.reconciliationKey))
+    if (canonicalJson(old.reconciliationKey) !== canonicalJson(now.reconciliationKey))
       found.push({
         message: `reconciles by ${now.reconciliationKey.join(', ')} instead of ${old.reconciliationKey.join(', ')}`,
         help: 'Lists made under the old key are not found any more; plan a full export.',
@@ -262,7 +265,7 @@ const breakingRules: { readonly [K in Kind]?: Rule<K> } = {
   },
   Destination: (before, after) =>
     after
-      ? JSON.stringify(before.spec.location) === JSON.stringify(after.spec.location)
+      ? canonicalJson(before.spec.location) === canonicalJson(after.spec.location)
         ? []
         : [{ message: 'writes to another place', help: 'Whoever picks up the files must look there.' }]
       : [],
@@ -286,7 +289,7 @@ function schemaColumns(
   return type
     ? columnsOf(type).map((column) => [
         column.path,
-        typeof column.type === 'string' ? column.type : JSON.stringify(column.type),
+        typeof column.type === 'string' ? column.type : canonicalJson(column.type),
       ])
     : []
 }
