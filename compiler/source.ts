@@ -57,7 +57,8 @@ export function loadSources(sources: readonly Source[]): Loaded {
       } else names.set(key, named)
     }
     for (const resource of file.resources) {
-      if (!again.has(`${resource.kind}/${resource.namespace}/${resource.name}`)) resources.push(resource)
+      const isAgain = again.size > 0 && again.has(`${resource.kind}/${resource.namespace}/${resource.name}`)
+      if (!isAgain) resources.push(resource)
     }
     for (const test of file.tests) tests.push(test)
     for (const diagnostic of file.diagnostics) diagnostics.push(diagnostic)

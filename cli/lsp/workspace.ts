@@ -27,7 +27,7 @@ export type Workspace = {
 export function openWorkspace(options: () => CompileOptions): Workspace {
   const disk = new Map<string, Source>()
   const open = new Map<string, Source>()
-  let all: readonly Source[] | null = null
+  let all: Source[] | null = null
   let compiled: Compilation | null = null
   let tried: Compilation | null = null
 
@@ -35,6 +35,15 @@ export function openWorkspace(options: () => CompileOptions): Workspace {
     all = null
     compiled = null
     tried = null
+  }
+  /** The usual case, one file among thousands, costs no walk over all. */
+  const replace = (before: Source | undefined, after: Source): void => {
+    const at = before && all && isOurs(after) ? all.indexOf(before) : -1
+    const kept = all
+    changed()
+    if (!kept || at === -1) return
+    all = [...kept]
+    all[at] = after
   }
   const sources = (): readonly Source[] => {
     all ??= [...new Map([...disk, ...open]).values()].filter(isOurs).sort((a, b) => (a.file < b.file ? -1 : 1))
@@ -55,9 +64,17 @@ export function openWorkspace(options: () => CompileOptions): Workspace {
     },
     edit: (uri, text) => {
       const file = fileOf(uri)
-      if (text === null) open.delete(file)
-      else if (open.get(file)?.text !== text) open.set(file, { file, text })
-      changed()
+      const before = open.get(file) ?? disk.get(file)
+      if (text === null) {
+        open.delete(file)
+        changed()
+      } else if (before?.text === text) {
+        if (!open.has(file)) open.set(file, before)
+      } else {
+        const after = { file, text }
+        open.set(file, after)
+        replace(before, after)
+      }
     },
     sources,
     source,
