@@ -69,9 +69,9 @@ export function kubeconfigOf(cluster: Cluster, user: string): string {
 }
 
 function isEstablished({ status }: ApiObject): boolean {
-  // As apiextensions.k8s.io/v1 has it.
-  const { conditions = [] } = (status ?? {}) as {
-    conditions?: readonly { readonly type: string; readonly status: string }[]
+  // As apiextensions.k8s.io/v1 has it; a new definition has null for a moment.
+  const { conditions } = (status ?? {}) as {
+    conditions?: readonly { readonly type: string; readonly status: string }[] | null
   }
-  return conditions.some(({ type, status }) => type === 'Established' && status === 'True')
+  return (conditions ?? []).some(({ type, status }) => type === 'Established' && status === 'True')
 }

@@ -70,7 +70,7 @@ describe.skipIf(cluster === null)('the CRDs', () => {
       { ...ready, members: 1204, effectiveLatency: '24h' },
       { Ready: 'True', Members: 1204, Latency: '24h', Status: 'Fine.' },
     ],
-    ['Destination', { ...ready, activations: 2 }, { Ready: 'True', Instance: 'campaign', Activations: 2 }],
+    ['Destination', { ...ready, activations: 2 }, { Ready: 'True', Instance: 'letters', Activations: 2 }],
     [
       'Run',
       {

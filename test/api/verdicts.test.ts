@@ -1,9 +1,8 @@
 // Whether `convoke check` and the API server give the same verdict on a document, under the same code, wherever one resource alone decides it.
 import { describe, expect, test } from 'vitest'
-import { stringify } from 'yaml'
 import { type Kind, kinds, type Resource } from '#crds'
 import { compile, type Diagnostic } from '../../compiler/index.ts'
-import type { Refusal } from '../cluster/api.ts'
+import type { Cause, Refusal } from '../cluster/api.ts'
 import { bundle, type Change, changed, exampleOf } from '../crds/documents.ts'
 import { convoke, folderOf } from '../support/cli.ts'
 import { openCluster, pathOf } from './convoke.ts'
@@ -60,8 +59,8 @@ const table: readonly (readonly [
     'no location',
     'Destination',
     [['spec.location', {}]],
-    'invalid-value',
-    'invalid-value: a location is exactly one of',
+    'missing-field',
+    'missing-field: a location is exactly one of',
   ],
   [
     'two locations',
@@ -74,8 +73,8 @@ const table: readonly (readonly [
     'no primary identity',
     'ProfileStore',
     [['spec.identities.0.primary', false]],
-    'invalid-value',
-    'invalid-value: exactly one identity is primary',
+    'missing-field',
+    'missing-field: exactly one identity is primary',
   ],
   [
     'two primary identities',
@@ -152,8 +151,27 @@ const table: readonly (readonly [
   ],
 ]
 
-/** Codes that the form of one document decides: the API server knows all of it. */
+/** Codes that the form of one document decides: the API server knows all of it, but for what is in the next table. */
 const form = ['unknown-field', 'missing-field', 'wrong-type', 'invalid-value']
+
+/** Under codes of form, but seen by the compiler alone. */
+const onlyCompiler: readonly (readonly [kind: Kind, change: RegExp, reason: string])[] = [
+  ['Dataset', /^spec\.mapping = \[\]/, 'the primary identity, which must be mapped, stands in the ProfileStore'],
+  [
+    'Dataset',
+    /^spec\.mapping\.0\.target = "Zzz/,
+    'the primary identity, which must be mapped, stands in the ProfileStore',
+  ],
+  ['CampaignSource', /^spec\.identity\.namespace = "Zzz/, 'the identities stand in the ProfileStore'],
+  [
+    'Dataset',
+    /^spec\.mapping = \[.*\((twice|often)\)/,
+    'lists are atomic: a rule that compares all items costs too much',
+  ],
+  ['Activation', /^spec\.(segmentRefs|mapping) = \[.*\((twice|often)\)/, 'lists are atomic'],
+  ['CampaignInstance', /^spec\.targetMapping\.columns = \[.*\(twice\)/, 'lists are atomic'],
+  ['Run', /^spec\.scheduledTime = \[\]/, 'the API server takes a list for a text that has a format'],
+]
 
 describe.skipIf(cluster === null)('the API server and convoke check', () => {
   test('give the same verdict under the same code', async () => {
@@ -173,21 +191,26 @@ describe.skipIf(cluster === null)('the API server and convoke check', () => {
     }
   })
 
-  test.each(Object.keys(kinds))('agree on whatever is done to a %s', async (kind) => {
+  // The keys of a table of kinds.
+  test.each(Object.keys(kinds) as Kind[])('agree on whatever is done to a %s', async (kind) => {
     const namespace = await cluster!.namespace()
-    const disagreements: unknown[] = []
     const all = mutations(exampleOf(kind))
     expect(all.length).toBeGreaterThan(20)
-    await Promise.all(
+    const verdicts = await Promise.all(
       all.map(async ([title, document]) => {
         const server = await verdictOfServer(namespace, document)
-        const ours = verdictOfCompiler(document)
-        const missed = server.codes.filter((code) => !ours.includes(code))
-        const alone = server.refused ? [] : ours.filter((code) => form.includes(code))
-        if (missed.length > 0 || alone.length > 0) disagreements.push({ title, server: server.message || 'fine', ours })
+        return { title, server, ours: verdictOfCompiler(document) }
       }),
     )
+    const alone = (title: string): boolean => onlyCompiler.some(([of, change]) => of === kind && change.test(title))
+    const disagreements = verdicts.filter(({ title, server, ours }) => {
+      if (alone(title)) return server.refused || !ours.some((code) => form.includes(code))
+      return server.refused
+        ? server.codes.some((code) => !ours.includes(code))
+        : ours.some((code) => form.includes(code))
+    })
     expect(disagreements).toEqual([])
+    expect(verdicts.filter(({ server }) => server.refused).length).toBeGreaterThan(20)
   })
 })
 
@@ -198,24 +221,34 @@ async function verdictOfServer(namespace: string, document: Record<string, unkno
     { body: document },
   )
   if (status < 300) return { refused: false, codes: [], message: '' }
-  const causes = body.details?.causes ?? []
-  const codes = causes.map(
-    ({ reason, message }) => /^(?:.*: )?([a-z]+(?:-[a-z]+)+): /.exec(message)?.[1] ?? codeOf(reason),
-  )
-  const strict = /strict decoding error: unknown field/.test(body.message) ? ['unknown-field'] : []
-  return { refused: true, codes: [...new Set([...codes, ...strict])], message: body.message }
+  // Under no field it says that rules were not checked, after saying why. Of several faults of a field the first is the cause of the rest:
+  // a value of a wrong type is not in the list of values either.
+  const causes = (body.details?.causes ?? []).filter(({ field }) => field !== '<nil>')
+  const codes = [...new Map(causes.toReversed().map((cause) => [cause.field, codeOf(cause, document)])).values()]
+  if (/strict decoding error: unknown field/.test(body.message)) codes.push('unknown-field')
+  return { refused: true, codes: [...new Set(codes)], message: body.message }
 }
 
-/** What our codes call a reason of metav1.CauseType. */
-function codeOf(reason: string): string {
-  return { FieldValueRequired: 'missing-field', FieldValueTypeInvalid: 'wrong-type' }[reason] ?? 'invalid-value'
+/** What we call it: the message of a rule of ours begins with the code, the rest is metav1.CauseType. */
+function codeOf({ reason, message, field }: Cause, document: Record<string, unknown>): string {
+  const rule = /^Invalid value: (?:"[^"]*": )?([a-z]+(?:-[a-z]+)+): /.exec(message)
+  if (rule) return rule[1]!
+  if (reason === 'FieldValueRequired') return 'missing-field'
+  // What a rule is given that reads a list where a text should be.
+  if (/invalid data, expected \w+, got/.test(message)) return 'wrong-type'
+  // A text of another form is of another type to the server, too.
+  const isText = /must be of type date-time/.test(message) && typeof valueAt(document, field) === 'string'
+  return reason === 'FieldValueTypeInvalid' && !isText ? 'wrong-type' : 'invalid-value'
 }
 
 function verdictOfCompiler(document: Record<string, unknown>): readonly string[] {
   const { diagnostics } = compile([{ file: 'case.yaml', text: bundleWith(document, 'readers') }], {
     verifyFixes: false,
   })
-  return diagnostics.filter(({ severity }) => severity === 'error').map(({ code }) => code)
+  const own = diagnostics.filter(
+    ({ severity, resource }) => severity === 'error' && (!resource || resource.kind === document['kind']),
+  )
+  return [...new Set(own.map(({ code }) => code))]
 }
 
 /** The bundle in a namespace, with the document in the place of its own of that kind. */
@@ -223,22 +256,36 @@ function bundleWith(document: Record<string, unknown>, namespace: string): strin
   const own = exampleOf(String(document['kind'])).metadata.name
   const rest = bundle().filter((resource) => resource.kind !== document['kind'] || resource.metadata.name !== own)
   return [...rest, document]
-    .map((each) => stringify({ ...each, metadata: { ...Object(each.metadata), namespace } }))
-    .join('---\n')
+    .map((each) => JSON.stringify({ ...each, metadata: { ...Object(each.metadata), namespace } }))
+    .join('\n---\n')
 }
 
-/** What people and tools get wrong, done to each field in turn: below `spec`, and not inside the union schema, which only the compiler reads. */
+function valueAt(document: Record<string, unknown>, path: string): unknown {
+  return path.split('.').reduce<unknown>((value, name) => Object(value)[name], document)
+}
+
+/** What people and tools get wrong, done to each field of `spec` in turn, but not inside the union schema, which only the compiler reads. */
 function mutations(resource: Resource): readonly (readonly [title: string, document: Record<string, unknown>])[] {
   const found: (readonly [string, Record<string, unknown>])[] = []
-  const add = (path: string, value: unknown): void => {
-    found.push([`${path} = ${(JSON.stringify(value) ?? 'nothing').slice(0, 60)}`, changed(resource, [path, value])])
+  const add = (path: string, value: unknown, note = ''): void => {
+    found.push([
+      `${path} = ${(JSON.stringify(value) ?? 'nothing').slice(0, 40)}${note}`,
+      changed(resource, [path, value]),
+    ])
   }
   const visit = (path: string, value: unknown): void => {
     add(path, undefined)
     for (const other of others(value)) add(path, other)
-    if (/^spec\.schema\.\w+$/.test(path)) return
-    if (Array.isArray(value)) visit(`${path}.0`, value[0])
-    else if (typeof value === 'object' && value !== null) {
+    if (path === 'spec.schema') return
+    if (Array.isArray(value)) {
+      add(path, [...value, value[0]], ' (twice)')
+      add(
+        path,
+        Array.from({ length: 2000 }, () => value[0]),
+        ' (often)',
+      )
+      visit(`${path}.0`, value[0])
+    } else if (typeof value === 'object' && value !== null) {
       add(`${path}.zzz`, 1)
       for (const [name, field] of Object.entries(value)) visit(`${path}.${name}`, field)
     }
@@ -248,9 +295,9 @@ function mutations(resource: Resource): readonly (readonly [title: string, docum
 }
 
 function others(value: unknown): readonly unknown[] {
-  if (typeof value === 'string') return [7, true, [], {}, '', 'Zzz?', 'x'.repeat(300_000)]
+  if (typeof value === 'string') return [7, true, [], {}, '', 'Zzz?', 'x'.repeat(20_000)]
   if (typeof value === 'number') return ['7', true, [], -1, 0, 1.5, 1e12]
   if (typeof value === 'boolean') return ['yes', 1, !value]
-  if (Array.isArray(value)) return [{}, 'x', [], [...value, value[0]], Array.from({ length: 3000 }, () => value[0])]
+  if (Array.isArray(value)) return [{}, 'x', []]
   return [[], 'x', 7, {}]
 }

@@ -22,10 +22,10 @@ export type ApiObject = {
 /** What stands in the place of an object that is refused. */
 export type Refusal = {
   readonly message: string
-  readonly details?: {
-    readonly causes?: readonly { readonly reason: string; readonly message: string; readonly field: string }[]
-  }
+  readonly details?: { readonly causes?: readonly Cause[] }
 }
+
+export type Cause = { readonly reason: string; readonly message: string; readonly field: string }
 
 export type Call = {
   /** An object goes as JSON, a text as it is. */

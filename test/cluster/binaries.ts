@@ -1,10 +1,11 @@
 // Where the programs of a control plane come from: KUBEBUILDER_ASSETS, or a build of go.mod's modules with Go, once per version.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isAlive } from './process.ts'
 
 /** Paths of the programs, or in one line what is missing for them. */
 export type Binaries = { readonly [name in Program]: string } | { readonly skip: string }
@@ -50,22 +51,23 @@ function inFolder(folder: string): Binaries {
 async function lock(path: string): Promise<Disposable> {
   for (;;) {
     try {
-      writeFileSync(path, String(process.pid), { flag: 'wx' })
+      // Made in one step with what it says.
+      symlinkSync(String(process.pid), path)
       return { [Symbol.dispose]: () => rmSync(path) }
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
     }
-    if (!isHeld(path)) rmSync(path, { force: true })
+    if (!isAlive(holderOf(path))) rmSync(path, { force: true })
     await sleep(500)
   }
 }
 
-function isHeld(path: string): boolean {
+/** NaN where it has just been given back. */
+function holderOf(path: string): number {
   try {
-    process.kill(Number(readFileSync(path, 'utf8')), 0)
-    return true
+    return Number(readlinkSync(path))
   } catch {
-    return false
+    return Number.NaN
   }
 }
 

@@ -2,12 +2,14 @@
 // It writes server.json into the folder when the API server is ready, or failed.txt with the ends of the logs; at the end it removes the folder.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:https'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiServer } from './api-server.ts'
+import { isAlive } from './process.ts'
 
 export type Order = {
   readonly folder: string
@@ -116,8 +118,11 @@ function answers(url: string, ca: string, token: string): Promise<boolean> {
   })
 }
 
-function end(): void {
-  for (const child of children.values()) child.kill('SIGKILL')
+async function end(): Promise<never> {
+  const running = [...children.values()].filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
+  const ended = Promise.all(running.map((child) => once(child, 'exit')))
+  for (const child of running) child.kill('SIGKILL')
+  await ended
   rmSync(order.folder, { recursive: true, force: true, maxRetries: 10 })
   process.exit()
 }
@@ -136,15 +141,6 @@ function read(path: string): string | null {
     return readFileSync(path, 'utf8')
   } catch {
     return null
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
   }
 }
 
