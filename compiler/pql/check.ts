@@ -6,7 +6,7 @@ import type { ChainStep, ComparisonOp, Expr, Generator, Span, TimeTerm, Unit, Wh
 import { isWithinCalendar, makeDate, unitMilliseconds, unitMonths } from './calendar.ts'
 import type { PqlFault } from './fault.ts'
 import { type FunctionEntry, type FunctionName, functions, isFunction } from './functions.ts'
-import { type Bound, type Condition, type Fold, greatestVariable, type TextTest, type Value } from './ir.ts'
+import { type Bound, type Condition, type Fold, greatestVariable, sizeOf, type TextTest, type Value } from './ir.ts'
 import { type Parsed, parsePql } from './parser.ts'
 import { parseRegex, type Regex } from './regex.ts'
 
@@ -120,12 +120,19 @@ const timestamp: Type = { kind: 'timestamp' }
 const date: Type = { kind: 'date' }
 const now: Value = { kind: 'now', type: 'timestamp' }
 
+const deepestLambda = 10
+
+/** Nodes of a time, which is repeated for its bounds, and of an object, which is repeated for its fields. */
+const mostTimeNodes = 500
+const mostObjectNodes = 5_000
+
 /** From any year of the calendar (1 to 9999) that far either way is still exact on every engine. */
 const furthestYears = 10_000
 const yearMilliseconds = 365.2425 * 86_400_000
 
 class Checker {
   readonly faults: PqlFault[] = []
+  tooDeep = false
   readonly references: { name: string; span: Span }[] = []
   readonly source: string
   readonly names: Names
@@ -196,7 +203,7 @@ class Checker {
       case 'condition':
         return meaning.condition
       case 'record':
-        return this.recordDefined(meaning)
+        return this.recordDefined(meaning, expr.span)
       case 'moment':
         return this.mismatch(
           expr.span,
@@ -226,11 +233,13 @@ class Checker {
     }
   }
 
-  recordDefined(record: { readonly base: Base; readonly type: ObjectType }): Condition {
+  recordDefined(record: { readonly base: Base; readonly type: ObjectType }, span: Span): Condition | null {
+    if (record.base.kind === 'object' && !this.small(record.base.value, mostObjectNodes, span)) return null
     const items = columnsOf(record.type).map((column): Condition => {
       const field = this.leaf(record.base, column.path.split('.'), column.type)
       return { kind: 'isDefined', value: field }
     })
+    if (items.length === 0) return { kind: 'constant', value: false }
     return items.length === 1 ? items[0]! : { kind: 'or', items }
   }
 
@@ -689,7 +698,8 @@ class Checker {
     if (type.kind !== 'object')
       return this.flattened({ kind: 'map', list, variable, to, type: { items: dataTypeOf(type) } }, type)
     // An object is absent when all its fields are, whatever an engine holds in its place.
-    const where = this.recordDefined({ base: { kind: 'object', value: object, path: [step.name] }, type })
+    const where = this.recordDefined({ base: { kind: 'object', value: object, path: [step.name] }, type }, step.span)
+    if (!where) return null
     const present: Value = { kind: 'filter', list, variable, where, type: { items: dataTypeOf(items) } }
     return this.flattened({ kind: 'map', list: present, variable, to, type: { items: dataTypeOf(type) } }, type)
   }
@@ -737,9 +747,23 @@ class Checker {
     )
   }
 
+  /** The number of a further variable. Engines take twice as long for each lambda inside a lambda. */
+  deeper(scope: Scope, span: Span): number {
+    if (scope.depth === deepestLambda && !this.tooDeep) {
+      this.tooDeep = true
+      this.report({
+        code: 'pql-unsupported',
+        message: `Filters, quantifiers and \`let\` stand more than ${deepestLambda} deep inside each other`,
+        span,
+        help: 'Split the expression into several Segments and combine them with inSegment.',
+      })
+    }
+    return scope.depth + 1
+  }
+
   /** A scope in which names are read from one item of a list, and the variable that is the item. */
   inside(items: Type, arrayExpr: Expr, scope: Scope): { scope: Scope; variable: number; item: Meaning } {
-    const variable = scope.depth + 1
+    const variable = this.deeper(scope, arrayExpr.span)
     const item = this.meaningOf({ kind: 'variable', id: variable, type: dataTypeOf(items) }, items)
     const element: Element = { meaning: item, type: items, singular: singularOf(arrayExpr) }
     return { scope: { ...scope, elements: [...scope.elements, element], depth: variable }, variable, item }
@@ -1188,7 +1212,9 @@ class Checker {
     if (meaning === null) return null
     if (meaning.kind === 'moment') return meaning.moment
     const checked = meaning.kind === 'value' ? meaning : null
-    const value = checked ? asInstant(checked, this.coerced(checked, timestamp, expr)) : null
+    const value = checked
+      ? this.small(asInstant(checked, this.coerced(checked, timestamp, expr)), mostTimeNodes, expr.span)
+      : null
     if (!checked || !value)
       return this.mismatch(
         expr.span,
@@ -1205,7 +1231,7 @@ class Checker {
   }
 
   occurs(subjectExpr: Expr, when: When, scope: Scope): Meaning {
-    const subject = this.instant(subjectExpr, scope)
+    const subject = this.small(this.instant(subjectExpr, scope), mostTimeNodes, subjectExpr.span)
     const condition = subject && this.when(subject, when, scope)
     return condition && { kind: 'condition', condition }
   }
@@ -1265,6 +1291,17 @@ class Checker {
       default:
         return unreachable(when)
     }
+  }
+
+  /** Passes a value on that will be repeated in the tree, unless it is so large that repeating it would swamp every engine. */
+  small(value: Value | null, most: number, span: Span): Value | null {
+    if (value === null || sizeOf(value, most) <= most) return value
+    return this.report({
+      code: 'pql-unsupported',
+      message: 'This is too long an expression for its place',
+      span,
+      help: 'Put it into a Segment of its own and combine with inSegment.',
+    })
   }
 
   /** How many units lie between two times: no more than keep every sensible result within what all engines can reckon. */
@@ -1340,7 +1377,7 @@ class Checker {
     for (const generator of generators) {
       const list = this.list(this.meaning(generator.array, inner), generator.array.span, '`from`')
       if (!list) faulty = true
-      const variable = inner.depth + 1
+      const variable = this.deeper(inner, generator.variable.span)
       const item: Meaning = list
         ? this.meaningOf({ kind: 'variable', id: variable, type: dataTypeOf(list.items) }, list.items)
         : null
@@ -1432,7 +1469,7 @@ class Checker {
     ) {
       return this.meaning(expr.body, { ...scope, variables: new Map([...scope.variables, [expr.name, meaning]]) })
     }
-    const variable = scope.depth + 1
+    const variable = this.deeper(scope, expr.span)
     const bound: Meaning = {
       kind: 'value',
       value: { kind: 'variable', id: variable, type: dataTypeOf(meaning.type) },
@@ -1440,7 +1477,8 @@ class Checker {
     }
     const inner = { ...scope, variables: new Map([...scope.variables, [expr.name, bound]]), depth: variable }
     const meant = this.meaning(expr.body, inner)
-    const body = meant?.kind === 'record' ? truth(this.recordDefined(meant)) : this.valueOf(meant, expr.body)
+    const defined = meant?.kind === 'record' ? this.recordDefined(meant, expr.body.span) : null
+    const body = meant?.kind === 'record' ? defined && truth(defined) : this.valueOf(meant, expr.body)
     if (!body) return null
     return this.meaningOf(
       { kind: 'let', variable, value: meaning.value, body: body.value, type: dataTypeOf(body.type) },
@@ -1846,15 +1884,15 @@ const nullHandler =
     if (!checker.takes(expr, 0, 0)) return null
     const meaning = checker.meaning(expr.receiver!, scope)
     if (meaning === null) return null
-    const defined: Condition =
+    const defined: Condition | null =
       meaning.kind === 'record'
         ? meaning.base.kind === 'object' && meaning.base.path.length === 0
           ? { kind: 'isDefined', value: meaning.base.value }
-          : checker.recordDefined(meaning)
+          : checker.recordDefined(meaning, expr.span)
         : meaning.kind === 'value'
           ? { kind: 'isDefined', value: meaning.value }
           : { kind: 'constant', value: true }
-    return { kind: 'condition', condition: isNull ? { kind: 'not', item: defined } : defined }
+    return defined && { kind: 'condition', condition: isNull ? { kind: 'not', item: defined } : defined }
   }
 
 const handlers: Record<FunctionName, Handler> = {

@@ -358,8 +358,8 @@ function foldList(fold: Fold, items: readonly Datum[]): Datum {
     case 'sum':
     case 'average': {
       const millionths = numbers
-        .map((number) => Math.floor(number * 1e6 + 0.5))
-        .filter((number) => number > -(2 ** 63) && number < 2 ** 63)
+        .map((number) => roundHalfAway(number * 1e6))
+        .filter((number) => number >= -(2 ** 63) && number < 2 ** 63)
       const sum = Number(millionths.reduce((total, number) => total + BigInt(number), 0n)) / 1e6
       return fold === 'sum' ? sum : millionths.length > 0 ? sum / millionths.length : null
     }
@@ -370,6 +370,11 @@ function foldList(fold: Fold, items: readonly Datum[]): Datum {
     default:
       return unreachable(fold)
   }
+}
+
+function roundHalfAway(number: number): number {
+  const whole = Math.trunc(number)
+  return Math.abs(number - whole) >= 0.5 ? whole + Math.sign(number) : whole
 }
 
 /** Lower case by code point, as Unicode 16 has it, alike on every engine: a final sigma is a sigma, a dotted capital I is an i. */

@@ -157,8 +157,8 @@ export type Value =
       readonly type: DataType
     }
   /**
-   * Over a null list as over an empty one. Sums are exact to 6 decimals: every item is rounded to millionths, half up, and those
-   * integers are added; an item of ±2^63 millionths or more is left out. No items: count and sum 0, the others null.
+   * Over a null list as over an empty one. Sums are exact to 6 decimals: every item is rounded to millionths, half away from zero, and those
+   * integers are added; an item from ±2^63 millionths on is left out. No items: count and sum 0, the others null.
    */
   | { readonly kind: 'fold'; readonly fold: Fold; readonly list: Value; readonly type: DataType }
   | { readonly kind: 'get'; readonly map: Value; readonly key: Value; readonly type: DataType }
@@ -208,6 +208,19 @@ export function rewrite<N extends Node>(node: N, change: (node: Node) => Node): 
     return 'kind' in copy ? change(copy as unknown as Node) : copy
   }
   return walk(node) as N
+}
+
+/** Nodes of a tree, or some number above `limit`. Shared parts count as often as they occur. */
+export function sizeOf(node: unknown, limit: number): number {
+  let size = 0
+  const open = [node]
+  while (open.length > 0 && size <= limit) {
+    const part = open.pop()
+    if (typeof part !== 'object' || part === null) continue
+    size += 'kind' in part ? 1 : 0
+    for (const [key, child] of Object.entries(part)) if (key !== 'type' && key !== 'regex') open.push(child)
+  }
+  return size
 }
 
 /** Every node of a tree, parents before children. */

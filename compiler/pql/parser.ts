@@ -89,7 +89,7 @@ const foreignWords: ReadonlyMap<string, string> = new Map([
 ])
 
 /** Deeper nesting is refused: no person writes it, and every later phase may recurse. */
-const maxDepth = 200
+const maxDepth = 100
 
 /**
  * Reads an expression. Always gives a tree; where something could not be read there is an `error` node and a fault, at most one per

@@ -21,10 +21,14 @@ export type Dialect = {
   /** May use its argument several times. */
   readonly floor: (timestamp: string, unit: Unit) => string
   readonly part: (timestamp: string, part: 'year' | 'month' | 'day') => string
-  /** Null for infinities and NaN. */
+  /** Null for infinities and NaN. May use its argument twice. */
   readonly finite: (double: string) => string
-  /** Rounded down to a BIGINT; null from ±2^63 on. */
-  readonly floorToBigint: (double: string) => string
+  /** Null or not finite for a divisor of zero. */
+  readonly divide: (left: string, right: string) => string
+  /** The sign is that of the left side. Null or not finite for a divisor of zero. */
+  readonly remainder: (left: string, right: string) => string
+  /** A whole DOUBLE as BIGINT; null from ±2^63 on. */
+  readonly tryBigint: (double: string) => string
 
   readonly lambda: (parameters: readonly string[], body: string) => string
   /** The body of a lambda of one parameter for one argument of any type: names a value wherever an expression may stand. */

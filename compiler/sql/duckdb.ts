@@ -70,8 +70,10 @@ export const duckdb: Dialect = {
       : `date_trunc('${unit}', ${timestamp})`
   },
   part: (timestamp, part) => `${part}(${timestamp})`,
-  finite: (double) => `nullif(nullif(nullif(${double}, 'inf'::DOUBLE), '-inf'::DOUBLE), 'nan'::DOUBLE)`,
-  floorToBigint: (double) => `nullif(TRY_CAST(floor(${double}) AS BIGINT), -9223372036854775808)`,
+  finite: (double) => `CASE WHEN isfinite(${double}) THEN ${double} END`,
+  divide: (left, right) => `(${left} / ${right})`,
+  remainder: (left, right) => `(${left} % ${right})`,
+  tryBigint: (double) => `TRY_CAST(${double} AS BIGINT)`,
 
   lambda: (parameters, body) => `lambda ${parameters.join(', ')}: ${body}`,
   apply: (lambda, argument) => `list_extract(list_transform([${argument}], ${lambda}), 1)`,

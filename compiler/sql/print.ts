@@ -12,6 +12,8 @@ export type Printer = {
   readonly value: (value: Value, bindings: ReadonlyMap<number, Binding>) => string
 }
 
+const longestRepeated = 200
+
 /** Prints typed trees for one engine. Columns print as bare identifiers: the caller provides a row in which they are unambiguous. */
 export function printerOf(dialect: Dialect): Printer {
   type Bindings = ReadonlyMap<number, Binding>
@@ -35,6 +37,10 @@ export function printerOf(dialect: Dialect): Printer {
       sql,
     )
 
+  /** For what uses its argument several times: short SQL is repeated, longer SQL named, for nesting would double it each time. */
+  const once = (sql: string, name: string, body: (sql: string) => string): string =>
+    sql.length <= longestRepeated ? body(sql) : named(sql, name, body)
+
   function condition(node: Condition, bindings: Bindings): string {
     switch (node.kind) {
       case 'constant':
@@ -51,7 +57,6 @@ export function printerOf(dialect: Dialect): Printer {
         return `(${side(node.left, bindings)} ${node.op === '!=' ? '<>' : node.op} ${side(node.right, bindings)})`
       }
       case 'within': {
-        const simple = ['column', 'variable', 'member', 'literal', 'now'].includes(node.subject.kind)
         const bounds = (subject: string): string => {
           const parts: string[] = []
           if (node.from)
@@ -60,7 +65,7 @@ export function printerOf(dialect: Dialect): Printer {
           return parts.length === 0 ? `${subject} IS NOT NULL` : `(${parts.join(' AND ')})`
         }
         const subject = instant(node.subject, bindings)
-        return simple || node.from === null || node.to === null ? bounds(subject) : named(subject, 's', bounds)
+        return node.from === null || node.to === null ? bounds(subject) : once(subject, 's', bounds)
       }
       case 'isTrue':
         return value(node.value, bindings)
@@ -135,15 +140,8 @@ export function printerOf(dialect: Dialect): Printer {
           return dialect.identifier(node.path.join('.'))
         return node.path.reduce((object, name) => dialect.field(object, name), value(node.object, bindings))
       }
-      case 'arithmetic': {
-        const left = double(node.left, bindings)
-        const right = double(node.right, bindings)
-        return dialect.finite(
-          node.op === '/' || node.op === '%'
-            ? `(${left} ${node.op} nullif(${right}, ${dialect.double(0)}))`
-            : `(${left} ${node.op} ${right})`,
-        )
-      }
+      case 'arithmetic':
+        return once(arithmetic(node, bindings), 'n', dialect.finite)
       case 'truth':
         return isTrue(condition(node.condition, bindings))
       case 'choose':
@@ -163,17 +161,19 @@ export function printerOf(dialect: Dialect): Printer {
       case 'part':
         return dialect.part(instant(node.of, bindings), node.part)
       case 'makeDate': {
-        const part = (of: Value, low: number, high: number, width: number): [string, string] => {
-          const sql = double(of, bindings)
-          return [
-            `(${sql} >= ${low} AND ${sql} <= ${high} AND floor(${sql}) = ${sql})`,
-            `lpad(CAST(TRY_CAST(${sql} AS INTEGER) AS ${dialect.type('string')}), ${width}, '0')`,
-          ]
-        }
-        const [yearOk, year] = part(node.year, 1, 9999, 4)
-        const [monthOk, month] = part(node.month, 1, 12, 2)
-        const [dayOk, day] = part(node.day, 1, 31, 2)
-        return `CASE WHEN ${yearOk} AND ${monthOk} AND ${dayOk} THEN ${dialect.tryDate(`${year} || '-' || ${month} || '-' || ${day}`)} END`
+        const digits = (part: string, width: number): string =>
+          `lpad(CAST(TRY_CAST(${part} AS INTEGER) AS ${dialect.type('string')}), ${width}, '0')`
+        const whole = (part: string, low: number, high: number): string =>
+          `(${part} >= ${low} AND ${part} <= ${high} AND floor(${part}) = ${part})`
+        return once(double(node.year, bindings), 'y', (year) =>
+          once(double(node.month, bindings), 'o', (month) =>
+            once(double(node.day, bindings), 'a', (day) => {
+              const valid = `${whole(year, 1, 9999)} AND ${whole(month, 1, 12)} AND ${whole(day, 1, 31)}`
+              const iso = `${digits(year, 4)} || '-' || ${digits(month, 2)} || '-' || ${digits(day, 2)}`
+              return `CASE WHEN ${valid} THEN ${dialect.tryDate(iso)} END`
+            }),
+          ),
+        )
       }
       case 'list': {
         const item = itemType(node.type)
@@ -303,13 +303,31 @@ export function printerOf(dialect: Dialect): Printer {
       }
       case 'regexGroup': {
         const text = value(node.value, bindings)
-        return `CASE WHEN ${dialect.matches(text, node.regex)} THEN ${dialect.regexGroup(text, node.regex, node.group)} END`
+        return once(
+          text,
+          't',
+          (t) =>
+            `CASE WHEN ${dialect.matches(t, node.regex)} THEN ${dialect.regexGroup(t, node.regex, node.group)} END`,
+        )
       }
       case 'record':
         return dialect.struct(node.fields.map((field) => [field.name, value(field.value, bindings)]))
       default:
         return unreachable(node)
     }
+  }
+
+  /**
+   * Not yet made finite: sums and products of what is not finite are not finite either, so one look at the end is enough. A divisor
+   * beyond all bounds would give a finite result.
+   */
+  function arithmetic(node: Extract<Value, { kind: 'arithmetic' }>, bindings: Bindings): string {
+    const operand = (side: Value): string =>
+      side.kind === 'arithmetic' ? arithmetic(side, bindings) : double(side, bindings)
+    const left = operand(node.left)
+    if (node.op === '/') return dialect.divide(left, double(node.right, bindings))
+    if (node.op === '%') return dialect.remainder(left, double(node.right, bindings))
+    return `(${left} ${node.op} ${operand(node.right)})`
   }
 
   function fold(node: Extract<Value, { kind: 'fold' }>, bindings: Bindings): string {
@@ -403,11 +421,9 @@ export function printerOf(dialect: Dialect): Printer {
   return { condition, value }
 }
 
-/** A number rounded to millionths, half up, as an exact integer; null from ±2^63 millionths on. Sums of these do not depend on order. */
+/** A number rounded to millionths, half away from zero, as an exact integer; null from ±2^63 millionths on. Sums of these do not depend on order. */
 export function millionths(number: string, dialect: Dialect): string {
-  return dialect.floorToBigint(
-    `CAST(${number} AS ${dialect.type('number')}) * ${dialect.double(1e6)} + ${dialect.double(0.5)}`,
-  )
+  return dialect.tryBigint(`round(CAST(${number} AS ${dialect.type('number')}) * ${dialect.double(1e6)}, 0)`)
 }
 
 function itemType(type: DataType): DataType {

@@ -54,9 +54,12 @@ export const spark: Dialect = {
       : `CAST(date_trunc('${unit}', ${timestamp}) AS TIMESTAMP_NTZ)`
   },
   part: (timestamp, part) => `CAST(${part}(${timestamp}) AS BIGINT)`,
-  finite: (double) => `nullif(nullif(nullif(${double}, DOUBLE('Infinity')), DOUBLE('-Infinity')), DOUBLE('NaN'))`,
-  // Its floor gives the greatest and the least BIGINT for whatever lies beyond.
-  floorToBigint: (double) => `nullif(nullif(floor(${double}), 9223372036854775807L), -9223372036854775808L)`,
+  // NaN is greater than everything.
+  finite: (double) => `CASE WHEN abs(${double}) < DOUBLE('Infinity') THEN ${double} END`,
+  divide: (left, right) => `try_divide(${left}, ${right})`,
+  remainder: (left, right) => `try_mod(${left}, ${right})`,
+  // Its cast takes 2^63 itself for the greatest BIGINT.
+  tryBigint: (double) => `nullif(TRY_CAST(${double} AS BIGINT), 9223372036854775807L)`,
 
   // A single parameter must not stand in parentheses.
   lambda: (parameters, body) => `${parameters.length === 1 ? parameters[0] : `(${parameters.join(', ')})`} -> ${body}`,
