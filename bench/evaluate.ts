@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compile, type Source } from '#compiler'
 import type { JobPlan } from '#crds'
-import { evaluate, type Ports, readDataManifest } from '#jobs'
+import { type Ports, readDataManifest, steps } from '#jobs'
 import { type Engine, identifier, literal, openDuckDB, timestampLiteral } from '../jobs/engines/duckdb.ts'
 import { bucketSql, commitJson, type DataManifest, eventsSql, profilesSql } from '../jobs/profile-store.ts'
 
@@ -83,8 +83,8 @@ export async function run([
       trigger: 'Manual' as const,
       evaluation: 'Batch' as const,
     })
-    const shared = await timed(() => evaluate({ plan, input: input('bench-1'), ports }))
-    const again = await timed(() => evaluate({ plan, input: input('bench-2'), ports }))
+    const shared = await timed(() => steps.evaluate({ plan, input: input('bench-1'), ports }))
+    const again = await timed(() => steps.evaluate({ plan, input: input('bench-2'), ports }))
     const peakRssMiB = Math.round(process.resourceUsage().maxRSS / 1024)
     if (shared.value.outcome !== 'Succeeded') throw new Error(JSON.stringify(shared.value.error))
     const query = await timed(() => countMembers(engine, folder, data, plan))

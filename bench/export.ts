@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { exportSegments } from '#jobs'
+import { steps } from '#jobs'
 import { bucketSql, commitJson, type DataManifest, type MembershipManifest } from '../jobs/profile-store.ts'
 import { planOf } from '../test/export/store.ts'
 import { portsOf } from '../test/stores/ports.ts'
@@ -117,7 +117,7 @@ export async function run(args: readonly string[]) {
   })
   const exported = async (name: string, more = {}) => {
     const [started, cpu] = [performance.now(), process.cpuUsage()]
-    const report = await exportSegments({
+    const report = await steps.export({
       plan,
       input: { run: name, scheduledTime: `2026-12-0${name}T04:00:00Z`, now: evaluatedAt, trigger: 'Manual', ...more },
       ports: portsOf({ volumes }),

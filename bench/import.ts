@@ -8,7 +8,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import pg from 'pg'
 import { from } from 'pg-copy-streams'
 import type { DeliveryManifest } from '#crds'
-import { importFiles, sha256OfFile, startEmbeddedPostgres } from '#jobs'
+import { sha256OfFile, startEmbeddedPostgres, steps } from '#jobs'
 import { importPlan } from '../test/import/plan.ts'
 import { portsOf } from '../test/stores/ports.ts'
 
@@ -68,7 +68,7 @@ export async function run(args: readonly string[]) {
     const imported = (name: string) =>
       timed(async () => {
         const instant = '2026-12-01T04:00:00Z'
-        const report = await importFiles({
+        const report = await steps.import({
           plan,
           input: { run: name, scheduledTime: instant, now: instant, trigger: 'Manual' },
           ports: portsOf({ volumes, databases: { production: server.url } }),

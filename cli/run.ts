@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Compilation, latestSlot } from '#compiler'
 import { type JobPlan, kinds, type RunInput, type RunReport } from '#crds'
-import { ensureTarget, startEmbeddedPostgres, steps } from '#jobs'
+import { ensureLogTables, ensureTarget, startEmbeddedPostgres, steps } from '#jobs'
 import type { Io } from './command.ts'
 import { type Places, portsFor } from './ports.ts'
 import type { ProgressLine } from './progress.ts'
@@ -71,9 +71,15 @@ export async function runDue(
         line.show({ step: 'database', subject: `PostgreSQL for ${instance}`, done: 0, total: null, unit: 'starting' })
         const server = await startEmbeddedPostgres({ folder: join(work.path, 'postgres', instance), log: line.say })
         servers.push(server)
-        if (plan.import) {
-          const csv = join(places.volumes, 'campaign', instance, `${plan.import.target.table}.csv`)
-          await ensureTarget(server.url, plan.import, existsSync(csv) ? csv : null)
+        const csvOf = (table: string): string | null => {
+          const csv = join(places.volumes, 'campaign', instance, `${table}.csv`)
+          return existsSync(csv) ? csv : null
+        }
+        // Every plan of the instance may need its tables, not only the one that comes first.
+        for (const each of compilation.plans) {
+          if (each.import?.instance === instance)
+            await ensureTarget(server.url, each.import, csvOf(each.import.target.table))
+          if (each.extract?.instance === instance) await ensureLogTables(server.url, each.extract, csvOf)
         }
         databases.set(instance, server.url)
       }

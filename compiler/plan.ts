@@ -268,14 +268,12 @@ function extractPlan(source: SourceModel, store: StoreModel, database: PostgreSq
       name: table.name,
       eventType: table.eventType,
       watermark: table.watermark,
-      mapping:
-        table.mapping.length > 0
-          ? table.mapping.map(({ source: from, target }) => ({
-              source: from,
-              target,
-              type: typeAt(store.eventColumns, target),
-            }))
-          : all,
+      // Without a mapping the job reads every column that names a schema path; which ones there are only the database knows.
+      mapping: table.mapping.map(({ source: from, target }) => ({
+        source: from,
+        target,
+        type: typeAt(store.eventColumns, target),
+      })),
     })),
   }
 }

@@ -1,13 +1,9 @@
 export { canonicalJson, digestOf, sha256, sha256OfFile } from './digest.ts'
 export { type FaultReason, faultReasons, JobError } from './errors.ts'
-export { evaluate } from './evaluate/evaluate.ts'
-export { exportSegments, fileNameOf, manifestNameOf } from './export/index.ts'
-export { extract } from './extract/index.ts'
-export { importFiles } from './import/index.ts'
-export { ingest } from './ingest/ingest.ts'
 export type { Ports, Progress } from './ports.ts'
 export {
   type EmbeddedPostgres,
+  ensureLogTables,
   ensureTarget,
   startEmbeddedPostgres,
 } from './postgres/index.ts'

@@ -323,6 +323,9 @@ export interface ExtractPlan {
      * Column that grows with every change.
      */
     watermark: string
+    /**
+     * Empty: every column that names a path of the event schema.
+     */
     mapping: {
       source: string
       target: string

@@ -1,2 +1,2 @@
 export { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded.ts'
-export { ensureTarget } from './target.ts'
+export { ensureLogTables, ensureTarget } from './target.ts'

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { from } from 'pg-copy-streams'
-import type { ImportPlan } from '#crds'
+import type { ExtractPlan, ImportPlan } from '#crds'
 import { JobError } from '../errors.ts'
 import { databaseFault, name } from './connection.ts'
 
@@ -16,18 +16,50 @@ const types: Readonly<Record<ImportPlan['target']['columns'][number]['type'], st
   DateTime: 'timestamptz',
 }
 
+type Table = {
+  readonly schema: string
+  readonly table: string
+  readonly columns: ImportPlan['target']['columns']
+  readonly uniqueKey: readonly string[]
+}
+
 /**
  * Creates the target table of an embedded Campaign database from the target mapping and fills it from a CSV file (with header; further
  * columns become text), once: a table that exists stays as it is.
  */
-export async function ensureTarget(
+export function ensureTarget(url: string, { instance, target }: ImportPlan, csvPath: string | null): Promise<void> {
+  return ensureTable(url, instance, { ...target, uniqueKey: target.reconciliationKey }, csvPath)
+}
+
+/** The same for the log tables that a CampaignSource reads: identity and watermark, what is mapped, and the columns of the CSV files. */
+export async function ensureLogTables(
   url: string,
-  { instance, target }: ImportPlan,
+  { instance, identity, tables }: ExtractPlan,
+  csvPathOf: (table: string) => string | null,
+): Promise<void> {
+  for (const { name: qualified, watermark, mapping } of tables) {
+    const [table = '', schema = 'public'] = qualified.split('.').reverse()
+    const csvPath = csvPathOf(table)
+    // Without a file the table is empty, and its columns are those that are asked for.
+    const mapped = csvPath === null ? mapping.map(({ source }) => source) : []
+    const texts = [...new Set([identity.column, ...mapped])].filter((column) => column !== watermark)
+    const columns: Table['columns'] = [
+      { name: watermark, type: 'DateTime' },
+      ...texts.map((column) => ({ name: column, type: 'Text' as const })),
+    ]
+    await ensureTable(url, instance, { schema, table, columns, uniqueKey: [] }, csvPath)
+  }
+}
+
+async function ensureTable(
+  url: string,
+  instance: string,
+  { schema, table: tableName, columns, uniqueKey }: Table,
   csvPath: string | null,
 ): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})
-  const table = name(target.schema, target.table)
+  const table = name(schema, tableName)
   try {
     await client.connect()
     await client.query(
@@ -36,12 +68,12 @@ export async function ensureTarget(
     const { rows } = await client.query('SELECT to_regclass($1) AS found', [table])
     if (rows[0]?.found === null) {
       const header = csvPath === null ? [] : await headerOf(csvPath)
-      const declared = target.columns.map((column) => `${name(column.name)} ${types[column.type]}`)
+      const declared = columns.map((column) => `${name(column.name)} ${types[column.type]}`)
       const further = header
-        .filter((column) => !target.columns.some((known) => known.name === column))
+        .filter((column) => !columns.some((known) => known.name === column))
         .map((column) => `${name(column)} text`)
       await client.query(
-        `CREATE SCHEMA IF NOT EXISTS ${name(target.schema)}; CREATE TABLE ${table} (${[...declared, ...further].join(', ')})`,
+        `CREATE SCHEMA IF NOT EXISTS ${name(schema)}; CREATE TABLE ${table} (${[...declared, ...further].join(', ')})`,
       )
       if (csvPath !== null) {
         const copy = client.query(
@@ -51,9 +83,9 @@ export async function ensureTarget(
         )
         await pipeline(createReadStream(csvPath), copy)
       }
-      await client.query(
-        `CREATE UNIQUE INDEX ON ${table} (${target.reconciliationKey.map((column) => name(column)).join(', ')}); ANALYZE ${table}`,
-      )
+      if (uniqueKey.length > 0)
+        await client.query(`CREATE UNIQUE INDEX ON ${table} (${uniqueKey.map((column) => name(column)).join(', ')})`)
+      await client.query(`ANALYZE ${table}`)
     }
     await client.query('COMMIT')
   } catch (error) {
@@ -62,7 +94,7 @@ export async function ensureTarget(
       const where = error instanceof Error && 'where' in error ? ` (${String(error.where)})` : ''
       throw new JobError(
         'UnreadableFile',
-        `${csvPath} cannot be loaded into ${target.schema}.${target.table}: ${error instanceof Error ? error.message : ''}${where}. Correct the file.`,
+        `${csvPath} cannot be loaded into ${schema}.${tableName}: ${error instanceof Error ? error.message : ''}${where}. Correct the file.`,
         error,
       )
     }
