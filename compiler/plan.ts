@@ -254,10 +254,6 @@ function importPlan(activation: ActivationModel, database: PostgreSql): ImportPl
 
 function extractPlan(source: SourceModel, store: StoreModel, database: PostgreSql): NonNullable<JobPlan['extract']> {
   const { spec, name } = source.resource
-  // Without a mapping every column that names a schema path is read; the job leaves out what the table does not have.
-  const all = store.eventColumns
-    .filter((column) => typeof column.type === 'string' && column.path !== 'timestamp' && column.path !== 'eventType')
-    .map((column) => ({ source: column.path, target: column.path, type: column.type }))
   return {
     instance: source.instance!.name, // `plansOf` asked before
     source: name,
