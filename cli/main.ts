@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   evaluate: () => step('evaluate'),
   export: () => step('export'),
   import: () => step('import'),
+  fmt: () => import('./commands/fmt.ts'),
   graph: () => import('./commands/graph.ts'),
   init: () => import('./commands/init.ts'),
   convert: () => import('./commands/convert.ts'),

@@ -11,6 +11,7 @@ export { adobeOfSegments, segmentReferences, segmentsOfAdobe } from './convert/i
 export { type Diagnostic, type Fix, pathText, type ResourceName, type Severity } from './diagnostic.ts'
 export { explain, guardrailsManual } from './explain.ts'
 export { applyFixes } from './fix.ts'
+export { formatSource } from './format.ts'
 export { dotOf, type Graph, graphOf, mermaidOf, svgOf } from './graph/index.ts'
 export { planConfigMap } from './manifests.ts'
 export type { ActivationModel, Model, SegmentModel, StoreModel } from './model.ts'
