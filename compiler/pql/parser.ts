@@ -45,6 +45,9 @@ const powers: Readonly<Record<BinaryOp, number>> = {
   '/': 6,
   '%': 6,
 }
+/** How tightly an operator holds its sides; the greater, the tighter. */
+export const bindingPower = (op: BinaryOp): number => powers[op]
+
 const notPower = 3
 const comparisonPower = 4
 const negatePower = 7
