@@ -149,7 +149,7 @@ function write(tree: unknown, path: Path, faults: JsonFault[]): Written | null {
           'quantifier',
         ])
       const variables = variableList(tree['variables'], [...path, 'variables'], faults)
-      return variables && { text: `${word} ${variables}`, power: 0 }
+      return variables === null ? null : { text: `${word} ${variables}`, power: 0 }
     }
     default:
       return fault(
@@ -201,7 +201,10 @@ function application(
     if (rest.length > 1 && fnName !== 'and' && fnName !== 'or')
       return fault(`\`${fnName}\` takes two params, here are ${args.length}`, 'Nest it.', ['params'])
     return {
-      text: [enclosed(first!, power), ...rest.map((arg) => enclosed(arg, power + 1))].join(` ${fnName} `),
+      text: [
+        enclosed(first!, power === bindingPower('=') ? power + 1 : power),
+        ...rest.map((arg) => enclosed(arg, power + 1)),
+      ].join(` ${fnName} `),
       power,
     }
   }
