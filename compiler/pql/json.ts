@@ -304,13 +304,7 @@ function treeOf(expr: Expr, scope: Scope, missing: string[]): unknown {
       return { nodeType: 'parameterReference', position: expr.position }
     case 'binary': {
       if (expr.op !== 'and' && expr.op !== 'or') return apply(expr.op, [of(expr.left), of(expr.right)])
-      const operands: Expr[] = []
-      let current: Expr = expr
-      while (current.kind === 'binary' && current.op === expr.op) {
-        operands.push(current.right)
-        current = current.left
-      }
-      return apply(expr.op, [current, ...operands.reverse()].map(of))
+      return apply(expr.op, operandsOf(expr, expr.op).map(of))
     }
     case 'not':
       return apply('not', [of(expr.operand)])
@@ -364,6 +358,20 @@ function treeOf(expr: Expr, scope: Scope, missing: string[]): unknown {
     default:
       return unreachable(expr)
   }
+}
+
+/** Operands of a chain of one operator, parentheses aside: `and` and `or` take any number of params. */
+function operandsOf(expr: Expr, op: 'and' | 'or'): Expr[] {
+  const operands: Expr[] = []
+  const open = [expr]
+  while (open.length > 0) {
+    const part = open.pop()!
+    const bare = part.kind === 'group' ? part.inner : part
+    if (bare.kind === 'binary' && bare.op === op) open.push(bare.right, bare.left)
+    else if (part.kind === 'group' && bare.kind === 'group') open.push(bare)
+    else operands.push(bare)
+  }
+  return operands
 }
 
 function literalTree(value: string | number | boolean): unknown {
