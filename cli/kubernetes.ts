@@ -54,7 +54,7 @@ export async function connect(options: {
   if (options.context !== null) config.setCurrentContext(options.context)
   const cluster = config.getCurrentCluster()
   // What the client assumes where it finds nothing.
-  if (cluster?.server === 'http://localhost:8080' && config.contexts.length <= 1 && cluster.name === 'cluster')
+  if (cluster?.name === 'cluster' && cluster.server === 'http://localhost:8080')
     throw new UsageError(
       'No cluster is configured: there is no KUBECONFIG and no ~/.kube/config. Name one with --kubeconfig FILE.',
     )

@@ -59,11 +59,17 @@ export async function fine<T>(answer: Promise<Answer<T>>): Promise<T> {
   return body
 }
 
-/** Kubeconfig of somebody without rights but those that a test gives to the User of this name. */
-export function kubeconfigOf(cluster: Cluster, user: string): string {
-  const config = parse(readFileSync(cluster.kubeconfig, 'utf8'))
-  for (const each of config.users) each.user.as = user
-  const path = join(mkdtempSync(join(tmpdir(), 'convoke-user-')), 'kubeconfig')
+/** Of a kubeconfig, what tests change. */
+export type Kubeconfig = {
+  readonly clusters: readonly { cluster: { server: string; readonly [field: string]: unknown } }[]
+  readonly users: readonly { user: { readonly [field: string]: unknown } }[]
+}
+
+/** Path of the cluster's kubeconfig with changes. `user.as` makes its reader somebody who may do only what a test allows a User of this name. */
+export function kubeconfigWith(cluster: Cluster, change: (config: Kubeconfig) => void): string {
+  const config: Kubeconfig = parse(readFileSync(cluster.kubeconfig, 'utf8'))
+  change(config)
+  const path = join(mkdtempSync(join(tmpdir(), 'convoke-kubeconfig-')), 'kubeconfig')
   writeFileSync(path, stringify(config))
   return path
 }

@@ -1,16 +1,16 @@
 // What `convoke plan --against cluster` reads.
 
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { parse, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import { UsageError } from '../../cli/command.ts'
 import { listClusterResources } from '../../cli/kubernetes.ts'
 import { bundle, exampleOf } from '../crds/documents.ts'
-import { convoke } from '../support/cli.ts'
-import { applied, fine, kubeconfigOf, openCluster } from './convoke.ts'
+import { convoke, folderOf } from '../support/cli.ts'
+import { applied, fine, kubeconfigWith, openCluster } from './convoke.ts'
 
 const cluster = await openCluster()
 
@@ -70,7 +70,9 @@ describe.skipIf(cluster === null)('the resources of a cluster', () => {
         },
       }),
     )
-    const kubeconfig = kubeconfigOf(cluster!, `reader-of-${namespace}`)
+    const kubeconfig = kubeconfigWith(cluster!, ({ users }) => {
+      for (const each of users) each.user = { ...each.user, as: `reader-of-${namespace}` }
+    })
     expect(await listClusterResources({ kubeconfig, namespaces: [namespace] })).toHaveLength(1)
     await expect(faultOf(kubeconfig, null)).resolves.toMatch(
       /forbids it: \w+\.convoke\.dev is forbidden: User "reader-of-test-\w+" cannot list .* Name the namespaces that you may read with --namespace/,
@@ -81,30 +83,28 @@ describe.skipIf(cluster === null)('the resources of a cluster', () => {
   })
 
   test('of which a CRD is missing are not listed as if there were none', async () => {
-    // Served by the same server under a path where nothing is.
-    const kubeconfig = rewritten((text) => text.replace(/(server"?: *"?https:[^\s",]*)/, '$1/elsewhere'))
+    // A path of the same server where no API is.
+    const kubeconfig = kubeconfigWith(cluster!, ({ clusters }) => {
+      for (const { cluster } of clusters) cluster.server += '/elsewhere'
+    })
     await expect(faultOf(kubeconfig, null)).resolves.toMatch(
       /does not know \w+\.convoke\.dev\/v1alpha1: Convoke's CRDs are not installed there/,
     )
   })
 
   test('are not shown to a stranger', async () => {
-    const kubeconfig = rewritten((text) => text.replace(/"token":"\w+"/, '"token":"wrong"'))
-    await expect(faultOf(kubeconfig, null)).resolves.toMatch(/does not accept the credentials of the context `test`/)
+    const kubeconfig = kubeconfigWith(cluster!, ({ users }) => {
+      for (const each of users) each.user = { token: 'wrong' }
+    })
+    await expect(faultOf(kubeconfig, null)).resolves.toMatch(/does not accept the credentials of the context `/)
   })
 
-  test('are not sent by a server whose certificate another authority signed', async () => {
-    const kubeconfig = rewritten((text) =>
-      text.replace(/"certificate-authority-data":"[^"]*"/, '"tls-server-name":"convoke"'),
-    )
-    await expect(faultOf(kubeconfig, null)).resolves.toMatch(/cannot be reached: .*certificate/)
+  test('are not read from a server with a certificate of another name', async () => {
+    const kubeconfig = kubeconfigWith(cluster!, ({ clusters }) => {
+      for (const each of clusters) each.cluster = { ...each.cluster, 'tls-server-name': 'convoke.invalid' }
+    })
+    await expect(faultOf(kubeconfig, null)).resolves.toMatch(/cannot be reached: .*convoke\.invalid/)
   })
-
-  function rewritten(change: (text: string) => string): string {
-    const text = JSON.stringify(parse(readFileSync(cluster!.kubeconfig, 'utf8')))
-    expect(change(text)).not.toBe(text)
-    return fileOf(change(text))
-  }
 })
 
 test('a server that is not there is named, with the reason', async () => {
@@ -139,6 +139,15 @@ test.each(configs)('of a kubeconfig, %s is said in one line', async (_, text, me
   const fault = await faultOf(fileOf(text), null)
   expect(fault).toMatch(message)
   expect(fault).not.toMatch('\n')
+})
+
+test('where no cluster is configured, plan says how to name one', () => {
+  using folder = folderOf({ 'folio.yaml': stringify(exampleOf('Organization')) })
+  const env = { HOME: folder.path, KUBECONFIG: '' }
+  expect(convoke(['plan', folder.path, '--against', 'cluster'], { env })).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/No cluster is configured: .*--kubeconfig FILE\.\n/),
+  })
 })
 
 test('a kubeconfig that is not there is named', async () => {

@@ -7,6 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Binaries, findBinaries } from './binaries.ts'
 import type { Order } from './supervisor.ts'
 
+/** A start takes 4 s on an idle machine. */
+export const startSeconds = 180
+
 export type ApiServer = {
   /** Path of a file that makes its reader an admin (group system:masters). */
   readonly kubeconfig: string
@@ -28,18 +31,18 @@ export async function sharedCluster(): Promise<{ readonly kubeconfig: string } |
   // The workers of vitest are children of its main process, with which the server ends.
   const owner = process.env['VITEST'] === undefined ? process.pid : process.ppid
   const folder = join(tmpdir(), `convoke-cluster-${owner}`)
-  if (mkdirSync(folder, { recursive: true }) !== undefined) supervise(binaries, folder, owner)
+  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) supervise(binaries, folder, owner)
   return running(folder)
 }
 
 /** A server of one's own, for tests that stop it or change all of it. */
-export async function startApiServer(binaries: Exclude<Binaries, { readonly skip: string }>): Promise<ApiServer> {
+export async function startApiServer(binaries: Binaries): Promise<ApiServer> {
   const folder = mkdtempSync(join(tmpdir(), 'convoke-cluster-'))
   supervise(binaries, folder, process.pid)
   return running(folder)
 }
 
-function supervise(binaries: Exclude<Binaries, { readonly skip: string }>, folder: string, owner: number): void {
+function supervise(binaries: Binaries, folder: string, owner: number): void {
   const order: Order = { folder, owner, etcd: binaries.etcd, kubeApiserver: binaries['kube-apiserver'] }
   const log = openSync(join(folder, 'supervisor.log'), 'w')
   // A group of its own: Ctrl-C would leave nobody to clean up.
@@ -51,9 +54,9 @@ function supervise(binaries: Exclude<Binaries, { readonly skip: string }>, folde
 
 async function running(folder: string): Promise<ApiServer> {
   const [ready, failed] = [join(folder, 'server.json'), join(folder, 'failed.txt')]
-  while (!existsSync(ready)) {
+  for (const until = Date.now() + startSeconds * 1000; !existsSync(ready); await sleep(50)) {
     if (existsSync(failed)) throw new Error(readFileSync(failed, 'utf8'))
-    await sleep(50)
+    if (Date.now() > until) throw new Error(`No API server within ${startSeconds} s; see ${folder}.`)
   }
   const { supervisor, ...server } = JSON.parse(readFileSync(ready, 'utf8'))
   const stop = async (): Promise<void> => {

@@ -2,13 +2,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { constants, homedir, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive } from './process.ts'
 
-/** Paths of the programs, or in one line what is missing for them. */
-export type Binaries = { readonly [name in Program]: string } | { readonly skip: string }
+/** Paths of the programs. */
+export type Binaries = { readonly [name in Program]: string }
 
 const packages = {
   etcd: 'go.etcd.io/etcd/server/v3',
@@ -20,10 +20,8 @@ type Program = keyof typeof packages
 // The keys of a table of literals.
 const programs = Object.keys(packages) as readonly Program[]
 
-/** How long a hook must allow for `findBinaries`: the first build of kube-apiserver takes 5–10 minutes on two cores and 2.4 GB. */
-export const buildTimeout = 30 * 60_000
-
-export async function findBinaries(): Promise<Binaries> {
+/** In one line what is missing, if they are not there and cannot be built. */
+export async function findBinaries(): Promise<Binaries | { readonly skip: string }> {
   const assets = process.env['KUBEBUILDER_ASSETS']
   if (assets !== undefined) {
     const missing = programs.filter((program) => !existsSync(join(assets, program)))
@@ -32,8 +30,7 @@ export async function findBinaries(): Promise<Binaries> {
   }
   const version = /k8s\.io\/kubernetes (v\S+)/.exec(readFileSync(join(import.meta.dirname, 'go.mod'), 'utf8'))![1]!
   const folder = join(process.env['CONVOKE_CACHE'] ?? join(homedir(), '.cache', 'convoke'), `kubernetes-${version}`)
-  const isBuilt = (): boolean => programs.every((program) => existsSync(join(folder, program)))
-  if (isBuilt()) return inFolder(folder)
+  if (programs.every((program) => existsSync(join(folder, program)))) return inFolder(folder)
   const go = /go1\.(\d+)/.exec(spawnSync('go', ['env', 'GOVERSION'], { encoding: 'utf8' }).stdout ?? '')
   if (Number(go?.[1] ?? 0) < 26)
     return { skip: 'no KUBEBUILDER_ASSETS, and no Go ≥ 1.26 to build kube-apiserver and etcd' }
@@ -71,7 +68,7 @@ function holderOf(path: string): number {
   }
 }
 
-/** With its version inside: without it clients see `v0.0.0-master`. */
+/** With its version inside: without it clients see `v0.0.0-master`. kube-apiserver takes 5–10 minutes and 2.4 GB on two cores. */
 async function build(program: Program, folder: string, version: string): Promise<void> {
   console.warn(`Building ${program} of Kubernetes ${version} once, into ${folder}; this takes minutes.`)
   const [major, minor] = version.slice(1).split('.')
@@ -84,6 +81,7 @@ async function build(program: Program, folder: string, version: string): Promise
     cwd: import.meta.dirname,
     stdio: ['ignore', 'inherit', 'inherit'],
   })
+  if (go.pid !== undefined) setPriority(go.pid, constants.priority.PRIORITY_LOW)
   const [code] = await once(go, 'exit')
   if (code !== 0) throw new Error(`go build ${packages[program]} ended with ${code}.`)
   renameSync(part, target)

@@ -8,7 +8,7 @@ import { get } from 'node:https'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ApiServer } from './api-server.ts'
+import { type ApiServer, startSeconds } from './api-server.ts'
 import { isAlive } from './process.ts'
 
 export type Order = {
@@ -19,24 +19,15 @@ export type Order = {
   readonly kubeApiserver: string
 }
 
-/** Wall time from an empty etcd to ready is 5–10 s on an idle machine. */
-const readyWithinSeconds = 180
-
 const order: Order = JSON.parse(process.argv[2]!)
 const children = new Map<string, ChildProcess>()
 
 process.on('SIGTERM', end)
+process.on('uncaughtException', fail)
 setInterval(() => {
   if (!isAlive(order.owner)) end()
 }, 200)
-try {
-  publish('server.json', JSON.stringify(await start()))
-} catch (error) {
-  const logs = [...children.keys()].map(
-    (name) => `--- the end of ${name}.log:\n${tail(join(order.folder, `${name}.log`))}`,
-  )
-  publish('failed.txt', [String(error), ...logs].join('\n'))
-}
+start().then((server) => publish('server.json', JSON.stringify(server)), fail)
 
 async function start(): Promise<Omit<ApiServer, 'stop'> & { readonly supervisor: number }> {
   const { folder } = order
@@ -100,13 +91,13 @@ function run(name: string, program: string, flags: Readonly<Record<string, strin
 /** The certificate the API server made for itself. */
 async function ready(url: string, token: string): Promise<string> {
   const certificate = join(order.folder, 'certificates', 'apiserver.crt')
-  for (const until = Date.now() + readyWithinSeconds * 1000; Date.now() < until; await sleep(100)) {
+  for (const until = Date.now() + startSeconds * 1000; Date.now() < until; await sleep(100)) {
     for (const [name, { exitCode, signalCode }] of children)
       if (exitCode !== null || signalCode !== null) throw new Error(`${name} ended with ${exitCode ?? signalCode}`)
     const ca = read(certificate)
     if (ca !== null && (await answers(`${url}/readyz`, ca, token))) return ca
   }
-  throw new Error(`kube-apiserver was not ready within ${readyWithinSeconds} s`)
+  throw new Error(`kube-apiserver was not ready within ${startSeconds} s`)
 }
 
 function answers(url: string, ca: string, token: string): Promise<boolean> {
@@ -116,6 +107,14 @@ function answers(url: string, ca: string, token: string): Promise<boolean> {
       done(response.statusCode === 200)
     }).on('error', () => done(false))
   })
+}
+
+/** The owner reads why; the folder stays until it ends. */
+function fail(reason: unknown): void {
+  const logs = [...children.keys()].map(
+    (name) => `--- the end of ${name}.log:\n${tail(join(order.folder, `${name}.log`))}`,
+  )
+  publish('failed.txt', [String(reason), ...logs].join('\n'))
 }
 
 async function end(): Promise<never> {
