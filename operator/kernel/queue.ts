@@ -1,0 +1,181 @@
+import type { Cancel, Clock } from './clock.ts'
+import type { Metrics } from './metrics.ts'
+
+export type QueuePorts = { readonly clock: Clock; readonly metrics: Metrics }
+
+export type QueueOptions = {
+  /** Label of its metrics. */
+  readonly name: string
+  /** Keys in work at the same time; the same key never is. */
+  readonly concurrency: number
+  /**
+   * Brings the world in line with what the key names. Rejecting is a failure: the key comes back after its back-off.
+   * The signal is aborted when a drain's grace is over.
+   */
+  readonly handle: (key: string, signal: AbortSignal) => Promise<Result>
+  /** Told of each failure; must not throw. */
+  readonly failed: (failure: Failure) => void
+}
+
+export type Result =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'again'; readonly afterMs: number; readonly priority?: number }
+
+export type Failure = {
+  readonly key: string
+  readonly error: unknown
+  /** In a row, this one included. */
+  readonly failures: number
+  readonly retryMs: number
+}
+
+export type Queue = {
+  /**
+   * Asks for one more pass over the key. A key waits in one place only: of several adds the earliest time counts, and the
+   * highest priority. An add while the key is in work brings it back when that pass is over.
+   */
+  readonly add: (key: string, options?: { readonly afterMs?: number; readonly priority?: number }) => void
+  /** Until then keys gather and nothing is handled. */
+  readonly start: () => void
+  /** Takes nothing more, drops what waits; after the grace the handlers' signal is aborted. Resolves when none is at work. */
+  readonly drain: (graceMs: number) => Promise<void>
+}
+
+export const firstBackoffMs = 5
+export const longestBackoffMs = 1_000_000
+
+type Need = {
+  readonly priority: number
+  readonly readyMs: number
+  /** null once the time has come. */
+  readonly cancel: Cancel | null
+}
+
+/** A work queue of keys, as controller-runtime has one: de-duplicated, delayed, by priority (higher first, else 0), with back-off per key. */
+export function openQueue({ clock, metrics }: QueuePorts, { name, concurrency, handle, failed }: QueueOptions): Queue {
+  const labels = { name }
+  const needs = new Map<string, Need>()
+  /** Needs that are ready and not in work, by priority and in the order in which they became so. */
+  const ready = new Map<number, Set<string>>()
+  const working = new Set<string>()
+  const failures = new Map<string, number>()
+  const stopping = new AbortController()
+  const idle = Promise.withResolvers<void>()
+  let state: 'held' | 'open' | 'drained' = 'held'
+  let taking = false
+
+  return {
+    add(key, { afterMs = 0, priority = 0 } = {}) {
+      need(key, afterMs, priority)
+      takeSoon()
+    },
+    start() {
+      if (state === 'held') state = 'open'
+      takeSoon()
+    },
+    async drain(graceMs) {
+      state = 'drained'
+      for (const { cancel } of needs.values()) cancel?.()
+      needs.clear()
+      ready.clear()
+      showDepth()
+      const cancel = clock.after(graceMs, () => stopping.abort())
+      if (working.size === 0) idle.resolve()
+      await idle.promise
+      cancel()
+    },
+  }
+
+  function need(key: string, afterMs: number, wanted: number): void {
+    if (state === 'drained') return
+    const before = needs.get(key)
+    const readyMs = clock.elapsed() + Math.max(0, afterMs)
+    const priority = Math.max(wanted, before?.priority ?? wanted)
+    if (before !== undefined && before.readyMs <= readyMs) {
+      if (priority === before.priority) return
+      needs.set(key, { ...before, priority })
+      if (before.cancel === null && leave(key, before.priority)) enter(key, priority)
+      return
+    }
+    before?.cancel?.()
+    const cancel = afterMs > 0 ? clock.after(afterMs, () => ripen(key)) : null
+    needs.set(key, { priority, readyMs, cancel })
+    if (cancel === null) becomeReady(key)
+  }
+
+  function ripen(key: string): void {
+    needs.set(key, { ...needs.get(key)!, cancel: null })
+    becomeReady(key)
+    takeSoon()
+  }
+
+  function becomeReady(key: string): void {
+    metrics.count('workqueue_adds_total', labels)
+    if (!working.has(key)) enter(key, needs.get(key)!.priority)
+  }
+
+  function enter(key: string, priority: number): void {
+    ready.set(priority, (ready.get(priority) ?? new Set()).add(key))
+    showDepth()
+  }
+
+  /** Whether it was there. */
+  function leave(key: string, priority: number): boolean {
+    const keys = ready.get(priority)
+    if (!keys?.delete(key)) return false
+    if (keys.size === 0) ready.delete(priority)
+    showDepth()
+    return true
+  }
+
+  /** Not within the caller: it may be half through a change, and the most urgent of a burst may be its last. */
+  function takeSoon(): void {
+    if (taking) return
+    taking = true
+    queueMicrotask(take)
+  }
+
+  function take(): void {
+    taking = false
+    while (state === 'open' && working.size < concurrency && ready.size > 0) {
+      const priority = Math.max(...ready.keys())
+      const [key] = ready.get(priority)!
+      leave(key!, priority)
+      void work(key!)
+    }
+  }
+
+  async function work(key: string): Promise<void> {
+    const started = clock.elapsed()
+    metrics.observe('workqueue_queue_duration_seconds', labels, (started - needs.get(key)!.readyMs) / 1000)
+    const { priority } = needs.get(key)!
+    needs.delete(key)
+    working.add(key)
+    try {
+      const result = await handle(key, stopping.signal)
+      failures.delete(key)
+      if (result.kind === 'again') need(key, result.afterMs, result.priority ?? 0)
+    } catch (error) {
+      const count = (failures.get(key) ?? 0) + 1
+      failures.set(key, count)
+      const retryMs = Math.min(firstBackoffMs * 2 ** (count - 1), longestBackoffMs)
+      metrics.count('workqueue_retries_total', labels)
+      need(key, retryMs, priority)
+      failed({ key, error, failures: count, retryMs })
+    }
+    working.delete(key)
+    metrics.observe('workqueue_work_duration_seconds', labels, (clock.elapsed() - started) / 1000)
+    const again = needs.get(key)
+    if (again?.cancel === null) enter(key, again.priority)
+    if (state === 'drained' && working.size === 0) idle.resolve()
+    take()
+  }
+
+  function showDepth(): void {
+    metrics.set(
+      'workqueue_depth',
+      labels,
+      [...ready.values()].reduce((sum, keys) => sum + keys.size, 0),
+    )
+  }
+}
