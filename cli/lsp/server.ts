@@ -27,6 +27,7 @@ import {
   type CompileOptions,
   type Diagnostic,
   type Fix,
+  formatSource,
   nodeAt,
   type ResourceName,
   readYaml,
@@ -77,6 +78,7 @@ export function serve(connection: Connection, { version, settings }: ServerOptio
         referencesProvider: true,
         renameProvider: { prepareProvider: true },
         documentSymbolProvider: true,
+        documentFormattingProvider: true,
         codeActionProvider: { codeActionKinds: [CodeActionKind.QuickFix, fixAll] },
         workspace: { workspaceFolders: { supported: true, changeNotifications: true } },
       },
@@ -194,6 +196,11 @@ export function serve(connection: Connection, { version, settings }: ServerOptio
   connection.onDocumentSymbol(({ textDocument }) => {
     const source = workspace.source(textDocument.uri)
     return source ? symbolsOf(source) : []
+  })
+  connection.onDocumentFormatting(({ textDocument }) => {
+    const source = workspace.source(textDocument.uri)
+    const text = source && formatSource(source)
+    return source && text !== null && text !== source.text ? [wholeText(workspace, { file: source.file, text })] : []
   })
   connection.onCodeAction(({ textDocument, range }) => {
     const file = fileOf(textDocument.uri)

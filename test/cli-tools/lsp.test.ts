@@ -6,6 +6,7 @@ import {
   CodeActionRequest,
   CompletionRequest,
   DefinitionRequest,
+  DocumentFormattingRequest,
   DocumentSymbolRequest,
   HoverRequest,
   PrepareRenameRequest,
@@ -333,6 +334,16 @@ test('quick fixes edit what the finding points at; safe ones are preferred and c
       edit: { changes: { [uri('here.yaml')]: [{ newText: expression('club.credits > 0') }] } },
     },
   ])
+})
+
+test('formatting formats expressions', async () => {
+  const { open, connection } = await editor()
+  const { textDocument } = open('here.yaml', expression('club.credits>0'))
+  const edits = await connection.sendRequest(DocumentFormattingRequest.type, {
+    textDocument,
+    options: { tabSize: 2, insertSpaces: true },
+  })
+  expect(edits).toMatchObject([{ newText: expression('club.credits > 0') }])
 })
 
 test('symbols are the resources of a file', async () => {
