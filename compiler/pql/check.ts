@@ -1306,12 +1306,9 @@ class Checker {
 
   /** How many units lie between two times: no more than keep every sensible result within what all engines can reckon. */
   amount(expr: Expr, unit: Unit, scope: Scope): number | null {
-    const most = Math.min(
-      1_000_000,
-      Math.floor(
-        furthestYears /
-          (unitMonths[unit] === null ? unitMilliseconds[unit]! / yearMilliseconds : unitMonths[unit] / 12),
-      ),
+    const months = unitMonths[unit]
+    const most = Math.floor(
+      months === null ? furthestYears / (unitMilliseconds[unit]! / yearMilliseconds) : furthestYears / (months / 12),
     )
     return this.wholeNumber(expr, most, scope, `Turn \`before\` into \`after\`, or the other way round.`)
   }

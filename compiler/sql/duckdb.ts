@@ -60,7 +60,7 @@ export const duckdb: Dialect = {
   tryDate: (iso) => `TRY_CAST(${iso} AS DATE)`,
   shift: (timestamp, amount, unit) => {
     const [name, factor] = intervalUnits[unit]
-    return `(${timestamp} ${amount < 0 ? '-' : '+'} INTERVAL ${Math.abs(amount) * factor} ${name})`
+    return `(${timestamp} ${amount < 0 ? '-' : '+'} INTERVAL (${Math.abs(amount) * factor}) ${name})`
   },
   floor: (timestamp, unit) => {
     if (unit === 'week') return `(date_trunc('week', ${timestamp} + INTERVAL 1 DAY) - INTERVAL 1 DAY)`

@@ -42,8 +42,10 @@ export const spark: Dialect = {
   tryDate: (iso) => `TRY_CAST(${iso} AS DATE)`,
   shift: (timestamp, amount, unit) => {
     const [name, factor] = intervalUnits[unit]
-    if (name === 'MILLISECOND') return `timestampadd(MILLISECOND, ${amount}, ${timestamp})`
-    return `(${timestamp} ${amount < 0 ? '-' : '+'} INTERVAL '${Math.abs(amount) * factor}' ${name})`
+    const sign = amount < 0 ? '-' : '+'
+    if (name === 'MILLISECOND')
+      return `(${timestamp} ${sign} INTERVAL '${(Math.abs(amount) / 1000).toFixed(3)}' SECOND)`
+    return `(${timestamp} ${sign} INTERVAL '${Math.abs(amount) * factor}' ${name})`
   },
   floor: (timestamp, unit) => {
     if (unit === 'week')

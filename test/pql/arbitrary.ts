@@ -622,7 +622,9 @@ class Writer {
       ? [0, 1, 3, 10]
       : unit.startsWith('centur') || unit.startsWith('decade')
         ? [0, 1, 7, 100]
-        : [0, 1, 2, 3, 7, 24, 30, 400, 3000]
+        : unit === 'millisecond' || unit === 'seconds'
+          ? [0, 1, 999, 1000, 86_400_000, 31_536_000_000, 63_000_000_000]
+          : [0, 1, 2, 3, 7, 24, 30, 400, 3000]
     return `${this.choices.pick(amounts)} ${unit}`
   }
 
@@ -706,7 +708,8 @@ class Writer {
           : type.kind === 'timestamp'
             ? this.ref(scope, (of) => of.kind === 'timestamp')
             : this.listOf(scope, { kind: 'number' }, depth - 1)
-    if (value === null) return 'true'
+    // A literal alone is no condition.
+    if (value === null || /^[-\d."[]/.test(value)) return 'true'
     return `let ${name} = ${value} in (${this.condition({ ...scope, variables: [{ prefix: name, type }, ...scope.variables] }, depth - 1)})`
   }
 
