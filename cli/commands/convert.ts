@@ -6,12 +6,14 @@ import { readSources } from '../sources.ts'
 
 export const command: Command = {
   summary: 'Adobe segment definitions (JSON) to Segments, and back',
-  usage: 'convert FILE… [--store NAME] [--out DIR] [--to segment|adobe]',
+  usage: 'convert FILE… [--store NAME] [--out DIR] [--to segment|adobe] [--format pql/text|pql/json]',
   description:
     'FILE holds one definition, a list, or a page {"segments": […]} as the API gives it. References by id become names where the Segment is among\n' +
-    'the files given. --to adobe reads Segments and prints a list of definitions. What cannot be converted is said and left out (exit code 1).',
+    'the files given. Expressions are read as pql/text\n' +
+    'and pql/json. --to adobe reads Segments and prints a list of definitions. What cannot be converted is said and left out (exit code 1).',
   options: {
     to: { type: 'string', value: 'FORM', help: 'segment (default) or adobe' },
+    format: { type: 'string', value: 'FORMAT', help: 'of expressions for --to adobe: pql/text (default) or pql/json' },
     store: { type: 'string', value: 'NAME', help: 'the ProfileStore that the Segments belong to (default: profiles)' },
     out: { type: 'string', value: 'DIR', help: 'write NAME.yaml for each Segment there; no file is overwritten' },
   },
@@ -21,6 +23,7 @@ export const command: Command = {
   ],
   run: async ({ positionals, values, io }) => {
     const to = choice(values, 'to', ['segment', 'adobe'])
+    const format = choice(values, 'format', ['pql/text', 'pql/json'])
     const out = text(values, 'out')
     const input = readSources(positionals, io)
     const finish = (found: readonly Diagnostic[]): number => {
@@ -31,7 +34,7 @@ export const command: Command = {
     }
     if (to === 'adobe') {
       if (out !== null) throw new UsageError('--out is for Segments; definitions go to standard output.')
-      const { definitions, diagnostics } = adobeOfSegments(input.sources)
+      const { definitions, diagnostics } = adobeOfSegments(input.sources, format)
       io.out(`${JSON.stringify(definitions, null, 2)}\n`)
       return finish(diagnostics)
     }

@@ -1,11 +1,14 @@
 import { tokenize } from '../pql/lexer.ts'
 
+export type ExpressionFormat = 'pql/text' | 'pql/json'
+
 /** A segment definition of the Segmentation Service API, as far as both sides know it. */
 export type AdobeDefinition = {
   readonly id?: string
   readonly name: string
   readonly description?: string
-  readonly expression: { readonly type: 'PQL'; readonly format: 'pql/text'; readonly value: string }
+  /** The value of `pql/json` is the tree as text, as the API keeps it. */
+  readonly expression: { readonly type: 'PQL'; readonly format: ExpressionFormat; readonly value: string }
   readonly schema: { readonly name: '_xdm.context.profile' }
   readonly evaluationInfo: { readonly [way in 'batch' | 'continuous' | 'synchronous']: { readonly enabled: boolean } }
 }

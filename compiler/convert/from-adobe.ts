@@ -148,8 +148,8 @@ function documentOf(
     return null
   }
   const found = expressionTextOf(expression)
-  if ('fault' in found) {
-    report(['expression', ...found.path], found.fault, found.message, found.help)
+  if ('faults' in found) {
+    for (const fault of found.faults) report(['expression', ...fault.path], fault.code, fault.message, fault.help)
     return null
   }
   const isEnabled = (way: string): boolean =>

@@ -1,13 +1,22 @@
 import type { Diagnostic } from '../diagnostic.ts'
+import { jsonOfPql } from '../pql/json.ts'
 import { placeOf, type Resource, type Source } from '../resource.ts'
 import { loadSources } from '../source.ts'
-import { type AdobeDefinition, adobeIdAnnotation, segmentReferences } from './adobe-definition.ts'
+import {
+  type AdobeDefinition,
+  adobeIdAnnotation,
+  type ExpressionFormat,
+  segmentReferences,
+} from './adobe-definition.ts'
 
 /**
  * Segments as Adobe segment definitions, in the order written. References are written with Adobe's ids, which the annotation
  * `convoke.dev/adobe-segment-id` holds; a Segment without one keeps its name there, with a warning. Other kinds are passed over.
  */
-export function adobeOfSegments(sources: readonly Source[]): {
+export function adobeOfSegments(
+  sources: readonly Source[],
+  format: ExpressionFormat = 'pql/text',
+): {
   readonly definitions: readonly AdobeDefinition[]
   readonly diagnostics: readonly Diagnostic[]
 } {
@@ -17,8 +26,8 @@ export function adobeOfSegments(sources: readonly Source[]): {
     (resource) => resource.kind === 'Segment',
   ) as unknown as readonly Resource<'Segment'>[]
   const idOf = new Map(segments.map((segment) => [segment.name, segment.metadata.annotations?.[adobeIdAnnotation]]))
-  const warnings: Diagnostic[] = []
-  const definitions = segments.map((segment): AdobeDefinition => {
+  const found: Diagnostic[] = []
+  const definitions = segments.flatMap((segment): AdobeDefinition[] => {
     const { displayName, description, evaluation, expression } = segment.spec
     const id = idOf.get(segment.name)
     let value = expression.trim()
@@ -26,7 +35,7 @@ export function adobeOfSegments(sources: readonly Source[]): {
       const referred = idOf.get(name)
       if (referred) value = value.slice(0, span.start) + referred + value.slice(span.end)
       else {
-        warnings.push({
+        found.push({
           code: 'unresolved-reference',
           severity: 'warning',
           message: `Adobe's id of the Segment \`${name}\` is not known`,
@@ -37,18 +46,33 @@ export function adobeOfSegments(sources: readonly Source[]): {
         })
       }
     }
-    return {
-      ...(id === undefined ? {} : { id }),
-      name: displayName,
-      ...(description === undefined ? {} : { description }),
-      expression: { type: 'PQL', format: 'pql/text', value },
-      schema: { name: '_xdm.context.profile' },
-      evaluationInfo: {
-        batch: { enabled: evaluation === 'Batch' },
-        continuous: { enabled: evaluation === 'Streaming' },
-        synchronous: { enabled: false },
-      },
+    const tree = format === 'pql/json' ? jsonOfPql(value) : null
+    if (tree?.reason) {
+      found.push({
+        code: 'pql-unsupported',
+        severity: 'error',
+        message: `The expression of \`${segment.name}\` cannot be written as \`pql/json\`: ${tree.reason}`,
+        help: 'Convert it to `pql/text`.',
+        ...placeOf(segment, { path: ['spec', 'expression'] }, 'spec.expression'),
+        related: [],
+        fixes: [],
+      })
+      return []
     }
+    return [
+      {
+        ...(id === undefined ? {} : { id }),
+        name: displayName,
+        ...(description === undefined ? {} : { description }),
+        expression: { type: 'PQL', format, value: tree ? JSON.stringify(tree.tree) : value },
+        schema: { name: '_xdm.context.profile' },
+        evaluationInfo: {
+          batch: { enabled: evaluation === 'Batch' },
+          continuous: { enabled: evaluation === 'Streaming' },
+          synchronous: { enabled: false },
+        },
+      },
+    ]
   })
-  return { definitions, diagnostics: [...diagnostics, ...warnings] }
+  return { definitions, diagnostics: [...diagnostics, ...found] }
 }

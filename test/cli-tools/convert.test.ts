@@ -117,6 +117,46 @@ test('there and back gives the same definition, whatever texts it holds', () => 
   )
 })
 
+test('pql/json is read as a tree or as its text, and written', async () => {
+  const tree = {
+    nodeType: 'fnApply',
+    fnName: '=',
+    params: [
+      {
+        nodeType: 'fieldLookup',
+        fieldName: 'country',
+        object: {
+          nodeType: 'fieldLookup',
+          fieldName: 'workAddress',
+          object: { nodeType: 'parameterReference', position: 1 },
+        },
+      },
+      { nodeType: 'literal', literalType: 'String', value: 'US' },
+    ],
+  }
+  for (const value of [tree, JSON.stringify(tree)]) {
+    const folder = folderOf({
+      'a.json': JSON.stringify({ name: 'x', expression: { type: 'PQL', format: 'pql/json', value } }),
+    })
+    const { code, out, err } = await convoke(folder, ['convert', 'a.json', '--out', '.'])
+    expect([code, out, err]).toEqual([0, '', 'x.yaml\n'])
+    expect(readFileSync(join(folder, 'x.yaml'), 'utf8')).toContain('  expression: workAddress.country = "US"\n')
+    const back = JSON.parse((await convoke(folder, ['convert', 'x.yaml', '--to', 'adobe', '--format', 'pql/json'])).out)
+    expect(back[0].expression.format).toBe('pql/json')
+    expect(JSON.parse(back[0].expression.value)).toEqual(tree)
+  }
+})
+
+test('a fault in a tree is pointed at', async () => {
+  const value = { nodeType: 'fnApply', fnName: 'and', params: [{ nodeType: 'nonsense' }] }
+  const folder = folderOf({
+    'a.json': JSON.stringify({ name: 'x', expression: { type: 'PQL', format: 'pql/json', value } }, null, 1),
+  })
+  const { code, err } = await convoke(folder, ['convert', 'a.json'])
+  expect(code).toBe(1)
+  expect(err).toMatch(/error\[pql-unsupported\].*\n +--> a\.json:\d+:\d+ \(expression\.value\.params\[0\]/)
+})
+
 describe('what cannot be converted is said where it stands, and the rest is converted', () => {
   const definition = (more: object): object => ({
     name: 'x',
