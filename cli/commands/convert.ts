@@ -8,9 +8,9 @@ export const command: Command = {
   summary: 'Adobe segment definitions (JSON) to Segments, and back',
   usage: 'convert FILE… [--store NAME] [--out DIR] [--to segment|adobe] [--format pql/text|pql/json]',
   description:
-    'FILE holds one definition, a list, or a page {"segments": […]} as the API gives it. References by id become names where the Segment is among\n' +
-    'the files given. Expressions are read as pql/text\n' +
-    'and pql/json. --to adobe reads Segments and prints a list of definitions. What cannot be converted is said and left out (exit code 1).',
+    'FILE holds one definition, a list, or a page {"segments": […]} as the API gives it, with expressions in pql/text or pql/json. References by id\n' +
+    'become names where the Segment is among the files given. --to adobe reads Segments and prints a list of definitions. What cannot be converted\n' +
+    'is said and left out (exit code 1).',
   options: {
     to: { type: 'string', value: 'FORM', help: 'segment (default) or adobe' },
     format: { type: 'string', value: 'FORMAT', help: 'of expressions for --to adobe: pql/text (default) or pql/json' },

@@ -32,8 +32,8 @@ export function expressionPlace(text: string, offset: number, types: UnionTypes 
     const owner = chainBefore(before, before.length - 2)
     return {
       kind: 'name',
-      chain: [...(owner?.names ?? []), word?.text ?? ''],
-      owner: owner ? typeOfChain(owner.names, scope) : null,
+      chain: [...(owner ?? []), word?.text ?? ''],
+      owner: owner && typeOfChain(owner, scope),
       scope,
     }
   }
@@ -70,14 +70,11 @@ function stringPlace(tokens: readonly Token[], at: number, types: UnionTypes | n
   const compares = ['=', '!=', 'in', 'notIn'].includes(tokens[operator]?.text ?? '')
   const chain = compares ? chainBefore(tokens, operator - 1) : null
   const scope = scopeAfter(tokens.slice(0, Math.max(0, operator)), types)
-  return { kind: 'text', field: chain ? typeOfChain(chain.names, scope) : null }
+  return { kind: 'text', field: chain && typeOfChain(chain, scope) }
 }
 
 /** The chain of names that ends at a token; filters within it are passed over, and so are methods that keep the array. */
-function chainBefore(
-  tokens: readonly Token[],
-  end: number,
-): { readonly names: readonly string[]; readonly start: number } | null {
+function chainBefore(tokens: readonly Token[], end: number): readonly string[] | null {
   const names: string[] = []
   let at = end
   for (;;) {
@@ -95,7 +92,7 @@ function chainBefore(
     }
     if (token.kind !== 'name') return null
     names.unshift(token.text)
-    if (tokens[at - 1]?.text !== '.') return { names, start: at }
+    if (tokens[at - 1]?.text !== '.') return names
     at -= 2
   }
 }
@@ -156,7 +153,7 @@ function elementIn(
   if (isCall && (tokens[opening - 2]?.text !== '.' || !isMethod(tokens[opening - 1]?.text ?? ''))) return null
   if (tokens[opening]!.text === '{') return null
   const chain = chainBefore(tokens, isCall ? opening - 3 : opening - 1)
-  const type = chain && typeOfChain(chain.names, scope)
+  const type = chain && typeOfChain(chain, scope)
   return type?.kind === 'array' && type.items.kind === 'object' ? type.items : null
 }
 
