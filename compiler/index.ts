@@ -18,6 +18,7 @@ export type { ActivationModel, Model, SegmentModel, StoreModel } from './model.t
 export { checkPql } from './pql/check.ts'
 export { type FunctionEntry, functions } from './pql/functions.ts'
 export { type Token, tokenize } from './pql/lexer.ts'
+export { pqlManual } from './pql/manual.ts'
 export { type ExpressionQuery, expressionQuery } from './query.ts'
 export { githubAnnotations } from './render/github.ts'
 export { checkDocument } from './render/json.ts'

@@ -1,10 +1,11 @@
 import { writeFileSync } from 'node:fs'
-import { guardrailsManual } from '#compiler'
+import { guardrailsManual, pqlManual } from '#compiler'
 
 /** Texts of the manual that are made from the code, by their path from the root of the repository. */
 export function documents(): Readonly<Record<string, string>> {
   return {
     'docs/guardrails.md': guardrailsManual(),
+    'docs/pql.md': pqlManual(),
   }
 }
 

@@ -226,14 +226,22 @@ export function parsePql(text: string): Parsed {
     const before = tokens[position - 1]
     const after = peek(1)
     const place = { start: token.start, end: token.end }
-    const fault = (message: string, help: string, span = place, fix?: string): PqlFault => ({
+    const fault = (message: string, help: string, fix?: { readonly span: Span; readonly text: string }): PqlFault => ({
       code: 'pql-syntax',
       message,
-      span,
+      span: place,
       help,
-      ...(fix === undefined
-        ? {}
-        : { fixes: [{ title: `Replace with \`${fix.trim()}\``, span, text: fix, safety: 'safe' }] }),
+      ...(fix
+        ? {
+            fixes: [
+              {
+                title: `${fix.span.start === fix.span.end ? 'Insert' : 'Replace with'} \`${fix.text.trim()}\``,
+                ...fix,
+                safety: 'safe',
+              },
+            ],
+          }
+        : {}),
     })
     if (
       token.text === ',' &&
@@ -244,18 +252,18 @@ export function parsePql(text: string): Parsed {
     ) {
       const span = { start: before.start, end: after.end }
       const plain = text.slice(span.start, span.end).replaceAll(',', '')
-      return fault('Numbers are written without separators', `Write ${plain}.`, span, plain)
+      return { ...fault('Numbers are written without separators', `Write ${plain}.`, { span, text: plain }), span }
     }
     if (token.text === ',')
       return fault('A comma has no place here', 'Join conditions with `and` or `or`; a list stands in square brackets.')
-    if (token.text === '=>') return fault('`=>` is not a comparison', 'Write `>=`.', place, '>=')
+    if (token.text === '=>') return fault('`=>` is not a comparison', 'Write `>=`.', { span: place, text: '>=' })
     if (isWord('is') || isShoutedLike('is')) {
       const negated = peek(1).text.toLowerCase() === 'not'
       const value = peek(negated ? 2 : 1)
       const span = { start: before?.end ?? token.start, end: value.end }
       const help = 'To compare write `=`; for absent values there are `.isNull()` and `.isNotNull()`.'
       return value.text.toLowerCase() === 'null'
-        ? fault(`\`${written}\` is not a PQL operator`, help, span, negated ? '.isNotNull()' : '.isNull()')
+        ? fault(`\`${written}\` is not a PQL operator`, help, { span, text: negated ? '.isNotNull()' : '.isNull()' })
         : fault(`\`${written}\` is not a PQL operator`, help)
     }
     if (token.kind === 'name' && isFunction(token.text) && functions[token.text].form === 'method') {
@@ -263,12 +271,15 @@ export function parsePql(text: string): Parsed {
       const help = `Write \`.${written}(…)\` after the value.`
       if (!argument || !before) return fault(`\`${written}\` is a method, not an operator`, help)
       const fixed = `.${written}(${text.slice(argument.start, argument.end)})`
-      return fault(`\`${written}\` is a method, not an operator`, help, { start: before.end, end: argument.end }, fixed)
+      return fault(`\`${written}\` is a method, not an operator`, help, {
+        span: { start: before.end, end: argument.end },
+        text: fixed,
+      })
     }
     if (inList && startsOperand(token))
       return fault(`A comma is missing before \`${written}\``, 'Separate the items with commas.', {
-        start: place.start,
-        end: place.end,
+        span: { start: place.start, end: place.start },
+        text: ', ',
       })
     const foreign = token.kind === 'name' ? foreignWords.get(token.text.toLowerCase()) : undefined
     if (foreign) return fault(`\`${written}\` is not a PQL operator`, foreign)

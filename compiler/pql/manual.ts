@@ -1,0 +1,269 @@
+import { units } from './ast.ts'
+import { example, type FunctionEntry, functions } from './functions.ts'
+import { bindingPower } from './parser.ts'
+
+/** docs/pql.md: what cannot be derived is written here, once; functions and precedence come from their tables. */
+export function pqlManual(): string {
+  return (
+    [
+      introduction,
+      grammar,
+      precedence(),
+      meaning,
+      functionTables(),
+      streaming,
+      limits,
+      unsupported,
+      trees,
+      exampleData(),
+    ].join('\n\n') + '\n'
+  )
+}
+
+const introduction = `# The language of Segments
+
+The \`expression\` of a Segment is Profile Query Language (PQL) as Adobe documents it for Real-Time CDP. It says of one profile at one
+instant whether it belongs to the audience. Three executors give the same answer in every case: the reference interpreter in the compiler,
+which also runs SegmentTests, DuckDB, and Spark. They are compared on generated schemas, profiles, events and expressions in the tests.
+
+Where Adobe's pages leave a point open, this page says **Decision** and why. *K* marks what only an older public draft says.`
+
+const grammar = `## Grammar
+
+\`\`\`ebnf
+query       = [ "(" name ")" "=>" | name "=>" ] expression ;
+expression  = unary { binary-operator unary } ;                     (* see the table of precedence *)
+unary       = ( "not" | "!" ) expression | ( "-" | "+" ) unary | postfix ;
+postfix     = primary { "." name [ arguments ] | "[" expression "]" } ;
+arguments   = "(" [ argument { "," argument } ] ")" ;
+argument    = expression | lambda ;
+lambda      = ( name | "(" name { "," name } ")" ) "=>" expression ;
+primary     = literal | name [ arguments ] | "^" { "^" } | "$" digit { digit }
+            | "(" expression ")" | "[" [ expression { "," expression } ] "]"
+            | time | quantifier | aggregate | let | chain ;
+literal     = string | number | "true" | "false" ;
+string      = '"' { character | "\\" ( '"' | "\\" | "/" | "'" | "b" | "f" | "n" | "r" | "t" | "u" hex hex hex hex ) } '"' ;
+number      = ( digit { digit } [ "." digit { digit } ] | "." digit { digit } ) [ ( "e" | "E" ) [ "+" | "-" ] digit { digit } ] ;
+name        = ( letter | "_" ) { letter | digit | "_" } ;
+binary-operator = "or" | "and" | "=" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "notIn" | "like" | "matches"
+            | "+" | "-" | "*" | "/" | "%" ;
+quantifier  = ( "exists" | "forall" | "select" ) generators ;
+generators  = generator { "," generator } ;
+generator   = name "from" expression [ ( "where" | ":" ) expression ] ;
+aggregate   = ( "sum" | "average" | "min" | "max" | "count" ) ( expression "over" generators | generators ) ;
+let         = "let" name "=" expression "in" expression ;
+occurs      = expression "occurs" when ;                            (* binds like a comparison *)
+when        = comparison expression unit ( "before" | "after" | "from" ) expression
+            | ( "before" | "after" | "from" ) expression
+            | "between" expression "and" expression
+            | [ "on" ] expression ;
+comparison  = "=" | "!=" | "<" | "<=" | ">" | ">=" ;
+time        = "now" | "today" | "yesterday" | "tomorrow" | ( "this" | "last" | "next" ) unit ;
+unit        = ${units.map((unit) => `"${unit}"`).join(' | ')} ;
+              (* singular or plural: days, centuries, millennia *)
+chain       = ( "CHAIN" | "chain" ) "(" expression "," name "," "[" step { "," step } "]" ")" ;
+step        = [ name ":" ] clause { clause } ;
+clause      = "WHAT" "(" expression ")" | "WHEN" "(" when ")" | "WHERE" "(" expression ")" | "COUNT" "(" [ ">=" ] expression ")" ;
+\`\`\`
+
+Clause words may be lower-case. Blank space, line ends included, separates words and means nothing else. There are no comments: YAML has them.`
+
+function precedence(): string {
+  const rows = [
+    ['`.` `[ ]` calls', 'left', 9],
+    ['`-` `+` before a value', 'right', 8],
+    ['`*` `/` `%`', 'left', bindingPower('*')],
+    ['`+` `-`', 'left', bindingPower('+')],
+    [
+      '`=` `!=` `<` `<=` `>` `>=` `in` `notIn` `like` `matches` `occurs`',
+      'none: they cannot be chained',
+      bindingPower('='),
+    ],
+    ['`not` `!`', 'right', bindingPower('and') + 1],
+    ['`and`', 'left', bindingPower('and')],
+    ['`or`', 'left', bindingPower('or')],
+    ['`where` `:` `in` of `let` `=>`', 'reach as far right as they can', 0],
+  ] as const
+  const table = [...rows].sort((a, b) => b[2] - a[2]).map(([operators, side]) => `| ${operators} | ${side} |`)
+  return `## Precedence
+
+From the tightest to the loosest. Adobe documents "normal rules" and parentheses only.
+
+| operators | associate |
+|---|---|
+${table.join('\n')}
+
+**Decision:** \`not a = b and c\` is \`(not (a = b)) and c\`, as in SQL: every documented example parenthesizes \`not\`, so no documented meaning changes.`
+}
+
+const meaning = `## Names
+
+- The profile is in scope: \`loyalty.tier\`, \`$1.loyalty.tier\` and \`(P) => P.loyalty.tier = …\` are the same. \`profile.\` is not written.
+- \`xEvent\` is the array of the profile's events, oldest first, each with \`timestamp\`. An event later than the evaluation has not happened yet.
+- Inside \`array[…]\`, \`array.exists(…)\` and WHAT(…) names are fields of the item. \`^\` leads one level out, \`^^\` two, the profile being outermost.
+  An item that is no object is called by the singular of its array: \`tags.exists(tag = "x")\`, \`categories\` → \`category\`.
+- \`array.field\` is the array of that field of each item, arrays in arrays joined; \`map.key\` and \`map["key"]\` are \`map.get("key")\`.
+- Variables of \`exists\`, \`forall\`, \`select\`, \`over\`, \`let\` and lambdas hide fields of the same name, to the right of where they are declared.
+
+## Types and coercions
+
+Text, integer, number, boolean, date, timestamp, array, map, object, as the union schema says. A literal takes the type of the other side where
+it can (K): \`points > "100"\`, \`birthDate = "1988-02-29"\`, \`customerId = 010\` (as written, \`"010"\`). Two fields of different kinds are not compared.
+Integers and numbers are compared and reckoned as double-precision numbers. A value that an \`enum\` does not have is a warning.
+
+Where a condition is expected (K): a boolean is itself; an array holds when it is there and not empty; any other value, and an object, when it is there.
+**Decision:** a literal or a time alone is a fault, for it would always hold.
+
+## Absent values
+
+A condition is true or false, never unknown.
+
+- Comparisons, \`in\`, \`notIn\`, \`like\` and every text function are false when either side is absent (K). So \`!=\`, \`notIn\`, \`doesNotContain\` and the like are
+  not the negations of their positive forms; \`not ( … )\` is. \`not (middleName = "x")\` holds for who has no middle name.
+- Absence spreads through arithmetic; what is not a finite number (division by zero, overflow) is absent (K: division by zero).
+- An object is absent when all its fields are. An array never holds absent items: they are dropped when data is read, and whenever an operation would make one.
+- \`sum\` and \`count\` over nothing are 0; \`average\`, \`min\`, \`max\` over nothing are absent; an item whose expression is absent does not take part (K).
+- \`forall\` over nothing holds; \`exists\` does not. An absent array counts as empty for \`exists\`, \`forall\` and aggregates; \`in\`, \`notIn\` and set functions are false.
+- \`a.intersection(b)\` is absent when nothing is common (K).
+
+## Numbers
+
+\`+ - * / %\` work on doubles; \`%\` has the sign of its left side. \`sum\` and \`average\` are exact to 6 decimals: each item is rounded to millionths, half away from
+zero, and those whole numbers are added; an item from ±2⁶³ millionths on is left out. **Decision:** binary sums depend on the order in which an engine adds, so no two
+engines, and no two runs, would agree on \`sum = 150.3\`.
+
+## Text
+
+- Text is compared by code point; \`=\` minds case. \`equals\`, \`contains\`, \`startsWith\`, \`endsWith\`, \`like\` and their negations take \`false\` as last argument to ignore it:
+  each character is folded to its lower case as of Unicode 16, \`İ\` to \`i\`, \`ς\` to \`σ\`; \`ß\` stays. **Decision:** engines fold whole words by different rules; single characters they fold alike.
+- \`like\`: \`%\` stands for any characters, line ends included, \`_\` for one code point; there is no escape character.
+- \`matches\` finds the regular expression anywhere in the text. **Decision:** the documented examples disagree; most imply a search, and \`^\` and \`$\` say the rest.
+  Syntax is Java's: \`. [ ] ( ) (?: ) | * + ? {n,m}\` greedy and lazy, \`^ $ \\A \\z \\b \\B \\d \\w \\s \\p{L} \\Q…\\E (?i) (?s)\`, with ASCII \`\\d \\w \\s \\b\` and ASCII case under \`(?i)\`. \`$\` is the very end.
+  Look-around, back references and possessive repeats are refused: not every engine has them. A backslash is doubled in a PQL text: \`"\\\\d+"\`.
+
+## Time
+
+Everything is UTC; the evaluation instant is fixed at the start of a run. Data and literals hold the years 1 to 9999 to the millisecond; other times count as absent.
+
+| written | means | why |
+|---|---|---|
+| \`now\` | the instant of evaluation | documented |
+| \`today\`, \`yesterday\`, \`tomorrow\`, \`date(y, m, d)\`, \`"2026-01-31"\`, a field of format date | that whole UTC day | documented for \`occurs\` |
+| \`this\`, \`last\`, \`next\` unit | that whole calendar unit | documented for months |
+| \`t occurs on x\`, \`t occurs x\` | within the day or unit \`x\`; at that very millisecond for an instant | documented |
+| \`t occurs between a and b\` | from the start of \`a\` to the end of \`b\`, both days included | documented |
+| \`t occurs before x\` / \`after x\` | before its start / after its end | follows from days being intervals |
+| \`t occurs from x\` | at its start or later | **Decision:** Adobe shows no example; the word says so |
+| \`t occurs <= 3 days before now\` | from that instant 3 days ago until now, both included | documented (\`<= 24 hours before now\`) |
+| \`t occurs <= 1 month before today\` | from the same day a month ago until yesterday's end | documented: 28 August gives 28 July to 27 August |
+| \`<\`, \`>\`, \`>=\` before a day or longer | whole UTC days, so that \`<\`, \`=\` and \`>\` divide the time without gap or overlap | **Decision:** else \`< 3 days before today\` and \`= 3 days before today\` would share a day |
+| \`t occurs = 3 days before x\` | on the UTC day that far away; for hours and shorter units, in that hour, minute, … | **Decision:** Adobe means birthdays "three days ago", so a day, not a millisecond |
+| \`t occurs != 3 days before x\` | before \`x\`, and not on that day | the complement on the same side |
+| \`… after x\` | mirrors \`before\`; a longer interval is left at its last day | |
+| \`… from x\` with a distance | that far in either direction; \`<\` and \`<=\` include \`x\` itself | **Decision:** "from" names no direction |
+| months and years | the same day of the month; where it does not exist, the last day | calendar arithmetic of every engine |
+| weeks | start on Sunday | computed attributes document Sunday to Saturday |
+| decades, centuries, millennia | start in years divisible by 10, 100, 1000 | **Decision:** what people call the 2020s |
+| how many | a whole number, up to 10,000 years | dates stay exact on every engine |
+| \`=\` and \`!=\` between times | the same instant; a date is its first instant | \`occurs on\` asks for the day |
+| \`date(y, m, d)\` of no day | absent | as division by zero |
+
+A sequence, \`CHAIN(xEvent, timestamp, [ … ])\`, holds when there are events for its steps, each strictly later than the one before. A step has WHAT (a condition on
+the event), WHEN (as after \`occurs\`, for its timestamp), COUNT(n) (at least n such events before the next step may happen) and WHERE (a condition that may refer to
+earlier steps by their labels, as WHAT and WHEN may too). Events at the same instant do not follow each other. Searching takes the earliest events that fit, which
+leaves most room for later steps. COUNT above 1 and references to other steps do not go together.
+
+## Arrays and maps
+
+- Events stand oldest first; those of one instant in the order of their scalar fields, by dotted name, absent first. That settles \`head\`, \`topN\` ties and \`distinct\` on every engine.
+- \`topN(value, n)\` gives the n highest, highest first; \`bottomN\` the n lowest, lowest first; ties in the order of the array; all items when there are fewer.
+  **Decision:** the two documentation pages disagree on sorting; these are what their examples mean.
+- \`distinct\`, \`intersection\` and the keys of \`groupBy\` keep the order of first occurrence. Keys are text: numbers and booleans as written in JSON.
+- \`map.map((K, V) => mapEntry(k, v))\` makes a new map; of entries with the same new key the first stays.
+- \`select V from a where …\` gives the items; with several generators, objects with a field per variable: \`(select E from xEvent, I from E.items).I.sku\`.`
+
+const groups: readonly (readonly [FunctionEntry['group'], string])[] = [
+  ['text', 'Text'],
+  ['array', 'Arrays'],
+  ['aggregation', 'Aggregation'],
+  ['map', 'Maps'],
+  ['date', 'Dates'],
+  ['object', 'Absence'],
+  ['membership', 'Membership'],
+  ['logic', 'Choice'],
+]
+
+function functionTables(): string {
+  const entries: readonly (readonly [string, FunctionEntry])[] = Object.entries(functions)
+  const sections = groups.map(([group, title]) => {
+    const rows = entries.filter(([, entry]) => entry.group === group).map(([, entry]) => functionRow(entry))
+    return `### ${title}\n\n| function | means | examples | parses | checks | interpreter | DuckDB | Spark |\n|---|---|---|---|---|---|---|---|\n${rows.join('\n')}`
+  })
+  return `## Functions
+
+Each example is executed on the interpreter, on DuckDB and on Spark in the tests, over the data at the end of this page.
+
+${sections.join('\n\n')}`
+}
+
+function functionRow({ signature, doc, examples }: FunctionEntry): string {
+  const cells = [
+    `\`${signature}\``,
+    doc,
+    examples.map(([pql, holds]) => `\`${pql}\` ${holds ? 'holds' : 'does not hold'}`).join('<br>'),
+  ]
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} | yes | yes | yes | yes | yes |`
+}
+
+const streaming = `## Streaming
+
+A Segment with \`evaluation: Streaming\` may ask for profile attributes; for one kind of event, or several in strict order (CHAIN), within the last 24 hours; for both
+together (rules of 20 May 2025). Counts and sums of one kind of event are fine. Not eligible, each reported as \`not-streamable\`: events without such a window or with
+a longer one; several kinds of events in no order; an expression that asks for nothing but the absence of events; comparisons of month and day without the year
+(anniversaries); events together with \`inSegment\` of a Segment that reads more than the profile. **Decision:** Adobe's page calls the last one both recommended and
+ineligible; the safe reading is taken. \`today\` counts as a window of 24 hours, \`yesterday\` as one of 48. Batch and streaming find the same members at the same instant.`
+
+const limits = `## Limits
+
+- Expressions nest up to 100 levels; filters, quantifiers and \`let\` up to 10 inside each other; \`and\` and \`or\` join any number of conditions.
+- A regular expression is a literal; its repeats count up to 1,000.
+- COUNT of a CHAIN step is 1 to 1,000.`
+
+const unsupported = `## Documented, and not supported
+
+Each is refused as \`pql-unsupported\`; none is answered wrongly.
+
+| construct | instead |
+|---|---|
+| object literals \`{"k": v}\` | they belong to computed attributes |
+| \`$2\` and further parameters | a Segment has one parameter, the profile |
+| \`segmentMembership\` read directly | \`inSegment("name")\` |
+| items by number, \`array[0]\` | \`head()\`, \`topN\`, a condition |
+| a distance that is not a literal | a literal, or several conditions |
+| regular expressions with look-around, back references, possessive repeats | several conditions |
+| \`distinct\` of objects, \`groupBy\` of times and fractions | \`map\` to a field first |
+| Audience Manager segments and traits, multi-entity queries | none |`
+
+const trees = `## pql/json
+
+The tree form of Experience Platform's API is read where it is published: \`fnApply\` (operators and functions alike, a method's receiver first), \`fieldLookup\`, \`literal\`
+(\`String\`, \`Integer\`, \`Double\`, \`Boolean\`, \`List\`, and \`XDMObject\` \`profile\`), \`parameterReference\`, \`varRef\`, \`select\` and \`quantification\` with \`varDecl\`; the prefix \`xdm:\` of
+older trees is dropped. Filters, \`^\`, \`occurs\`, CHAIN, \`let\` and lambdas have no published tree form.`
+
+function exampleData(): string {
+  return `## The data of the examples
+
+Evaluated at \`${example.now}\`.
+
+\`\`\`json
+${JSON.stringify({ profile: example.profile, events: example.events }, null, 2)}
+\`\`\`
+
+<details><summary>Union schema</summary>
+
+\`\`\`json
+${JSON.stringify(example.schema, null, 2)}
+\`\`\`
+
+</details>`
+}
