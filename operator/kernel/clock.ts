@@ -28,10 +28,10 @@ export const realClock: Clock = {
   },
 }
 
-/** Resolves after the time, or at once when the signal is aborted; never rejects. */
+/** Resolves after the time, at once if there is none, and at once when the signal is aborted; never rejects. */
 export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
+    if (signal.aborted || milliseconds <= 0) return resolve()
     const cancel = clock.after(milliseconds, done)
     signal.addEventListener('abort', done)
 

@@ -8,6 +8,9 @@ export const kernelMetrics = {
   workqueue_retries_total: { kind: 'counter', help: 'Keys put back after a failure.' },
   workqueue_queue_duration_seconds: { kind: 'histogram', help: 'From ready to taken by a worker.' },
   workqueue_work_duration_seconds: { kind: 'histogram', help: 'In the hands of a worker.' },
+  reflector_lists_total: { kind: 'counter', help: 'Whole lists asked for.' },
+  reflector_watches_total: { kind: 'counter', help: 'Watches begun.' },
+  reflector_faults_total: { kind: 'counter', help: 'Lists and watches that failed and were begun again after a wait.' },
 } as const satisfies Record<string, { readonly kind: 'counter' | 'gauge' | 'histogram'; readonly help: string }>
 
 type NamesOf<Kind> = {

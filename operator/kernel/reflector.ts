@@ -1,0 +1,297 @@
+import { type Clock, sleep } from './clock.ts'
+import type { Metrics } from './metrics.ts'
+import { type Indices, openStore, type Store, type Version } from './store.ts'
+import { type HttpResponse, type Transport, textOf } from './transport.ts'
+
+export type ReflectorPorts = {
+  readonly clock: Clock
+  readonly transport: Transport
+  readonly metrics: Metrics
+  /** Evenly from 0 to less than 1. */
+  readonly random: () => number
+}
+
+export type ReflectorOptions<T, Index extends string> = {
+  /** Label of its metrics. */
+  readonly name: string
+  /** Of the collection: `/apis/batch/v1/jobs`, or with `/namespaces/…` before the last part. */
+  readonly path: string
+  readonly labelSelector?: string
+  /** What is kept of an object, the rest being forgotten at once; null keeps nothing. Must not throw. */
+  readonly project: (object: ApiObject) => T | null
+  readonly indices: Indices<T, Index>
+  /** The value at the key came, went, or is another one; the store shows it already. Must not throw. */
+  readonly onChange: (key: string) => void
+  /** Every version of every object that the server told of, also of those of which nothing is kept; null once it is gone. */
+  readonly onSeen?: (key: string, version: Version | null) => void
+  /** Told of each fault; must not throw. */
+  readonly failed: (fault: Fault) => void
+}
+
+export type ApiObject = {
+  readonly metadata: Version & { readonly name: string; readonly namespace?: string; readonly [field: string]: unknown }
+  readonly [field: string]: unknown
+}
+
+export type Fault = { readonly error: Error; readonly retryMs: number }
+
+export type Reflector<T, Index extends string> = Pick<Store<T, Index>, 'get' | 'list' | 'find'> & {
+  /** Resolves once the store holds a whole list; never where no list succeeds. */
+  readonly synced: Promise<void>
+  /** Milliseconds since the server last said anything of use. More than three minutes is not normal. */
+  readonly silentMs: () => number
+  /** At once: afterwards nothing is changed or called. Resolves when its last request is over. */
+  readonly stop: () => Promise<void>
+}
+
+const pageSize = 500
+const [shortestBackoffMs, longestBackoffMs] = [800, 30_000]
+/** A server asking for more than this is not believed. */
+const longestRetryAfterMs = 300_000
+/** In a row, until a watch is given up for a list: where it begins may be what the server cannot bear, as after a restore of its data. */
+const faultsBeforeList = 5
+/** Between the starts of two watches. One that ends sooner without a word is a fault. */
+const watchFloorMs = 1000
+const listSilenceMs = 30_000
+/** The API server sends a bookmark about every minute. */
+const watchSilenceMs = 150_000
+/** The server ends a watch after this and up to twice as long, so that watches opened together do not end together. */
+const watchSeconds = 300
+
+/** `namespace/name`, or the name alone of what belongs to no namespace. */
+export function keyOf({ metadata: { namespace, name } }: ApiObject): string {
+  return namespace === undefined ? name : `${namespace}/${name}`
+}
+
+/** Keeps a copy of a collection by list and watch. Whatever the server does, it goes on until it is stopped. */
+export function reflect<T, Index extends string>(
+  { clock, transport, metrics, random }: ReflectorPorts,
+  options: ReflectorOptions<T, Index>,
+): Reflector<T, Index> {
+  const { path, project, onChange, onSeen = () => {}, failed } = options
+  const labels = { name: options.name }
+  const selection = options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector }
+  const store = openStore(options.indices)
+  const synced = Promise.withResolvers<void>()
+  const stopped = new AbortController()
+  /** Where the next watch begins; null asks for a list. */
+  let resourceVersion: string | null = null
+  let heardMs = clock.elapsed()
+  let backoffMs = shortestBackoffMs
+  let faults = 0
+  /** Whether the server got us any further since the last list. */
+  let advanced = false
+  let exchange = new AbortController()
+  const ended = run()
+
+  return {
+    get: store.get,
+    list: store.list,
+    find: store.find,
+    synced: synced.promise,
+    silentMs: () => clock.elapsed() - heardMs,
+    stop() {
+      stopped.abort()
+      exchange.abort()
+      return ended
+    },
+  }
+
+  async function run(): Promise<void> {
+    // Whoever called sees the reflector before its first callback.
+    await null
+    while (!stopped.signal.aborted) await sleep(clock, await round(), stopped.signal)
+  }
+
+  /** Returns the milliseconds to wait before the next. */
+  async function round(): Promise<number> {
+    try {
+      resourceVersion ??= await list()
+      return await watch(resourceVersion)
+    } catch (thrown) {
+      if (stopped.signal.aborted) return 0
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+      const answer = error instanceof AnswerError ? error : null
+      if (answer?.status === 410) {
+        resourceVersion = null
+        if (advanced) return 0
+      }
+      faults += 1
+      if (faults % faultsBeforeList === 0) resourceVersion = null
+      const retryMs = Math.max(nextBackoffMs(), Math.min(answer?.retryAfterMs ?? 0, longestRetryAfterMs))
+      metrics.count('reflector_faults_total', labels)
+      failed({ error, retryMs })
+      return retryMs
+    }
+  }
+
+  /** Random between the shortest and three times the last, so that those who failed together do not come back together. */
+  function nextBackoffMs(): number {
+    const highest = Math.min(longestBackoffMs, 3 * backoffMs)
+    return (backoffMs = shortestBackoffMs + random() * (highest - shortestBackoffMs))
+  }
+
+  /** Returns the version of the collection. The store changes only when the last page is there. */
+  async function list(): Promise<string> {
+    metrics.count('reflector_lists_total', labels)
+    const listed = new Map<string, { readonly version: Version; readonly value: T | null }>()
+    let page: Page
+    let from = ''
+    do {
+      const query = { ...selection, limit: String(pageSize), ...(from === '' ? {} : { continue: from }) }
+      page = await ask(query, listSilenceMs, async (response) => JSON.parse(await textOf(response)))
+      for (const item of page.items ?? []) listed.set(keyOf(item), { version: versionOf(item), value: project(item) })
+      from = page.metadata.continue ?? ''
+    } while (from !== '')
+    for (const key of [...store.keys()]) if (!listed.has(key)) change(key, null, null)
+    for (const [key, { version, value }] of listed) change(key, version, value)
+    advanced = false
+    synced.resolve()
+    return page.metadata.resourceVersion
+  }
+
+  /** Until the server ends it; returns the milliseconds to wait before the next. */
+  async function watch(from: string): Promise<number> {
+    metrics.count('reflector_watches_total', labels)
+    const started = clock.elapsed()
+    const query = {
+      ...selection,
+      watch: '1',
+      allowWatchBookmarks: 'true',
+      resourceVersion: from,
+      timeoutSeconds: String(Math.round(watchSeconds * (1 + random()))),
+    }
+    let events = 0
+    await ask(query, watchSilenceMs, async (response) => {
+      for await (const line of linesOf(response)) {
+        if (stopped.signal.aborted) return
+        take(JSON.parse(line))
+        events += 1
+      }
+    })
+    const openMs = clock.elapsed() - started
+    if (events === 0 && openMs < watchFloorMs) throw new Error(`${path}: the server ended a watch after ${openMs} ms`)
+    return Math.max(0, watchFloorMs - openMs)
+  }
+
+  function take(event: WatchEvent): void {
+    if (event.type === 'ERROR') {
+      const { code, message = '', details } = event.object
+      throw new AnswerError(
+        `${path}: the watch ended with ${code}: ${message}`,
+        code,
+        (details?.retryAfterSeconds ?? 0) * 1000,
+      )
+    }
+    const { object } = event
+    if (event.type === 'DELETED') change(keyOf(object), null, null)
+    else if (event.type !== 'BOOKMARK') change(keyOf(object), versionOf(object), project(object))
+    resourceVersion = object.metadata.resourceVersion
+    backoffMs = shortestBackoffMs
+    faults = 0
+    advanced = true
+  }
+
+  function change(key: string, version: Version | null, value: T | null): void {
+    if (stopped.signal.aborted) return
+    const before = store.get(key)
+    const same = before?.version.resourceVersion === version?.resourceVersion && before?.version.uid === version?.uid
+    if (version !== null && value !== null) store.set(key, { version, value })
+    else store.delete(key)
+    onSeen(key, version)
+    if (!same && (before !== null || value !== null)) onChange(key)
+  }
+
+  /** One GET; ends with an error when the server is silent for too long, and with an AnswerError when it refuses. */
+  async function ask<R>(
+    query: Readonly<Record<string, string>>,
+    silenceMs: number,
+    read: (response: HttpResponse) => Promise<R>,
+  ): Promise<R> {
+    exchange = new AbortController()
+    if (stopped.signal.aborted) exchange.abort()
+    const { signal } = exchange
+    const tooSilent = (): void =>
+      exchange.abort(new Error(`${path}: not a word from the server for ${silenceMs / 1000} s`))
+    let cancel = clock.after(silenceMs, tooSilent)
+    try {
+      const response = await transport({ method: 'GET', path, query, signal })
+      if (response.status !== 200) throw await refusalOf(path, response)
+      return await read({ ...response, body: heard(response.body) })
+    } catch (error) {
+      // What the connection says of being cut by us is not the reason.
+      throw signal.aborted ? signal.reason : error
+    } finally {
+      cancel()
+    }
+
+    async function* heard(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+      for await (const part of body) {
+        heardMs = clock.elapsed()
+        cancel()
+        cancel = clock.after(silenceMs, tooSilent)
+        yield part
+      }
+    }
+  }
+}
+
+type Page = {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string }
+  readonly items: readonly ApiObject[] | null
+}
+
+type WatchEvent =
+  | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; readonly object: ApiObject }
+  | { readonly type: 'ERROR'; readonly object: Status }
+
+type Status = {
+  readonly code: number
+  readonly message?: string
+  readonly details?: { readonly retryAfterSeconds?: number }
+}
+
+class AnswerError extends Error {
+  readonly status: number
+  readonly retryAfterMs: number
+
+  constructor(message: string, status: number, retryAfterMs: number) {
+    super(message)
+    this.status = status
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+async function refusalOf(path: string, response: HttpResponse): Promise<AnswerError> {
+  const text = await textOf(response)
+  // Given in seconds by the API server; a date, as a proxy may send, counts as none.
+  const retryAfterMs = (Number(response.headers['retry-after'] ?? 0) || 0) * 1000
+  return new AnswerError(`${path}: ${response.status}: ${messageOf(text)}`, response.status, retryAfterMs)
+}
+
+/** A proxy answers in words of its own, perhaps a whole page of them. */
+function messageOf(text: string): string {
+  try {
+    return JSON.parse(text).message ?? text.slice(0, 200)
+  } catch {
+    return text.slice(0, 200)
+  }
+}
+
+function versionOf({ metadata: { uid, resourceVersion } }: ApiObject): Version {
+  return { uid, resourceVersion }
+}
+
+/** What follows the last line break was cut off and is not given. */
+async function* linesOf({ body }: HttpResponse): AsyncIterable<string> {
+  let rest: Uint8Array[] = []
+  for await (const part of body) {
+    let start = 0
+    for (let end = part.indexOf(10); end >= 0; end = part.indexOf(10, start)) {
+      yield Buffer.concat([...rest, part.subarray(start, end)]).toString()
+      rest = []
+      start = end + 1
+    }
+    rest.push(part.subarray(start))
+  }
+}
