@@ -112,8 +112,9 @@ export function storePlan(store: StoreModel): StorePlan {
     name,
     volume: spec.storage.volume,
     engine: { type: spec.engine.type, duckDB: spec.engine.duckDB },
-    profile: [...store.profileColumns],
-    event: [...store.eventColumns],
+    // The API server sorts the keys of a schema; a plan is the same whichever way it comes.
+    profile: [...store.profileColumns].sort(byPath),
+    event: [...store.eventColumns].sort(byPath),
     identities: spec.identities.map((identity) => ({
       namespace: identity.namespace,
       path: identity.path,
@@ -281,4 +282,8 @@ function typeAt(columns: readonly Column[], path: string): DataType {
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+}
+
+function byPath(a: Column, b: Column): number {
+  return a.path < b.path ? -1 : 1
 }

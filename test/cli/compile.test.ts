@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { checkDocument, compile } from '../../compiler/index.ts'
+import { checkDocument, compile, compileObjects } from '../../compiler/index.ts'
+import { readYaml, valueOf } from '../../compiler/yaml/index.ts'
 import { validatorOf } from '../../crds/index.ts'
 import { convoke, folderOf } from '../support/cli.ts'
 
@@ -35,4 +36,20 @@ test('compile --out writes plans and their ConfigMaps, byte for byte the same ea
     files(folder).map((file) => [file.slice(folder.length), readFileSync(file, 'utf8')])
   expect(contents(first.path).length).toBe(8)
   expect(contents(second.path)).toEqual(contents(first.path))
+})
+
+test('the order of keys in a schema, which the API server sorts, changes no plan', () => {
+  const sorted = (value: unknown): unknown =>
+    Array.isArray(value)
+      ? value.map(sorted)
+      : typeof value === 'object' && value !== null
+        ? Object.fromEntries(
+            Object.entries(value)
+              .sort(([a], [b]) => (a < b ? -1 : 1))
+              .map(([key, item]) => [key, sorted(item)]),
+          )
+        : value
+  const values = sources.flatMap((source) => readYaml(source.text).documents.map(valueOf))
+  const digests = (objects: readonly unknown[]) => compileObjects(objects).plans.map((plan) => plan.digest)
+  expect(digests(values.map(sorted))).toEqual(digests(values))
 })

@@ -7,13 +7,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { compile } from '../../compiler/index.ts'
 import { ensureTarget, startEmbeddedPostgres } from '../../jobs/index.ts'
 import { membersSql, readDataManifest, readMembershipManifest } from '../../jobs/profile-store.ts'
 import { convoke } from '../support/cli.ts'
 
 const root = join(import.meta.dirname, '../..')
+
+// A million and a half rows take their time on a busy machine, and so does the download.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const examples = [
   {
