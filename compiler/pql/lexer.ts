@@ -59,6 +59,10 @@ const foreign: Readonly<Record<string, string>> = {
   '||': 'or',
 }
 
+/** What nearly every token is: a plain name, a text without escapes, a mark that begins no longer one. The rest is read with more care. */
+const plainPattern =
+  /[ \t\r\n]*(?:([A-Za-z_][A-Za-z0-9_]*)(?![\u0080-\uffff])|"([^"\\]*)"|([()[\]{},:+*%^$-]|\.(?!\d)|=(?![=<>])|<=|>=|!=(?!=)|<(?![=>])|>(?!=)))/y
+const commentPattern = /(?:#|\/\/).*|\/\*[\s\S]*?(?:\*\/|$)/y
 const nameStart = /[A-Za-z_]/
 const namePattern = /[\p{L}\p{N}_]+/uy
 const numberPattern = /(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?/y
@@ -71,6 +75,17 @@ export function tokenize(text: string, report: (fault: PqlFault) => void): Token
   const tokens: Token[] = []
   let at = 0
   while (at < text.length) {
+    plainPattern.lastIndex = at
+    const plain = plainPattern.exec(text)
+    if (plain) {
+      at = plainPattern.lastIndex
+      const [, name, quoted, mark] = plain
+      if (name !== undefined) tokens.push({ kind: 'name', text: name, start: at - name.length, end: at })
+      else if (quoted !== undefined)
+        tokens.push({ kind: 'string', text: quoted, start: at - quoted.length - 2, end: at })
+      else tokens.push({ kind: 'punctuation', text: mark!, start: at - mark!.length, end: at })
+      continue
+    }
     const char = text[at]!
     if (/\s/.test(char)) {
       at += 1
@@ -91,9 +106,8 @@ export function tokenize(text: string, report: (fault: PqlFault) => void): Token
       at += matched.length
       continue
     }
-    const comment = /(?:#|\/\/).*|\/\*[\s\S]*?(?:\*\/|$)/y
-    comment.lastIndex = at
-    const remark = comment.exec(text)?.[0]
+    commentPattern.lastIndex = at
+    const remark = commentPattern.exec(text)?.[0]
     if (remark !== undefined) {
       const end = at + remark.length
       report({

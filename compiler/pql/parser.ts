@@ -52,6 +52,12 @@ const notPower = 3
 const comparisonPower = 4
 const negatePower = 7
 
+const wordOperators: ReadonlyMap<string, BinaryOp> = new Map(
+  (['and', 'or', 'in', 'notIn', 'like', 'matches'] as const).map((word) => [word, word]),
+)
+const shoutedOperators: ReadonlyMap<string, BinaryOp> = new Map(
+  (['and', 'or', 'notIn', 'like', 'matches'] as const).map((word) => [word.toLowerCase(), word]),
+)
 const aggregateNames: ReadonlySet<string> = new Set<AggregateName>(['sum', 'average', 'min', 'max', 'count'])
 const clauseWords: ReadonlySet<string> = new Set(['WHAT', 'WHEN', 'WHERE', 'COUNT'])
 const directions: ReadonlySet<string> = new Set(['before', 'after', 'from'])
@@ -106,6 +112,8 @@ export function parsePql(text: string): Parsed {
   let depth = 0
   /** While set, the region is already reported; reading on from a token that ends a region clears it. */
   let panicking = false
+  /** Nothing after a nesting that is too deep is read, or reported. */
+  let abandoned = false
   /** `in` ends the value of a `let`. */
   let inEnds = false
   const shouted = new Set<number>()
@@ -121,7 +129,7 @@ export function parsePql(text: string): Parsed {
   const previousEnd = (): number => tokens[position - 1]?.end ?? 0
 
   function report(fault: PqlFault): void {
-    if (!panicking) faults.push(fault)
+    if (!panicking && !abandoned) faults.push(fault)
     panicking = true
   }
 
@@ -311,6 +319,7 @@ export function parsePql(text: string): Parsed {
       help: 'Split it into several Segments and combine them with inSegment.',
     })
     position = tokens.length - 1
+    abandoned = true
     return { kind: 'error', span }
   }
 
@@ -353,11 +362,10 @@ export function parsePql(text: string): Parsed {
     const token = peek()
     if (token.kind === 'punctuation') return token.text in powers ? (token.text as BinaryOp) : null // its keys are the operators
     if (token.kind !== 'name') return null
-    for (const word of ['and', 'or', 'in', 'notIn', 'like', 'matches'] as const) {
-      if (token.text === word) return word === 'in' && inEnds ? null : word
-    }
-    for (const word of ['and', 'or', 'notIn', 'like', 'matches'] as const) if (isShouted(word)) return word
-    return null
+    const op = wordOperators.get(token.text)
+    if (op) return op === 'in' && inEnds ? null : op
+    const meant = /[A-Z]/.test(token.text) ? shoutedOperators.get(token.text.toLowerCase()) : undefined
+    return meant && isShouted(meant) ? meant : null
   }
 
   function infix(first: Expr, power: number): Expr {
@@ -1142,8 +1150,9 @@ export function parsePql(text: string): Parsed {
     return { kind: 'error', span: { start, end: previousEnd() } }
   }
 
-  const expr = expression()
+  const read = expression()
   if (peek().kind !== 'end') report(leftover(peek()))
+  const expr: Expr = abandoned ? { kind: 'error', span: read.span } : read
   const unbalanced = unbalancedIn(tokens)
   if (!unbalanced) return { expr, faults, tokens, unbalanced }
   // One bracket throws everything after it off; what the lexer said stays true.

@@ -4,7 +4,7 @@ import { compileAll, interpreted, onDuckdb } from '../support/pql.ts'
 import { disagreement, worlds } from './arbitrary.ts'
 
 /** Worlds in a run; more by the environment, for a long night. */
-const runs = Number(process.env['CONVOKE_PQL_RUNS'] ?? 80)
+const runs = Number(process.env['CONVOKE_PQL_RUNS'] ?? 50)
 const seed = process.env['CONVOKE_PQL_SEED'] === undefined ? {} : { seed: Number(process.env['CONVOKE_PQL_SEED']) }
 
 test('the interpreter and DuckDB find the same members', { timeout: 600_000 }, async () => {

@@ -6,6 +6,7 @@ import type { Condition } from '../../compiler/pql/ir.ts'
 import type { UnionTypes } from '../../compiler/schema.ts'
 import { spark as sparkDialect } from '../../compiler/sql/spark.ts'
 import { disagreement, worlds } from '../pql/arbitrary.ts'
+import { constructs } from '../pql/constructs.ts'
 import { corpus } from '../pql/corpora.ts'
 import {
   asParquet,
@@ -50,6 +51,17 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
       example.now,
     )
     expect(found.map((ids, index) => [cases[index]![0], ids.length > 0])).toEqual(cases)
+  })
+
+  test.each(Object.entries(constructs))('every documented construct: %s', { timeout: 300_000 }, async (_, cases) => {
+    const types = typesOf(example.schema)
+    const found = await onSpark(
+      cases.map(([pql]) => compileOne(pql, types)),
+      [{ id: 'P1', attributes: example.profile, events: example.events }],
+      types,
+      example.now,
+    )
+    expect(cases.map(([pql], index) => [pql, found[index]!.length > 0])).toEqual(cases)
   })
 
   test('every text with every pattern and regular expression means the same', { timeout: 300_000 }, async () => {
