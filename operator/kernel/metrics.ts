@@ -11,6 +11,7 @@ export const kernelMetrics = {
   reflector_lists_total: { kind: 'counter', help: 'Whole lists asked for.' },
   reflector_watches_total: { kind: 'counter', help: 'Watches begun.' },
   reflector_faults_total: { kind: 'counter', help: 'Lists and watches that failed and were begun again after a wait.' },
+  leader_election_master_status: { kind: 'gauge', help: '1 while this process holds the Lease, else 0.' },
 } as const satisfies Record<string, { readonly kind: 'counter' | 'gauge' | 'histogram'; readonly help: string }>
 
 type NamesOf<Kind> = {
