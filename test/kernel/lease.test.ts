@@ -7,8 +7,8 @@ import { type VirtualClock, virtualClock } from './virtual-clock.ts'
 
 type Lease = { metadata: Record<string, unknown>; spec: Record<string, unknown> }
 
-/** How a candidate's exchanges go: a lost answer is of a request that was done. */
-type Line = 'good' | 'refused' | 'silent' | 'answer lost'
+/** How a candidate's exchanges go: a lost answer, or one 6 s late, is of a request that was done. */
+type Line = 'good' | 'refused' | 'silent' | 'answer lost' | 'answer late'
 
 /** The one Lease of an API server, with its conflicts. Each exchange takes 10 ms. */
 class LeaseServer {
@@ -28,6 +28,7 @@ class LeaseServer {
       if (how === 'refused') throw new Error('ECONNREFUSED')
       if (how === 'silent') await this.#pass(Infinity, request.signal)
       const answer = this.#answer(request)
+      if (how === 'answer late') await this.#pass(6000, request.signal)
       if (how === 'answer lost') throw new Error('ECONNRESET')
       return answer
     }
@@ -234,6 +235,20 @@ test('a renewal whose answer is lost does not cost the lead', async () => {
   expect(a.happened.filter((one) => /^(elected|lost)/.test(one))).toEqual(['elected@20'])
 })
 
+test('the lead counts from when a renewal was sent, not from when its answer came', async () => {
+  const clock = virtualClock()
+  const a = stand(new LeaseServer(clock), clock, 'a')
+  await clock.advance(1000)
+  a.setLine('answer late')
+  // Sent at about 2020.
+  await clock.advance(2000)
+  a.setLine('silent')
+  await clock.advance(8500)
+  expect([clock.elapsed(), a.candidate.isLeader()]).toEqual([11_500, true])
+  await clock.advance(1000)
+  expect(a.candidate.isLeader()).toBe(false)
+})
+
 test('a leader that finds the Lease in other hands stops at once', async () => {
   const clock = virtualClock()
   const server = new LeaseServer(clock)
@@ -249,7 +264,7 @@ test('a leader that finds the Lease in other hands stops at once', async () => {
 })
 
 test('whatever their lines and clocks do, never do two lead; with good lines one does', async () => {
-  const lines: readonly Line[] = ['good', 'good', 'refused', 'silent', 'answer lost']
+  const lines: readonly Line[] = ['good', 'good', 'refused', 'silent', 'answer lost', 'answer late']
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer({ min: -7_200_000, max: 7_200_000 }), { minLength: 2, maxLength: 3 }),

@@ -260,6 +260,36 @@ test.each<readonly [string, (peer: Peer) => void]>([
   expect(peer.asked.filter((one) => one === 'list')).toHaveLength(2)
 })
 
+test('410 after any progress asks for a list at once, but not twice without progress', async () => {
+  const { peer, clock, faults, start } = await bench()
+  start()
+  await eventually(() => expect(peer.openWatches()).toBe(1))
+  peer.put('a', { text: 'x' })
+  await clock.advance(2000)
+  const gone = { kind: 'status', status: 410 } as const
+  peer.misbehave(gone, null, gone)
+  peer.endWatches()
+  await eventually(() => expect(faults).toHaveLength(1))
+  expect(peer.asked.map((one) => one.split(' ')[0])).toEqual(['list', 'watch', 'watch', 'list', 'watch'])
+  expect(clock.elapsed()).toBe(2000)
+})
+
+test('an event ends the growth of the waits', async () => {
+  const { peer, clock, faults, start } = await bench()
+  peer.misbehave({ kind: 'reset' }, { kind: 'reset' })
+  const things = start()
+  for (let count = 1; count <= 2; count += 1) {
+    await eventually(() => expect(faults).toHaveLength(count))
+    await clock.advance(faults.at(-1)!.retryMs)
+  }
+  await eventually(() => expect(peer.openWatches()).toBe(1))
+  peer.put('a', { text: 'x' })
+  await eventually(() => expect(things.list()).toEqual(['x']))
+  peer.resetWatches()
+  await eventually(() => expect(faults).toHaveLength(3))
+  expect(faults.map(({ retryMs }) => retryMs)).toEqual([1600, 2800, 1600])
+})
+
 test('410 right after a list waits before the next list, longer each time', async () => {
   const { peer, clock, faults, start } = await bench()
   const gone = { kind: 'status', status: 410 } as const
