@@ -1,7 +1,6 @@
 import type { DataType } from '#crds'
 import { unreachable } from '../unreachable.ts'
-import { floor, isWithinCalendar, makeDate, shift } from './calendar.ts'
-import { parseTime } from './check.ts'
+import { floor, isWithinCalendar, makeDate, parseTime, shift } from './calendar.ts'
 import type { Condition, Fold, Value } from './ir.ts'
 import { javaScriptRegex, type Regex } from './regex.ts'
 

@@ -103,6 +103,8 @@ const meaning = `## Names
 - Inside \`array[…]\`, \`array.exists(…)\` and WHAT(…) names are fields of the item. \`^\` leads one level out, \`^^\` two, the profile being outermost.
   An item that is no object is called by the singular of its array: \`tags.exists(tag = "x")\`, \`categories\` → \`category\`.
 - \`array.field\` is the array of that field of each item, arrays in arrays joined; \`map.key\` and \`map["key"]\` are \`map.get("key")\`.
+- \`and or not in notIn like matches occurs exists forall select where over let if this last next now today yesterday tomorrow true false\` are words of the language where
+  they can be; a field may be called \`sum\`, \`count\`, \`last\` or \`date\` all the same.
 - Variables of \`exists\`, \`forall\`, \`select\`, \`over\`, \`let\` and lambdas hide fields of the same name, to the right of where they are declared.
 
 ## Types and coercions
@@ -139,7 +141,7 @@ engines, and no two runs, would agree on \`sum = 150.3\`.
 - \`like\`: \`%\` stands for any characters, line ends included, \`_\` for one code point; there is no escape character.
 - \`matches\` finds the regular expression anywhere in the text. **Decision:** the documented examples disagree; most imply a search, and \`^\` and \`$\` say the rest.
   Syntax is Java's: \`. [ ] ( ) (?: ) | * + ? {n,m}\` greedy and lazy, \`^ $ \\A \\z \\b \\B \\d \\w \\s \\p{L} \\Q…\\E (?i) (?s)\`, with ASCII \`\\d \\w \\s \\b\` and ASCII case under \`(?i)\`. \`$\` is the very end.
-  Look-around, back references and possessive repeats are refused: not every engine has them. A backslash is doubled in a PQL text: \`"\\\\d+"\`.
+  Look-around, back references and possessive repeats are refused: not every engine has them. Categories such as \`\\p{L}\` are those of the engine's Unicode version for characters added of late. A backslash is doubled in a PQL text: \`"\\\\d+"\`.
 
 ## Time
 
@@ -175,7 +177,8 @@ leaves most room for later steps. COUNT above 1 and references to other steps do
 
 ## Arrays and maps
 
-- Events stand oldest first; those of one instant in the order of their scalar fields, by dotted name, absent first. That settles \`head\`, \`topN\` ties and \`distinct\` on every engine.
+- Events stand oldest first; those of one instant in the order of their scalar fields, by dotted name, absent first. That settles \`head\`, \`topN\` ties and \`distinct\` on every engine;
+  events alike in all of that, different in their arrays alone, have no order.
 - \`topN(value, n)\` gives the n highest, highest first; \`bottomN\` the n lowest, lowest first; ties in the order of the array; all items when there are fewer.
   **Decision:** the two documentation pages disagree on sorting; these are what their examples mean.
 - \`distinct\`, \`intersection\` and the keys of \`groupBy\` keep the order of first occurrence. Keys are text: numbers and booleans as written in JSON.

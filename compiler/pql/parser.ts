@@ -1043,11 +1043,12 @@ export function parsePql(text: string): Parsed {
       return distance('<=', start)
     }
     const word = peek()
+    const further = peek(1)
     if (
-      (isWord('this') || isWord('last') || isWord('next')) &&
-      !isMark('.', 1) &&
-      unitOf(peek(1).text) === null &&
-      peek(1).kind !== 'punctuation'
+      ['this', 'last', 'next'].includes(word.text) &&
+      further.kind === 'name' &&
+      !endsRegion(further) &&
+      unitOf(further.text) === null
     )
       return missingPart(
         `A unit of time is missing after \`${word.text}\``,
