@@ -1,5 +1,5 @@
 // Runs expressions over people on every executor: what the language tests compare.
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
@@ -118,14 +118,16 @@ export function membersOf(
   })
 }
 
-/** The tables as Parquet files, for another engine to read. */
+const folder = mkdtempSync(join(tmpdir(), 'convoke-pql-'))
+process.on('exit', () => rmSync(folder, { recursive: true }))
+
+/** The tables as Parquet files, for another engine to read; the next call replaces them. */
 export async function asParquet(
   people: readonly TestPerson[],
   types: UnionTypes,
 ): Promise<{ readonly profiles: string; readonly events: string }> {
   const database = await connection()
   await loadTables(database, people, types)
-  const folder = mkdtempSync(join(tmpdir(), 'convoke-pql-'))
   const paths = { profiles: join(folder, 'profiles.parquet'), events: join(folder, 'events.parquet') }
   for (const [table, path] of Object.entries(paths))
     await database.run(`COPY ${table} TO ${duckdb.text(path)} (FORMAT parquet)`)
