@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { example, functions } from '../../compiler/pql/functions.ts'
@@ -25,10 +28,14 @@ const runs = Number(process.env['CONVOKE_SPARK_RUNS'] ?? 12)
 
 describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
   let spark: Spark
+  const folder = mkdtempSync(join(tmpdir(), 'convoke-spark-'))
   beforeAll(async () => {
     spark = await startSpark()
   }, 1_200_000)
-  afterAll(() => spark.close())
+  afterAll(() => {
+    spark.close()
+    rmSync(folder, { recursive: true })
+  })
 
   async function onSpark(
     conditions: readonly Condition[],
@@ -37,7 +44,7 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
     now: string,
   ): Promise<string[][]> {
     const { sql, names } = queryOf(conditions, types, now, 'spark')
-    const { columns, rows } = await spark.run(sql, await asParquet(people, types))
+    const { columns, rows } = await spark.run(sql, await asParquet(people, types, folder))
     return membersOf(names, columns, rows)
   }
 

@@ -1,6 +1,4 @@
 // Runs expressions over people on every executor: what the language tests compare.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Column, DataType } from '#crds'
@@ -118,13 +116,11 @@ export function membersOf(
   })
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'convoke-pql-'))
-process.on('exit', () => rmSync(folder, { recursive: true }))
-
-/** The tables as Parquet files, for another engine to read; the next call replaces them. */
+/** The tables as Parquet files, in a folder, for another engine to read. */
 export async function asParquet(
   people: readonly TestPerson[],
   types: UnionTypes,
+  folder: string,
 ): Promise<{ readonly profiles: string; readonly events: string }> {
   const database = await connection()
   await loadTables(database, people, types)
