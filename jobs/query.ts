@@ -3,7 +3,9 @@ import { identifier, literal, openDuckDB, timestampLiteral } from './engines/duc
 import { JobError } from './errors.ts'
 import type { Ports } from './ports.ts'
 import {
+  type DataManifest,
   eventsSql,
+  type MembershipManifest,
   membersSql,
   profilesSql,
   readDataManifest,
@@ -50,7 +52,7 @@ export async function audienceDeltas(
   const entering = query.segments.map((): string[] => [])
   for (let bucket = 0; bucket < data.buckets; bucket += 1) {
     ports.progress({ step: 'plan', subject: store.name, done: bucket, total: data.buckets, unit: 'buckets' })
-    const relations = relationsOf(store, query, [...keys.values()], root, bucket)
+    const relations = relationsOf(store, query, [...keys.values()], { root, data, membership }, bucket)
     await engine.run(`CREATE OR REPLACE TEMP TABLE now AS WITH ${relations.join(', ')} ${atInstant(query, now)}`)
     const known = membership ? membersSql(membership, root, bucket, query.segments) : null
     await engine.run(
@@ -94,6 +96,7 @@ export async function queryStore(
   const root = storeRootOf(store, ports)
   const data = readDataManifest(root)
   if (!data) throw new JobError('NotEvaluated', `The ProfileStore ${store.name} holds no data yet; run it first.`)
+  const membership = readMembershipManifest(root)
   const started = performance.now()
   await using engine = await openDuckDB(store, ports)
   const name = identifier(query.segments[0] ?? '')
@@ -101,7 +104,7 @@ export async function queryStore(
   let sample: string[] = []
   for (let bucket = 0; bucket < data.buckets; bucket += 1) {
     ports.progress({ step: 'query', subject: store.name, done: bucket, total: data.buckets, unit: 'buckets' })
-    const relations = relationsOf(store, query, [], root, bucket)
+    const relations = relationsOf(store, query, [], { root, data, membership }, bucket)
     const [row] = await engine.rows(
       `WITH ${relations.join(', ')} SELECT count(*) AS members, array_to_string(list_slice(list("$profile" ORDER BY "$profile"), 1, ${sampleSize}), chr(10)) AS sample FROM (${atInstant(query, now)}) WHERE ${name}`,
     )
@@ -117,21 +120,26 @@ export async function queryStore(
   }
 }
 
+/** What a reader goes by, read once: whatever is committed meanwhile, every bucket is of the same version. */
+type Versions = {
+  readonly root: string
+  readonly data: DataManifest
+  readonly membership: MembershipManifest | null
+}
+
 /** The relations a membership query reads, as common table expressions; Segments it refers to as they were at the last evaluation. */
 function relationsOf(
   store: StorePlan,
   query: MembershipQuery,
   further: readonly string[],
-  root: string,
+  { root, data, membership }: Versions,
   bucket: number,
 ): string[] {
-  const data = readDataManifest(root)!
   const relations = [
     `profiles AS (${profilesSql(data, root, bucket, columnsOf(store.profile, [...query.profileColumns, ...further]))})`,
     `events AS (${eventsSql(data, root, bucket, columnsOf(store.event, query.eventColumns))})`,
   ]
   if (query.references.length === 0) return relations
-  const membership = readMembershipManifest(root)
   if (!membership)
     throw new JobError('NotEvaluated', `The ProfileStore ${store.name} has not been evaluated yet; run it first.`)
   const referred = query.references.map(
