@@ -1,12 +1,11 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Compilation, latestSlot } from '#compiler'
-import { type JobPlan, kinds, type RunInput, type RunReport } from '#crds'
+import { type Compilation, latestSlot, type Scheduled, schedulesOf } from '#compiler'
+import { type JobPlan, type RunInput, type RunReport, runNameOf } from '#crds'
 import { ensureLogTables, ensureTarget, startEmbeddedPostgres, steps } from '#jobs'
 import type { Io } from './command.ts'
 import { type Places, portsFor } from './ports.ts'
 import type { ProgressLine } from './progress.ts'
-import { type Scheduled, schedulesOf } from './schedules.ts'
 import type { WorkDirectory } from './work-directory.ts'
 
 export type RunOutcome = {
@@ -147,12 +146,7 @@ function dueAt(compilation: Compilation, at: Date, work: WorkDirectory): Due[] {
 }
 
 function runName({ plan, slot, evaluation }: Due): string {
-  return [
-    kinds[plan.target.kind].shortName,
-    plan.target.name,
-    ...(evaluation ? [evaluation.toLowerCase()] : []),
-    Math.floor(slot.getTime() / 60_000),
-  ].join('-')
+  return runNameOf({ kind: plan.target.kind, name: plan.target.name, evaluation, slot })
 }
 
 function inputOf(item: Due, at: Date, work: WorkDirectory): RunInput {

@@ -37,6 +37,7 @@ export {
   labels,
   managedBy,
 } from './meta.ts'
+export { runNameOf, shortened } from './names.ts'
 export type { ObjectMeta, OwnerReference } from './object-meta.ts'
 export { parseQuantityBytes } from './quantity.ts'
 export type { UnionSchema } from './union-schema.ts'

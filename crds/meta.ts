@@ -18,6 +18,8 @@ export const labels = {
   target: 'convoke.dev/target',
   run: 'convoke.dev/run',
   step: 'convoke.dev/step',
+  /** ProfileStores only: `batch` or `streaming`. */
+  evaluation: 'convoke.dev/evaluation',
   /** First 40 hexadecimal digits of the plan's digest. */
   plan: 'convoke.dev/plan',
 } as const
@@ -30,8 +32,8 @@ export const conditionTypes = {
   ready: 'Ready',
   reconciling: 'Reconciling',
   stalled: 'Stalled',
-  /** The compiler found no error; the reason is the code's kind, the message the first findings. */
-  compiled: 'Compiled',
+  /** The compiler found no error; the reason is the first finding's code in CamelCase, the message the first findings. */
+  guardrailsPassed: 'GuardrailsPassed',
   /** Runs only; Unknown until finished, then final. */
   succeeded: 'Succeeded',
 } as const
@@ -41,7 +43,7 @@ export type ConditionType = (typeof conditionTypes)[keyof typeof conditionTypes]
 /** Reasons of conditions, and what each says. A failed Run's reason is its JobError's. */
 export const conditionReasons = {
   Ready: 'In order.',
-  Compiled: 'The compiler found no error.',
+  GuardrailsPassed: 'The compiler found no error.',
   CompileFailed: 'The compiler found at least one error; nothing new is run, what is in flight is finished.',
   Progressing: 'A change is being worked on.',
   Suspended: 'No new Runs are made.',

@@ -1,6 +1,5 @@
-import { type Schedule, slotsBetween } from '#compiler'
+import { type Schedule, schedulesOf, slotsBetween } from '#compiler'
 import { type Command, choice, exitCodes, instant, UsageError } from '../command.ts'
-import { schedulesOf } from '../schedules.ts'
 import { compilePaths } from '../sources.ts'
 
 export const command: Command = {

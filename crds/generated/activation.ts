@@ -243,6 +243,14 @@ export interface ActivationStatus {
    */
   lastSuccessfulTime?: string
   /**
+   * The instant that the shortest interval until the next activation counts from.
+   */
+  lastActivatedTime?: string
+  /**
+   * Value of the annotation convoke.dev/approve that the latest approving Run answered.
+   */
+  lastHandledApprove?: string
+  /**
    * The schedule that lastScheduledTime belongs to; slots before a change of schedule are not caught up.
    */
   observedSchedule?: string
@@ -283,7 +291,7 @@ export interface ActivationStatus {
      */
     segment: string
     /**
-     * Why, in CamelCase: CircuitBreaker or TooManySegments.
+     * Why, in CamelCase: CircuitBreaker, TooManySegments or CompileFailed.
      */
     reason: string
     /**
@@ -319,5 +327,13 @@ export interface ActivationStatus {
      * When its import committed or its manifest was published.
      */
     acknowledgedAt: string
+    /**
+     * Whether the Segment says deletionPolicy: ExportExits, so that its exits are delivered after its deletion.
+     */
+    exitsOnDeletion?: boolean
+    /**
+     * Display name of the Segment, for the names of its files.
+     */
+    displayName?: string
   }[]
 }

@@ -168,6 +168,10 @@ export interface CampaignSourceStatus {
    */
   lastSuccessfulTime?: string
   /**
+   * Slots that were never run since the CampaignSource was made.
+   */
+  missedSlots?: number
+  /**
    * The schedule that lastScheduledTime belongs to; slots before a change of schedule are not caught up.
    */
   observedSchedule?: string

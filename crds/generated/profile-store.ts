@@ -334,6 +334,14 @@ export interface ProfileStoreStatus {
    */
   nextBatchTime?: string
   /**
+   * Scheduled time of the latest batch Run that succeeded; Activations that run after the evaluation wait for it.
+   */
+  lastSuccessfulBatchTime?: string
+  /**
+   * Batch slots that were never run since the ProfileStore was made.
+   */
+  missedSlots?: number
+  /**
    * Scheduled time of the latest streaming Run.
    */
   lastStreamingTime?: string

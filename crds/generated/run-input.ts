@@ -31,4 +31,11 @@ export interface RunInput {
    * Segments whose held delivery somebody approved: the circuit breaker lets them pass in this run.
    */
   approved?: string[]
+  /**
+   * Activations only: Segments that were deleted with `deletionPolicy: ExportExits` and have a baseline; all of their delivered set exits.
+   */
+  departed?: {
+    name: string
+    displayName: string
+  }[]
 }

@@ -110,6 +110,22 @@ export interface RunStatus {
    */
   now?: string
   /**
+   * Which attempt of the Run this is; a retry goes on with the step that failed.
+   */
+  attempt?: number
+  /**
+   * When the failed step is tried again. Absent where it is not.
+   */
+  retryTime?: string
+  /**
+   * Targets of kind Activation: the instant that the shortest interval between two activations of a Segment counts from.
+   */
+  activatedTime?: string
+  /**
+   * Value of the annotation convoke.dev/requestedAt of this Run that was answered by trying it again.
+   */
+  lastHandledRequestedAt?: string
+  /**
    * Step that runs or ran last.
    */
   step?: 'ingest' | 'evaluate' | 'export' | 'import' | 'extract'
@@ -178,5 +194,50 @@ export interface RunStatus {
      * Why it failed and what to do next, for people.
      */
     message?: string
+  }[]
+  /**
+   * Targets of kind Activation: what became of each Segment.
+   *
+   * @maxItems 200
+   *
+   * Items: One Segment.
+   */
+  segments?: {
+    /**
+     * Name of the Segment.
+     */
+    segment: string
+    /**
+     * Profiles in the Segment.
+     */
+    members?: number
+    /**
+     * Rows of the file that say realized.
+     */
+    realized?: number
+    /**
+     * Rows of the file that say exited.
+     */
+    exited?: number
+    /**
+     * Whether the file holds all members because nothing was acknowledged before.
+     */
+    backfill?: boolean
+    /**
+     * Name of the delivery manifest. Absent where there was nothing to say.
+     */
+    manifest?: string
+    /**
+     * Why the circuit breaker holds it.
+     */
+    held?: string
+    /**
+     * Whether Campaign has it: imported, or published where Campaign reads the landing zone itself.
+     */
+    acknowledged?: boolean
+    /**
+     * Whether the Segment was deleted and its last exits were delivered.
+     */
+    departed?: boolean
   }[]
 }

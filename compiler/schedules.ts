@@ -1,17 +1,20 @@
-import { type AnyResource, type CronSchedule, type Model, parseCron, type Schedule } from '#compiler'
-import { parseDurationSeconds } from '#crds'
+import { parseDurationSeconds, type RunnableKind, streamingInterval } from '#crds'
+import type { Model } from './model.ts'
+import type { Resource } from './resource.ts'
+import { type CronSchedule, parseCron, type Schedule } from './schedule/index.ts'
 
 export type Scheduled = {
-  readonly resource: AnyResource
+  readonly resource: { readonly [K in RunnableKind]: Resource<K> }[RunnableKind]
   readonly schedule: Schedule
-  readonly timeZone: string /** ProfileStores only. */
+  readonly timeZone: string
+  /** ProfileStores only. */
   readonly evaluation: 'Batch' | 'Streaming' | null
 }
 
 /** Everything of a model that has a valid schedule, ordered by kind and name. Streaming slots count from the epoch. */
 export function schedulesOf(model: Model): Scheduled[] {
   const found: Scheduled[] = []
-  const batches = new Map<AnyResource, CronSchedule>()
+  const batches = new Map<Resource<'ProfileStore'>, CronSchedule>()
   for (const { resource } of model.stores) {
     const { batch, streaming } = resource.spec.evaluation
     const schedule = cronSchedule(batch.schedule, batch.timeZone)
@@ -24,7 +27,7 @@ export function schedulesOf(model: Model): Scheduled[] {
       model.segments.some(
         (segment) => segment.store?.resource === resource && segment.resource.spec.evaluation === 'Streaming',
       )
-    const seconds = wanted ? parseDurationSeconds(streaming?.every ?? '5m') : null
+    const seconds = wanted ? parseDurationSeconds(streaming?.every ?? streamingInterval) : null
     if (seconds)
       found.push({
         resource,
