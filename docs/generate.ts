@@ -1,11 +1,13 @@
 import { writeFileSync } from 'node:fs'
 import { guardrailsManual, pqlManual } from '#compiler'
+import { chartFiles } from './chart.ts'
 
-/** Texts of the manual that are made from the code, by their path from the root of the repository. */
+/** Texts that are made from the code, by their path from the root of the repository. */
 export function documents(): Readonly<Record<string, string>> {
   return {
     'docs/guardrails.md': guardrailsManual(),
     'docs/pql.md': pqlManual(),
+    ...chartFiles(),
   }
 }
 

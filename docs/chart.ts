@@ -1,0 +1,99 @@
+// What the chart holds that is said elsewhere: the CRDs of crds/, and what values.yaml says of each value, for the schema and the README.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isMap, isScalar, parse, parseDocument, type YAMLMap } from 'yaml'
+
+const root = join(import.meta.dirname, '..')
+const chart = 'charts/convoke'
+
+/** A value of the chart. A map none of whose keys has a comment is one value. */
+export type ChartValue = {
+  readonly path: readonly string[]
+  readonly value: unknown
+  /** The comment above it; empty if there is none. */
+  readonly description: string
+  /** A map of further values; its description is about all of them, its value is null. */
+  readonly isSection: boolean
+}
+
+/** Path from the root of the repository → text. */
+export function chartFiles(): Readonly<Record<string, string>> {
+  const crds = readdirSync(join(root, 'crds')).filter((file) => /^[a-z-]+\.yaml$/.test(file))
+  const values = chartValues(read(`${chart}/values.yaml`))
+  return {
+    ...Object.fromEntries(crds.map((file) => [`${chart}/files/crds/${file}`, read(`crds/${file}`)])),
+    [`${chart}/values.schema.json`]: schemaOf(values),
+    [`${chart}/README.md`]: read(`${chart}/README.md`).replace(
+      /(<!-- values -->\n)[\s\S]*(<!-- end of values -->)/,
+      (_, start: string, end: string) => `${start}${tableOf(values)}${end}`,
+    ),
+  }
+}
+
+/** In the order of the file, a section before what is in it. */
+export function chartValues(text: string): readonly ChartValue[] {
+  const { contents } = parseDocument(text)
+  return isMap(contents) ? valuesIn(contents, []) : []
+}
+
+function valuesIn(map: YAMLMap, above: readonly string[]): readonly ChartValue[] {
+  return map.items.flatMap(({ key, value }, index) => {
+    // All keys of the file are scalars. A comment above the first of them is the map's, says the parser.
+    const { value: name, commentBefore } = isScalar(key) ? key : { value: '', commentBefore: null }
+    const comment = (index === 0 && above.length > 0 ? map.commentBefore : commentBefore) ?? ''
+    const path = [...above, String(name)]
+    const description = comment.replace(/\s+/g, ' ').trim()
+    if (!isMap(value) || !hasComments(value))
+      return [{ path, value: JSON.parse(JSON.stringify(value)), description, isSection: false }]
+    return [{ path, value: null, description, isSection: true }, ...valuesIn(value, path)]
+  })
+}
+
+function hasComments({ commentBefore, items }: YAMLMap): boolean {
+  return (
+    commentBefore != null ||
+    items.some(({ key, value }) => (isScalar(key) && key.commentBefore != null) || (isMap(value) && hasComments(value)))
+  )
+}
+
+type Schema = { readonly properties?: Readonly<Record<string, Schema>>; readonly [keyword: string]: unknown }
+
+function schemaOf(values: readonly ChartValue[]): string {
+  const described = new Map(
+    values.map(({ path, value, description, isSection }) => [
+      path.join('.'),
+      { ...(description === '' ? {} : { description }), ...(isSection ? {} : { default: value }) },
+    ]),
+  )
+  const withDescriptions = (schema: Schema, path: readonly string[]): Schema => {
+    const { definitions, properties, ...rest } = schema
+    return {
+      ...rest,
+      ...described.get(path.join('.')),
+      ...(properties === undefined
+        ? {}
+        : {
+            properties: Object.fromEntries(
+              Object.entries(properties).map(([name, each]) => [name, withDescriptions(each, [...path, name])]),
+            ),
+          }),
+      ...(definitions === undefined ? {} : { definitions }),
+    }
+  }
+  const schema: Schema = parse(read(`${chart}/values.schema.yaml`))
+  return `${JSON.stringify(withDescriptions(schema, []), null, 2)}\n`
+}
+
+function tableOf(values: readonly ChartValue[]): string {
+  const rows = values
+    .filter(({ isSection }) => !isSection)
+    .map(({ path, value, description }) => {
+      const cell = JSON.stringify(value).replaceAll('|', '\\|')
+      return `| \`${path.join('.')}\` | \`${cell}\` | ${description.replaceAll('|', '\\|')} |\n`
+    })
+  return ['| value | default | says |\n', '| --- | --- | --- |\n', ...rows].join('')
+}
+
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8')
+}
