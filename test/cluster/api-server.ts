@@ -1,26 +1,28 @@
-// A real kube-apiserver on an etcd of its own, both on loopback. No controllers and no nodes: a test plays them.
+// A real kube-apiserver on an etcd of its own, both on loopback. Controllers and a node are played by the test, or are there too:
+// `startApiServer(await findPrograms(runningJobs))`.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Binaries, findBinaries } from './binaries.ts'
+import { findBinaries } from './binaries.ts'
+import type { ControlPlane, ControlPlanePrograms } from './control-plane.ts'
 import type { Order } from './supervisor.ts'
 
 /** A start takes 4 s on an idle machine. */
 export const startSeconds = 180
 
-export type ApiServer = {
-  /** Path of a file that makes its reader an admin (group system:masters). */
-  readonly kubeconfig: string
-  readonly url: string
-  /** The admin's. */
-  readonly token: string
-  /** PEM. */
-  readonly ca: string
+export type ApiServer = ControlPlane & {
   /** The processes and their data are gone when this resolves. They also go when the process that started them ends. */
   readonly stop: () => Promise<void>
 }
+
+/**
+ * Programs with which Deployments and Jobs get Pods, which the fake node `kwok` says to run: a Job's for as long as the Pod's annotation
+ * test.convoke.dev/takes says ("2.5s", else not at all), to the exit code test.convoke.dev/exit-code (0) with the termination message
+ * test.convoke.dev/message. Garbage is collected, namespaces are emptied, default service accounts are made.
+ */
+export const runningJobs = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'] as const
 
 /** Kubeconfig of the cluster that all test files of a run share, so each test needs names of its own; in one line what is missing, if there is none. */
 export async function sharedCluster(): Promise<{ readonly kubeconfig: string } | { readonly skip: string }> {
@@ -35,15 +37,15 @@ export async function sharedCluster(): Promise<{ readonly kubeconfig: string } |
   return running(folder)
 }
 
-/** A server of one's own, for tests that stop it or change all of it. */
-export async function startApiServer(binaries: Binaries): Promise<ApiServer> {
+/** A server of one's own, for tests that stop it or change all of it, with those of the other programs that are given. */
+export async function startApiServer(programs: ControlPlanePrograms): Promise<ApiServer> {
   const folder = mkdtempSync(join(tmpdir(), 'convoke-cluster-'))
-  supervise(binaries, folder, process.pid)
+  supervise(programs, folder, process.pid)
   return running(folder)
 }
 
-function supervise(binaries: Binaries, folder: string, owner: number): void {
-  const order: Order = { folder, owner, etcd: binaries.etcd, kubeApiserver: binaries['kube-apiserver'] }
+function supervise(programs: ControlPlanePrograms, folder: string, owner: number): void {
+  const order: Order = { folder, owner, programs }
   const log = openSync(join(folder, 'supervisor.log'), 'w')
   // A group of its own: Ctrl-C would leave nobody to clean up.
   spawn(process.execPath, [join(import.meta.dirname, 'supervisor.ts'), JSON.stringify(order)], {
