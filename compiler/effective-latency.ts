@@ -1,33 +1,45 @@
 import { parseDurationSeconds, streamingInterval } from '#crds'
-import type { SegmentModel } from './model.ts'
-import type { Relations } from './relations.ts'
+import type { Model, SegmentModel } from './model.ts'
+import { relationsOf } from './relations.ts'
 
-/**
- * The Segment that decides how late a membership may be: the one itself, or, among all it refers to directly or through others, the
- * one evaluated most seldom. `seconds` is the longest time until a change of the data shows.
- */
-export function slowestOf(
-  segment: SegmentModel,
-  relations: Relations,
-): { readonly segment: SegmentModel; readonly seconds: number } {
+export type EffectiveLatency = {
+  /** The longest time until a change of the data shows in the membership. */
+  readonly seconds: number
+  /** `5m`, `24h` */
+  readonly text: string
+  /** The Segment that decides it: the one itself, or, among all it refers to directly or through others, the one evaluated most seldom. */
+  readonly slowest: SegmentModel
+}
+
+/** A Segment is as late as the slowest one it refers to. */
+export function effectiveLatency(segment: SegmentModel, model: Model): EffectiveLatency {
+  const { sibling } = relationsOf(model)
+  const ceiling = Math.max(batchSeconds, streamingSeconds(segment))
   const seen = new Set([segment])
-  let slowest = { segment, seconds: ownLatencySeconds(segment) }
+  let slowest = segment
+  let seconds = ownLatencySeconds(segment)
   for (const current of seen) {
-    const seconds = ownLatencySeconds(current)
-    if (seconds > slowest.seconds) slowest = { segment: current, seconds }
+    const own = ownLatencySeconds(current)
+    if (own > seconds) [slowest, seconds] = [current, own]
+    // References stay within a store, so nothing further can be slower.
+    if (seconds === ceiling) break
     for (const name of current.references) {
-      const next = relations.sibling(current, name)
+      const next = sibling(current, name)
       if (next) seen.add(next)
     }
   }
-  return slowest
+  return { seconds, text: durationText(seconds), slowest }
 }
 
-const daySeconds = 86_400
+/** As late as the Segment would be if all it refers to were known at once. */
+export function ownLatencySeconds(segment: SegmentModel): number {
+  return segment.resource.spec.evaluation === 'Batch' ? batchSeconds : streamingSeconds(segment)
+}
 
-function ownLatencySeconds({ resource, store }: SegmentModel): number {
-  if (resource.spec.evaluation === 'Batch') return daySeconds
-  return parseDurationSeconds(store?.resource.spec.evaluation.streaming?.every ?? streamingInterval) ?? daySeconds
+const batchSeconds = 86_400
+
+function streamingSeconds({ store }: SegmentModel): number {
+  return parseDurationSeconds(store?.resource.spec.evaluation.streaming?.every ?? streamingInterval) ?? batchSeconds
 }
 
 /** `5m`, `24h`: the largest unit that leaves no rest. */

@@ -1,11 +1,13 @@
-import { type Schedule, schedulesOf, slotsBetween } from '#compiler'
+import { effectiveLatency, type Model, type Schedule, schedulesOf, slotsBetween } from '#compiler'
 import { type Command, choice, exitCodes, instant, UsageError } from '../command.ts'
 import { compilePaths } from '../sources.ts'
 
 export const command: Command = {
-  summary: 'When everything will run',
+  summary: 'When everything will run, and how late each Segment may be',
   usage: 'slots PATH… --from TIME --to TIME [-o text|json]',
-  description: 'From inclusive, to exclusive. A local slot runs exactly once, also when the clocks change.',
+  description:
+    'From inclusive, to exclusive. A local slot runs exactly once, also when the clocks change. A Segment is as late as the slowest one it refers\n' +
+    'to: so long it may take until a change of the data shows in it.',
   options: {
     from: { type: 'string', value: 'TIME', help: 'first instant, e.g. 2026-12-01T00:00:00Z (default: now)' },
     to: { type: 'string', value: 'TIME', help: 'end, not included (default: a day later)' },
@@ -27,7 +29,9 @@ export const command: Command = {
       timeZone,
       instants: instantsOf(schedule, from, to),
     }))
-    if (choice(values, 'output', ['text', 'json']) === 'json') io.out(`${JSON.stringify({ slots }, null, 2)}\n`)
+    const segments = latenciesOf(compilation.model)
+    if (choice(values, 'output', ['text', 'json']) === 'json')
+      io.out(`${JSON.stringify({ slots, segments }, null, 2)}\n`)
     else {
       for (const slot of slots) {
         io.out(
@@ -38,6 +42,10 @@ export const command: Command = {
           io.out(`  … and ${slot.instants.length - 20} more until ${slot.instants.at(-1)}\n`)
       }
       if (slots.length === 0) io.out('Nothing there has a schedule.\n')
+      for (const { name, evaluation, effectiveLatency: latency, slowest } of segments)
+        io.out(
+          `Segment ${name} (${evaluation}): up to ${latency} late${slowest === name ? '' : `, as \`${slowest}\` is`}\n`,
+        )
     }
     return compilation.diagnostics.some((diagnostic) => diagnostic.severity === 'error')
       ? exitCodes.findings
@@ -47,4 +55,23 @@ export const command: Command = {
 
 function instantsOf(schedule: Schedule, from: Date, to: Date): string[] {
   return [...slotsBetween(schedule, from, to)].map((slot) => slot.toISOString().replace('.000Z', 'Z'))
+}
+
+function latenciesOf(model: Model) {
+  const key = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string =>
+    `${namespace}/${name}`
+  return model.segments
+    .map((segment) => {
+      const { namespace, name, spec } = segment.resource
+      const { seconds, text, slowest } = effectiveLatency(segment, model)
+      return {
+        namespace,
+        name,
+        evaluation: spec.evaluation,
+        effectiveLatency: text,
+        effectiveLatencySeconds: seconds,
+        slowest: slowest.resource.name,
+      }
+    })
+    .sort((a, b) => (key(a) < key(b) ? -1 : 1))
 }

@@ -1,6 +1,7 @@
 import { activatedSegments } from '../activated-segments.ts'
 import type { Compilation } from '../compile.ts'
 import type { Severity } from '../diagnostic.ts'
+import { effectiveLatency } from '../effective-latency.ts'
 import { relationsOf } from '../relations.ts'
 import type { AnyResource } from '../resource.ts'
 
@@ -82,7 +83,8 @@ export function graphOf({ model, diagnostics }: Compilation): Graph {
     ])
   }
   for (const segment of model.segments) {
-    node(segment.resource, segment.resource.spec.evaluation, [])
+    const { evaluation } = segment.resource.spec
+    node(segment.resource, `${evaluation}, up to ${effectiveLatency(segment, model).text} late`, [])
     const referred = [...new Set(segment.references)].flatMap((name) => relations.sibling(segment, name) ?? [])
     // A Segment of Segments gets the store's profiles through them.
     if (referred.length === 0) edge(segment.store?.resource, segment.resource)

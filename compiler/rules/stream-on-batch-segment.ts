@@ -1,4 +1,4 @@
-import { durationText, slowestOf } from '../effective-latency.ts'
+import { durationText, effectiveLatency, ownLatencySeconds } from '../effective-latency.ts'
 import { relationsOf } from '../relations.ts'
 import { reasonsAgainstStreaming } from './not-streamable.ts'
 import type { Rule } from './rule.ts'
@@ -34,23 +34,20 @@ spec:
         reasonsAgainstStreaming(segment, relations).length > 0
       )
         return
-      const slowest = slowestOf(segment, relations)
-      const own = slowestOf({ ...segment, references: [] }, relations)
-      if (slowest.seconds <= own.seconds) return
+      const { seconds, text, slowest } = effectiveLatency(segment, model)
+      const own = ownLatencySeconds(segment)
+      if (seconds <= own) return
       const reference = segment.checked?.references.find(({ name }) => {
         const next = relations.sibling(segment, name)
-        return next && slowestOf(next, relations).seconds === slowest.seconds
+        return next && effectiveLatency(next, model).seconds === seconds
       })
-      const through =
-        reference && reference.name !== slowest.segment.resource.name ? ` (through \`${reference.name}\`)` : ''
+      const through = reference && reference.name !== slowest.resource.name ? ` (through \`${reference.name}\`)` : ''
       report({
         path: ['spec', 'expression'],
         ...(reference ? { range: reference.span } : {}),
-        message: `\`${resource.name}\` is up to ${durationText(slowest.seconds)} late, not ${durationText(own.seconds)}: \`${slowest.segment.resource.name}\`${through} is Batch`,
+        message: `\`${resource.name}\` is up to ${text} late, not ${durationText(own)}: \`${slowest.resource.name}\`${through} is Batch`,
         help: 'Make that Segment Streaming, write its condition out here, or set `evaluation: Batch`.',
-        related: [
-          { resource: slowest.segment.resource, path: ['spec', 'evaluation'], message: 'evaluated once a day' },
-        ],
+        related: [{ resource: slowest.resource, path: ['spec', 'evaluation'], message: 'evaluated once a day' }],
       })
     },
   },
