@@ -56,19 +56,23 @@ function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
   const exists = (kind: Kind, namespace: string, name: string): boolean =>
     loaded.names.has(`${kind}/${namespace}/${name}`)
   const model = linkModel(loaded.resources, exists, add)
-  const wellFormed = new Set(loaded.resources.map(nameOf))
-  const brokenKinds = new Set(
-    [...loaded.names.keys()].filter((name) => !wellFormed.has(name)).map((name) => name.split('/')[0]),
-  )
-  const isWhole = (kind: Kind): boolean => !brokenKinds.has(kind)
+  let broken: ReadonlySet<string> | null = null
+  const isWhole = (kind: Kind): boolean => !(broken ??= brokenKinds(loaded)).has(kind)
   for (const code of codes) {
     const check = rules[code].check
     if (!check) continue
     for (const kind of Object.keys(check).filter(isKind)) {
       // A check is stored under the kind of the resources it takes.
       const own = check[kind] as (resource: Resource, context: RuleContext) => void
+      let checked: Resource
+      const context: RuleContext = {
+        model,
+        isWhole,
+        report: (finding) => add({ resource: checked, ...finding, code }),
+      }
       for (const resource of model.of(kind)) {
-        own(resource, { model, isWhole, report: (finding) => add({ resource, ...finding, code }) })
+        checked = resource
+        own(resource, context)
       }
     }
   }
@@ -139,6 +143,13 @@ function verifiedFixes(
   )
 }
 
+/** Kinds of which something is there that is not well-formed. */
+function brokenKinds({ names, resources }: Loaded): ReadonlySet<string> {
+  if (names.size === resources.length) return new Set()
+  const wellFormed = new Set(resources.map(nameOf))
+  return new Set([...names].filter(([key]) => !wellFormed.has(key)).map(([key]) => key.split('/')[0]!))
+}
+
 function nameOf(resource: { readonly kind: string; readonly namespace: string; readonly name: string }): string {
   return `${resource.kind}/${resource.namespace}/${resource.name}`
 }
@@ -192,6 +203,7 @@ function fixOf(resource: Resource, fix: NonNullable<Finding['fixes']>[number]): 
 /** Warnings a resource allows, with a reason, are left out; an allowance without reason or effect is a finding itself. */
 function suppressed(diagnostics: readonly Diagnostic[], resources: readonly AnyResource[]): Diagnostic[] {
   const left = new Set(diagnostics)
+  let byResource: ReadonlyMap<string, readonly Diagnostic[]> | null = null
   const added: Diagnostic[] = []
   for (const resource of resources) {
     const annotation = resource.metadata.annotations?.[annotations.allow]
@@ -218,9 +230,9 @@ function suppressed(diagnostics: readonly Diagnostic[], resources: readonly AnyR
           ),
         )
       }
-      const own = [...left].filter(
-        (diagnostic) =>
-          diagnostic.code === code && diagnostic.resource && nameOf(diagnostic.resource) === nameOf(resource),
+      byResource ??= Map.groupBy(diagnostics, (diagnostic) => (diagnostic.resource ? nameOf(diagnostic.resource) : ''))
+      const own = (byResource.get(nameOf(resource)) ?? []).filter(
+        (diagnostic) => diagnostic.code === code && left.has(diagnostic),
       )
       if (reason === '')
         say({

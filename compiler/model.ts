@@ -1,5 +1,5 @@
 import type { Column, Kind } from '#crds'
-import { type CheckedExpression, checkPql } from './pql/check.ts'
+import { type CheckedExpression, checkPql, type Names } from './pql/check.ts'
 import type { PqlFault } from './pql/fault.ts'
 import type { Condition } from './pql/ir.ts'
 import type { AnyResource, Path, Resource } from './resource.ts'
@@ -18,6 +18,7 @@ export type Model = {
   readonly of: <K extends Kind>(kind: K) => readonly Resource<K>[]
   readonly stores: readonly StoreModel[]
   readonly segments: readonly SegmentModel[]
+  readonly segmentNamed: (namespace: string, name: string) => SegmentModel | null
   readonly instances: readonly InstanceModel[]
   readonly destinations: readonly DestinationModel[]
   readonly activations: readonly ActivationModel[]
@@ -153,13 +154,14 @@ export function linkModel(
       report,
     ),
   )
+  const storeModels = new Map(stores.map((store) => [store.resource, store]))
   const storeOf = (resource: Resource<'ProfileStore'> | null): StoreModel | null =>
-    stores.find((store) => store.resource === resource) ?? null
+    (resource && storeModels.get(resource)) ?? null
   const storeRef = (from: Resource<'Dataset'> | Resource<'Segment'> | Resource<'CampaignSource'>): StoreModel | null =>
     storeOf(resolve(from, ['spec', 'profileStoreRef', 'name'], 'ProfileStore', from.spec.profileStoreRef.name))
 
   const datasets = of('Dataset').map((resource) => ({ resource, store: storeRef(resource) }))
-  const segments = checkSegments(
+  const { segments, segmentNamed } = checkSegments(
     of('Segment').map((resource) => ({ resource, store: storeRef(resource) })),
     exists,
     report,
@@ -173,6 +175,10 @@ export function linkModel(
       resource.spec.campaignInstanceRef.name,
     ),
   }))
+  const destinationsOf = Map.groupBy(destinations, ({ instance }) => instance)
+  const instanceOf = new Map<Resource | null, Resource<'CampaignInstance'> | null>(
+    destinations.map(({ resource, instance }) => [resource, instance]),
+  )
   const instances = of('CampaignInstance').map((resource) => ({
     resource,
     organization: resolve(
@@ -181,7 +187,7 @@ export function linkModel(
       'Organization',
       resource.spec.organizationRef.name,
     ),
-    destinations: destinations.filter((destination) => destination.instance === resource),
+    destinations: destinationsOf.get(resource) ?? [],
   }))
   const sources = of('CampaignSource').map((resource) => ({
     resource,
@@ -201,7 +207,7 @@ export function linkModel(
       'Destination',
       resource.spec.destinationRef.name,
     )
-    const chosen = segmentsOf(resource, segments, resolve, report)
+    const chosen = segmentsOf(resource, { segments, segmentNamed, resolve, report })
     const owners = [...new Set(chosen.flatMap((segment) => (segment.store ? [segment.store] : [])))]
     if (owners.length > 1) {
       const other = chosen.find((segment) => segment.store === owners[1])!
@@ -230,13 +236,25 @@ export function linkModel(
     return {
       resource,
       destination,
-      instance: destinations.find((candidate) => candidate.resource === destination)?.instance ?? null,
+      instance: instanceOf.get(destination) ?? null,
       segments: chosen,
       store: owners.length === 1 ? owners[0]! : null,
     }
   })
 
-  return { resources, of, stores, segments, instances, destinations, activations, datasets, sources, organizationOf }
+  return {
+    resources,
+    of,
+    stores,
+    segments,
+    segmentNamed,
+    instances,
+    destinations,
+    activations,
+    datasets,
+    sources,
+    organizationOf,
+  }
 }
 
 function readStore(
@@ -293,33 +311,44 @@ const checkedBefore = new WeakMap<UnionTypes, Map<string, CheckedExpression>>()
 const maxRemembered = 100_000
 
 /** An expression is checked again only where it may refer to other Segments than before. */
-function checkedOnce(text: string, names: Parameters<typeof checkPql>[1]): CheckedExpression {
-  const remembered = checkedBefore.get(names.types) ?? new Map<string, CheckedExpression>()
-  checkedBefore.set(names.types, remembered)
+function checkedOnce(text: string, names: Names): CheckedExpression {
+  let remembered = checkedBefore.get(names.types)
+  if (!remembered) checkedBefore.set(names.types, (remembered = new Map()))
   const known = remembered.get(text)
-  const resolves = known?.faults.every((fault) => fault.code !== 'unresolved-reference')
-  if (known && resolves && known.references.every(({ name }) => names.segments.has(name))) return known
+  if (known && refersOnlyTo(names, known)) return known
   const checked = checkPql(text, names)
   if (remembered.size >= maxRemembered) remembered.clear()
   remembered.set(text, checked)
   return checked
 }
 
+function refersOnlyTo({ segments }: Names, { references, faults }: CheckedExpression): boolean {
+  return (
+    (references.length === 0 || references.every(({ name }) => segments.has(name))) &&
+    (faults.length === 0 || faults.every(({ code }) => code !== 'unresolved-reference'))
+  )
+}
+
 function segmentsOf(
   activation: Resource<'Activation'>,
-  segments: readonly SegmentModel[],
-  resolve: (from: Resource, path: Path, kind: 'Segment', name: string) => Resource<'Segment'> | null,
-  report: (finding: LinkFinding) => void,
+  {
+    segments,
+    segmentNamed,
+    resolve,
+    report,
+  }: Pick<Model, 'segments' | 'segmentNamed'> & {
+    readonly resolve: (from: Resource, path: Path, kind: 'Segment', name: string) => Resource<'Segment'> | null
+    readonly report: (finding: LinkFinding) => void
+  },
 ): SegmentModel[] {
   const { segmentRefs, segmentSelector } = activation.spec
   if (segmentRefs) {
-    const chosen: SegmentModel[] = []
+    const chosen = new Set<SegmentModel>()
     for (const [index, ref] of segmentRefs.entries()) {
       const path = ['spec', 'segmentRefs', index, 'name']
-      const resource = resolve(activation, path, 'Segment', ref.name)
-      const model = segments.find((segment) => segment.resource === resource)
-      if (!model) continue
-      if (chosen.includes(model))
+      const model = segmentNamed(activation.namespace, ref.name)
+      if (!model) resolve(activation, path, 'Segment', ref.name)
+      else if (chosen.has(model))
         report({
           code: 'invalid-value',
           resource: activation,
@@ -327,27 +356,29 @@ function segmentsOf(
           message: `Segment \`${ref.name}\` is listed twice`,
           help: 'Remove one of the two.',
         })
-      else chosen.push(model)
+      else chosen.add(model)
     }
-    return chosen
+    return [...chosen]
   }
+  const isSelected = selects(segmentSelector)
   return segments
     .filter(
-      (segment) =>
-        segment.resource.namespace === activation.namespace &&
-        selects(segmentSelector, segment.resource.metadata.labels ?? {}),
+      ({ resource }) => resource.namespace === activation.namespace && isSelected(resource.metadata.labels ?? noLabels),
     )
     .sort((a, b) => (a.resource.name < b.resource.name ? -1 : 1))
 }
 
+const noLabels = {}
+
 type Selector = Resource<'Activation'>['spec']['segmentSelector']
 
 /** A Kubernetes label selector; all of its parts must fit. */
-function selects(selector: Selector, labels: Readonly<Record<string, string>>): boolean {
-  const exact = Object.entries(selector?.matchLabels ?? {}).every(([key, value]) => labels[key] === value)
-  return (
-    exact &&
-    (selector?.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+function selects(selector: Selector): (labels: Readonly<Record<string, string>>) => boolean {
+  const exact = Object.entries(selector?.matchLabels ?? {})
+  const expressions = selector?.matchExpressions ?? []
+  return (labels) =>
+    exact.every(([key, value]) => labels[key] === value) &&
+    expressions.every(({ key, operator, values = [] }) => {
       const value = labels[key]
       switch (operator) {
         case 'In':
@@ -362,58 +393,62 @@ function selects(selector: Selector, labels: Readonly<Record<string, string>>): 
           return unreachable(operator)
       }
     })
-  )
 }
 
+/** A SegmentModel while it is made. */
+type Draft = { -readonly [Part in keyof SegmentModel]: SegmentModel[Part] }
+
 function checkSegments(
-  pairs: readonly { readonly resource: Resource<'Segment'>; readonly store: StoreModel | null }[],
+  pairs: readonly Pick<SegmentModel, 'resource' | 'store'>[],
   exists: (kind: Kind, namespace: string, name: string) => boolean,
   report: (finding: LinkFinding) => void,
-): SegmentModel[] {
-  const namesByStore = new Map(
-    [...Map.groupBy(pairs, (pair) => pair.store)].map(([store, own]) => [
-      store,
-      new Set(own.map((pair) => pair.resource.name)),
-    ]),
-  )
-  const pairOf = byName(pairs, ({ resource }) => resource)
+): Pick<Model, 'segments' | 'segmentNamed'> {
+  const none: readonly Draft[] = []
   const noNames: readonly string[] = []
-  const models = pairs.map(({ resource, store }) => {
-    if (!store) return { resource, store, checked: null, references: noNames }
-    const names = namesByStore.get(store)!
-    const checked = checkedOnce(resource.spec.expression, { types: store.types, segments: names })
+  const segments = pairs.map(
+    ({ resource, store }): Draft => ({ resource, store, checked: null, condition: null, references: noNames }),
+  )
+  const segmentNamed = byName(segments, ({ resource }) => resource)
+  const referred = ({ resource: { namespace }, references }: SegmentModel): readonly Draft[] =>
+    references.length === 0 ? none : references.flatMap((name) => segmentNamed(namespace, name) ?? [])
+
+  const namesIn = new Map<StoreModel, Names>()
+  for (const segment of segments) {
+    const { resource, store } = segment
+    if (!store) continue
+    let names = namesIn.get(store)
+    if (!names) namesIn.set(store, (names = { types: store.types, segments: segmentNames(store) }))
+    const checked = checkedOnce(resource.spec.expression, names)
+    segment.checked = checked
     for (const fault of checked.faults) {
       // A Segment that is there but broken, or a field lost to a faulty schema, is not the expression's fault.
-      const referred = resource.spec.expression.slice(fault.span.start, fault.span.end)
-      const isBroken = (name: string): boolean =>
-        exists('Segment', resource.namespace, name) && !pairOf(resource.namespace, name)
-      if (fault.code === 'unresolved-reference' && isBroken(referred)) continue
+      const name = resource.spec.expression.slice(fault.span.start, fault.span.end)
+      const isBroken = exists('Segment', resource.namespace, name) && !segmentNamed(resource.namespace, name)
+      if (fault.code === 'unresolved-reference' && isBroken) continue
       if (fault.code === 'unknown-attribute' && store.faulty) continue
       report(expressionFinding(fault, resource, ['spec', 'expression']))
     }
-    return {
-      resource,
-      store,
-      checked,
-      references:
-        checked.references.length === 0
-          ? noNames
-          : checked.references.map((reference) => reference.name).filter((name) => names.has(name)),
-    }
-  })
-  const modelOf = byName(models, ({ resource }) => resource)
-  const none: (typeof models)[number][] = []
-  const referred = (model: (typeof models)[number]): (typeof models)[number][] =>
-    model.references.length === 0
-      ? none
-      : model.references.flatMap((name) => modelOf(model.resource.namespace, name) ?? [])
+    const { segments: known } = names
+    if (checked.references.length > 0)
+      segment.references = checked.references.map(({ name }) => name).filter((name) => known.has(name))
+  }
 
-  const cyclic = new Set<(typeof models)[number]>()
-  for (const cycle of cyclesOf(
-    models.filter((model) => model.references.length > 0),
+  function segmentNames(store: StoreModel): Names['segments'] {
+    const { namespace } = store.resource
+    return {
+      has: (name) => segmentNamed(namespace, name)?.store === store,
+      *[Symbol.iterator]() {
+        for (const segment of segments) if (segment.store === store) yield segment.resource.name
+      },
+    }
+  }
+
+  const cyclic = new Set<SegmentModel>()
+  for (const cycle of cyclesOf<SegmentModel>(
+    segments.filter((segment) => segment.references.length > 0),
     referred,
   )) {
-    for (const model of cycle) cyclic.add(model)
+    for (const segment of cycle) cyclic.add(segment)
     const first = [...cycle].sort((a, b) => (a.resource.name < b.resource.name ? -1 : 1))[0]!
     const ordered = [...cycle.slice(cycle.indexOf(first)), ...cycle.slice(0, cycle.indexOf(first))]
     const next = ordered[1] ?? first
@@ -433,23 +468,18 @@ function checkSegments(
     })
   }
 
-  const sound = new Map<(typeof models)[number], boolean>()
-  const isSound = (model: (typeof models)[number]): boolean => {
-    if (model.references.length === 0) return model.checked?.condition != null
-    const known = sound.get(model)
+  const sound = new Map<Draft, boolean>()
+  const isSound = (segment: Draft): boolean => {
+    if (segment.references.length === 0) return segment.checked?.condition != null
+    const known = sound.get(segment)
     if (known !== undefined) return known
-    sound.set(model, false)
-    const result = model.checked?.condition != null && !cyclic.has(model) && referred(model).every(isSound)
-    sound.set(model, result)
+    sound.set(segment, false)
+    const result = segment.checked?.condition != null && !cyclic.has(segment) && referred(segment).every(isSound)
+    sound.set(segment, result)
     return result
   }
-  return models.map((model) => ({
-    resource: model.resource,
-    store: model.store,
-    checked: model.checked,
-    references: model.references,
-    condition: isSound(model) ? (model.checked?.condition ?? null) : null,
-  }))
+  for (const segment of segments) if (isSound(segment)) segment.condition = segment.checked?.condition ?? null
+  return { segments, segmentNamed }
 }
 
 /** Finds by namespace and name, without a text made of both for each of thousands. */

@@ -4,7 +4,7 @@ import type { Resource } from './resource.ts'
 /** The model the other way round, for rules that start from one resource. Lists are ordered by name, whatever order the files came in. */
 export type Relations = {
   readonly activation: ReadonlyMap<Resource<'Activation'>, ActivationModel>
-  readonly segment: ReadonlyMap<Resource<'Segment'>, SegmentModel>
+  readonly segment: (resource: Resource<'Segment'>) => SegmentModel | null
   readonly store: ReadonlyMap<Resource<'ProfileStore'>, StoreModel>
   readonly storeOfDataset: ReadonlyMap<Resource<'Dataset'>, StoreModel | null>
   readonly source: ReadonlyMap<Resource<'CampaignSource'>, SourceModel>
@@ -23,14 +23,10 @@ export type Groups<K, T> = (key: K) => readonly T[]
 export function relationsOf(model: Model): Relations {
   const known = memo.get(model)
   if (known) return known
-  const activations = [...model.activations].sort(byName)
-  const segments = [...model.segments].sort(byName)
-  const sources = [...model.sources].sort(byName)
-  const datasets = [...model.datasets].sort(byName)
-  const names = new Map(segments.map((segment) => [nameOf(segment), segment]))
+  const { activations, segments, segmentNamed, sources, datasets } = model
   const relations: Relations = {
     activation: new Map(activations.map((activation) => [activation.resource, activation])),
-    segment: new Map(segments.map((segment) => [segment.resource, segment])),
+    segment: ({ namespace, name }) => segmentNamed(namespace, name),
     store: new Map(model.stores.map((store) => [store.resource, store])),
     storeOfDataset: new Map(datasets.map((dataset) => [dataset.resource, dataset.store])),
     source: new Map(sources.map((source) => [source.resource, source])),
@@ -43,7 +39,7 @@ export function relationsOf(model: Model): Relations {
       (dataset) => dataset.resource,
     ),
     segmentsOfStore: groups(segments, (segment) => segment.store),
-    sibling: (segment, name) => names.get(`${segment.resource.namespace}/${name}`) ?? null,
+    sibling: (segment, name) => segmentNamed(segment.resource.namespace, name),
   }
   memo.set(model, relations)
   return relations
@@ -51,31 +47,30 @@ export function relationsOf(model: Model): Relations {
 
 const memo = new WeakMap<Model, Relations>()
 
-type Named = { readonly resource: { readonly namespace: string; readonly name: string } }
+type Named = { readonly resource: { readonly name: string } }
 
-function nameOf({ resource }: Named): string {
-  return `${resource.namespace}/${resource.name}`
-}
-
-function byName(a: Named, b: Named): number {
-  const [left, right] = [nameOf(a), nameOf(b)]
+/** References stay within a namespace, and so does a group. */
+function byName({ resource: { name: left } }: Named, { resource: { name: right } }: Named): number {
   return left < right ? -1 : left > right ? 1 : 0
 }
 
-function groups<K, T>(items: readonly T[], keyOf: (item: T) => K | null): Groups<K, T>
-function groups<K, T, V>(items: readonly T[], keyOf: (item: T) => K | null, valueOf: (item: T) => V): Groups<K, V>
-function groups<K, T>(
+function groups<K, T extends Named>(items: readonly T[], keyOf: (item: T) => K | null): Groups<K, T>
+function groups<K, T extends Named, V>(
+  items: readonly T[],
+  keyOf: (item: T) => K | null,
+  valueOf: (item: T) => V,
+): Groups<K, V>
+function groups<K, T extends Named>(
   items: readonly T[],
   keyOf: (item: T) => K | null,
   valueOf: (item: T) => unknown = (item) => item,
 ): Groups<K, unknown> {
-  const found = new Map<K, unknown[]>()
-  for (const item of items) {
-    const key = keyOf(item)
-    if (key === null) continue
-    const group = found.get(key)
-    if (group) group.push(valueOf(item))
-    else found.set(key, [valueOf(item)])
+  const found = Map.groupBy(items, keyOf)
+  const ordered = new Map<K, readonly unknown[]>()
+  return (key) => {
+    let group = ordered.get(key)
+    // Few groups are asked for, and only those are put in order.
+    if (!group) ordered.set(key, (group = (found.get(key) ?? []).sort(byName).map(valueOf)))
+    return group
   }
-  return (key) => found.get(key) ?? []
 }

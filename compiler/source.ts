@@ -40,29 +40,41 @@ export const defaultNamespace = 'default'
  * (the same object, not only the same text) is not read again.
  */
 export function loadSources(sources: readonly Source[]): Loaded {
-  const files = sources.map(loadSource)
-  if (files.length === 1) return files[0]!
+  return together(sources.map(loadSource))
+}
+
+/**
+ * Resources as the API server gives them: plain values without a place in a file. An object that was read before is not read again:
+ * who changes one makes a new one.
+ */
+export function loadObjects(objects: readonly unknown[]): Loaded {
+  return together(objects.filter(isRecord).map(loadObject))
+}
+
+/** What is there twice is there once, as it was read first, with a finding. */
+function together(parts: readonly Loaded[]): Loaded {
+  if (parts.length === 1) return parts[0]!
   const names = new Map<string, Named>()
   const resources: AnyResource[] = []
   const tests: TestDocument[] = []
   const diagnostics: Diagnostic[] = []
   let count = 0
-  for (const file of files) {
-    const again = new Set<string>()
-    for (const [key, named] of file.names) {
+  for (const part of parts) {
+    let again: Set<string> | null = null
+    for (const [key, named] of part.names) {
       const earlier = names.get(key)
       if (earlier && named.name !== '') {
+        again ??= new Set()
         again.add(key)
         diagnostics.push(duplicate(named, earlier))
       } else names.set(key, named)
     }
-    for (const resource of file.resources) {
-      const isAgain = again.size > 0 && again.has(`${resource.kind}/${resource.namespace}/${resource.name}`)
-      if (!isAgain) resources.push(resource)
+    for (const resource of part.resources) {
+      if (!again?.has(`${resource.kind}/${resource.namespace}/${resource.name}`)) resources.push(resource)
     }
-    for (const test of file.tests) tests.push(test)
-    for (const diagnostic of file.diagnostics) diagnostics.push(diagnostic)
-    count += file.count
+    for (const test of part.tests) tests.push(test)
+    for (const diagnostic of part.diagnostics) diagnostics.push(diagnostic)
+    count += part.count
   }
   return { resources, tests, names, diagnostics, count }
 }
@@ -117,11 +129,16 @@ function loadSource(source: Source): Loaded {
   return loaded
 }
 
-/** Resources as the API server gives them: plain values without a place in a file. */
-export function loadObjects(objects: readonly unknown[]): Loaded {
+const loadedObjects = new WeakMap<Readonly<Record<string, unknown>>, Loaded>()
+
+function loadObject(object: Readonly<Record<string, unknown>>): Loaded {
+  const known = loadedObjects.get(object)
+  if (known) return known
   const loader = new Loader()
-  for (const object of objects) loader.value(object, null)
-  return loader.loaded()
+  loader.value(object, null)
+  const loaded = loader.loaded()
+  loadedObjects.set(object, loaded)
+  return loaded
 }
 
 class Loader {

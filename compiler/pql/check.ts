@@ -33,8 +33,8 @@ import { parseRegex, type Regex } from './regex.ts'
 /** What an expression may refer to. */
 export type Names = {
   readonly types: UnionTypes
-  /** Names of the Segments of the same store; null where none can be referred to. */
-  readonly segments: ReadonlySet<string>
+  /** Names of the Segments of the same store. */
+  readonly segments: Iterable<string> & { readonly has: (name: string) => boolean }
 }
 
 export type CheckedExpression = {

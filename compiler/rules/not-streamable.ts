@@ -28,8 +28,9 @@ spec:
   },
   check: {
     Segment(resource, { model, report }) {
+      if (resource.spec.evaluation !== 'Streaming') return
       const relations = relationsOf(model)
-      const segment = relations.segment.get(resource)
+      const segment = relations.segment(resource)
       const reasons = segment ? reasonsAgainstStreaming(segment, relations) : []
       const [only] = reasons
       if (!segment || !only) return

@@ -25,10 +25,10 @@ spec:
   },
   check: {
     Segment(resource, { model, report }) {
+      if (resource.spec.evaluation !== 'Streaming') return
       const relations = relationsOf(model)
-      const segment = relations.segment.get(resource)
+      const segment = relations.segment(resource)
       if (
-        resource.spec.evaluation !== 'Streaming' ||
         !segment?.condition ||
         segment.references.length === 0 ||
         reasonsAgainstStreaming(segment, relations).length > 0

@@ -25,14 +25,10 @@ spec:
   },
   check: {
     Segment(resource, { model, isWhole, report }) {
+      if (resource.spec.evaluation !== 'Streaming') return
       const relations = relationsOf(model)
-      const segment = relations.segment.get(resource)
-      if (
-        resource.spec.evaluation !== 'Streaming' ||
-        !segment?.store ||
-        reasonsAgainstStreaming(segment, relations).length > 0
-      )
-        return
+      const segment = relations.segment(resource)
+      if (!segment?.store || reasonsAgainstStreaming(segment, relations).length > 0) return
       const datasets = relations.datasetsOfStore(segment.store)
       // A Dataset that belongs to no store by a misspelt name may well be the one.
       if (!isWhole('Dataset') || model.datasets.some((dataset) => dataset.store === null)) return
