@@ -1,23 +1,50 @@
-import type { JobPlan } from '#crds'
+import { gzipSync } from 'node:zlib'
+import { canonicalJson, type JobPlan, labels, managedBy } from '#crds'
+
+export type ConfigMap = {
+  readonly apiVersion: 'v1'
+  readonly kind: 'ConfigMap'
+  readonly metadata: {
+    readonly name: string
+    readonly namespace: string
+    readonly labels: Readonly<Record<string, string>>
+  }
+  readonly immutable: true
+  /** Base64. */
+  readonly binaryData: Readonly<Record<string, string>>
+}
+
+/** Bytes of one part; the API server takes 1 MiB in all, before base64. */
+const partBytes = 900_000
 
 /**
- * The ConfigMap that carries a plan to its jobs: immutable, named by the plan's digest, so that a changed resource never touches a Run
- * in flight.
+ * The ConfigMaps that carry a plan to its jobs, named by its digest and immutable, so that a changed resource never touches a Run in
+ * flight: the canonical JSON, gzipped, in parts `plan.json.gz.000`, `plan.json.gz.001`, …, one to a ConfigMap. Mounted into one
+ * folder they are what `--plan` of a step takes.
  */
-export function planConfigMap(plan: JobPlan): object {
-  return {
+export function planConfigMaps(plan: JobPlan): readonly ConfigMap[] {
+  const digits = plan.digest.slice('sha256:'.length, 'sha256:'.length + 40)
+  const packed = gzipSync(canonicalJson(plan), { level: 9 })
+  // The header's last byte tells the operating system; 255: unknown. Its time is zero already.
+  packed[9] = 255
+  return Array.from({ length: Math.ceil(packed.length / partBytes) }, (_, index) => ({
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: {
-      name: `plan-${plan.digest.slice('sha256:'.length, 'sha256:'.length + 40)}`,
+      name: index === 0 ? `plan-${digits}` : `plan-${digits}-${index + 1}`,
       namespace: plan.target.namespace,
       labels: {
-        'app.kubernetes.io/managed-by': 'convoke',
-        'convoke.dev/target-kind': plan.target.kind,
-        'convoke.dev/target': plan.target.name,
+        [labels.managedBy]: managedBy,
+        [labels.targetKind]: plan.target.kind,
+        [labels.target]: plan.target.name,
+        [labels.plan]: digits,
       },
     },
     immutable: true,
-    data: { 'plan.json': JSON.stringify(plan) },
-  }
+    binaryData: {
+      [`plan.json.gz.${String(index).padStart(3, '0')}`]: packed
+        .subarray(index * partBytes, (index + 1) * partBytes)
+        .toString('base64'),
+    },
+  }))
 }

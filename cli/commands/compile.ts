@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { planConfigMap, renderText, summaryText } from '#compiler'
+import { planConfigMaps, renderText, summaryText } from '#compiler'
 import { kinds } from '#crds'
 import { type Command, exitCodes, text } from '../command.ts'
 import { compilePaths } from '../sources.ts'
@@ -14,7 +14,7 @@ export const command: Command = {
     out: {
       type: 'string',
       value: 'DIR',
-      help: 'write plans/KIND-NAMESPACE-NAME.json and manifests/KIND-NAMESPACE-NAME.json there',
+      help: 'write plans/KIND-NAMESPACE-NAME.json and manifests/KIND-NAMESPACE-NAME.json (.2.json, … for large ones) there',
     },
   },
   examples: ['convoke compile examples/retail --out build', 'convoke compile examples/minimal | jq ".plans[].target"'],
@@ -28,15 +28,18 @@ export const command: Command = {
     if (diagnostics.some((diagnostic) => diagnostic.severity === 'error')) return exitCodes.findings
     const out = text(values, 'out')
     if (out === null) {
-      io.out(`${JSON.stringify({ plans, manifests: plans.map(planConfigMap) }, null, 2)}\n`)
+      io.out(`${JSON.stringify({ plans, manifests: plans.flatMap(planConfigMaps) }, null, 2)}\n`)
       return exitCodes.fine
     }
     for (const folder of ['plans', 'manifests']) mkdirSync(resolve(io.cwd, out, folder), { recursive: true })
     for (const plan of plans) {
-      const name = `${kinds[plan.target.kind].shortName}-${plan.target.namespace}-${plan.target.name}.json`
-      writeFileSync(resolve(io.cwd, out, 'plans', name), `${JSON.stringify(plan, null, 2)}\n`)
-      writeFileSync(resolve(io.cwd, out, 'manifests', name), `${JSON.stringify(planConfigMap(plan), null, 2)}\n`)
-      io.err(`${join(out, 'plans', name)}\n`)
+      const name = `${kinds[plan.target.kind].shortName}-${plan.target.namespace}-${plan.target.name}`
+      writeFileSync(resolve(io.cwd, out, 'plans', `${name}.json`), `${JSON.stringify(plan, null, 2)}\n`)
+      for (const [index, manifest] of planConfigMaps(plan).entries()) {
+        const file = `${name}${index === 0 ? '' : `.${index + 1}`}.json`
+        writeFileSync(resolve(io.cwd, out, 'manifests', file), `${JSON.stringify(manifest, null, 2)}\n`)
+      }
+      io.err(`${join(out, 'plans', `${name}.json`)}\n`)
     }
     return exitCodes.fine
   },

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type JobPlan, type RunInput, type RunReport, validatorOf } from '#crds'
-import { type Command, exitCodes, type Io, text, texts, UsageError } from '../command.ts'
+import type { RunReport } from '#crds'
+import { type Command, exitCodes, text, texts, UsageError } from '../command.ts'
 import { databasesOf } from '../databases.ts'
+import { readPlan, readRunInput } from '../job-documents.ts'
 import { progressLine } from '../progress.ts'
 
 const summaries = {
@@ -17,10 +18,14 @@ const summaries = {
 export function stepCommand(step: RunReport['step']): Command {
   return {
     summary: summaries[step],
-    usage: `${step} --plan FILE --run FILE [--volumes DIR] [--secrets DIR]`,
+    usage: `${step} --plan PATH --run FILE [--volumes DIR] [--secrets DIR]`,
     description: 'Safe to kill and to repeat with the same files. The RunReport goes to standard output.',
     options: {
-      plan: { type: 'string', value: 'FILE', help: 'JobPlan, as `convoke compile` writes it' },
+      plan: {
+        type: 'string',
+        value: 'PATH',
+        help: 'JobPlan as `convoke compile` writes it, or the folder its ConfigMaps are mounted into',
+      },
       run: { type: 'string', value: 'FILE', help: 'RunInput: run, scheduledTime, now, trigger, …' },
       volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there (default: /volumes)' },
       secrets: { type: 'string', value: 'DIR', help: 'a secret key is the file NAME/KEY there (default: /secrets)' },
@@ -38,8 +43,8 @@ export function stepCommand(step: RunReport['step']): Command {
     },
     examples: [`convoke ${step} --plan plan.json --run run.json --volumes .work/volumes`],
     run: async ({ values, io }) => {
-      const plan = document<JobPlan>('JobPlan', required(text(values, 'plan'), '--plan'), io)
-      const input = document<RunInput>('RunInput', required(text(values, 'run'), '--run'), io)
+      const plan = readPlan(required(text(values, 'plan'), '--plan PATH'), io)
+      const input = readRunInput(required(text(values, 'run'), '--run FILE'), io)
       // DuckDB and the clients of stores and databases are loaded only by what works with them.
       const [{ steps }, { portsFor }] = await Promise.all([import('#jobs'), import('../ports.ts')])
       const line = progressLine(io)
@@ -73,23 +78,6 @@ function terminationMessage(report: RunReport): string {
 }
 
 function required(value: string | null, option: string): string {
-  if (value === null) throw new UsageError(`${option} FILE is missing.`)
+  if (value === null) throw new UsageError(`${option} is missing.`)
   return value
-}
-
-function document<T>(kind: 'JobPlan' | 'RunInput', file: string, io: Io): T {
-  let value: unknown
-  try {
-    value = JSON.parse(readFileSync(resolve(io.cwd, file), 'utf8'))
-  } catch (error) {
-    throw new UsageError(
-      `\`${file}\` cannot be read as a ${kind}: ${error instanceof Error ? error.message : String(error)}.`,
-    )
-  }
-  const [fault] = validatorOf(kind)(value)
-  if (fault)
-    throw new UsageError(
-      `\`${file}\` is not a ${kind} this version understands: ${fault.instancePath || 'the document'} ${fault.message}.`,
-    )
-  return value as T // the validator has just said so
 }

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { checkDocument, compile, compileObjects } from '../../compiler/index.ts'
+import { checkDocument, compile, compileObjects, planConfigMaps } from '../../compiler/index.ts'
 import { readYaml, valueOf } from '../../compiler/yaml/index.ts'
-import { validatorOf } from '../../crds/index.ts'
+import { digestOf, validatorOf } from '../../crds/index.ts'
 import { convoke, folderOf } from '../support/cli.ts'
+import { largePlan } from '../support/large-plan.ts'
 
 const root = join(import.meta.dirname, '../..')
 const resources = join(root, 'examples/retail/resources')
@@ -36,6 +38,44 @@ test('compile --out writes plans and their ConfigMaps, byte for byte the same ea
     files(folder).map((file) => [file.slice(folder.length), readFileSync(file, 'utf8')])
   expect(contents(first.path).length).toBe(8)
   expect(contents(second.path)).toEqual(contents(first.path))
+})
+
+test('a plan lies gzipped in an immutable ConfigMap named by its digest', () => {
+  for (const plan of compile(sources).plans) {
+    const [map, ...others] = planConfigMaps(plan)
+    const digits = plan.digest.slice(7, 47)
+    expect(others).toEqual([])
+    expect(map).toMatchObject({
+      metadata: {
+        name: `plan-${digits}`,
+        namespace: plan.target.namespace,
+        labels: {
+          'app.kubernetes.io/managed-by': 'convoke',
+          'convoke.dev/target-kind': plan.target.kind,
+          'convoke.dev/target': plan.target.name,
+          'convoke.dev/plan': digits,
+        },
+      },
+      immutable: true,
+    })
+    const packed = Buffer.from(map!.binaryData['plan.json.gz.000']!, 'base64')
+    expect(JSON.parse(gunzipSync(packed).toString())).toEqual(plan)
+    // No time and no operating system in the header.
+    expect([...packed.subarray(4, 8), packed[9]]).toEqual([0, 0, 0, 0, 255])
+  }
+})
+
+test('a plan too large for one ConfigMap is split over several', () => {
+  const plan = largePlan()
+  const maps = planConfigMaps(plan)
+  const digits = plan.digest.slice(7, 47)
+  expect(maps.map(({ metadata }) => metadata.name)).toEqual([`plan-${digits}`, `plan-${digits}-2`, `plan-${digits}-3`])
+  const parts = Object.entries(Object.assign({}, ...maps.map(({ binaryData }) => binaryData)) as Record<string, string>)
+  expect(parts.map(([name]) => name)).toEqual(['plan.json.gz.000', 'plan.json.gz.001', 'plan.json.gz.002'])
+  const bytes = parts.map(([, part]) => Buffer.from(part, 'base64'))
+  for (const part of bytes) expect(part.length).toBeLessThanOrEqual(900_000)
+  const { digest, ...body } = JSON.parse(gunzipSync(Buffer.concat(bytes)).toString())
+  expect(digestOf(body)).toBe(digest)
 })
 
 test('the order of keys in a schema, which the API server sorts, changes no plan', () => {

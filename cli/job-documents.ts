@@ -1,0 +1,72 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { digestOf, type JobPlan, type RunInput, validatorOf } from '#crds'
+import { type Io, UsageError } from './command.ts'
+
+/**
+ * The plan that a step is given: a JSON file, or a folder into which its ConfigMaps are mounted (`plan.json.gz.000`, …). Throws
+ * UsageError for what cannot be read, is no plan of this version, or, in parts, not the one that its digest names.
+ */
+export function readPlan(path: string, io: Io): JobPlan {
+  const full = resolve(io.cwd, path)
+  if (!isFolder(full)) return checked<JobPlan>('JobPlan', path, () => readFileSync(full, 'utf8'))
+  const plan = checked<JobPlan>('JobPlan', path, () => joined(full))
+  const { digest, ...body } = plan
+  const found = digestOf(body)
+  if (found !== digest)
+    throw new UsageError(
+      `\`${path}\` holds a JobPlan that says it is ${digest} but is ${found}: it was changed on its way. Mount the ConfigMaps that \`convoke compile\` makes, unchanged.`,
+    )
+  return plan
+}
+
+export function readRunInput(path: string, io: Io): RunInput {
+  return checked<RunInput>('RunInput', path, () => readFileSync(resolve(io.cwd, path), 'utf8'))
+}
+
+/** Mounted files are links into a folder of their own, `..data`; only the names of parts count. */
+function joined(folder: string): string {
+  const names = readdirSync(folder)
+    .filter((name) => /^plan\.json\.gz\.\d{3}$/.test(name))
+    .sort()
+  const missing = Array.from({ length: Math.max(names.length, 1) }, (_, index) => partName(index)).find(
+    (name) => !names.includes(name),
+  )
+  if (missing !== undefined)
+    throw new Error(`there is no ${missing} in it; mount every ConfigMap of the plan into this folder`)
+  try {
+    return gunzipSync(Buffer.concat(names.map((name) => readFileSync(join(folder, name))))).toString('utf8')
+  } catch (error) {
+    throw new Error(
+      `its ${names.length} parts are not one whole plan (${messageOf(error)}); mount every ConfigMap of the plan into this folder`,
+    )
+  }
+}
+
+function partName(index: number): string {
+  return `plan.json.gz.${String(index).padStart(3, '0')}`
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+function checked<T>(kind: 'JobPlan' | 'RunInput', path: string, read: () => string): T {
+  let value: unknown
+  try {
+    value = JSON.parse(read())
+  } catch (error) {
+    throw new UsageError(`\`${path}\` cannot be read as a ${kind}: ${messageOf(error)}.`)
+  }
+  const [fault] = validatorOf(kind)(value)
+  if (fault)
+    throw new UsageError(
+      `\`${path}\` is not a ${kind} this version understands: ${fault.instancePath || 'the document'} ${fault.message}.`,
+    )
+  return value as T // the validator has just said so
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
