@@ -26,6 +26,8 @@ export type LeaseOptions = {
 export type Candidate = {
   /** To ask before each write. True only while no other candidate can hold the Lease, by whatever clock says later. */
   readonly isLeader: () => boolean
+  /** Until another candidate may hold the Lease, by the clock that says less: a write must be over by then. 0 if it is not held. */
+  readonly safeMs: () => number
   /** Gives the Lease back if it is held, so that another candidate need not wait. To be called when all work has ended. */
   readonly stop: () => Promise<void>
 }
@@ -57,6 +59,7 @@ export function standForElection(
 
   return {
     isLeader: () => heldForMs() < renewDeadlineMs,
+    safeMs: () => Math.max(0, durationMs - heldForMs()),
     async stop() {
       const release = heldForMs() < renewDeadlineMs
       leave()

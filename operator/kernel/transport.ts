@@ -31,12 +31,14 @@ export function httpTransport(server: string, optionsOf: () => Promise<RequestOp
   const secure = root.startsWith('https:')
   const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true })
   return async ({ method, path, query = {}, body, contentType = 'application/json', signal }) => {
-    const options = await optionsOf()
+    const options = await unlessAborted(optionsOf(), signal)
     const search = new URLSearchParams(query).toString()
+    const text = body === undefined ? undefined : JSON.stringify(body)
     const headers = {
       ...options.headers,
       accept: 'application/json',
-      ...(body === undefined ? {} : { 'content-type': contentType }),
+      // Node would send the body of a DELETE without its length.
+      ...(text === undefined ? {} : { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }),
     }
     return new Promise((resolve, reject) => {
       const sent = (secure ? httpsRequest : httpRequest)(
@@ -45,9 +47,19 @@ export function httpTransport(server: string, optionsOf: () => Promise<RequestOp
         (response) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response }),
       )
       sent.on('error', reject)
-      sent.end(body === undefined ? undefined : JSON.stringify(body))
+      sent.end(text)
     })
   }
+}
+
+/** Credentials may come from a program that hangs. */
+function unlessAborted<R>(promise: Promise<R>, signal: AbortSignal): Promise<R> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort)
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 /** The whole body as text. */

@@ -245,8 +245,10 @@ test('the lead counts from when a renewal was sent, not from when its answer cam
   a.setLine('silent')
   await clock.advance(8500)
   expect([clock.elapsed(), a.candidate.isLeader()]).toEqual([11_500, true])
-  await clock.advance(1000)
-  expect(a.candidate.isLeader()).toBe(false)
+  await clock.advance(500)
+  expect(a.candidate.safeMs()).toBeGreaterThan(5000)
+  await clock.advance(500)
+  expect([a.candidate.isLeader(), a.candidate.safeMs()]).toEqual([false, 0])
 })
 
 test('a leader that finds the Lease in other hands stops at once', async () => {
@@ -281,6 +283,8 @@ test('whatever their lines and clocks do, never do two lead; with good lines one
           for (let passed = 0; passed < lastsMs; passed += 500) {
             await clock.advance(500)
             expect(stands.filter(({ candidate }) => candidate.isLeader()).length).toBeLessThanOrEqual(1)
+            // Nor does one lead while another's write may be under way.
+            expect(stands.filter(({ candidate }) => candidate.safeMs() > 0).length).toBeLessThanOrEqual(1)
           }
         }
         for (const { setLine } of stands) setLine('good')
