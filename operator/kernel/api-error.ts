@@ -1,5 +1,8 @@
 import { type HttpResponse, textOf } from './transport.ts'
 
+/** A server asking for more than this is not believed. */
+const longestRetryAfterMs = 300_000
+
 /** What a Status says of one field. */
 export type Cause = { readonly reason?: string; readonly message?: string; readonly field?: string }
 
@@ -10,7 +13,7 @@ export class ApiError extends Error {
   /** Kubernetes' own word: AlreadyExists, Conflict, Forbidden, NotFound, Invalid and so on; empty if the answer has none. */
   readonly reason: string
   readonly causes: readonly Cause[]
-  /** How long the server asks to be left alone; 0 if it does not. */
+  /** How long the server asks to be left alone, 5 min at most; 0 if it does not. */
   readonly retryAfterMs: number
 
   constructor(message: string, status: number, { reason = '', details }: Refusal = {}, retryAfterMs = 0) {
@@ -19,7 +22,7 @@ export class ApiError extends Error {
     this.status = status
     this.reason = reason
     this.causes = details?.causes ?? []
-    this.retryAfterMs = Math.max(retryAfterMs, (details?.retryAfterSeconds ?? 0) * 1000)
+    this.retryAfterMs = Math.min(Math.max(retryAfterMs, (details?.retryAfterSeconds ?? 0) * 1000), longestRetryAfterMs)
   }
 }
 

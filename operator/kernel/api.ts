@@ -1,7 +1,7 @@
 import { ApiError, refusalOf } from './api-error.ts'
 import type { Clock } from './clock.ts'
 import type { Metrics } from './metrics.ts'
-import { type HttpRequest, type HttpResponse, type Transport, textOf } from './transport.ts'
+import { counted, type HttpRequest, type HttpResponse, type Transport, textOf } from './transport.ts'
 
 export { ApiError } from './api-error.ts'
 
@@ -64,10 +64,9 @@ const deadlineMs = 30_000
 const pageSize = 500
 const textLimitBytes = 8 * 2 ** 20
 
-export function openApi(
-  { clock, transport, mayWrite }: ApiPorts,
-  { fieldManager, writeDeadlineMs = () => Infinity }: ApiOptions,
-): Api {
+export function openApi(ports: ApiPorts, { fieldManager, writeDeadlineMs = () => Infinity }: ApiOptions): Api {
+  const { clock, mayWrite } = ports
+  const transport = counted(ports)
   const manager = { fieldManager }
 
   return {

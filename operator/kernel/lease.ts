@@ -1,6 +1,6 @@
 import { type Clock, sleep } from './clock.ts'
 import type { Metrics } from './metrics.ts'
-import { type HttpResponse, type Transport, textOf } from './transport.ts'
+import { counted, type HttpResponse, type Transport, textOf } from './transport.ts'
 
 export type LeasePorts = {
   readonly clock: Clock
@@ -43,9 +43,11 @@ const retryMs = 2000
  * ago, by one's own clock, the Lease was seen to change.
  */
 export function standForElection(
-  { clock, transport, metrics, random }: LeasePorts,
+  ports: LeasePorts,
   { namespace, name, identity, elected, lost, failed }: LeaseOptions,
 ): Candidate {
+  const { clock, metrics, random } = ports
+  const transport = counted(ports)
   const collection = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`
   const path = `${collection}/${name}`
   const labels = { name }

@@ -1,15 +1,17 @@
+import { ApiError } from './api-error.ts'
 import type { Cancel, Clock } from './clock.ts'
 import type { Metrics } from './metrics.ts'
 
 export type QueuePorts = { readonly clock: Clock; readonly metrics: Metrics }
 
 export type QueueOptions = {
-  /** Label of its metrics. */
+  /** Label of its metrics, and the name of its controller. */
   readonly name: string
   /** Keys in work at the same time; the same key never is. */
   readonly concurrency: number
   /**
-   * Brings the world in line with what the key names. Rejecting is a failure: the key comes back after its back-off.
+   * Brings the world in line with what the key names. Rejecting is a failure: the key comes back after its back-off, and not
+   * before the API server wishes.
    * The signal is aborted when a drain's grace is over.
    */
   readonly handle: (key: string, signal: AbortSignal) => Promise<Result>
@@ -39,6 +41,8 @@ export type Queue = {
   readonly start: () => void
   /** Takes nothing more, drops what waits; after the grace the handlers' signal is aborted. Resolves when none is at work. */
   readonly drain: (graceMs: number) => Promise<void>
+  /** For how long the key has been in work that has been so the longest, in milliseconds; 0 if none is. */
+  readonly longestWorkMs: () => number
 }
 
 export const firstBackoffMs = 5
@@ -54,15 +58,25 @@ type Need = {
 /** A work queue of keys, as controller-runtime has one: de-duplicated, delayed, by priority (higher first, else 0), with back-off per key. */
 export function openQueue({ clock, metrics }: QueuePorts, { name, concurrency, handle, failed }: QueueOptions): Queue {
   const labels = { name }
+  const controller = { controller: name }
   const needs = new Map<string, Need>()
-  /** Needs that are ready and not in work, by priority and in the order in which they became so. */
-  const ready = new Map<number, Set<string>>()
-  const working = new Set<string>()
+  /** Needs that are ready and not in work, by priority, of which there are few. */
+  const ready = new Map<number, Line>()
+  /** By key when its work began, the earliest first. */
+  const working = new Map<string, number>()
   const failures = new Map<string, number>()
   const stopping = new AbortController()
   const idle = Promise.withResolvers<void>()
   let state: 'held' | 'open' | 'drained' = 'held'
   let taking = false
+  metrics.set('controller_runtime_max_concurrent_reconciles', controller, concurrency)
+  metrics.read('controller_runtime_active_workers', controller, () => working.size)
+  metrics.read('workqueue_depth', labels, () => ready.values().reduce((sum, line) => sum + line.size(), 0))
+  metrics.read('workqueue_longest_running_processor_seconds', labels, () => longestWorkMs() / 1000)
+  metrics.read('workqueue_unfinished_work_seconds', labels, () => {
+    const now = clock.elapsed()
+    return working.values().reduce((sum, started) => sum + (now - started), 0) / 1000
+  })
 
   return {
     add(key, { afterMs = 0, priority = 0 } = {}) {
@@ -78,12 +92,17 @@ export function openQueue({ clock, metrics }: QueuePorts, { name, concurrency, h
       for (const { cancel } of needs.values()) cancel?.()
       needs.clear()
       ready.clear()
-      showDepth()
       const cancel = clock.after(graceMs, () => stopping.abort())
       if (working.size === 0) idle.resolve()
       await idle.promise
       cancel()
     },
+    longestWorkMs,
+  }
+
+  function longestWorkMs(): number {
+    const [earliest] = working.values()
+    return earliest === undefined ? 0 : clock.elapsed() - earliest
   }
 
   function need(key: string, afterMs: number, wanted: number): void {
@@ -115,16 +134,16 @@ export function openQueue({ clock, metrics }: QueuePorts, { name, concurrency, h
   }
 
   function enter(key: string, priority: number): void {
-    ready.set(priority, (ready.get(priority) ?? new Set()).add(key))
-    showDepth()
+    const line = ready.get(priority) ?? openLine()
+    ready.set(priority, line)
+    line.enter(key)
   }
 
   /** Whether it was there. */
   function leave(key: string, priority: number): boolean {
-    const keys = ready.get(priority)
-    if (!keys?.delete(key)) return false
-    if (keys.size === 0) ready.delete(priority)
-    showDepth()
+    const line = ready.get(priority)
+    if (!line?.leave(key)) return false
+    if (line.size() === 0) ready.delete(priority)
     return true
   }
 
@@ -139,43 +158,73 @@ export function openQueue({ clock, metrics }: QueuePorts, { name, concurrency, h
     taking = false
     while (state === 'open' && working.size < concurrency && ready.size > 0) {
       const priority = Math.max(...ready.keys())
-      const [key] = ready.get(priority)!
-      leave(key!, priority)
-      void work(key!)
+      const key = ready.get(priority)!.first()
+      leave(key, priority)
+      void work(key)
     }
   }
 
   async function work(key: string): Promise<void> {
     const started = clock.elapsed()
-    metrics.observe('workqueue_queue_duration_seconds', labels, (started - needs.get(key)!.readyMs) / 1000)
-    const { priority } = needs.get(key)!
+    const { priority, readyMs } = needs.get(key)!
+    metrics.observe('workqueue_queue_duration_seconds', labels, (started - readyMs) / 1000)
     needs.delete(key)
-    working.add(key)
-    try {
-      const result = await handle(key, stopping.signal)
-      failures.delete(key)
-      if (result.kind === 'again') need(key, result.afterMs, result.priority ?? 0)
-    } catch (error) {
-      const count = (failures.get(key) ?? 0) + 1
-      failures.set(key, count)
-      const retryMs = Math.min(firstBackoffMs * 2 ** (count - 1), longestBackoffMs)
-      metrics.count('workqueue_retries_total', labels)
-      need(key, retryMs, priority)
-      failed({ key, error, failures: count, retryMs })
-    }
+    working.set(key, started)
+    const result = await pass(key, priority)
     working.delete(key)
-    metrics.observe('workqueue_work_duration_seconds', labels, (clock.elapsed() - started) / 1000)
+    const seconds = (clock.elapsed() - started) / 1000
+    metrics.count('controller_runtime_reconcile_total', { controller: name, result })
+    metrics.observe('controller_runtime_reconcile_time_seconds', controller, seconds)
+    metrics.observe('workqueue_work_duration_seconds', labels, seconds)
     const again = needs.get(key)
     if (again?.cancel === null) enter(key, again.priority)
     if (state === 'drained' && working.size === 0) idle.resolve()
     take()
   }
 
-  function showDepth(): void {
-    metrics.set(
-      'workqueue_depth',
-      labels,
-      [...ready.values()].reduce((sum, keys) => sum + keys.size, 0),
-    )
+  /** Returns how it ended, in controller-runtime's words. */
+  async function pass(key: string, priority: number): Promise<string> {
+    try {
+      const result = await handle(key, stopping.signal)
+      failures.delete(key)
+      if (result.kind === 'done') return 'success'
+      need(key, result.afterMs, result.priority ?? 0)
+      return result.afterMs > 0 ? 'requeue_after' : 'requeue'
+    } catch (error) {
+      const count = (failures.get(key) ?? 0) + 1
+      failures.set(key, count)
+      const backoffMs = Math.min(firstBackoffMs * 2 ** (count - 1), longestBackoffMs)
+      const retryMs = Math.max(backoffMs, error instanceof ApiError ? error.retryAfterMs : 0)
+      metrics.count('workqueue_retries_total', labels)
+      metrics.count('controller_runtime_reconcile_errors_total', controller)
+      need(key, retryMs, priority)
+      failed({ key, error, failures: count, retryMs })
+      return 'error'
+    }
+  }
+}
+
+/** Keys in the order in which they came; thrown away when the last has left. */
+type Line = {
+  readonly enter: (key: string) => void
+  /** Whether it was there. */
+  readonly leave: (key: string) => boolean
+  readonly first: () => string
+  readonly size: () => number
+}
+
+function openLine(): Line {
+  const keys = new Set<string>()
+  // Kept, for a new one would step over all that left before: a line of 100,000 would take a second.
+  const passing = keys.values()
+  let first: string | null = null
+  return {
+    enter: (key) => void keys.add(key),
+    leave(key) {
+      if (first === key) first = null
+      return keys.delete(key)
+    },
+    first: () => (first ??= passing.next().value!),
+    size: () => keys.size,
   }
 }

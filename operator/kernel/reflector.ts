@@ -1,7 +1,8 @@
+import { ApiError, type Refusal, refusalOf } from './api-error.ts'
 import { type Clock, sleep } from './clock.ts'
 import type { Metrics } from './metrics.ts'
 import { type Indices, openStore, type Store, type Version } from './store.ts'
-import { type HttpResponse, type Transport, textOf } from './transport.ts'
+import { counted, type HttpResponse, type Transport, textOf } from './transport.ts'
 
 export type ReflectorPorts = {
   readonly clock: Clock
@@ -46,8 +47,6 @@ export type Reflector<T, Index extends string> = Pick<Store<T, Index>, 'get' | '
 
 const pageSize = 500
 const [shortestBackoffMs, longestBackoffMs] = [800, 30_000]
-/** A server asking for more than this is not believed. */
-const longestRetryAfterMs = 300_000
 /** In a row, until a watch is given up for a list: where it begins may be what the server cannot bear, as after a restore of its data. */
 const faultsBeforeList = 5
 /** Between the starts of two watches. One that ends sooner without a word is a fault. */
@@ -65,9 +64,11 @@ export function keyOf({ metadata: { namespace, name } }: ApiObject): string {
 
 /** Keeps a copy of a collection by list and watch. Whatever the server does, it goes on until it is stopped. */
 export function reflect<T, Index extends string>(
-  { clock, transport, metrics, random }: ReflectorPorts,
+  ports: ReflectorPorts,
   options: ReflectorOptions<T, Index>,
 ): Reflector<T, Index> {
+  const { clock, metrics, random } = ports
+  const transport = counted(ports)
   const { path, project, onChange, onSeen = () => {}, failed } = options
   const labels = { name: options.name }
   const selection = options.labelSelector === undefined ? {} : { labelSelector: options.labelSelector }
@@ -82,6 +83,8 @@ export function reflect<T, Index extends string>(
   /** Whether the server got us any further since the last list. */
   let advanced = false
   let exchange = new AbortController()
+  const silentMs = (): number => clock.elapsed() - heardMs
+  metrics.read('reflector_silence_seconds', labels, () => silentMs() / 1000)
   const ended = run()
 
   return {
@@ -89,7 +92,7 @@ export function reflect<T, Index extends string>(
     list: store.list,
     find: store.find,
     synced: synced.promise,
-    silentMs: () => clock.elapsed() - heardMs,
+    silentMs,
     stop() {
       stopped.abort()
       exchange.abort()
@@ -111,14 +114,14 @@ export function reflect<T, Index extends string>(
     } catch (thrown) {
       if (stopped.signal.aborted) return 0
       const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-      const answer = error instanceof AnswerError ? error : null
+      const answer = error instanceof ApiError ? error : null
       if (answer?.status === 410) {
         resourceVersion = null
         if (advanced) return 0
       }
       faults += 1
       if (faults % faultsBeforeList === 0) resourceVersion = null
-      const retryMs = Math.max(nextBackoffMs(), Math.min(answer?.retryAfterMs ?? 0, longestRetryAfterMs))
+      const retryMs = Math.max(nextBackoffMs(), answer?.retryAfterMs ?? 0)
       metrics.count('reflector_faults_total', labels)
       failed({ error, retryMs })
       return retryMs
@@ -176,12 +179,8 @@ export function reflect<T, Index extends string>(
 
   function take(event: WatchEvent): void {
     if (event.type === 'ERROR') {
-      const { code, message = '', details } = event.object
-      throw new AnswerError(
-        `${path}: the watch ended with ${code}: ${message}`,
-        code,
-        (details?.retryAfterSeconds ?? 0) * 1000,
-      )
+      const { code, message = '' } = event.object
+      throw new ApiError(`${path}: the watch ended with ${code}: ${message}`, code, event.object)
     }
     const { object } = event
     if (event.type === 'DELETED') change(keyOf(object), null, null)
@@ -202,7 +201,7 @@ export function reflect<T, Index extends string>(
     if (!same && (before !== null || value !== null)) onChange(key)
   }
 
-  /** One GET; ends with an error when the server is silent for too long, and with an AnswerError when it refuses. */
+  /** One GET; ends with an error when the server is silent for too long, and with an ApiError when it refuses. */
   async function ask<R>(
     query: Readonly<Record<string, string>>,
     silenceMs: number,
@@ -243,40 +242,7 @@ type Page = {
 
 type WatchEvent =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; readonly object: ApiObject }
-  | { readonly type: 'ERROR'; readonly object: Status }
-
-type Status = {
-  readonly code: number
-  readonly message?: string
-  readonly details?: { readonly retryAfterSeconds?: number }
-}
-
-class AnswerError extends Error {
-  readonly status: number
-  readonly retryAfterMs: number
-
-  constructor(message: string, status: number, retryAfterMs: number) {
-    super(message)
-    this.status = status
-    this.retryAfterMs = retryAfterMs
-  }
-}
-
-async function refusalOf(path: string, response: HttpResponse): Promise<AnswerError> {
-  const text = await textOf(response)
-  // Given in seconds by the API server; a date, as a proxy may send, counts as none.
-  const retryAfterMs = (Number(response.headers['retry-after'] ?? 0) || 0) * 1000
-  return new AnswerError(`${path}: ${response.status}: ${messageOf(text)}`, response.status, retryAfterMs)
-}
-
-/** A proxy answers in words of its own, perhaps a whole page of them. */
-function messageOf(text: string): string {
-  try {
-    return JSON.parse(text).message ?? text.slice(0, 200)
-  } catch {
-    return text.slice(0, 200)
-  }
-}
+  | { readonly type: 'ERROR'; readonly object: Refusal & { readonly code: number } }
 
 function versionOf({ metadata: { uid, resourceVersion } }: ApiObject): Version {
   return { uid, resourceVersion }

@@ -1,5 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
+import type { Clock } from './clock.ts'
+import type { Metrics } from './metrics.ts'
 
 /** One exchange with the API server, authenticated. Rejects when there is no answer; an answer of any status resolves. */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>
@@ -49,6 +51,31 @@ export function httpTransport(server: string, optionsOf: () => Promise<RequestOp
       sent.on('error', reject)
       sent.end(text)
     })
+  }
+}
+
+/** Counts and times each exchange under client-go's names. */
+export function counted({
+  clock,
+  transport,
+  metrics,
+}: {
+  readonly clock: Clock
+  readonly transport: Transport
+  readonly metrics: Metrics
+}): Transport {
+  return async (request) => {
+    const { method } = request
+    const started = clock.elapsed()
+    let code = '<error>'
+    try {
+      const response = await transport(request)
+      code = String(response.status)
+      return response
+    } finally {
+      metrics.count('rest_client_requests_total', { code, method })
+      metrics.observe('rest_client_request_duration_seconds', { method }, (clock.elapsed() - started) / 1000)
+    }
   }
 }
 

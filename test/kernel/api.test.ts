@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { type Api, ApiError, NotLeaderError, openApi } from '../../operator/kernel/api.ts'
+import type { Metrics } from '../../operator/kernel/metrics.ts'
+import { openRegistry } from '../../operator/kernel/metrics-registry.ts'
 import { httpTransport } from '../../operator/kernel/transport.ts'
 import { recordMetrics } from './metrics-record.ts'
 import { type VirtualClock, virtualClock } from './virtual-clock.ts'
@@ -47,7 +49,7 @@ const cut: Answer = (response, request) => {
 
 type Scene = { readonly api: Api; readonly clock: VirtualClock; readonly leader: { is: boolean; safeMs: number } }
 
-function scene(): Scene {
+function scene(metrics: Metrics = recordMetrics().metrics): Scene {
   const { port } = server.address() as AddressInfo // of a TCP server
   const clock = virtualClock()
   const leader = { is: true, safeMs: Infinity }
@@ -55,7 +57,7 @@ function scene(): Scene {
     {
       clock,
       transport: httpTransport(`http://127.0.0.1:${port}`, async () => ({})),
-      metrics: recordMetrics().metrics,
+      metrics,
       mayWrite: () => leader.is,
     },
     { fieldManager: 'me', writeDeadlineMs: () => leader.safeMs },
@@ -214,4 +216,22 @@ test('of a text beyond 8 MiB the end is given, from the beginning of a line', as
   expect(Buffer.byteLength(end)).toBeGreaterThan(8 * 2 ** 20 - 1100)
   expect(end).toMatch(/^\d{4}x{1022}ü\n/)
   expect(end).toMatch(/\n1x+ü\nlast$/)
+})
+
+test('requests are counted by status and method, also those without an answer', async () => {
+  const registry = openRegistry({})
+  const { api } = scene(registry)
+  answers = [json({}), missing, reset, json({}), reset]
+  await api.get('/p')
+  await api.get('/p')
+  await api.get('/p')
+  await expect(api.create('/p', {})).rejects.toThrow()
+  const text = await registry.text()
+  expect(text.match(/^rest_client_requests_total.*/gm)).toEqual([
+    'rest_client_requests_total{code="200",method="GET"} 2',
+    'rest_client_requests_total{code="404",method="GET"} 1',
+    'rest_client_requests_total{code="<error>",method="GET"} 1',
+    'rest_client_requests_total{code="<error>",method="POST"} 1',
+  ])
+  expect(text).toContain('rest_client_request_duration_seconds_count{method="GET"} 4')
 })

@@ -8,15 +8,21 @@ export type MetricsRecord = {
 
 export function recordMetrics(): MetricsRecord {
   const sums: Record<string, number> = {}
+  const readings: Record<string, () => number> = {}
   const observations: Record<string, number[]> = {}
   return {
     metrics: {
-      count: (name) => void (sums[name] = (sums[name] ?? 0) + 1),
+      count: (name, _, by = 1) => void (sums[name] = (sums[name] ?? 0) + by),
       set: (name, _, value) => void (sums[name] = value),
+      read: (name, _, value) => void (readings[name] = value),
       observe: (name, _, value) => void (observations[name] ??= []).push(value),
+      remove(...[name]) {
+        for (const records of [sums, readings, observations]) delete records[name]
+      },
     },
     get recorded() {
-      return { ...sums, ...observations }
+      const read = Object.entries(readings).map(([name, value]) => [name, value()])
+      return { ...sums, ...Object.fromEntries(read), ...observations }
     },
   }
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { ApiError } from '../../operator/kernel/api-error.ts'
 import { type Failure, openQueue, type Queue, type Result } from '../../operator/kernel/queue.ts'
 import { type MetricsRecord, recordMetrics } from './metrics-record.ts'
 import { type VirtualClock, virtualClock } from './virtual-clock.ts'
@@ -233,7 +234,7 @@ test('draining a queue that does nothing is over at once', async () => {
   expect(clock.waiting()).toEqual([])
 })
 
-test('the metrics tell how many wait, how long they waited and how long they took', async () => {
+test('the metrics tell how many wait, how long they waited, how long they took and how it ended', async () => {
   const { clock, queue, metrics } = bench({ a: [{ takes: 2000, ends: 'fails' }, { takes: 500 }] })
   queue.start()
   queue.add('a')
@@ -241,17 +242,69 @@ test('the metrics tell how many wait, how long they waited and how long they too
   queue.add('b')
   queue.add('c', { afterMs: 1000 })
   await clock.advance(0)
-  expect(metrics.recorded['workqueue_depth']).toBe(1)
-  await clock.advance(1000)
-  expect(metrics.recorded['workqueue_depth']).toBe(2)
+  expect(metrics.recorded).toMatchObject({ workqueue_depth: 1, controller_runtime_active_workers: 1 })
+  await clock.advance(1500)
+  expect(queue.longestWorkMs()).toBe(1500)
+  expect(metrics.recorded).toMatchObject({
+    workqueue_depth: 2,
+    workqueue_unfinished_work_seconds: 1.5,
+    workqueue_longest_running_processor_seconds: 1.5,
+  })
   await clock.advance(10_000)
+  expect(queue.longestWorkMs()).toBe(0)
   expect(metrics.recorded).toEqual({
+    controller_runtime_reconcile_total: 4,
+    controller_runtime_reconcile_errors_total: 1,
+    controller_runtime_reconcile_time_seconds: [2, 0, 0, 0.5],
+    controller_runtime_active_workers: 0,
+    controller_runtime_max_concurrent_reconciles: 1,
     workqueue_depth: 0,
     workqueue_adds_total: 4,
     workqueue_retries_total: 1,
     workqueue_queue_duration_seconds: [0, 2, 1, 0],
     workqueue_work_duration_seconds: [2, 0, 0, 0.5],
+    workqueue_unfinished_work_seconds: 0,
+    workqueue_longest_running_processor_seconds: 0,
   })
+})
+
+test('of several at work the unfinished add up, and the longest counts', async () => {
+  const { clock, queue, metrics } = bench({ a: [{ takes: 3000 }], b: [{ takes: 9000 }] }, 2)
+  queue.start()
+  queue.add('a')
+  await clock.advance(1000)
+  queue.add('b')
+  await clock.advance(1000)
+  expect([metrics.recorded['workqueue_unfinished_work_seconds'], queue.longestWorkMs()]).toEqual([3, 2000])
+  await clock.advance(2000)
+  expect([metrics.recorded['workqueue_unfinished_work_seconds'], queue.longestWorkMs()]).toEqual([3, 3000])
+})
+
+test.each([
+  ['longer than its back-off', 20_000, 'a@20000'],
+  ['shorter', 2, 'a@5'],
+])('a key comes back not before the API server wishes, were it %s', async (_, retryAfterMs, again) => {
+  const clock = virtualClock()
+  const starts: string[] = []
+  const failures: Failure[] = []
+  const queue = openQueue(
+    { clock, metrics: recordMetrics().metrics },
+    {
+      name: 'q',
+      concurrency: 1,
+      async handle(key) {
+        starts.push(`${key}@${clock.elapsed()}`)
+        if (starts.length === 1) throw new ApiError('slowly', 429, {}, retryAfterMs)
+        return done
+      },
+      failed: (failure) => failures.push(failure),
+    },
+  )
+  queue.start()
+  queue.add('a')
+  await clock.advance(60_000)
+  expect(starts).toEqual(['a@0', again])
+  expect(failures).toMatchObject([{ retryMs: Math.max(5, retryAfterMs) }])
 })
 
 const keys = ['a', 'b', 'c', 'd']
