@@ -1,9 +1,80 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
-import { group, kinds, version } from '#crds'
-import { UsageError } from './command.ts'
+import { apiVersion, group, type Kind, kinds, type ResourceByKind, version } from '#crds'
+import { type OptionSpec, text, UsageError, type Values } from './command.ts'
 
 /** kubectl's page: a list of 20,000 Jobs in one answer would hold the process for seconds. */
 const pageSize = 500
+
+/** Who wrote a field, for whoever asks the API server. */
+const fieldManager = 'convoke-cli'
+
+/** How a command is told which cluster and namespace it is about; the same words as kubectl's. */
+export const clusterOptions = {
+  kubeconfig: { type: 'string', value: 'FILE', help: 'which clusters there are (default: as kubectl has it)' },
+  context: { type: 'string', value: 'NAME', help: 'of the kubeconfig (default: its current one)' },
+  namespace: { type: 'string', short: 'n', value: 'NS', help: "default: the context's" },
+} as const satisfies Record<string, OptionSpec>
+
+/**
+ * An API server as commands see it. Whatever it refuses, and whatever keeps it from answering, is UsageError with the next step. Paths
+ * are from its root.
+ */
+export type Cluster = {
+  readonly server: string
+  readonly context: string
+  /** The one asked for, or else the context's, or else `default`. */
+  readonly namespace: string
+  /** Is it the one that the context has anyway? */
+  readonly isDefaultNamespace: boolean
+  /** Null where there is no such object. */
+  readonly get: <T>(path: string) => Promise<T | null>
+  /** All pages of a list, without `metadata.managedFields`; null for a path that the server does not know. */
+  readonly list: <T>(path: string, query?: Readonly<Record<string, string>>) => Promise<readonly T[] | null>
+  readonly create: <T>(path: string, object: object) => Promise<T>
+  /** A JSON merge patch. */
+  readonly patch: <T>(path: string, changes: object) => Promise<T>
+  /** With what it owns, in the background. What is not there is no fault. */
+  readonly remove: (path: string) => Promise<void>
+  /** Text as it comes; `status` 200 or what the server answered instead, with its words as the text. */
+  readonly stream: (
+    path: string,
+    query: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ) => Promise<{ readonly status: number; readonly text: AsyncIterable<string> }>
+}
+
+/** The path of a kind's resources in a namespace, everywhere (null), or of one of them. */
+export function pathOf(kind: Kind, namespace: string | null, name: string | null = null): string {
+  const place = namespace === null ? '' : `namespaces/${namespace}/`
+  return `/apis/${apiVersion}/${place}${kinds[kind].plural}${name === null ? '' : `/${name}`}`
+}
+
+/** The cluster that the options name. Nothing is sent yet. */
+export async function openCluster(values: Values): Promise<Cluster> {
+  const config = await connect({ kubeconfig: text(values, 'kubeconfig'), context: text(values, 'context') })
+  const own = config.getContextObject(config.currentContext)?.namespace ?? 'default'
+  const namespace = text(values, 'namespace') ?? own
+  return clusterOf(config, namespace, namespace === own)
+}
+
+/** Resources of a kind in these namespaces or (null) in all of them, in the API server's order. */
+export async function resourcesOf<K extends Kind>(
+  cluster: Cluster,
+  kind: K,
+  namespaces: readonly string[] | null,
+): Promise<readonly ResourceByKind[K][]> {
+  const lists = (namespaces ?? [null]).map(async (namespace) => {
+    const items = await cluster.list<ResourceByKind[K]>(pathOf(kind, namespace))
+    if (items === null)
+      throw new UsageError(
+        `${cluster.server} does not know ${kinds[kind].plural}.${group}/${version}: Convoke's CRDs are not installed there, or are older than this command. Install them with the chart.`,
+      )
+    return items
+  })
+  return (await Promise.all(lists)).flat()
+}
 
 /**
  * Every resource of Convoke's kinds, in these namespaces or (null) in all of them, without `metadata.managedFields`; kinds in the order of
@@ -11,26 +82,13 @@ const pageSize = 500
  */
 export async function listClusterResources(options: {
   readonly kubeconfig: string | null
+  readonly context?: string | null
   readonly namespaces: readonly string[] | null
 }): Promise<readonly unknown[]> {
-  const config = await connect({ kubeconfig: options.kubeconfig, context: null })
-  const { CustomObjectsApi } = await import('@kubernetes/client-node')
-  const api = config.makeApiClient(CustomObjectsApi)
-  const scopes = options.namespaces ?? [null]
-  const lists = Object.values(kinds).flatMap(({ plural }) =>
-    scopes.map((namespace) =>
-      listPages(async (limit, next) => {
-        const page = { group, version, plural, limit, ...(next === '' ? {} : { _continue: next }) }
-        try {
-          return namespace === null
-            ? await api.listClusterCustomObject(page)
-            : await api.listNamespacedCustomObject({ ...page, namespace })
-        } catch (error) {
-          throw new UsageError(faultOf(error, config, plural, namespace))
-        }
-      }),
-    ),
-  )
+  const config = await connect({ kubeconfig: options.kubeconfig, context: options.context ?? null })
+  const cluster = clusterOf(config, 'default', true)
+  // The keys of a table of literals.
+  const lists = (Object.keys(kinds) as Kind[]).map((kind) => resourcesOf(cluster, kind, options.namespaces))
   return (await Promise.all(lists)).flat()
 }
 
@@ -69,15 +127,95 @@ export async function connect(options: {
   return config
 }
 
-async function listPages(read: (limit: number, next: string) => Promise<unknown>): Promise<readonly unknown[]> {
-  const items: unknown[] = []
+type Answer = { readonly status: number; readonly body: IncomingMessage }
+
+function clusterOf(config: KubeConfig, namespace: string, isDefaultNamespace: boolean): Cluster {
+  const server = (config.getCurrentCluster()?.server ?? '').replace(/\/$/, '')
+  const send = async (
+    method: string,
+    path: string,
+    query: Readonly<Record<string, string>> = {},
+    body: { readonly type: string; readonly object: object } | null = null,
+    signal: AbortSignal | null = null,
+  ): Promise<Answer> => {
+    const search = new URLSearchParams(query).toString()
+    try {
+      const options: RequestOptions = {}
+      await config.applyToHTTPSOptions(options)
+      const headers = {
+        ...options.headers,
+        accept: 'application/json',
+        ...(body === null ? {} : { 'content-type': body.type }),
+      }
+      return await new Promise((resolve, reject) => {
+        const sent = (server.startsWith('https:') ? httpsRequest : httpRequest)(
+          server + path + (search === '' ? '' : `?${search}`),
+          { ...options, method, headers, ...(signal === null ? {} : { signal }) },
+          (answer) => resolve({ status: answer.statusCode ?? 0, body: answer }),
+        )
+        sent.on('error', reject)
+        sent.end(body === null ? undefined : JSON.stringify(body.object))
+      })
+    } catch (error) {
+      if (signal?.aborted) throw error
+      throw new UsageError(
+        `${server} cannot be reached: ${reasonOf(error)}. Check the kubeconfig and the network; \`kubectl version\` says whether kubectl reaches it.`,
+      )
+    }
+  }
+  const fault = (status: number, body: string, what: string): UsageError =>
+    new UsageError(faultOf(status, body, what, { server, context: config.currentContext }))
+  const call = async <T>(
+    method: string,
+    path: string,
+    query: Readonly<Record<string, string>>,
+    body: { readonly type: string; readonly object: object } | null,
+  ): Promise<T | null> => {
+    const answer = await send(method, path, query, body)
+    const said = await textOf(answer.body)
+    // The caller knows what the API has at the path.
+    if (answer.status < 300) return JSON.parse(said) as T
+    if (answer.status === 404 && method !== 'POST') return null
+    throw fault(answer.status, said, `${method} ${path}`)
+  }
+  const found = <T>(value: T | null, what: string): T => {
+    if (value === null) throw new UsageError(`${server} does not have ${what} any more.`)
+    return value
+  }
+  return {
+    server,
+    context: config.currentContext,
+    namespace,
+    isDefaultNamespace,
+    get: (path) => call('GET', path, {}, null),
+    list: (path, query = {}) => listPages((page) => call('GET', path, { ...query, ...page }, null)),
+    create: async (path, object) =>
+      found(await call('POST', path, { fieldManager }, { type: 'application/json', object }), path),
+    patch: async (path, object) =>
+      found(await call('PATCH', path, { fieldManager }, { type: 'application/merge-patch+json', object }), path),
+    remove: async (path) => void (await call('DELETE', path, { propagationPolicy: 'Background' }, null)),
+    stream: async (path, query, signal) => {
+      const { status, body } = await send('GET', path, query, null, signal)
+      body.setEncoding('utf8')
+      if (status === 401 || status === 403) throw fault(status, await textOf(body), `GET ${path}`)
+      return { status, text: body }
+    },
+  }
+}
+
+/** A list in pages; null where the first has no answer. */
+async function listPages<T>(
+  read: (page: Readonly<Record<string, string>>) => Promise<unknown>,
+): Promise<readonly T[] | null> {
+  const items: T[] = []
   let next = ''
   do {
-    // The API server's answer to a list of custom resources.
-    const page = (await read(pageSize, next)) as {
-      readonly items: readonly { readonly metadata: { managedFields?: unknown } }[]
+    // The API server's answer to a list.
+    const page = (await read({ limit: String(pageSize), ...(next === '' ? {} : { continue: next }) })) as {
+      readonly items: readonly (T & { readonly metadata: { managedFields?: unknown } })[]
       readonly metadata: { readonly continue?: string }
-    }
+    } | null
+    if (page === null) return null
     for (const item of page.items) {
       delete item.metadata.managedFields
       items.push(item)
@@ -87,40 +225,54 @@ async function listPages(read: (limit: number, next: string) => Promise<unknown>
   return items
 }
 
-function faultOf(error: unknown, config: KubeConfig, plural: string, namespace: string | null): string {
-  const server = config.getCurrentCluster()?.server ?? 'The cluster'
-  const { code, body } =
-    error instanceof Error ? (error as Error & { readonly code?: unknown; readonly body?: unknown }) : {}
+function faultOf(
+  status: number,
+  body: string,
+  what: string,
+  { server, context }: { readonly server: string; readonly context: string },
+): string {
   const said = saidBy(body)
-  switch (code) {
+  switch (status) {
     case 401:
-      return `${server} does not accept the credentials of the context \`${config.currentContext}\`. Sign in again, or name another kubeconfig with --kubeconfig.`
+      return `${server} does not accept the credentials of the context \`${context}\`. Sign in again, or name another kubeconfig with --kubeconfig.`
     case 403:
-      return `${server} forbids it: ${said}. ${
-        namespace === null
-          ? 'Name the namespaces that you may read with --namespace, or ask for the right to list in all.'
-          : `Ask for the right to list ${plural}.${group} in the namespace ${namespace}.`
-      }`
+      return `${server} forbids it: ${said}. ${rightToAskFor(said)}`
     case 404:
-      return `${server} does not know ${plural}.${group}/${version}: Convoke's CRDs are not installed there, or are older than this command. Install them with the chart.`
+      return `${server} does not know the path of ${what}: ${said}. Is the namespace there, and are Convoke's CRDs installed?`
   }
-  if (typeof code === 'number') return `${server} answered ${code} to the list of ${plural}.${group}: ${said}.`
-  return `${server} cannot be reached: ${reasonOf(error)}. Check the kubeconfig and the network; \`kubectl version\` says whether kubectl reaches it.`
+  return `${server} answered ${status} to ${what}: ${said}.`
 }
 
-/** The message of a Kubernetes Status, or the answer as it came. */
-function saidBy(body: unknown): string {
-  if (typeof body !== 'string') return 'no reason given'
+/** The next step after a refusal, from the API server's words. */
+function rightToAskFor(said: string): string {
+  if (said.includes(' at the cluster scope'))
+    return 'Name the namespaces that you may read with --namespace, or ask for the right to list in all.'
+  const [, verb, resource, apiGroup, namespace] =
+    /cannot (\w+) resource "([^"]+)" in API group "([^"]*)" in the namespace "([^"]+)"/.exec(said) ?? []
+  if (verb === undefined) return 'Ask for that right.'
+  return `Ask for the right to ${verb} ${resource}${apiGroup === '' ? '' : `.${apiGroup}`} in the namespace ${namespace}.`
+}
+
+/** The message of a Kubernetes Status, or the answer as it came. Without a final stop. */
+function saidBy(body: string): string {
   try {
     const status: { readonly message?: unknown } = JSON.parse(body)
-    return String(status.message)
+    return String(status.message).replace(/\.$/, '')
   } catch {
-    return body.trim()
+    return body.trim() === '' ? 'no reason given' : body.trim()
   }
 }
 
-/** One line. fetch says only that it failed; the reason is its cause. */
+/** The whole body. */
+async function textOf(body: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = []
+  for await (const part of body) parts.push(Buffer.from(part))
+  return Buffer.concat(parts).toString()
+}
+
+/** One line. Some errors say only that it failed; the reason is their cause, or the first of several. */
 function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return reasonOf(error.errors[0])
   if (!(error instanceof Error)) return String(error)
   return error.cause === undefined ? error.message.replace(/\n.*/s, '') : reasonOf(error.cause)
 }
