@@ -1,10 +1,14 @@
 /** What a command needs of the process; `main.ts` gives the real one, tests their own. */
 export type Io = {
+  /** What the user typed: kubectl runs this program as its plugin. */
+  readonly program: 'convoke' | 'kubectl convoke'
   readonly out: (text: string) => void
   readonly err: (text: string) => void
   /** Is standard error a terminal: may progress be drawn? */
   readonly isTerminal: boolean
   readonly columns: number
+  /** Lines of the terminal that standard output is; null where it is none. */
+  readonly rows: number | null
   readonly colour: boolean
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string

@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   test: () => import('./commands/test.ts'),
   query: () => import('./commands/query.ts'),
   run: () => import('./commands/run.ts'),
+  status: () => import('./commands/status.ts'),
   slots: () => import('./commands/slots.ts'),
   ingest: () => step('ingest'),
   extract: () => step('extract'),
@@ -40,7 +41,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   try {
     if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
       if (rest[0] && commands[rest[0]]) return await main([rest[0], '--help'], io)
-      io.out(await overview())
+      io.out(await overview(io.program))
       return name === undefined ? exitCodes.wrongUse : exitCodes.fine
     }
     if (name === 'version' || name === '--version') {
@@ -52,15 +53,15 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       const { nearest } = await import('#compiler')
       const near = nearest(name, Object.keys(commands))[0]
       throw new UsageError(
-        `There is no command \`${name}\`.${near ? ` Did you mean \`${near}\`?` : ''} \`convoke --help\` lists them.`,
+        `There is no command \`${name}\`.${near ? ` Did you mean \`${near}\`?` : ''} \`${io.program} --help\` lists them.`,
       )
     }
     const { command } = await load()
     if (rest.includes('--help') || rest.includes('-h')) {
-      io.out(helpOf(command))
+      io.out(helpOf(command, io.program))
       return exitCodes.fine
     }
-    const { values, positionals } = parse(command, rest)
+    const { values, positionals } = parse(command, rest, io.program)
     return await command.run({ values, positionals, io })
   } catch (error) {
     if (error instanceof UsageError) {
@@ -77,6 +78,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 function parse(
   command: Command,
   args: readonly string[],
+  program: Io['program'],
 ): { values: { [name: string]: string | boolean | (string | boolean)[] | undefined }; positionals: string[] } {
   const options = Object.fromEntries(
     Object.entries(command.options).map(([name, { type, short, multiple }]) => [
@@ -89,11 +91,11 @@ function parse(
   } catch (error) {
     // parseArgs words its own complaints well enough; the next step is ours.
     const said = error instanceof Error ? error.message.split('. ')[0] : String(error)
-    throw new UsageError(`${said}. See \`convoke ${command.usage.split(' ')[0]} --help\`.`)
+    throw new UsageError(`${said}. See \`${program} ${command.usage.split(' ')[0]} --help\`.`)
   }
 }
 
-async function overview(): Promise<string> {
+async function overview(program: Io['program']): Promise<string> {
   const rows = await Promise.all(
     Object.entries(commands).map(async ([name, load]) => [name, (await load()).command.summary] as const),
   )
@@ -101,16 +103,16 @@ async function overview(): Promise<string> {
   return [
     'Customer audiences as code: checked before anything runs, delivered to Adobe Campaign.',
     '',
-    'Usage: convoke COMMAND …',
+    `Usage: ${program} COMMAND …`,
     '',
     ...rows.map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}`),
     '',
-    'Try `convoke check examples/minimal`, and `convoke COMMAND --help` for examples.',
+    `Try \`${program} check examples/minimal\`, and \`${program} COMMAND --help\` for examples.`,
     '',
   ].join('\n')
 }
 
-function helpOf(command: Command): string {
+function helpOf(command: Command, program: Io['program']): string {
   const options = Object.entries(command.options).map(
     ([name, option]) =>
       [
@@ -122,14 +124,14 @@ function helpOf(command: Command): string {
   return [
     command.summary,
     '',
-    `Usage: convoke ${command.usage}`,
+    `Usage: ${program} ${command.usage}`,
     ...(command.description ? ['', command.description] : []),
     ...(options.length > 0
       ? ['', 'Options:', ...options.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`)]
       : []),
     '',
     command.examples.length === 1 ? 'Example:' : 'Examples:',
-    ...command.examples.map((example) => `  ${example}`),
+    ...command.examples.map((example) => `  ${example.replace(/^convoke /, `${program} `)}`),
     '',
     'Exit code: 0 fine, 1 findings or failed work, 2 wrong use or unreadable input.',
     '',
@@ -147,9 +149,12 @@ if (import.meta.main) {
     throw error
   })
   process.exitCode = await main(process.argv.slice(2), {
+    // Set by bin/kubectl-convoke.
+    program: process.env['CONVOKE_PROGRAM'] === 'kubectl convoke' ? 'kubectl convoke' : 'convoke',
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     isTerminal: process.stderr.isTTY === true && process.env['CI'] === undefined && process.env['TERM'] !== 'dumb',
+    rows: process.stdout.isTTY === true ? process.stdout.rows : null,
     columns: process.stdout.columns ?? process.stderr.columns ?? 100,
     // Findings go to either stream; a file that one of them is led to stays plain.
     colour: process.env['NO_COLOR']

@@ -6,6 +6,7 @@ import { ensureLogTables, ensureTarget, startEmbeddedPostgres, steps } from '#jo
 import type { Io } from './command.ts'
 import { type Places, portsFor } from './ports.ts'
 import type { ProgressLine } from './progress.ts'
+import { stepLine } from './step-line.ts'
 import type { WorkDirectory } from './work-directory.ts'
 
 export type RunOutcome = {
@@ -59,7 +60,14 @@ export async function runDue(
     const step = async (name: RunReport['step'], item: Due, input: RunInput): Promise<RunReport> => {
       const started = io.now().getTime()
       const report = await steps[name]({ plan: item.plan, input, ports })
-      line.say(stepLine(report, item, (io.now().getTime() - started) / 1000))
+      line.say(
+        stepLine({
+          ...report,
+          target: item.plan.target.name,
+          seconds: (io.now().getTime() - started) / 1000,
+          error: report.error?.message ?? null,
+        }),
+      )
       return report
     }
     /** The databases of the instances that these plans need and nobody named. */
@@ -190,23 +198,6 @@ function acknowledge(item: Due, exported: RunReport, work: WorkDirectory): void 
       [key]: { ...state.baselines[key], ...Object.fromEntries(delivered.map((segment) => [segment, exported.run])) },
     },
   }))
-}
-
-function stepLine(report: RunReport, item: Due, seconds: number): string {
-  const totals = Object.entries(report.totals)
-    .filter(([, value]) => value !== 0)
-    .map(([name, value]) => `${value.toLocaleString('en')} ${words(name)}`)
-  const what = report.error
-    ? `${report.outcome}: ${report.error.message}`
-    : totals.length > 0
-      ? totals.join(', ')
-      : 'nothing to do'
-  return `${report.outcome === 'Succeeded' ? '✓' : report.outcome === 'Held' ? '!' : '✗'} ${report.step.padEnd(8)} ${item.plan.target.name.padEnd(24)} ${seconds.toFixed(1).padStart(5)} s  ${what}`
-}
-
-/** `badRows` → `bad rows` */
-function words(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
 }
 
 function rfc3339(date: Date): string {

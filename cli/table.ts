@@ -1,13 +1,16 @@
+import { widthOf } from './paint.ts'
+
 /** Columns as wide as their widest cell; numbers stand right. */
 export function table(headers: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
   const cells = rows.map((row) =>
     row.map((cell) => (cell === null ? '' : typeof cell === 'number' ? cell.toLocaleString('en') : cell)),
   )
   const right = headers.map((_, column) => rows.some((row) => typeof row[column] === 'number'))
-  const widths = headers.map((header, column) => Math.max(header.length, ...cells.map((row) => row[column]!.length)))
+  const widths = headers.map((header, column) => Math.max(header.length, ...cells.map((row) => widthOf(row[column]!))))
+  const padding = (cell: string, column: number): string => ' '.repeat(widths[column]! - widthOf(cell))
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, column) => (right[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .map((cell, column) => (right[column] ? padding(cell, column) + cell : cell + padding(cell, column)))
       .join('  ')
       .trimEnd()
   return [line(headers), widths.map((width) => '─'.repeat(width)).join('  '), ...cells.map(line)].join('\n')

@@ -25,8 +25,10 @@ export async function convoke(cwd: string, argv: readonly string[], io: Partial<
   const code = await main(argv, {
     out: (text) => void (out += text),
     err: (text) => void (err += text),
+    program: 'convoke',
     isTerminal: false,
     columns: 100,
+    rows: null,
     colour: false,
     env: {},
     cwd,

@@ -18,8 +18,10 @@ async function convoke(...args: string[]): Promise<Ran> {
     err: (text) => {
       err += text
     },
+    program: 'convoke',
     isTerminal: false,
     columns: 100,
+    rows: null,
     colour: false,
     env: {},
     cwd: folder,

@@ -1,0 +1,37 @@
+import type { Io } from './command.ts'
+
+/** Colours for a terminal; the text as it is elsewhere. */
+export type Paint = Readonly<Record<keyof typeof styles, (text: string) => string>>
+
+const styles = { bold: '1', dim: '2', red: '31', green: '32', yellow: '33', cyan: '36' } as const
+
+export function painterOf({ colour }: Pick<Io, 'colour'>): Paint {
+  const styled = Object.entries(styles).map(([name, code]) => [
+    name,
+    (text: string) => (colour && text !== '' ? `\x1b[${code}m${text}\x1b[0m` : text),
+  ])
+  return Object.fromEntries(styled)
+}
+
+/** How many columns a text takes: colours take none. */
+export function widthOf(text: string): number {
+  return [...text.replaceAll(/\x1b\[[0-9;]*m/g, '')].length
+}
+
+/** Lines of at most `width` columns where words allow it, each behind the indent. */
+export function wrapped(text: string, width: number, indent: string): string {
+  return text
+    .split('\n')
+    .map((paragraph) => {
+      const lines: string[] = []
+      let line = ''
+      for (const word of paragraph.split(' ')) {
+        if (line !== '' && indent.length + line.length + 1 + word.length > width) {
+          lines.push(line)
+          line = word
+        } else line = line === '' ? word : `${line} ${word}`
+      }
+      return [...lines, line].map((each) => `${indent}${each}`.trimEnd()).join('\n')
+    })
+    .join('\n')
+}
