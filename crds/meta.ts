@@ -20,6 +20,8 @@ export const labels = {
   step: 'convoke.dev/step',
   /** ProfileStores only: `batch` or `streaming`. */
   evaluation: 'convoke.dev/evaluation',
+  /** On Runs that somebody asked for by annotation: which request it was. */
+  request: 'convoke.dev/request',
   /** First 40 hexadecimal digits of the plan's digest. */
   plan: 'convoke.dev/plan',
 } as const
@@ -53,6 +55,8 @@ export const conditionReasons = {
   TooManySegments: 'Held, because the CampaignInstance is at its limit.',
   CircuitBreaker: 'Held, because the audience changed more than the circuit breaker allows.',
   NameCollision: 'An object of this name exists and is not ours; its slot is skipped.',
+  SegmentsHeld: 'Some Segments are not delivered for now; status.held says which, and why.',
+  RunFailed: 'The latest Run failed.',
   Pending: 'Waiting for its turn.',
   Running: 'A step is running.',
   Succeeded: 'Every step succeeded.',

@@ -172,6 +172,10 @@ export interface CampaignSourceStatus {
    */
   missedSlots?: number
   /**
+   * The latest slot that was never run.
+   */
+  lastMissedTime?: string
+  /**
    * The schedule that lastScheduledTime belongs to; slots before a change of schedule are not caught up.
    */
   observedSchedule?: string

@@ -342,6 +342,10 @@ export interface ProfileStoreStatus {
    */
   missedSlots?: number
   /**
+   * The latest batch slot that was never run.
+   */
+  lastMissedTime?: string
+  /**
    * Scheduled time of the latest streaming Run.
    */
   lastStreamingTime?: string

@@ -90,6 +90,10 @@ export interface SegmentStatus {
    */
   digest?: string
   /**
+   * The latest expression without an error: what is evaluated while spec.expression has one.
+   */
+  acceptedExpression?: string
+  /**
    * Profiles in the Segment at lastEvaluatedTime.
    */
   members?: number
