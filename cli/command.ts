@@ -35,6 +35,8 @@ export type Command = {
   readonly description?: string
   readonly options: { readonly [name: string]: OptionSpec }
   readonly examples: readonly string[]
+  /** What the exit codes say, where it is more than with the others. */
+  readonly exits?: string
   readonly run: (args: {
     readonly positionals: readonly string[]
     readonly values: Values
@@ -50,7 +52,14 @@ export class UsageError extends Error {
   }
 }
 
-export const exitCodes = { fine: 0, findings: 1, wrongUse: 2, changes: 3 } as const
+export const exitCodes = {
+  fine: 0,
+  findings: 1,
+  wrongUse: 2,
+  changes: 3,
+  /** A job step failed, and would fail again: a Job's podFailurePolicy can tell it from what is worth another try. */
+  final: 64,
+} as const
 
 export function text(values: Values, name: string): string | null {
   const value = values[name]

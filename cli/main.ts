@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   evaluate: () => step('evaluate'),
   export: () => step('export'),
   import: () => step('import'),
+  report: () => import('./commands/report.ts'),
   fmt: () => import('./commands/fmt.ts'),
   graph: () => import('./commands/graph.ts'),
   init: () => import('./commands/init.ts'),
@@ -133,7 +134,7 @@ function helpOf(command: Command, program: Io['program']): string {
     command.examples.length === 1 ? 'Example:' : 'Examples:',
     ...command.examples.map((example) => `  ${example.replace(/^convoke /, `${program} `)}`),
     '',
-    'Exit code: 0 fine, 1 findings or failed work, 2 wrong use or unreadable input.',
+    `Exit code: ${command.exits ?? '0 fine, 1 findings or failed work, 2 wrong use or unreadable input'}.`,
     '',
   ].join('\n')
 }
@@ -168,4 +169,6 @@ if (import.meta.main) {
     now: () => new Date(),
     signal: abort.signal,
   })
+  // Whoever asked to stop does not wait for what is still open.
+  if (abort.signal.aborted) process.exit()
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { JobError, type Ports, type Progress } from '#jobs'
@@ -15,8 +15,16 @@ export type Places = {
   readonly scratchParent: string | null
 }
 
-/** The real surroundings of a job in this process. Dispose of it to remove its temporary files. */
-export function portsFor(places: Places, io: Io, progress: (progress: Progress) => void): Ports & Disposable {
+/**
+ * The real surroundings of a job in this process. Dispose of it to remove its temporary files. In a Pod, `namespace` is where people are
+ * told to create what is missing.
+ */
+export function portsFor(
+  places: Places,
+  io: Io,
+  progress: (progress: Progress) => void,
+  namespace: string | null = null,
+): Ports & Disposable {
   const parent = places.scratchParent ?? tmpdir()
   mkdirSync(parent, { recursive: true })
   const scratch = mkdtempSync(join(parent, 'convoke-'))
@@ -24,25 +32,12 @@ export function portsFor(places: Places, io: Io, progress: (progress: Progress) 
     now: io.now,
     claim: (claimName) => {
       const folder = join(places.volumes, claimName)
-      if (!existsSync(folder))
-        throw new JobError(
-          'MissingVolume',
-          `There is no volume for the claim \`${claimName}\`: make the folder \`${folder}\`, or give another one with --volumes.`,
-        )
+      if (!existsSync(folder)) throw missingVolume(claimName, folder, namespace)
       return folder
     },
     secret: (name, key) => {
-      if (places.secrets === null)
-        throw new JobError(
-          'MissingSecret',
-          `The key \`${key}\` of the secret \`${name}\` is needed: put it into the file DIR/${name}/${key} and give --secrets DIR.`,
-        )
-      const file = join(places.secrets, name, key)
-      if (!existsSync(file))
-        throw new JobError(
-          'MissingSecret',
-          `The secret \`${name}\` has no key \`${key}\`: put it into the file \`${file}\`.`,
-        )
+      const file = places.secrets === null ? null : join(places.secrets, name, key)
+      if (file === null || !existsSync(file)) throw missingSecret(name, key, places.secrets, namespace)
       return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
     },
     scratch,
@@ -51,4 +46,28 @@ export function portsFor(places: Places, io: Io, progress: (progress: Progress) 
     signal: io.signal,
     [Symbol.dispose]: () => rmSync(scratch, { recursive: true, force: true }),
   }
+}
+
+function missingVolume(claimName: string, folder: string, namespace: string | null): JobError {
+  return new JobError(
+    'MissingVolume',
+    namespace === null
+      ? `There is no volume for the claim \`${claimName}\`: make the folder \`${folder}\`, or give another one with --volumes.`
+      : `The PersistentVolumeClaim \`${claimName}\` is not mounted in this Pod. Look whether it is there and bound: \`kubectl -n ${namespace} get pvc ${claimName}\`; else create it with the access mode its Pods need.`,
+  )
+}
+
+function missingSecret(name: string, key: string, secrets: string | null, namespace: string | null): JobError {
+  const folder = secrets === null ? null : join(secrets, name)
+  // An optional Secret that is not there is mounted as an empty folder.
+  const isThere = folder !== null && existsSync(folder) && readdirSync(folder).some((entry) => !entry.startsWith('.'))
+  const message =
+    namespace !== null
+      ? isThere
+        ? `The Secret \`${name}\` has no key \`${key}\`. Add it: \`kubectl -n ${namespace} patch secret ${name} -p '{"stringData":{"${key}":"…"}}'\`.`
+        : `There is no Secret \`${name}\` with the key \`${key}\`. Create it: \`kubectl -n ${namespace} create secret generic ${name} --from-file=${key}=FILE\`, with a \`--from-file\` for each key.`
+      : folder === null
+        ? `The key \`${key}\` of the secret \`${name}\` is needed: put it into the file DIR/${name}/${key} and give --secrets DIR.`
+        : `The secret \`${name}\` has no key \`${key}\`: put it into the file \`${join(folder, key)}\`.`
+  return new JobError('MissingSecret', message)
 }

@@ -40,5 +40,15 @@ export {
 export { runNameOf, shortened } from './names.ts'
 export type { ObjectMeta, OwnerReference } from './object-meta.ts'
 export { parseQuantityBytes } from './quantity.ts'
+export {
+  detailLinesOf,
+  detailMarker,
+  isWhole,
+  readReportLines,
+  readTerminationMessage,
+  reportLinesOf,
+  reportMarker,
+  terminationMessageOf,
+} from './report-lines.ts'
 export type { UnionSchema } from './union-schema.ts'
 export { type DocumentKind, type Fault, type JsonSchema, schemaOf, validatorOf } from './validators.ts'

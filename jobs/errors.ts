@@ -20,6 +20,8 @@ export const faultReasons = {
   MissingSecret: { retryable: true },
   DiskFull: { retryable: true },
   OutOfMemory: { retryable: true },
+  /** The store holds no report of that attempt; the step is safe to run again, and then there is one. */
+  MissingReport: { retryable: true },
   /** The plan or run input is not what this version understands. */
   InvalidPlan: { retryable: false },
   /** Our own fault. */
@@ -39,4 +41,9 @@ export class JobError extends Error {
     this.name = 'JobError'
     this.reason = reason
   }
+}
+
+/** For work that was broken off because the process was asked to stop. */
+export function interrupted(cause?: unknown): JobError {
+  return new JobError('Interrupted', 'The process was asked to stop; the same step can be run again.', cause)
 }

@@ -18,6 +18,6 @@ export {
   storeRootOf,
 } from './profile-store.ts'
 export { type AudienceDelta, audienceDeltas, type QueryAnswer, queryStore } from './query.ts'
-export { runStep, type StepContext, type StepResult } from './step.ts'
+export { runStep, type StepContext, type StepResult, storedReport } from './step.ts'
 export { steps } from './steps.ts'
 export { type LandingStore, openLandingStore, secretKeys } from './stores/index.ts'

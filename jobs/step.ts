@@ -1,7 +1,8 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Detail, JobPlan, RunInput, RunReport } from '#crds'
+import { type Detail, isWhole, type JobPlan, type RunInput, type RunReport, validatorOf } from '#crds'
 import { digestOf } from './digest.ts'
-import { type FaultReason, faultReasons, JobError } from './errors.ts'
+import { type FaultReason, faultReasons, interrupted, JobError } from './errors.ts'
 import type { Ports } from './ports.ts'
 import { commitJson, storeRootOf } from './profile-store.ts'
 
@@ -28,10 +29,10 @@ export async function runStep(
 ): Promise<RunReport> {
   const startedAt = ports.now().toISOString()
   const attempt = input.attempt ?? 1
-  const { totals, details, warnings, outcome, fault } = await work().catch((error: unknown) => ({
-    ...nothingDone,
-    fault: faultOf(error),
-  }))
+  const result = await work().catch((error: unknown) => ({ ...nothingDone, fault: faultOf(error) }))
+  const { totals, details, warnings, outcome } = result
+  // Work that is broken off complains of all sorts of things.
+  const fault = result.fault && ports.signal.aborted ? interrupted(result.fault) : result.fault
   const report: RunReport = {
     step,
     run: input.run,
@@ -92,7 +93,7 @@ function firstLine(text: string): string {
 /** The report as it lies in the store; unchanged where the store cannot be written, which is the fault it tells of already. */
 function written(report: RunReport, { plan, input, ports }: StepContext): RunReport {
   if (!plan.store) return report
-  const reportPath = `reports/${input.run}/${report.step}-${report.attempt}.json`
+  const reportPath = reportPathOf(report.step, input)
   try {
     const full = { ...report, reportPath }
     commitJson(join(storeRootOf(plan.store, ports), reportPath), full)
@@ -100,4 +101,28 @@ function written(report: RunReport, { plan, input, ports }: StepContext): RunRep
   } catch {
     return report
   }
+}
+
+/** What an attempt of a step has reported. Throws JobError MissingReport where the store does not have it, or not whole. */
+export function storedReport(step: RunReport['step'], { plan, input, ports }: StepContext): RunReport {
+  const path = reportPathOf(step, input)
+  const missing = (why: string) =>
+    new JobError('MissingReport', `The store has no report of this attempt: ${why}. Run the step again to get one.`)
+  if (!plan.store) throw missing('the plan names no ProfileStore')
+  const full = join(storeRootOf(plan.store, ports), path)
+  if (!existsSync(full)) throw missing(`there is no ${path}`)
+  let value: unknown
+  try {
+    value = JSON.parse(readFileSync(full, 'utf8'))
+  } catch (error) {
+    throw missing(`${path} cannot be read (${error instanceof Error ? error.message : String(error)})`)
+  }
+  if (validatorOf('RunReport')(value).length > 0) throw missing(`${path} is no report`)
+  const report = value as RunReport // the validator has just said so
+  if (!isWhole(report, report.details ?? [])) throw missing(`${path} is not what its digest says`)
+  return report
+}
+
+function reportPathOf(step: RunReport['step'], { run, attempt = 1 }: RunInput): string {
+  return `reports/${run}/${step}-${attempt}.json`
 }

@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { RunReport } from '#crds'
-import { type Command, exitCodes, text, texts, UsageError } from '../command.ts'
+import { type Command, type OptionSpec, text, texts, UsageError, type Values } from '../command.ts'
 import { databasesOf } from '../databases.ts'
 import { readPlan, readRunInput } from '../job-documents.ts'
 import { progressLine } from '../progress.ts'
+import { type Attempt, attempted, exitCodeOf, namespaceOf, printed } from '../step-report.ts'
 
 const summaries = {
   ingest: 'One job step: read Datasets into the ProfileStore',
@@ -14,6 +14,21 @@ const summaries = {
   import: "One job step: load delivered files into Campaign's database",
 } as const satisfies Record<RunReport['step'], string>
 
+export const stepOptions = {
+  plan: {
+    type: 'string',
+    value: 'PATH',
+    help: 'JobPlan as `convoke compile` writes it, or the folder its ConfigMaps are mounted into',
+  },
+  run: { type: 'string', value: 'FILE', help: 'RunInput: run, scheduledTime, now, trigger, …' },
+  volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there (default: /volumes)' },
+  'termination-log': {
+    type: 'string',
+    value: 'FILE',
+    help: "in a Pod: the report without details goes there, at most 4 KiB, and whole into the log's last lines",
+  },
+} as const satisfies Record<string, OptionSpec>
+
 /** What the containers run: plan and run input in, RunReport out (standard output, and the Pod's termination message). */
 export function stepCommand(step: RunReport['step']): Command {
   return {
@@ -21,13 +36,7 @@ export function stepCommand(step: RunReport['step']): Command {
     usage: `${step} --plan PATH --run FILE [--volumes DIR] [--secrets DIR]`,
     description: 'Safe to kill and to repeat with the same files. The RunReport goes to standard output.',
     options: {
-      plan: {
-        type: 'string',
-        value: 'PATH',
-        help: 'JobPlan as `convoke compile` writes it, or the folder its ConfigMaps are mounted into',
-      },
-      run: { type: 'string', value: 'FILE', help: 'RunInput: run, scheduledTime, now, trigger, …' },
-      volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there (default: /volumes)' },
+      ...stepOptions,
       secrets: { type: 'string', value: 'DIR', help: 'a secret key is the file NAME/KEY there (default: /secrets)' },
       database: {
         type: 'string',
@@ -35,49 +44,42 @@ export function stepCommand(step: RunReport['step']): Command {
         value: 'INSTANCE=URL',
         help: "use that PostgreSQL instead of the plan's host and secret",
       },
-      'termination-log': {
-        type: 'string',
-        value: 'FILE',
-        help: 'also write the report without details there, at most 4 KiB',
-      },
     },
+    exits:
+      '0 Succeeded or Held, 1 Failed and another try may help, 64 Failed and another try unchanged cannot help, 2 wrong use or unreadable input',
     examples: [`convoke ${step} --plan plan.json --run run.json --volumes .work/volumes`],
     run: async ({ values, io }) => {
-      const plan = readPlan(required(text(values, 'plan'), '--plan PATH'), io)
-      const input = readRunInput(required(text(values, 'run'), '--run FILE'), io)
-      // DuckDB and the clients of stores and databases are loaded only by what works with them.
-      const [{ steps }, { portsFor }] = await Promise.all([import('#jobs'), import('../ports.ts')])
-      const line = progressLine(io)
-      using ports = portsFor(
-        {
-          volumes: resolve(io.cwd, text(values, 'volumes') ?? '/volumes'),
-          secrets: resolve(io.cwd, text(values, 'secrets') ?? '/secrets'),
-          databases: databasesOf(texts(values, 'database')),
-          scratchParent: null,
-        },
-        io,
-        line.show,
-      )
-      const report = await steps[step]({ plan, input, ports })
-      line.clear()
-      io.out(`${JSON.stringify(report, null, 2)}\n`)
-      const log = text(values, 'termination-log')
-      if (log) writeFileSync(resolve(io.cwd, log), terminationMessage(report))
-      if (report.error) io.err(`convoke ${step}: ${report.error.message}\n`)
-      return report.outcome === 'Failed' ? exitCodes.findings : exitCodes.fine
+      const input = readRunInput(required(values, 'run', 'FILE'), io)
+      const attempt: Attempt = { step, input, terminationLog: text(values, 'termination-log') }
+      const report = await attempted(attempt, io, async (open) => {
+        const plan = readPlan(required(values, 'plan', 'PATH'), io)
+        // DuckDB and the clients of stores and databases are loaded only by what works with them.
+        const [{ steps }, { portsFor }] = await Promise.all([import('#jobs'), import('../ports.ts')])
+        const line = progressLine(io)
+        open.defer(line.clear)
+        const ports = open.use(
+          portsFor(
+            {
+              volumes: resolve(io.cwd, text(values, 'volumes') ?? '/volumes'),
+              secrets: resolve(io.cwd, text(values, 'secrets') ?? '/secrets'),
+              databases: databasesOf(texts(values, 'database')),
+              scratchParent: null,
+            },
+            io,
+            line.show,
+            namespaceOf(attempt, plan),
+          ),
+        )
+        return steps[step]({ plan, input, ports })
+      })
+      printed(report, attempt, io)
+      return exitCodeOf(report)
     },
   }
 }
 
-/** The report without details; a long error message is cut so that the whole stays within Kubernetes' 4 KiB. */
-function terminationMessage(report: RunReport): string {
-  const { details: _, warnings: __, ...short } = report
-  const message = JSON.stringify(short)
-  if (Buffer.byteLength(message) <= 4096 || !short.error) return message
-  return JSON.stringify({ ...short, error: { ...short.error, message: `${short.error.message.slice(0, 1000)}…` } })
-}
-
-function required(value: string | null, option: string): string {
-  if (value === null) throw new UsageError(`${option} is missing.`)
-  return value
+export function required(values: Values, option: string, value: string): string {
+  const given = text(values, option)
+  if (given === null) throw new UsageError(`--${option} ${value} is missing.`)
+  return given
 }

@@ -1,5 +1,10 @@
 // Generated from crds/ by `npm run generate`. Do not edit.
 /**
+ * A name that files of the store are called by.
+ */
+export type FileName = string
+
+/**
  * What differs from run to run of one JobPlan. Made by whoever schedules (operator, `convoke run`), read by jobs. Holds no secret.
  */
 export interface RunInput {
@@ -25,7 +30,7 @@ export interface RunInput {
    * Activations only: Segment name to the run whose delivered set is the last acknowledged one. A Segment without an entry is backfilled.
    */
   baselines?: {
-    [k: string]: string
+    [k: string]: FileName
   }
   /**
    * Segments whose held delivery somebody approved: the circuit breaker lets them pass in this run.
@@ -35,7 +40,7 @@ export interface RunInput {
    * Activations only: Segments that were deleted with `deletionPolicy: ExportExits` and have a baseline; all of their delivered set exits.
    */
   departed?: {
-    name: string
+    name: FileName
     displayName: string
   }[]
 }

@@ -1,6 +1,6 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { type DataType, parseQuantityBytes, type StorePlan } from '#crds'
-import { JobError } from '../errors.ts'
+import { interrupted, JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 
 /** A value of a result row: BIGINT and HUGEINT arrive as numbers, DATE and TIMESTAMP as Date, LIST, MAP and STRUCT as text. */
@@ -103,10 +103,6 @@ async function guarded<T>(signal: AbortSignal, work: () => Promise<T>): Promise<
   } catch (error) {
     throw signal.aborted ? interrupted(error) : error
   }
-}
-
-function interrupted(cause?: unknown): JobError {
-  return new JobError('Interrupted', 'The process was asked to stop; the same step can be run again.', cause)
 }
 
 async function rowsOf(connection: DuckDBConnection, sql: string): Promise<readonly Readonly<Record<string, Cell>>[]> {

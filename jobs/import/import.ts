@@ -13,7 +13,7 @@ import {
   validatorOf,
 } from '#crds'
 import { sha256OfFile } from '../digest.ts'
-import { JobError } from '../errors.ts'
+import { interrupted, JobError } from '../errors.ts'
 import { fileNameOf, manifestNameOf } from '../export/file-names.ts'
 import { connect, databaseFault, name, placeOf } from '../postgres/connection.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
@@ -171,8 +171,7 @@ async function importManifest(
       manifestName,
       JSON.stringify(details),
     ])
-    if (context.ports.signal.aborted)
-      throw new JobError('Interrupted', 'The process was asked to stop; the same step can be run again.')
+    if (context.ports.signal.aborted) throw interrupted()
     await client.query('COMMIT')
     return details
   } finally {

@@ -7,7 +7,7 @@ import type { Ports } from '../ports.ts'
 export async function connect(instance: string, database: DatabasePlan, ports: Ports): Promise<pg.Client> {
   const url = ports.database(instance)
   const secret = database.credentialsSecretRef?.name
-  const client = new pg.Client({
+  const config: pg.ClientConfig = {
     ...(url === null
       ? {
           host: database.host,
@@ -22,7 +22,8 @@ export async function connect(instance: string, database: DatabasePlan, ports: P
     application_name: 'convoke',
     connectionTimeoutMillis: 15_000,
     keepAlive: true,
-  })
+  }
+  const client = new pg.Client(config)
   // A broken connection also fails the statement that needs it.
   client.on('error', () => {})
   try {
@@ -30,11 +31,29 @@ export async function connect(instance: string, database: DatabasePlan, ports: P
     await client.query(
       "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET client_min_messages = warning; SET standard_conforming_strings = on",
     )
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    const stop = () => void cancel(config, rows[0]!.pid)
+    ports.signal.addEventListener('abort', stop, { once: true })
+    client.once('end', () => ports.signal.removeEventListener('abort', stop))
   } catch (error) {
     await client.end().catch(() => {})
     throw databaseFault(error, placeOf(instance, database, ports))
   }
   return client
+}
+
+/** Ends the running statement of a connection: the server would go on with it, and keep its locks, long after the process is gone. */
+async function cancel(config: pg.ClientConfig, pid: number): Promise<void> {
+  const other = new pg.Client(config)
+  other.on('error', () => {})
+  try {
+    await other.connect()
+    await other.query('SELECT pg_cancel_backend($1)', [pid])
+  } catch {
+    // Then the statement ends by itself, without a COMMIT behind it.
+  } finally {
+    await other.end().catch(() => {})
+  }
 }
 
 /** For messages: the instance, and host and database without any password. */

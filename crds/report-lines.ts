@@ -1,0 +1,123 @@
+import { digestOf } from './digest.ts'
+import type { Detail, RunReport } from './generated/run-report.ts'
+
+/** What the lines of a Pod's log begin with that hold a report: each detail, then the rest. */
+export const detailMarker = 'convoke-detail: '
+export const reportMarker = 'convoke-report: '
+
+/** What Kubernetes keeps of a termination message. */
+const terminationBytes = 4096
+
+export function detailLinesOf(report: RunReport): readonly string[] {
+  return (report.details ?? []).map((detail) => `${detailMarker}${JSON.stringify(detail)}`)
+}
+
+/** A report as the last lines of a log, without line ends; `readReportLines` reads them. */
+export function reportLinesOf(report: RunReport): readonly string[] {
+  const { details: _, ...short } = report
+  return [...detailLinesOf(report), `${reportMarker}${JSON.stringify(short)}`]
+}
+
+/**
+ * The last report in a log, among whatever else was written there. Details are those that could be read: a log that was cut has lost
+ * some, which `isWhole` tells. null where there is no report.
+ */
+export function readReportLines(
+  log: string,
+): { readonly report: RunReport; readonly details: readonly Detail[] } | null {
+  const lines = log.split(/\r?\n/)
+  const last = lines.findLastIndex((line) => line.startsWith(reportMarker))
+  if (last === -1) return null
+  const report = readTerminationMessage(lines[last]!.slice(reportMarker.length))
+  if (report === null) return null
+  const before = lines.slice(0, last).findLastIndex((line) => line.startsWith(reportMarker))
+  const details = lines.slice(before + 1, last).flatMap((line): Detail[] => {
+    const detail = line.startsWith(detailMarker) ? parsed(line.slice(detailMarker.length)) : undefined
+    // Every field of a Detail is optional.
+    return isObject(detail) ? [detail] : []
+  })
+  return { report, details }
+}
+
+/** Are these all the details that the report was made with? */
+export function isWhole(report: RunReport, details: readonly Detail[]): boolean {
+  return digestOf(details) === report.reportDigest
+}
+
+/**
+ * The report without details and warnings, at most 4 KiB of JSON. Where that is too much, the error's message is cut and totals are
+ * left out from the end, so that what says how it ended is always there.
+ */
+export function terminationMessageOf({ details: _, warnings: __, ...report }: RunReport): string {
+  const { totals, error } = report
+  const whole = JSON.stringify(report)
+  if (Buffer.byteLength(whole) <= terminationBytes) return whole
+  const bare = { ...report, totals: {}, ...(error && { error: { ...error, message: '' } }) }
+  const room = terminationBytes - Buffer.byteLength(JSON.stringify(bare))
+  // Totals go first, but a quarter of it says what went wrong.
+  const kept = fitting(totals, room - Math.min(messageBytes(error?.message ?? ''), terminationBytes / 4))
+  const used = Buffer.byteLength(JSON.stringify(kept)) - 2
+  return JSON.stringify({
+    ...bare,
+    totals: kept,
+    ...(error && { error: { ...error, message: cut(error.message, room - used) } }),
+  })
+}
+
+/** A Pod's termination message, or null for what is none of ours: a Pod that was killed leaves an empty one. */
+export function readTerminationMessage(message: string): RunReport | null {
+  const found = parsed(message)
+  return isReport(found) ? found : null
+}
+
+/** Of this version or a later one: jobs and operator are not always upgraded together. */
+function isReport(value: unknown): value is RunReport {
+  return (
+    isObject(value) &&
+    ['step', 'run', 'outcome'].every((name) => typeof value[name] === 'string') &&
+    isObject(value['totals'])
+  )
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** undefined: not JSON. */
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}
+
+/** The first totals that take no more than so many bytes. */
+function fitting(totals: RunReport['totals'], bytes: number): RunReport['totals'] {
+  const kept: [string, number][] = []
+  let left = bytes
+  for (const [name, count] of Object.entries(totals)) {
+    left -= Buffer.byteLength(JSON.stringify({ [name]: count })) - 1
+    if (left < 0) break
+    kept.push([name, count])
+  }
+  return Object.fromEntries(kept)
+}
+
+/** The beginning of a text that takes no more than so many bytes as JSON, never half a character. */
+function cut(text: string, bytes: number): string {
+  if (messageBytes(text) <= bytes) return text
+  const characters = Array.from(text.slice(0, terminationBytes))
+  let [fits, over] = [0, characters.length + 1]
+  while (over - fits > 1) {
+    const middle = Math.floor((fits + over) / 2)
+    if (messageBytes(`${characters.slice(0, middle).join('')}…`) <= bytes) fits = middle
+    else over = middle
+  }
+  return fits === 0 ? '' : `${characters.slice(0, fits).join('')}…`
+}
+
+/** Bytes of a text as JSON, without its quotes. */
+function messageBytes(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text)) - 2
+}
