@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMap, isScalar, parse, parseDocument, type YAMLMap } from 'yaml'
+import { dashboard } from './dashboard.ts'
 
 const root = join(import.meta.dirname, '..')
 const chart = 'charts/convoke'
@@ -22,11 +23,12 @@ export function chartFiles(): Readonly<Record<string, string>> {
   const values = chartValues(read(`${chart}/values.yaml`))
   return {
     ...Object.fromEntries(crds.map((file) => [`${chart}/files/crds/${file}`, read(`crds/${file}`)])),
+    [`${chart}/files/dashboard.json`]: dashboard(),
     [`${chart}/values.schema.json`]: schemaOf(values),
-    [`${chart}/README.md`]: read(`${chart}/README.md`).replace(
-      /(<!-- values -->\n)[\s\S]*(<!-- end of values -->)/,
-      (_, start: string, end: string) => `${start}${tableOf(values)}${end}`,
-    ),
+    [`${chart}/README.md`]: withTables(read(`${chart}/README.md`), {
+      alerts: alertTable(parse(read(`${chart}/files/alerts.yaml`))),
+      values: valueTable(values),
+    }),
   }
 }
 
@@ -84,14 +86,50 @@ function schemaOf(values: readonly ChartValue[]): string {
   return `${JSON.stringify(withDescriptions(schema, []), null, 2)}\n`
 }
 
-function tableOf(values: readonly ChartValue[]): string {
-  const rows = values
-    .filter(({ isSection }) => !isSection)
-    .map(({ path, value, description }) => {
-      const cell = JSON.stringify(value).replaceAll('|', '\\|')
-      return `| \`${path.join('.')}\` | \`${cell}\` | ${description.replaceAll('|', '\\|')} |\n`
-    })
-  return ['| value | default | says |\n', '| --- | --- | --- |\n', ...rows].join('')
+/** With each table between its two marks. */
+function withTables(text: string, tables: Readonly<Record<string, string>>): string {
+  return Object.entries(tables).reduce(
+    (written, [name, table]) =>
+      written.replace(
+        new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*(<!-- end of ${name} -->)`),
+        (_, start: string, end: string) => `${start}${table}${end}`,
+      ),
+    text,
+  )
+}
+
+type Alert = {
+  readonly alert: string
+  readonly labels: { readonly severity: string }
+  readonly annotations: { readonly summary: string }
+}
+
+function alertTable(alerts: readonly Alert[]): string {
+  return table(
+    ['alert', 'severity', 'says'],
+    alerts.map(({ alert, labels, annotations }) => [
+      `\`${alert}\``,
+      labels.severity,
+      annotations.summary
+        .replaceAll(/\{\{ \$labels\.(\w+) \}\}/g, (_, label: string) => label.toUpperCase())
+        .replaceAll(/\{\{ \$value.*?\}\}/g, 'N'),
+    ]),
+  )
+}
+
+function valueTable(values: readonly ChartValue[]): string {
+  return table(
+    ['value', 'default', 'says'],
+    values
+      .filter(({ isSection }) => !isSection)
+      .map(({ path, value, description }) => [`\`${path.join('.')}\``, `\`${JSON.stringify(value)}\``, description]),
+  )
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('')
 }
 
 function read(path: string): string {

@@ -27,30 +27,27 @@ export type Manifest = {
 
 export type HelmOutcome = { readonly code: number; readonly out: string; readonly err: string }
 
-/** Values go in as `-f -`. */
-export function helm(args: readonly string[], values: object = {}): HelmOutcome {
-  const { status, stdout, stderr, error } = spawnSync(
-    program,
-    [...args, ...(takesValues(args[0]) ? ['-f', '-'] : [])],
-    {
-      input: JSON.stringify(values),
-      encoding: 'utf8',
-      maxBuffer: 1 << 28,
-    },
-  )
+export function helm(
+  args: readonly string[],
+  { values = {}, kubeconfig }: { readonly values?: object; readonly kubeconfig?: string } = {},
+): HelmOutcome {
+  const withValues = ['template', 'lint', 'install', 'upgrade'].includes(args[0]!) ? ['-f', '-'] : []
+  const { status, stdout, stderr, error } = spawnSync(program, [...args, ...withValues], {
+    input: JSON.stringify(values),
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    // No cluster but the one that is meant.
+    env: { ...process.env, KUBECONFIG: kubeconfig ?? '/dev/null' },
+  })
   if (error) throw error
   return { code: status ?? -1, out: stdout, err: stderr }
-}
-
-function takesValues(verb: string | undefined): boolean {
-  return verb !== undefined && ['template', 'lint', 'install', 'upgrade'].includes(verb)
 }
 
 export type Target = { readonly release?: string; readonly namespace?: string }
 
 /** Every object of a release, in Helm's order; `values` that Helm refuses throw what it said. */
 export function render(values: object = {}, { release = 'convoke', namespace = 'convoke' }: Target = {}): Manifest[] {
-  const { code, out, err } = helm(['template', release, chart, '--namespace', namespace], values)
+  const { code, out, err } = helm(['template', release, chart, '--namespace', namespace], { values })
   if (code !== 0) throw new Error(err)
   return manifestsOf(out)
 }
