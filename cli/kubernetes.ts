@@ -51,6 +51,11 @@ export function pathOf(kind: Kind, namespace: string | null, name: string | null
   return `/apis/${apiVersion}/${place}${kinds[kind].plural}${name === null ? '' : `/${name}`}`
 }
 
+/** The option to put behind a command that is about the same namespace; nothing where the context has it anyway. */
+export function inNamespace({ namespace, isDefaultNamespace }: Cluster): string {
+  return isDefaultNamespace ? '' : ` -n ${namespace}`
+}
+
 /** The cluster that the options name. Nothing is sent yet. */
 export async function openCluster(values: Values): Promise<Cluster> {
   const config = await connect({ kubeconfig: text(values, 'kubeconfig'), context: text(values, 'context') })

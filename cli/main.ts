@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   query: () => import('./commands/query.ts'),
   run: () => import('./commands/run.ts'),
   status: () => import('./commands/status.ts'),
+  approve: () => import('./commands/approve.ts'),
   slots: () => import('./commands/slots.ts'),
   ingest: () => step('ingest'),
   extract: () => step('extract'),

@@ -4,19 +4,27 @@ import { renderText, summaryText } from '#compiler'
 import type { Detail } from '#crds'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
 import { databasesOf } from '../databases.ts'
+import { clusterOptions } from '../kubernetes.ts'
 import { progressLine } from '../progress.ts'
 import type { RunOutcome } from '../run.ts'
 import { compilePaths } from '../sources.ts'
 import { table } from '../table.ts'
 
 export const command: Command = {
-  summary: 'The whole way in one process: ingest, evaluate, export, import, and a report',
-  usage: 'run PATH… --workdir DIR --volumes DIR [--at TIME]',
+  summary: 'Run a target in the cluster now; or, of files, the whole way in one process',
+  usage: 'run [KIND/]NAME [--wait]  |  run --retry RUN [--wait]  |  run PATH… --workdir DIR --volumes DIR [--at TIME]',
   description:
-    'Runs what is due at --at and was not run in this work directory yet. A claim is the folder of its name under --volumes. A CampaignInstance\n' +
+    'In the cluster: makes a manual Run of an Activation, ProfileStore/NAME or CampaignSource/NAME and says its name; with --wait it tells what\n' +
+    'the steps do and ends as the Run does.\n\n' +
+    'With --workdir, on this machine: runs what is due at --at and was not run in this work directory yet. A claim is the folder of its name under --volumes. A CampaignInstance\n' +
     'with a database gets an embedded PostgreSQL under the work directory, unless --database names one; its target table is made from the target\n' +
     'mapping and filled from VOLUMES/campaign/INSTANCE/TABLE.csv where that exists.',
   options: {
+    ...clusterOptions,
+    wait: { type: 'boolean', help: 'until the Run is finished; exit code 1 where it failed' },
+    timeout: { type: 'string', value: 'DURATION', help: 'wait no longer than that, for example 30m' },
+    evaluation: { type: 'string', value: 'WHICH', help: 'of a ProfileStore: Batch (default) or Streaming' },
+    retry: { type: 'string', value: 'RUN', help: 'try a failed Run again, from the step that failed' },
     workdir: { type: 'string', value: 'DIR', help: 'what this command remembers, and the embedded databases' },
     volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
     at: { type: 'string', value: 'TIME', help: 'the evaluation instant of every step (default: now)' },
@@ -30,50 +38,76 @@ export const command: Command = {
     output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
   },
   examples: [
+    'convoke run win-back --wait',
+    'convoke run ProfileStore/readers --evaluation Streaming',
     'convoke run examples/minimal --workdir .work/minimal --volumes examples/minimal/volumes --at 2026-01-15T12:00:00Z',
     'convoke run . --workdir .work --volumes /mnt --database production=postgres://convoke@db/campaign -o json',
   ],
-  run: async ({ positionals, values, io }) => {
-    const workdir = resolve(io.cwd, required(text(values, 'workdir'), '--workdir'))
-    const volumes = resolve(io.cwd, required(text(values, 'volumes'), '--volumes'))
-    const secrets = text(values, 'secrets')
-    const at = instant(values, 'at') ?? io.now()
-    const output = choice(values, 'output', ['text', 'json'])
-    if (!existsSync(volumes)) throw new UsageError(`The volumes folder \`${volumes}\` does not exist.`)
-    const databases = databasesOf(texts(values, 'database'))
-
-    const { input, compilation } = compilePaths(positionals, io)
-    const { diagnostics } = compilation
-    if (diagnostics.length > 0)
-      io.err(
-        `${renderText(diagnostics, input.sources, { colour: io.colour, width: io.columns })}\n${summaryText(diagnostics, compilation.count)}\n`,
+  run: async (args) => {
+    const here = localOptions.filter((name) => args.values[name] !== undefined)
+    const there = remoteOptions.filter((name) => args.values[name] !== undefined)
+    if (here[0] !== undefined && there[0] !== undefined)
+      throw new UsageError(
+        `--${here[0]} runs files on this machine, --${there[0]} a target in the cluster; give one of them.`,
       )
-    if (diagnostics.some((diagnostic) => diagnostic.severity === 'error')) {
-      if (output === 'json')
-        io.out(
-          `${JSON.stringify({ at, runs: [], segments: [], error: 'The resources have errors; nothing was run.' }, null, 2)}\n`,
-        )
-      else io.err('Nothing was run: correct the errors above first.\n')
-      return exitCodes.findings
-    }
-
-    const [{ runDue }, { openWorkDirectory }] = await Promise.all([import('../run.ts'), import('../work-directory.ts')])
-    const work = openWorkDirectory(workdir)
-    const outcomes = await runDue(
-      compilation,
-      at,
-      work,
-      { volumes, secrets: secrets === null ? null : resolve(io.cwd, secrets), databases, scratchParent: null },
-      io,
-      progressLine(io),
-    )
-    if (output === 'json') io.out(`${JSON.stringify({ at, runs: outcomes, segments: rowsOf(outcomes) }, null, 2)}\n`)
-    else if (outcomes.length === 0) io.out(`Nothing is due at ${at.toISOString()} that was not run before.\n`)
-    else io.out(report(outcomes, workdir, io))
-    return outcomes.some((outcome) => outcome.steps.some((step) => step.outcome === 'Failed'))
-      ? exitCodes.findings
-      : exitCodes.fine
+    if (here.length > 0) return runHere(args)
+    const path = args.positionals.find((each) => isPath(each, args.io))
+    if (path !== undefined)
+      throw new UsageError(
+        `\`${path}\` is a path: to run it on this machine, give --workdir DIR and --volumes DIR. A target in the cluster is also KIND/NAME.`,
+      )
+    const { runInCluster } = await import('../cluster/make-run.ts')
+    return runInCluster(args)
   },
+}
+
+const localOptions = ['workdir', 'volumes', 'at', 'secrets', 'database'] as const
+const remoteOptions = ['kubeconfig', 'context', 'namespace', 'wait', 'timeout', 'evaluation', 'retry'] as const
+
+function isPath(text: string, io: Io): boolean {
+  return text === '-' || /^\.|\.ya?ml$|\.json$|[*?{]/.test(text) || existsSync(resolve(io.cwd, text))
+}
+
+async function runHere({ positionals, values, io }: Parameters<Command['run']>[0]): Promise<number> {
+  const workdir = resolve(io.cwd, required(text(values, 'workdir'), '--workdir'))
+  const volumes = resolve(io.cwd, required(text(values, 'volumes'), '--volumes'))
+  const secrets = text(values, 'secrets')
+  const at = instant(values, 'at') ?? io.now()
+  const output = choice(values, 'output', ['text', 'json'])
+  if (!existsSync(volumes)) throw new UsageError(`The volumes folder \`${volumes}\` does not exist.`)
+  const databases = databasesOf(texts(values, 'database'))
+
+  const { input, compilation } = compilePaths(positionals, io)
+  const { diagnostics } = compilation
+  if (diagnostics.length > 0)
+    io.err(
+      `${renderText(diagnostics, input.sources, { colour: io.colour, width: io.columns })}\n${summaryText(diagnostics, compilation.count)}\n`,
+    )
+  if (diagnostics.some((diagnostic) => diagnostic.severity === 'error')) {
+    if (output === 'json')
+      io.out(
+        `${JSON.stringify({ at, runs: [], segments: [], error: 'The resources have errors; nothing was run.' }, null, 2)}\n`,
+      )
+    else io.err('Nothing was run: correct the errors above first.\n')
+    return exitCodes.findings
+  }
+
+  const [{ runDue }, { openWorkDirectory }] = await Promise.all([import('../run.ts'), import('../work-directory.ts')])
+  const work = openWorkDirectory(workdir)
+  const outcomes = await runDue(
+    compilation,
+    at,
+    work,
+    { volumes, secrets: secrets === null ? null : resolve(io.cwd, secrets), databases, scratchParent: null },
+    io,
+    progressLine(io),
+  )
+  if (output === 'json') io.out(`${JSON.stringify({ at, runs: outcomes, segments: rowsOf(outcomes) }, null, 2)}\n`)
+  else if (outcomes.length === 0) io.out(`Nothing is due at ${at.toISOString()} that was not run before.\n`)
+  else io.out(report(outcomes, workdir, io))
+  return outcomes.some((outcome) => outcome.steps.some((step) => step.outcome === 'Failed'))
+    ? exitCodes.findings
+    : exitCodes.fine
 }
 
 function required(value: string | null, option: string): string {

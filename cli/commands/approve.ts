@@ -1,0 +1,50 @@
+import { type Command, exitCodes, UsageError } from '../command.ts'
+import { clusterOptions } from '../kubernetes.ts'
+
+export const command: Command = {
+  summary: 'Let held Segments of an Activation pass the circuit breaker, once',
+  usage: 'approve ACTIVATION SEGMENT… [--wait]',
+  description:
+    'Makes a manual Run that delivers these Segments whatever the circuit breaker says; the others are delivered as ever. `convoke status`\n' +
+    'says what is held, and why.',
+  options: {
+    ...clusterOptions,
+    all: { type: 'boolean', help: 'every Segment that the circuit breaker holds' },
+    force: { type: 'boolean', help: 'also a Segment that is not held: should this Run hold it, it passes' },
+    wait: { type: 'boolean', help: 'until the Run is finished; exit code 1 where it failed' },
+    timeout: { type: 'string', value: 'DURATION', help: 'wait no longer than that, for example 30m' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+  },
+  examples: ['convoke approve win-back quiet-buyers --wait', 'convoke approve win-back --all'],
+  run: async ({ positionals, values, io }) => {
+    const [target, ...named] = positionals
+    if (target === undefined || (named.length === 0) !== (values['all'] === true))
+      throw new UsageError('Name an Activation, and its held Segments or --all.')
+    const [{ openCluster }, { existing, started }, { didYouMean, kindAndName }] = await Promise.all([
+      import('../kubernetes.ts'),
+      import('../cluster/make-run.ts'),
+      import('../cluster/kind-name.ts'),
+    ])
+    const { kind, name } = await kindAndName(target, 'Activation')
+    if (kind !== 'Activation') throw new UsageError(`Only an Activation holds Segments, not a ${kind}.`)
+    const cluster = await openCluster(values)
+    const activation = await existing(cluster, 'Activation', name)
+    const held = activation.status?.held ?? []
+    const approvable = held.filter(({ reason }) => reason === 'CircuitBreaker').map(({ segment }) => segment)
+    const segments = values['all'] === true ? approvable : [...new Set(named.map((each) => each.replace(/^.*\//, '')))]
+    if (segments.length === 0) {
+      io.err(`The circuit breaker holds nothing of ${name}.\n`)
+      return exitCodes.fine
+    }
+    for (const segment of values['force'] === true ? [] : segments) {
+      if (approvable.includes(segment)) continue
+      const other = held.find((each) => each.segment === segment)
+      throw new UsageError(
+        other
+          ? `\`${segment}\` is not delivered for another reason, ${other.reason}, which no approval lifts${other.message ? `: ${other.message}` : '.'}`
+          : `\`${segment}\` is not held. ${approvable.length === 0 ? `The circuit breaker holds nothing of ${name}.` : `Held: ${approvable.join(', ')}.`}${await didYouMean(segment, approvable)} --force approves it all the same.`,
+      )
+    }
+    return started(cluster, activation, { evaluation: null, approved: segments }, values, io)
+  },
+}
