@@ -1,6 +1,6 @@
 // Generated from crds/ by `npm run generate`. Do not edit.
 /**
- * Written after all files of one Segment in one run are complete, as `<first file's name>.manifest.json`. Files without a manifest are not delivered; only names listed in a manifest of ours are ever deleted.
+ * Written after all files of one Segment in one run are complete, as `<first file's name>.manifest.json` (of a name that would be over 255 bytes, its beginning and a hash). Files without a manifest are not delivered; only names listed in a manifest of ours are ever deleted.
  */
 export interface DeliveryManifest {
   apiVersion: 'convoke.dev/v1alpha1'

@@ -1,4 +1,5 @@
 import type { ExportPlan, RunInput } from '#crds'
+import { sha256 } from '../digest.ts'
 
 /** The last column where membershipStatus is Include: `realized` or `exited`. */
 export const statusColumn = 'segmentMembership.status'
@@ -28,5 +29,25 @@ export function fileNameOf(
 }
 
 export function manifestNameOf(firstFile: string): string {
-  return `${firstFile}.manifest.json`
+  return besideOf(firstFile, '.manifest.json')
+}
+
+/** Name of the file with a delivered file's rows that an import could not take. */
+export function rejectsNameOf(file: string): string {
+  return besideOf(file, '.rejects.csv')
+}
+
+/** What a file system takes as a name, in bytes. Delivered files may have names of that length, which leaves nothing for an ending. */
+const longestName = 255
+
+/** The file's name and an ending, or, where that is too long, the beginning of it, a hash of the whole, and the ending. */
+function besideOf(file: string, ending: string): string {
+  if (Buffer.byteLength(file + ending) <= longestName) return file + ending
+  const end = `-${sha256(file).slice(0, 16)}${ending}`
+  let start = ''
+  for (const character of file) {
+    if (Buffer.byteLength(start + character + end) > longestName) break
+    start += character
+  }
+  return start + end
 }

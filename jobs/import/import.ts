@@ -14,7 +14,7 @@ import {
 } from '#crds'
 import { sha256OfFile } from '../digest.ts'
 import { interrupted, JobError } from '../errors.ts'
-import { fileNameOf, manifestNameOf } from '../export/file-names.ts'
+import { fileNameOf, manifestNameOf, rejectsNameOf } from '../export/file-names.ts'
 import { connect, databaseFault, name, placeOf } from '../postgres/connection.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { type LandingStore, openLandingStore } from '../stores/index.ts'
@@ -444,15 +444,15 @@ async function detailsOf(
   })
 }
 
-/** `<file>.rejects.csv` for every file with rejected rows; one left by an earlier attempt is emptied, never deleted. */
+/** A rejects file for every file with rejected rows; one left by an earlier attempt is emptied, never deleted. */
 async function writeRejects(
   { client, landing, scratch, format }: Work,
   manifest: DeliveryManifest,
   details: readonly Detail[],
 ): Promise<void> {
-  for (const [index, { file, counts }] of details.entries()) {
-    const rejects = `${file}.rejects.csv`
-    if (counts?.['rejected'] === 0 && (await landing.stat(rejects)) === null) continue
+  for (const [index, { name: file }] of manifest.files.entries()) {
+    const rejects = rejectsNameOf(file)
+    if (details[index]?.counts?.['rejected'] === 0 && (await landing.stat(rejects)) === null) continue
     const columns = manifest.columns.map((column, position) => `s.c${position} AS ${name(column.name)}`).join(', ')
     const copy = client.query(
       to(`COPY (SELECT l.line, l.reason, ${columns} FROM loaded l JOIN staging s USING (file, line) WHERE l.reason IS NOT NULL AND l.file = ${index} ORDER BY l.line)

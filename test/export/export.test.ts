@@ -210,6 +210,18 @@ describe('a manifest', () => {
     ])
   })
 
+  test('of a file whose name leaves no room for an ending has a shorter one, and is known again', async () => {
+    await store(people('ab'))
+    const choices = { file: { nameTemplate: `${'ä'.repeat(110)}{segment}_{timestamp}`, maxRows: 1 } }
+    const first = await run('1', choices)
+    expect(first.error).toBeUndefined()
+    const [manifest, ...files] = [first.details![0]!.manifest!, ...first.details![0]!.files!.map(({ name }) => name)]
+    expect(files[1]).toBe(`${'ä'.repeat(110)}gold_20261201T040000Z_2.csv`)
+    expect(manifest).toMatch(/^ä+gold-[0-9a-f]{16}\.manifest\.json$/)
+    expect(readdirSync(zone).sort()).toEqual([manifest, ...files].sort())
+    expect((await run('1', choices)).details).toMatchObject([{ manifest, files: first.details![0]!.files }])
+  })
+
   test('of a compressed file describes the compressed file, and the same content gives the same bytes', async () => {
     await store(people('abc'))
     await run('1', { file: { compression: 'GZIP' } })

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import pg from 'pg'
 import type { DeliveryManifest } from '#crds'
 import { sha256 } from '../../jobs/digest.ts'
+import { manifestNameOf } from '../../jobs/export/index.ts'
 import { startEmbeddedPostgres } from '../../jobs/postgres/index.ts'
 
 export const volumes = mkdtempSync(join(tmpdir(), 'convoke-import-'))
@@ -49,6 +50,8 @@ export type Delivered = {
   readonly files: readonly string[]
   readonly gzip?: boolean
   readonly evaluatedAt?: string
+  /** Name of the first file, without extension. */
+  readonly first?: string
 }
 
 /** Writes the files and the manifest as an export would, for scheduledTime 2026-12-01T04:00:00Z; returns the manifest's name. */
@@ -61,8 +64,8 @@ export function deliver({
   files,
   gzip = false,
   evaluatedAt = '2026-12-01T03:00:00Z',
+  first = `zone_${segment}_20261201T040000Z`,
 }: Delivered): string {
-  const first = `zone_${segment}_20261201T040000Z`
   const end = gzip ? '.csv.gz' : '.csv'
   const listed = files.map((text, index) => {
     const name = `${first}${index === 0 ? '' : `_${index + 1}`}${end}`
@@ -86,7 +89,7 @@ export function deliver({
     files: listed,
     counts: { realized: 0, exited: 0, leftOut: { missingMandatory: 0, duplicateKey: 0 } },
   }
-  const name = `${first}${end}.manifest.json`
+  const name = manifestNameOf(`${first}${end}`)
   writeFileSync(join(zone, name), JSON.stringify(manifest))
   return name
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { JobPlan, RunInput, RunReport } from '#crds'
@@ -233,6 +233,17 @@ describe('a row goes to the rejects', () => {
     const report = await run(importPlan({ optOutColumns: [] }))
     expect(report.totals).toMatchObject({ updated: 1, rejected: 1 })
     expect(rejects()).toContain('consent may not be empty')
+  })
+
+  test('and where the name of its file leaves no room for an ending, to one with a shorter name', async () => {
+    const first = `${'x'.repeat(225)}_gold_20261201T040000Z`
+    deliver({ first, files: [csv(`external_id,name,${status}`, 'P9,Ann,realized')] })
+    const plan = importPlan({}, {}, { nameTemplate: `${'x'.repeat(225)}_{segment}_{timestamp}` })
+    expect((await run(plan)).totals).toMatchObject({ files: 1, rejected: 1 })
+    const [name, ...others] = readdirSync(zone).filter((found) => found.endsWith('.rejects.csv'))
+    expect(others).toEqual([])
+    expect(name).toHaveLength(255)
+    expect(readFileSync(join(zone, name!), 'utf8')).toContain('no row of public.recipients has this key')
   })
 
   test('an earlier attempt has left a rejects file: it is emptied', async () => {
