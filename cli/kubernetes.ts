@@ -1,6 +1,10 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
+import { homedir } from 'node:os'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import type { KubeConfig } from '@kubernetes/client-node'
+import { parse } from 'yaml'
 import { apiVersion, group, type Kind, kinds, type ResourceByKind, version } from '#crds'
 import { type OptionSpec, text, UsageError, type Values } from './command.ts'
 
@@ -114,6 +118,11 @@ export async function connect(options: {
   } catch (error) {
     throw new UsageError(`${options.kubeconfig ?? 'The kubeconfig'} cannot be read: ${reasonOf(error)}.`)
   }
+  // client-node refuses plain http, as `kubectl proxy` speaks it, where certificates are to be checked; there are none.
+  config.clusters = config.clusters.map((cluster) =>
+    cluster.server.startsWith('http:') ? { ...cluster, skipTLSVerify: true } : cluster,
+  )
+  useTokenFiles(config, options.kubeconfig)
   if (options.context !== null) config.setCurrentContext(options.context)
   const cluster = config.getCurrentCluster()
   // What the client assumes where it finds nothing.
@@ -130,6 +139,31 @@ export async function connect(options: {
     )
   }
   return config
+}
+
+/** client-node knows of `tokenFile`, which may change, only in a Pod. */
+function useTokenFiles(config: KubeConfig, kubeconfig: string | null): void {
+  const files = [kubeconfig ?? process.env['KUBECONFIG']?.split(delimiter) ?? join(homedir(), '.kube', 'config')].flat()
+  for (const file of files.filter((name) => existsSync(name))) {
+    const text = readFileSync(file, 'utf8')
+    if (!text.includes('tokenFile')) continue
+    // As far as client-node has just read it.
+    const read = parse(text) as { readonly users?: readonly { readonly name: string; readonly user?: NamedFile }[] }
+    for (const { name, user } of read.users ?? [])
+      if (user?.tokenFile !== undefined && !user.token)
+        config.users = config.users.map((one) =>
+          one.name === name
+            ? { ...one, authProvider: tokenFileProvider(resolve(dirname(file), user.tokenFile!)) }
+            : one,
+        )
+  }
+}
+
+type NamedFile = { readonly tokenFile?: string; readonly token?: string }
+
+/** What client-node makes of a Pod's service account. */
+function tokenFileProvider(tokenFile: string): object {
+  return { name: 'tokenFile', config: { tokenFile } }
 }
 
 type Answer = { readonly status: number; readonly body: IncomingMessage }

@@ -152,7 +152,7 @@ export function standForElection(
 
   /** null if there is none. */
   async function read(signal: AbortSignal): Promise<Lease | null> {
-    const answer = await transport({ method: 'GET', path, signal })
+    const answer = await transport({ method: 'GET', path, signal, apart: true })
     if (answer.status !== 404) return leaseOf(answer)
     await textOf(answer)
     return null
@@ -160,7 +160,7 @@ export function standForElection(
 
   /** null when somebody else was faster. */
   async function write(method: 'PUT' | 'POST', to: string, body: object, signal: AbortSignal): Promise<true | null> {
-    const answer = await transport({ method, path: to, body, signal })
+    const answer = await transport({ method, path: to, body, signal, apart: true })
     if (answer.status !== 409) {
       seen = { lease: await leaseOf(answer), atMs: clock.elapsed() }
       return true

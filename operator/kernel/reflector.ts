@@ -214,7 +214,7 @@ export function reflect<T, Index extends string>(
       exchange.abort(new Error(`${path}: not a word from the server for ${silenceMs / 1000} s`))
     let cancel = clock.after(silenceMs, tooSilent)
     try {
-      const response = await transport({ method: 'GET', path, query, signal })
+      const response = await transport({ method: 'GET', path, query, signal, apart: 'watch' in query })
       if (response.status !== 200) throw await refusalOf(path, response)
       return await read({ ...response, body: heard(response.body) })
     } catch (error) {

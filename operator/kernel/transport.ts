@@ -1,5 +1,5 @@
-import { Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import type { Clock } from './clock.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -15,6 +15,8 @@ export type HttpRequest = {
   readonly body?: object
   /** Of the body; application/json unless given. */
   readonly contentType?: string
+  /** Never waits for other exchanges to end: what others wait for, and a watch, which itself may not end for long. */
+  readonly apart?: boolean
   /** Aborting ends the exchange at once, also while its body is read: the promise or the iteration rejects. */
   readonly signal: AbortSignal
 }
@@ -27,31 +29,90 @@ export type HttpResponse = {
   readonly body: AsyncIterable<Uint8Array>
 }
 
-/** `optionsOf` gives certificates and headers before each request, so that a token may change in between. */
-export function httpTransport(server: string, optionsOf: () => Promise<RequestOptions>): Transport {
+export type ClosableTransport = Transport & {
+  /** Every exchange under way ends with an error, and every later one. */
+  readonly close: () => void
+}
+
+export type Credentials = {
+  readonly headers?: Readonly<Record<string, string>>
+  /** Certificates and the like. Another object than before: new connections are opened, and the old ones end with their exchanges. */
+  readonly tls?: AgentOptions
+  /** Instead of the transport's own connections, such as through a proxy. */
+  readonly agent?: HttpAgent
+}
+
+/** Exchanges at the same time, those apart not counted; client-go's default rate is 50 a second at most. */
+const connectionLimit = 64
+/** The API server closes a connection that was idle for 90 s, balancers before it after 60 s: we must be first. */
+const idleMs = 30_000
+
+/** To `server`, with or without a path. `credentialsOf` is asked before each request. */
+export function httpTransport(server: string, credentialsOf: () => Promise<Credentials>): ClosableTransport {
   const root = server.replace(/\/$/, '')
   const secure = root.startsWith('https:')
-  const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true })
-  return async ({ method, path, query = {}, body, contentType = 'application/json', signal }) => {
-    const options = await unlessAborted(optionsOf(), signal)
+  const settled: AgentOptions = { keepAlive: true, timeout: idleMs }
+  const underWay = new Set<ClientRequest>()
+  let isClosed = false
+  let tls: AgentOptions = {}
+  let agents = openAgents()
+
+  return Object.assign(exchange, {
+    close() {
+      isClosed = true
+      for (const sent of underWay) sent.destroy(closedError())
+      for (const agent of agents) agent.destroy()
+    },
+  })
+
+  async function exchange({ method, path, query = {}, body, ...request }: HttpRequest): Promise<HttpResponse> {
+    const { signal, contentType = 'application/json' } = request
+    const credentials = await unlessAborted(credentialsOf(), signal)
+    if (isClosed) throw closedError()
+    if (credentials.tls !== undefined && credentials.tls !== tls) {
+      tls = credentials.tls
+      agents.forEach(retire)
+      agents = openAgents()
+    }
+    const agent = credentials.agent ?? agents[request.apart === true ? 1 : 0]
     const search = new URLSearchParams(query).toString()
     const text = body === undefined ? undefined : JSON.stringify(body)
     const headers = {
-      ...options.headers,
       accept: 'application/json',
+      ...credentials.headers,
       // Node would send the body of a DELETE without its length.
       ...(text === undefined ? {} : { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }),
     }
     return new Promise((resolve, reject) => {
       const sent = (secure ? httpsRequest : httpRequest)(
         root + path + (search === '' ? '' : `?${search}`),
-        { agent, ...options, method, headers, signal },
+        { agent, method, headers, signal },
         (response) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: response }),
       )
+      underWay.add(sent)
       sent.on('error', reject)
+      sent.on('close', () => underWay.delete(sent))
       sent.end(text)
     })
   }
+
+  function closedError(): Error {
+    return new Error(`${root}: the transport was closed`)
+  }
+
+  /** One for exchanges that may wait for one another, one for those apart. */
+  function openAgents(): readonly [HttpAgent, HttpAgent] {
+    const limited = { ...settled, maxSockets: connectionLimit }
+    return secure
+      ? [new HttpsAgent({ ...limited, ...tls }), new HttpsAgent({ ...settled, ...tls })]
+      : [new HttpAgent(limited), new HttpAgent(settled)]
+  }
+}
+
+/** What is under way goes on; nothing is kept for later. */
+function retire(agent: HttpAgent): void {
+  agent.maxFreeSockets = 0
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
 }
 
 /** Counts and times each exchange under client-go's names. */

@@ -1,11 +1,13 @@
 // The kernel against a real API server.
 import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, test, vi } from 'vitest'
+import { transportOf } from '../../cli/cluster-transport.ts'
 import { connect } from '../../cli/kubernetes.ts'
+import { openApi } from '../../operator/kernel/api.ts'
 import { realClock } from '../../operator/kernel/clock.ts'
 import { standForElection } from '../../operator/kernel/lease.ts'
 import { reflect } from '../../operator/kernel/reflector.ts'
-import { httpTransport, type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { type Transport, textOf } from '../../operator/kernel/transport.ts'
 import { sharedCluster } from '../cluster/api-server.ts'
 import { recordMetrics } from './metrics-record.ts'
 
@@ -14,15 +16,14 @@ const namespace = `kernel-${randomUUID().slice(0, 8)}`
 
 describe.skipIf('skip' in cluster)('on a real API server', async () => {
   if ('skip' in cluster) return
-  const config = await connect({ kubeconfig: cluster.kubeconfig, context: null })
-  const transport = httpTransport(config.getCurrentCluster()!.server, async () => {
-    const options = {}
-    await config.applyToHTTPSOptions(options)
-    return options
-  })
+  const load = () => connect({ kubeconfig: cluster.kubeconfig, context: null })
+  const transport = transportOf(await load(), load)
   const ports = { clock: realClock, transport, metrics: recordMetrics().metrics, random: Math.random }
   await call(transport, 'POST', '/api/v1/namespaces', { metadata: { name: namespace } })
-  afterAll(() => call(transport, 'DELETE', `/api/v1/namespaces/${namespace}`))
+  afterAll(async () => {
+    await call(transport, 'DELETE', `/api/v1/namespaces/${namespace}`)
+    transport.close()
+  })
 
   test('a reflector follows what the label selector takes in, by pages, versions and deletions', async () => {
     const path = `/api/v1/namespaces/${namespace}/configmaps`
@@ -58,6 +59,56 @@ describe.skipIf('skip' in cluster)('on a real API server', async () => {
     await maps.stop()
   })
 
+  test('each verb does what it says, and a refusal has its reason', async () => {
+    const api = openApi({ ...ports, mayWrite: () => true }, { fieldManager: 'kernel-test' })
+    const path = `/api/v1/namespaces/${namespace}/configmaps`
+    const made = await api.create<Answered>(path, { metadata: { name: 'a' }, data: { x: '1' } })
+    await expect(api.create(path, { metadata: { name: 'a' } })).rejects.toMatchObject({
+      status: 409,
+      reason: 'AlreadyExists',
+    })
+    await expect(api.create(path, { metadata: { name: 'A B' } })).rejects.toMatchObject({
+      status: 422,
+      reason: 'Invalid',
+      causes: [expect.objectContaining({ field: 'metadata.name' })],
+    })
+    expect(await api.get(`${path}/none`)).toBe(null)
+
+    const { uid, resourceVersion } = made.metadata
+    const replaced = { metadata: { name: 'a', resourceVersion }, data: { x: '2' } }
+    await api.replace(`${path}/a`, replaced)
+    await expect(api.replace(`${path}/a`, replaced)).rejects.toMatchObject({ status: 409, reason: 'Conflict' })
+    await api.patch(`${path}/a`, { data: { y: 'ü' } }, 'merge')
+    await api.patch(`${path}/a`, [{ op: 'replace', path: '/data/x', value: '3' }], 'json')
+    const applied = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data: { x: '4' } }
+    await api.patch(`${path}/a`, applied, 'apply', { force: 'true' })
+    const now = await api.get<Answered & { data: object; metadata: { managedFields: readonly object[] } }>(`${path}/a`)
+    expect(now!.data).toEqual({ x: '4', y: 'ü' })
+    expect(now!.metadata.managedFields).toEqual([
+      expect.objectContaining({ manager: 'kernel-test', operation: 'Apply' }),
+      expect.objectContaining({ manager: 'kernel-test', operation: 'Update' }),
+    ])
+
+    const another = { preconditions: { uid: randomUUID() } }
+    await expect(api.delete(`${path}/a`, another)).rejects.toMatchObject({ status: 409, reason: 'Conflict' })
+    expect(await api.delete(`${path}/a`, { preconditions: { uid }, propagationPolicy: 'Background' })).toBe(true)
+    expect(await api.delete(`${path}/a`)).toBe(false)
+    await expect(api.patch(`${path}/a`, {}, 'merge')).rejects.toMatchObject({ status: 404, reason: 'NotFound' })
+  })
+
+  test('a list has all pages', async () => {
+    const api = openApi({ ...ports, mayWrite: () => true }, { fieldManager: 'kernel-test' })
+    const path = `/api/v1/namespaces/${namespace}/secrets`
+    for (let index = 0; index < 510; index += 30)
+      await Promise.all(
+        Array.from({ length: 30 }, (_, offset) =>
+          api.create(path, { metadata: { name: `s${index + offset}`, labels: { half: String(offset % 2) } } }),
+        ),
+      )
+    expect(await api.list(path)).toHaveLength(510)
+    expect(await api.list(path, { labelSelector: 'half=1' })).toHaveLength(255)
+  })
+
   test('of two candidates one leads, and the other soon after the first has stopped', async () => {
     const events: string[] = []
     const stand = (identity: string) =>
@@ -88,7 +139,10 @@ describe.skipIf('skip' in cluster)('on a real API server', async () => {
   })
 })
 
-type Answered = { readonly metadata: { readonly resourceVersion: string }; readonly spec?: unknown }
+type Answered = {
+  readonly metadata: { readonly resourceVersion: string; readonly uid: string }
+  readonly spec?: unknown
+}
 
 async function call(
   transport: Transport,

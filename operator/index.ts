@@ -1,0 +1,1 @@
+export { type ClosableTransport, type Credentials, httpTransport } from './kernel/transport.ts'
