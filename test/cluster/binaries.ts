@@ -4,25 +4,28 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { constants, homedir, setPriority } from 'node:os'
-import { basename, delimiter, join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive } from './process.ts'
 
 /** Of Kubernetes; etcd's is the one that its go.mod asks for. */
-const kubernetes = /k8s\.io\/kubernetes (v\S+)/.exec(readFileSync(join(import.meta.dirname, 'go.mod'), 'utf8'))![1]!
+const kubernetes = versionIn('go.mod', 'k8s.io/kubernetes')
 const kubernetesFolder = `kubernetes-${kubernetes}`
 const [major, minor] = kubernetes.slice(1).split('.')
 
 type Build = {
   readonly package: string
-  /** Of a module of its own; without it, the package is one of go.mod's tools. */
+  /** Of a module of its own; without it, it is go.mod's Kubernetes. */
   readonly version?: string
+  /** Where the package's go.mod is; without it, the module's own is asked for by its version. */
+  readonly folder?: string
   /** Variables of the linker: without them programs and those who ask them see `v0.0.0-master`. */
   readonly set?: Readonly<Record<string, string>>
 }
 
 const ofKubernetes = (program: string): Build => ({
   package: `k8s.io/kubernetes/cmd/${program}`,
+  folder: '.',
   set: {
     'k8s.io/component-base/version.gitVersion': kubernetes,
     'k8s.io/component-base/version.gitMajor': major!,
@@ -37,7 +40,7 @@ const ofContainerd = (program: string): Build => ({
 })
 
 const builds = {
-  etcd: { package: 'go.etcd.io/etcd/server/v3' },
+  etcd: { package: 'go.etcd.io/etcd/server/v3', folder: '.' },
   // The longest: 5–10 minutes and 2.4 GB on two cores; what follows it in this list shares its packages.
   'kube-apiserver': ofKubernetes('kube-apiserver'),
   'kube-controller-manager': ofKubernetes('kube-controller-manager'),
@@ -61,9 +64,17 @@ const builds = {
   containerd: ofContainerd('containerd'),
   'containerd-shim-runc-v2': ofContainerd('containerd-shim-runc-v2'),
   ctr: ofContainerd('ctr'),
+  coredns: { package: '.', folder: 'dns', version: versionIn('dns/go.mod', 'github.com/coredns/coredns') },
 } satisfies Record<string, Build>
 
 export type Program = keyof typeof builds
+
+function versionIn(file: string, module: string): string {
+  const line = readFileSync(join(import.meta.dirname, file), 'utf8')
+    .split(/\s*\n\s*/)
+    .find((text) => text.includes(`${module} v`))
+  return line!.split(' ').find((word) => word.startsWith('v'))!
+}
 
 // The keys of a table of literals.
 const programs = Object.keys(builds) as readonly Program[]
@@ -108,8 +119,8 @@ function pathOf(program: Program, folders: readonly string[]): string | null {
 }
 
 function cached(program: Program): string {
-  const { package: name, version }: Build = builds[program]
-  return join(cacheFolder(), version === undefined ? kubernetesFolder : `${basename(name)}-${version}`, program)
+  const { version }: Build = builds[program]
+  return join(cacheFolder(), version === undefined ? kubernetesFolder : `${program}-${version}`, program)
 }
 
 /** 26 of go1.26.8; 0 without Go. */
@@ -150,7 +161,7 @@ function holderOf(path: string): number {
 }
 
 async function build(program: Program): Promise<void> {
-  const { package: name, version, set = {} }: Build = builds[program]
+  const { package: name, version, folder: module, set = {} }: Build = builds[program]
   const target = cached(program)
   console.warn(`Building ${program} once, into ${target}; this takes minutes.`)
   const folder = `${target}.${process.pid}`
@@ -159,11 +170,11 @@ async function build(program: Program): Promise<void> {
   const flags = ['-trimpath', '-ldflags', ['-s -w', ...variables].join(' ')]
   const go = spawn(
     'go',
-    version === undefined
-      ? ['build', ...flags, '-o', join(folder, program), name]
-      : ['install', ...flags, `${name}@${version}`],
+    module === undefined
+      ? ['install', ...flags, `${name}@${version}`]
+      : ['build', ...flags, '-o', join(folder, program), name],
     {
-      cwd: import.meta.dirname,
+      cwd: join(import.meta.dirname, module ?? '.'),
       env: { ...process.env, GOBIN: folder },
       stdio: ['ignore', 'inherit', 'inherit'],
     },
@@ -172,7 +183,7 @@ async function build(program: Program): Promise<void> {
   const [code] = await once(go, 'exit')
   if (code === 0) renameSync(join(folder, program), target)
   rmSync(folder, { recursive: true, force: true })
-  if (code !== 0) throw new Error(`The build of ${name} ended with ${code}.`)
+  if (code !== 0) throw new Error(`The build of ${program} ended with ${code}.`)
 }
 
 if (import.meta.main) {

@@ -84,6 +84,8 @@ export async function startControlPlane(
       ...ofController(kubeconfig),
       'service-account-private-key-file': key,
       'root-ca-file': join(folder, 'certificates', 'apiserver.crt'),
+      // The certificate is no authority's, as that one wants it.
+      controllers: '*,-kube-apiserver-serving-clustertrustbundle-publisher-controller',
       'concurrent-job-syncs': '20',
       // A Pod of a node that died is gone as fast as tests want to see it.
       'node-monitor-grace-period': '20s',

@@ -1,0 +1,131 @@
+// A cluster with a real node: kubelet and containerd run Pods from images, Services and names work, claims are bound.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { findPrograms, type Programs, type Skip } from './binaries.ts'
+import type { NodeOrder } from './node-supervisor.ts'
+
+/** A start takes 15 s on an idle machine. */
+export const nodeStartSeconds = 240
+
+export type NodeCluster = {
+  /** Path of a file that makes its reader an admin (group system:masters). */
+  readonly kubeconfig: string
+  /** Makes the images of an archive (docker-archive or OCI layout, as a tar file) known to the node, under the names inside of it. */
+  readonly load: (archive: string) => Promise<void>
+}
+
+/** Built from Go modules. */
+export const nodePrograms = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+  'containerd',
+  'containerd-shim-runc-v2',
+  'ctr',
+  'coredns',
+] as const
+
+/** Of the machine; the Debian packages that bring them. */
+const tools = { runc: 'runc', iptables: 'iptables', busybox: 'busybox-static', ip: 'iproute2', unshare: 'util-linux' }
+
+/** Where distributions put the CNI plugins. */
+const pluginFolders = ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni']
+
+export type NodeParts = {
+  readonly programs: Programs<(typeof nodePrograms)[number]>
+  readonly tools: { readonly [name in keyof typeof tools]: string }
+  readonly plugins: string
+}
+
+/** The cluster that all test files of a run share, so each test needs names of its own; in one line what is missing, if there is none. */
+export async function sharedNode(): Promise<NodeCluster | Skip> {
+  const given = process.env['CONVOKE_TEST_KUBECONFIG']
+  // Whoever gives a cluster gives it the image.
+  if (given !== undefined) return { kubeconfig: given, load: async () => {} }
+  // The workers of vitest are children of its main process, with which the node ends.
+  const owner = process.env['VITEST'] === undefined ? process.pid : process.ppid
+  const folder = join(tmpdir(), `convoke-node-${owner}`)
+  const parts = await findNodeParts()
+  if ('skip' in parts) return parts
+  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) supervise(parts, folder, owner)
+  return running(folder, parts)
+}
+
+/** A node of one's own, for tests that stop it. */
+export async function startNode(parts: NodeParts): Promise<NodeCluster & { readonly stop: () => Promise<void> }> {
+  const folder = mkdtempSync(join(tmpdir(), 'convoke-node-'))
+  supervise(parts, folder, process.pid)
+  return running(folder, parts)
+}
+
+export async function findNodeParts(): Promise<NodeParts | Skip> {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0)
+    return { skip: 'a node needs Linux and root, or CONVOKE_TEST_KUBECONFIG, or Docker and kind' }
+  const paths = Object.entries(tools).map(([name, from]) => ({ name, from, path: onPath(name) }))
+  const missing = paths.filter(({ path }) => path === null).map(({ from }) => from)
+  const plugins = pluginFolders.find((folder) => existsSync(join(folder, 'ptp')))
+  if (plugins === undefined) missing.push('containernetworking-plugins')
+  if (missing.length > 0) return { skip: `no ${missing.join(', no ')} (Debian's packages)` }
+  const programs = await findPrograms(nodePrograms)
+  if ('skip' in programs) return programs
+  return {
+    programs,
+    // Each is there: none is missing.
+    tools: Object.fromEntries(paths.map(({ name, path }) => [name, path])) as NodeParts['tools'],
+    plugins: plugins!,
+  }
+}
+
+/** Also where root's programs are, which not every PATH has. */
+function onPath(name: string): string | null {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null
+}
+
+function supervise(parts: NodeParts, folder: string, owner: number): void {
+  const order: NodeOrder = { folder, owner, parts }
+  const log = openSync(join(folder, 'supervisor.log'), 'w')
+  // A group of its own: Ctrl-C would leave nobody to clean up.
+  spawn(process.execPath, [join(import.meta.dirname, 'node-supervisor.ts'), JSON.stringify(order)], {
+    detached: true,
+    stdio: ['ignore', log, log],
+  }).unref()
+}
+
+async function running(
+  folder: string,
+  parts: NodeParts,
+): Promise<NodeCluster & { readonly stop: () => Promise<void> }> {
+  const [ready, failed] = [join(folder, 'server.json'), join(folder, 'failed.txt')]
+  for (const until = Date.now() + nodeStartSeconds * 1000; !existsSync(ready); await sleep(50)) {
+    if (existsSync(failed)) throw new Error(readFileSync(failed, 'utf8'))
+    if (Date.now() > until) throw new Error(`No node within ${nodeStartSeconds} s; see ${folder}.`)
+  }
+  const { supervisor, kubeconfig } = JSON.parse(readFileSync(ready, 'utf8'))
+  return {
+    kubeconfig,
+    load: async (archive) => importImages(parts.programs.ctr, folder, archive),
+    stop: async () => {
+      process.kill(supervisor, 'SIGTERM')
+      while (existsSync(folder)) await sleep(20)
+    },
+  }
+}
+
+/** In the node's folder: who is outside of its namespaces comes in by these. */
+export const [containerdSocket, apiSocket] = ['containerd.sock', 'api.sock']
+
+/** What containerd has already costs a second to find out. */
+export function importImages(ctr: string, folder: string, archive: string): void {
+  const address = join(folder, containerdSocket)
+  const { status, stderr } = spawnSync(ctr, ['--address', address, '-n', 'k8s.io', 'images', 'import', archive], {
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`ctr images import ${archive} ended with ${status}: ${stderr}`)
+}
