@@ -14,10 +14,11 @@ export async function writeBusybox(program: string, archive: string): Promise<vo
   cpSync(program, join(root, 'bin', 'busybox'))
   const applets = execFileSync(program, ['--list'], { encoding: 'utf8' }).trim().split('\n')
   for (const applet of applets) if (applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet))
+  execFileSync('chmod', ['-R', 'u=rwX,go=rX', root])
   const config = { Env: ['PATH=/bin'], Cmd: ['sleep', '2147483647'] }
-  await writeArchive({ name: busybox, root, config, architecture: architectures[arch()]! }, archive)
+  await writeArchive({ name: busybox, layers: [root], config, architecture: architectures[arch()]! }, archive)
   rmSync(root, { recursive: true })
 }
 
 /** Node's name for it to OCI's. */
-const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
+export const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' }
