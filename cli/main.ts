@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   run: () => import('./commands/run.ts'),
   status: () => import('./commands/status.ts'),
   approve: () => import('./commands/approve.ts'),
+  logs: () => import('./commands/logs.ts'),
   slots: () => import('./commands/slots.ts'),
   ingest: () => step('ingest'),
   extract: () => step('extract'),

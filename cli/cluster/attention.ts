@@ -35,13 +35,21 @@ export function attentionOf(inventory: Inventory, now: Date): readonly Attention
   for (const target of [...inventory.ProfileStore, ...inventory.Activation, ...inventory.CampaignSource])
     found.push(...failedRuns(inventory, target, now), ...slotsOf(target, now))
   for (const activation of inventory.Activation) found.push(...heldSegments(activation, refused))
+  // What Ready repeats of a target's Runs and Segments stands there in full.
+  const told = new Set(
+    found.filter(({ run }) => run !== null).map(({ resource }) => `${resource?.kind}/${resource?.name}`),
+  )
+  const isRepeated = ({ reason, resource }: Attention): boolean =>
+    (reason === 'RunFailed' || reason === 'SegmentsHeld') && told.has(`${resource?.kind}/${resource?.name}`)
   const order = Object.keys(kinds)
   const rank = ({ severity, resource }: Attention): number =>
     (severity === 'error' ? 0 : order.length) + order.indexOf(resource?.kind ?? '')
   const nameOf = ({ resource }: Attention): string => `${resource?.namespace}/${resource?.name}`
   return [
     ...unseen(inventory, now),
-    ...found.sort((a, b) => rank(a) - rank(b) || (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0)),
+    ...found
+      .filter((each) => !isRepeated(each))
+      .sort((a, b) => rank(a) - rank(b) || (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0)),
   ]
 }
 
@@ -154,7 +162,7 @@ function slotsOf(target: ProfileStore | Activation | CampaignSource, now: Date):
       }),
     )
   const { missedSlots = 0 } = status
-  const lastMissed = target.kind === 'Activation' ? (target.status?.lastMissedTime ?? null) : null
+  const lastMissed = status.lastMissedTime ?? null
   const isRecent = lastMissed === null || now.getTime() - Date.parse(lastMissed) < recently * 1000
   if (missedSlots > 0 && isRecent)
     found.push(

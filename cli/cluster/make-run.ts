@@ -59,6 +59,17 @@ export async function existing<K extends RunnableKind>(
   )
 }
 
+/** A Run of the cluster's namespace, with or without `Run/` before its name; what is not there is wrong use. */
+export async function existingRun(cluster: Cluster, given: string, io: Io): Promise<Run> {
+  const name = given.replace(/^runs?\//i, '')
+  const run = await cluster.get<Run>(pathOf('Run', cluster.namespace, name))
+  if (run) return run
+  const names = (await resourcesOf(cluster, 'Run', [cluster.namespace])).map(({ metadata }) => metadata.name)
+  throw new UsageError(
+    `There is no Run \`${name}\` in namespace \`${cluster.namespace}\`.${await didYouMean(name, names)} \`${io.program} status ${kinds.Run.plural}\` lists them.`,
+  )
+}
+
 /** Makes a manual Run of the target, says its name, and follows it where that was asked for. */
 export async function started(
   cluster: Cluster,
@@ -87,14 +98,7 @@ export async function started(
 
 async function retried(cluster: Cluster, name: string, values: Values, io: Io): Promise<number> {
   const timeoutSeconds = timeoutOf(values)
-  const path = pathOf('Run', cluster.namespace, name.replace(/^(?:runs?\/)/i, ''))
-  const run = await cluster.get<Run>(path)
-  if (!run) {
-    const names = (await resourcesOf(cluster, 'Run', [cluster.namespace])).map(({ metadata }) => metadata.name)
-    throw new UsageError(
-      `There is no Run \`${name}\` in namespace \`${cluster.namespace}\`.${await didYouMean(name, names)} \`${io.program} status ${kinds.Run.plural}\` lists them.`,
-    )
-  }
+  const run = await existingRun(cluster, name, io)
   const state = stateOf(run)
   if (state !== 'failed')
     throw new UsageError(
@@ -103,7 +107,9 @@ async function retried(cluster: Cluster, name: string, values: Values, io: Io): 
         : `The Run \`${name}\` is not finished (${state}); only a failed one is retried.`,
     )
   const requestedAt = io.now().toISOString()
-  await cluster.patch<Run>(path, { metadata: { annotations: { [annotations.requestedAt]: requestedAt } } })
+  await cluster.patch<Run>(pathOf('Run', cluster.namespace, run.metadata.name), {
+    metadata: { annotations: { [annotations.requestedAt]: requestedAt } },
+  })
   return told(cluster, run, { before: run, requestedAt, timeoutSeconds }, values, io)
 }
 

@@ -1,0 +1,52 @@
+import { type Command, choice, text, UsageError } from '../command.ts'
+import { clusterOptions } from '../kubernetes.ts'
+
+const steps = ['ingest', 'evaluate', 'export', 'import', 'extract'] as const
+
+export const command: Command = {
+  summary: "What the Pods of a Run said, and its steps' reports",
+  usage: 'logs RUN [--step STEP] [-f]',
+  description:
+    'The log of every Pod of the Run, step by step. The report at the end of a log is shown as a table. Where Pods are gone, what the Run\n' +
+    'itself remembers of the step stands in their place.',
+  options: {
+    ...clusterOptions,
+    step: { type: 'string', value: 'STEP', help: `only this one: ${steps.join(', ')}` },
+    follow: { type: 'boolean', short: 'f', help: 'until the Run is finished' },
+    tail: { type: 'string', value: 'N', help: 'of each Pod only the last lines, so many' },
+    timestamps: { type: 'boolean', help: 'when each line was written' },
+    raw: { type: 'boolean', help: 'the lines of the report as they are' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default), or json: the reports alone' },
+  },
+  examples: ['convoke logs act-win-back-29935320', 'convoke logs act-win-back-29935320 --step import -f'],
+  run: async ({ positionals, values, io }) => {
+    const [given, ...more] = positionals
+    if (given === undefined || more.length > 0) throw new UsageError('Name one Run.')
+    const output = choice(values, 'output', ['text', 'json'])
+    const follow = values['follow'] === true
+    if (follow && output === 'json') throw new UsageError('-f is for text; -o json is one document at the end.')
+    const step = text(values, 'step') === null ? null : choice(values, 'step', steps)
+    const tail = text(values, 'tail')
+    if (tail !== null && !/^\d+$/.test(tail)) throw new UsageError('--tail takes a whole number.')
+    const [{ openCluster }, { existingRun }, { showLogs }] = await Promise.all([
+      import('../kubernetes.ts'),
+      import('../cluster/make-run.ts'),
+      import('../cluster/logs.ts'),
+    ])
+    const cluster = await openCluster(values)
+    const run = await existingRun(cluster, given, io)
+    return showLogs(
+      cluster,
+      run.metadata.name,
+      {
+        tail: tail === null ? null : Number(tail),
+        timestamps: values['timestamps'] === true,
+        isRaw: values['raw'] === true,
+        isDocument: output === 'json',
+        step,
+        follow,
+      },
+      io,
+    )
+  },
+}
