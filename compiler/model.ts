@@ -1,5 +1,5 @@
 import type { Column, Kind } from '#crds'
-import { type CheckedExpression, checkPql, type Names } from './pql/check.ts'
+import { type CheckedExpression, checkPql, type Names, type SegmentNames } from './pql/check.ts'
 import type { PqlFault } from './pql/fault.ts'
 import type { Condition } from './pql/ir.ts'
 import type { AnyResource, Path, Resource } from './resource.ts'
@@ -200,6 +200,16 @@ export function linkModel(
     store: storeRef(resource),
   }))
 
+  const byLabel = new Map<string, ReadonlyMap<string | undefined, readonly SegmentModel[]>>()
+  /** All that a selector can choose, and few others. */
+  const candidatesFor = (selector: Selector): readonly SegmentModel[] => {
+    const [first] = Object.entries(selector?.matchLabels ?? {})
+    if (!first) return segments
+    const [key, value] = first
+    const index = byLabel.get(key) ?? Map.groupBy(segments, ({ resource }) => resource.metadata.labels?.[key])
+    byLabel.set(key, index)
+    return index.get(value) ?? []
+  }
   const activations = of('Activation').map((resource): ActivationModel => {
     const destination = resolve(
       resource,
@@ -207,7 +217,7 @@ export function linkModel(
       'Destination',
       resource.spec.destinationRef.name,
     )
-    const chosen = segmentsOf(resource, { segments, segmentNamed, resolve, report })
+    const chosen = segmentsOf(resource, { segmentNamed, candidatesFor, resolve, report })
     const owners = [...new Set(chosen.flatMap((segment) => (segment.store ? [segment.store] : [])))]
     if (owners.length > 1) {
       const other = chosen.find((segment) => segment.store === owners[1])!
@@ -294,24 +304,38 @@ type ReadSchemas = {
 }
 
 const readBefore = new WeakMap<Resource<'ProfileStore'>, ReadSchemas>()
+/** By namespace and name, with the schema as text. */
+const readLast = new Map<string, { readonly text: string; readonly read: ReadSchemas }>()
+const maxStores = 1000
 
-/** A store that has not changed keeps its types, so that expressions checked against them are not checked again. */
+/**
+ * A store whose schema reads as before keeps its types, whatever else of it changed, so that expressions checked against them are not
+ * checked again.
+ */
 function readSchemas(resource: Resource<'ProfileStore'>): ReadSchemas {
   const known = readBefore.get(resource)
   if (known) return known
-  const profile = readUnionSchema(resource.spec.schema.profile)
-  const event = resource.spec.schema.event === undefined ? null : readUnionSchema(resource.spec.schema.event)
-  const types: UnionTypes = { profile: profile.type, event: event && withTimestamp(event.type) }
-  const read = { profile, event, types }
+  const { namespace, name, spec } = resource
+  const text = JSON.stringify(spec.schema)
+  const last = readLast.get(`${namespace}/${name}`)
+  const read = last?.text === text ? last.read : schemasOf(spec.schema)
+  if (readLast.size >= maxStores) readLast.clear()
+  readLast.set(`${namespace}/${name}`, { text, read })
   readBefore.set(resource, read)
   return read
+}
+
+function schemasOf(schema: Resource<'ProfileStore'>['spec']['schema']): ReadSchemas {
+  const profile = readUnionSchema(schema.profile)
+  const event = schema.event === undefined ? null : readUnionSchema(schema.event)
+  return { profile, event, types: { profile: profile.type, event: event && withTimestamp(event.type) } }
 }
 
 const checkedBefore = new WeakMap<UnionTypes, Map<string, CheckedExpression>>()
 const maxRemembered = 100_000
 
 /** An expression is checked again only where it may refer to other Segments than before. */
-function checkedOnce(text: string, names: Names): CheckedExpression {
+export function checkedOnce(text: string, names: Names): CheckedExpression {
   let remembered = checkedBefore.get(names.types)
   if (!remembered) checkedBefore.set(names.types, (remembered = new Map()))
   const known = remembered.get(text)
@@ -332,11 +356,12 @@ function refersOnlyTo({ segments }: Names, { references, faults }: CheckedExpres
 function segmentsOf(
   activation: Resource<'Activation'>,
   {
-    segments,
     segmentNamed,
+    candidatesFor,
     resolve,
     report,
-  }: Pick<Model, 'segments' | 'segmentNamed'> & {
+  }: Pick<Model, 'segmentNamed'> & {
+    readonly candidatesFor: (selector: Selector) => readonly SegmentModel[]
     readonly resolve: (from: Resource, path: Path, kind: 'Segment', name: string) => Resource<'Segment'> | null
     readonly report: (finding: LinkFinding) => void
   },
@@ -361,7 +386,7 @@ function segmentsOf(
     return [...chosen]
   }
   const isSelected = selects(segmentSelector)
-  return segments
+  return candidatesFor(segmentSelector)
     .filter(
       ({ resource }) => resource.namespace === activation.namespace && isSelected(resource.metadata.labels ?? noLabels),
     )
@@ -417,7 +442,9 @@ function checkSegments(
     const { resource, store } = segment
     if (!store) continue
     let names = namesIn.get(store)
-    if (!names) namesIn.set(store, (names = { types: store.types, segments: segmentNames(store) }))
+    if (!names)
+      names = { types: store.types, segments: segmentNames({ segments, segmentNamed }, resource.namespace, store) }
+    namesIn.set(store, names)
     const checked = checkedOnce(resource.spec.expression, names)
     segment.checked = checked
     for (const fault of checked.faults) {
@@ -431,16 +458,6 @@ function checkSegments(
     const { segments: known } = names
     if (checked.references.length > 0)
       segment.references = checked.references.map(({ name }) => name).filter((name) => known.has(name))
-  }
-
-  function segmentNames(store: StoreModel): Names['segments'] {
-    const { namespace } = store.resource
-    return {
-      has: (name) => segmentNamed(namespace, name)?.store === store,
-      *[Symbol.iterator]() {
-        for (const segment of segments) if (segment.store === store) yield segment.resource.name
-      },
-    }
   }
 
   const cyclic = new Set<SegmentModel>()
@@ -480,6 +497,28 @@ function checkSegments(
   }
   for (const segment of segments) if (isSound(segment)) segment.condition = segment.checked?.condition ?? null
   return { segments, segmentNamed }
+}
+
+/** Names of a namespace's Segments, of one store or (null) of any; looked up, not copied: there are thousands, and few are asked for. */
+export function segmentNames(
+  { segments, segmentNamed }: Pick<Model, 'segments' | 'segmentNamed'>,
+  namespace: string,
+  store: StoreModel | null,
+): SegmentNames {
+  const isOne = (segment: SegmentModel): boolean => store === null || segment.store === store
+  let all: readonly string[] | null = null
+  return {
+    has: (name) => {
+      const segment = segmentNamed(namespace, name)
+      return segment !== null && isOne(segment)
+    },
+    [Symbol.iterator]: () => {
+      all ??= segments
+        .filter((segment) => segment.resource.namespace === namespace && isOne(segment))
+        .map(({ resource }) => resource.name)
+      return all[Symbol.iterator]()
+    },
+  }
 }
 
 /** Finds by namespace and name, without a text made of both for each of thousands. */

@@ -2,13 +2,16 @@
 export function nearest(name: string, candidates: Iterable<string>): string[] {
   const limit = Math.max(1, Math.floor(name.length / 3))
   const wanted = name.toLowerCase()
-  return [...new Set(candidates)]
-    .filter((candidate) => candidate !== name)
-    .map((candidate) => ({ candidate, distance: distance(wanted, candidate.toLowerCase(), limit) }))
-    .filter((entry) => entry.distance <= limit)
-    .sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1))
+  const distances = new Map<string, number>()
+  for (const candidate of candidates) {
+    if (candidate === name) continue
+    const edits = distance(wanted, candidate.toLowerCase(), limit)
+    if (edits <= limit) distances.set(candidate, edits)
+  }
+  return [...distances]
+    .sort(([a, left], [b, right]) => left - right || (a < b ? -1 : 1))
     .slice(0, 3)
-    .map((entry) => entry.candidate)
+    .map(([candidate]) => candidate)
 }
 
 /** `a`, `b` or `c`: names for a sentence. */
@@ -22,14 +25,20 @@ function distance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1
   let beforePrevious: number[] = []
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+  let leastBefore = 0
   for (let i = 1; i <= a.length; i += 1) {
     const row = [i]
+    let least = i
     for (let j = 1; j <= b.length; j += 1) {
       let best = Math.min(previous[j]! + 1, row[j - 1]! + 1, previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1))
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
         best = Math.min(best, beforePrevious[j - 2]! + 1)
       row.push(best)
+      if (best < least) least = best
     }
+    // Further on it only grows: a swap adds one to the row before last.
+    if (least > limit && leastBefore >= limit) return limit + 1
+    leastBefore = least
     beforePrevious = previous
     previous = row
   }

@@ -31,11 +31,10 @@ import { type Parsed, parsePql } from './parser.ts'
 import { parseRegex, type Regex } from './regex.ts'
 
 /** What an expression may refer to. */
-export type Names = {
-  readonly types: UnionTypes
-  /** Names of the Segments of the same store. */
-  readonly segments: Iterable<string> & { readonly has: (name: string) => boolean }
-}
+export type Names = { readonly types: UnionTypes; readonly segments: SegmentNames }
+
+/** Names that `inSegment` may take. */
+export type SegmentNames = Iterable<string> & { readonly has: (name: string) => boolean }
 
 export type CheckedExpression = {
   /** Null when there are errors. */

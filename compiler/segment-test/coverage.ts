@@ -1,4 +1,4 @@
-import type { Model } from '../model.ts'
+import { type Model, segmentNames } from '../model.ts'
 import { type Leaf, leavesOf } from './leaves.ts'
 import { conditionsOf, isIn, segmentsOf } from './run.ts'
 import { caseName, type Expression, type Suite } from './suite.ts'
@@ -57,7 +57,7 @@ export function coverageOf(suites: readonly Suite[], model: Model): readonly Cov
       name: resource.name,
       text: resource.spec.expression,
       condition,
-      segments: new Set(model.segments.map((segment) => segment.resource.name)),
+      segments: segmentNames(model, resource.namespace, store),
     }
     entryOf(
       `${resource.namespace}/${resource.name}`,

@@ -1,7 +1,14 @@
 import type { Kind, TestCase, TestProfile, TestStep } from '#crds'
 import { type Diagnostic, pathText } from '../diagnostic.ts'
-import { expressionFinding, type LinkFinding, type Model, type SegmentModel } from '../model.ts'
-import { checkPql } from '../pql/check.ts'
+import {
+  checkedOnce,
+  expressionFinding,
+  type LinkFinding,
+  type Model,
+  type SegmentModel,
+  segmentNames,
+} from '../model.ts'
+import type { SegmentNames } from '../pql/check.ts'
 import type { PqlFault } from '../pql/fault.ts'
 import { type DatumObject, type Person, readDatum } from '../pql/interpret.ts'
 import { type Condition, visit } from '../pql/ir.ts'
@@ -38,8 +45,7 @@ export type Expression = {
   readonly text: string
   /** Null when it does not compile. */
   readonly condition: Condition | null
-  /** Names its `inSegment` may take. */
-  readonly segments: ReadonlySet<string>
+  readonly segments: SegmentNames
 }
 
 /** What a case's own expression is called where Segments have names; no Segment can be called so. */
@@ -116,7 +122,7 @@ type Environment = {
   readonly types: UnionTypes
   /** The schema has faults: names that do not resolve in it may be their consequence. */
   readonly isFaulty: boolean
-  readonly segments: ReadonlyMap<string, SegmentModel>
+  readonly segments: SegmentNames
   readonly expressionOf: (segment: SegmentModel) => { readonly faults: readonly PqlFault[] } & Expression
 }
 
@@ -125,6 +131,8 @@ class SuiteReader {
   readonly model: Model
   readonly exists: Exists
   readonly findings: LinkFinding[]
+  /** Findings of this suite that are no warnings. */
+  errors = 0
 
   constructor(document: TestDocument, model: Model, exists: Exists, findings: LinkFinding[]) {
     this.document = document
@@ -139,6 +147,7 @@ class SuiteReader {
     message: string,
     more: Pick<LinkFinding, 'help'> & Partial<Pick<LinkFinding, 'on' | 'related' | 'fixes' | 'severity'>>,
   ): void {
+    if (more.severity === undefined) this.errors += 1
     this.findings.push({ code, resource: asResource(this.document), path, message, ...more })
   }
 
@@ -175,16 +184,16 @@ class SuiteReader {
       this.unresolved('ProfileStore', name, ['spec', 'profileStoreRef', 'name'])
       return null
     }
-    const segments = this.model.segments.filter((segment) => segment.store === store)
+    const segments = segmentNames(this.model, namespace, store)
     return {
       types: store.types,
       isFaulty: store.faulty,
-      segments: byName(segments),
+      segments,
       expressionOf: (segment) => ({
         name: segment.resource.name,
         text: segment.resource.spec.expression,
         condition: segment.condition,
-        segments: new Set(segments.map(({ resource }) => resource.name)),
+        segments,
         faults: segment.checked?.faults ?? [],
       }),
     }
@@ -207,23 +216,15 @@ class SuiteReader {
       profile: read('profile', schema?.profile),
       event: schema?.event === undefined ? null : withTimestamp(read('event', schema.event)),
     }
-    const segments = byName(
-      this.model.segments.filter(({ resource }) => resource.namespace === this.document.namespace),
-    )
-    const known = new Map<SegmentModel, { readonly faults: readonly PqlFault[] } & Expression>()
+    const segments = segmentNames(this.model, this.document.namespace, null)
     return {
       types,
       isFaulty: this.findings.length > before,
       segments,
       expressionOf: (segment) => {
-        const found = known.get(segment)
-        if (found) return found
         const { name, spec } = segment.resource
-        const names = new Set(segments.keys())
-        const { condition, faults } = checkPql(spec.expression, { types, segments: names })
-        const expression = { name, text: spec.expression, condition, segments: names, faults }
-        known.set(segment, expression)
-        return expression
+        const { condition, faults } = checkedOnce(spec.expression, { types, segments })
+        return { name, text: spec.expression, condition, segments, faults }
       },
     }
   }
@@ -255,7 +256,7 @@ class SuiteReader {
   /** The people of a suite or case. */
   people(profiles: readonly TestProfile[], path: Path, environment: Environment): People {
     const people = new Map<string, Person>()
-    const before = this.errors()
+    const before = this.errors
     for (const [index, { id, attributes = {}, events = [] }] of profiles.entries()) {
       const here = [...path, index]
       if (people.has(id))
@@ -267,7 +268,7 @@ class SuiteReader {
         events: events.map((event, number) => this.event(event, [...here, 'events', number], environment)),
       })
     }
-    return { people, areSound: this.errors() === before }
+    return { people, areSound: this.errors === before }
   }
 
   attributes(value: unknown, path: Path, environment: Environment): DatumObject {
@@ -295,10 +296,10 @@ class SuiteReader {
   }
 
   case(each: TestCase, path: Path, environment: Environment, shared: People): Case {
-    const before = this.errors()
+    const before = this.errors
     const { people, areSound } = each.profiles ? this.people(each.profiles, [...path, 'profiles'], environment) : shared
     const expected = this.expectation(each, path, environment, people)
-    const isSound = areSound && this.errors() === before
+    const isSound = areSound && this.errors === before
     const target = each.segmentRef
       ? this.segment(each.segmentRef.name, [...path, 'segmentRef', 'name'], environment)
       : this.expression(each.expression ?? '', [...path, 'expression'], environment, each.error)
@@ -314,7 +315,7 @@ class SuiteReader {
           else obstacles.push(`Segment \`${name}\` does not compile.`)
         }
         for (const reference of condition ? segmentsIn(condition) : []) {
-          const segment = environment.segments.get(reference)
+          const segment = this.segmentNamed(reference, environment)
           if (segment && !expressions.some((known) => known.name === reference))
             expressions.push(this.fitting(segment, target.path, environment))
         }
@@ -333,11 +334,9 @@ class SuiteReader {
   }
 
   segment(name: string, path: Path, environment: Environment): Target | null {
-    const segment = environment.segments.get(name)
+    const segment = this.segmentNamed(name, environment)
     if (!segment) {
-      const elsewhere = this.model.segments.find(
-        ({ resource }) => resource.namespace === this.document.namespace && resource.name === name,
-      )
+      const elsewhere = this.model.segmentNamed(this.document.namespace, name)
       if (elsewhere?.store)
         this.report(
           'invalid-value',
@@ -355,6 +354,10 @@ class SuiteReader {
     }
   }
 
+  segmentNamed(name: string, { segments }: Environment): SegmentModel | null {
+    return segments.has(name) ? this.model.segmentNamed(this.document.namespace, name) : null
+  }
+
   /** A Segment's expression; where it is read against the suite's own schema and does not fit, the reference to it says so. */
   fitting(segment: SegmentModel, path: Path, environment: Environment): Expression {
     const { faults, ...expression } = environment.expressionOf(segment)
@@ -368,8 +371,8 @@ class SuiteReader {
   }
 
   expression(text: string, path: Path, environment: Environment, expected: string | undefined): Target {
-    const segments = new Set(environment.segments.keys())
-    const { condition, faults } = checkPql(text, { types: environment.types, segments })
+    const { types, segments } = environment
+    const { condition, faults } = checkedOnce(text, { types, segments })
     const isExpected = expected !== undefined && faults.some((fault) => fault.code === expected)
     for (const fault of faults) {
       if (isExpected && fault.severity !== 'warning') continue
@@ -516,10 +519,6 @@ class SuiteReader {
       })),
     })
   }
-
-  errors(): number {
-    return this.findings.filter(({ severity }) => severity === undefined).length
-  }
 }
 
 type People = { readonly people: ReadonlyMap<string, Person>; readonly areSound: boolean }
@@ -533,10 +532,6 @@ const emptyStep: Step = {
   members: null,
   entered: null,
   exited: null,
-}
-
-function byName(segments: readonly SegmentModel[]): ReadonlyMap<string, SegmentModel> {
-  return new Map(segments.map((segment) => [segment.resource.name, segment]))
 }
 
 /** An object type reads as an object, or as null where the value is none. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { compile, type Source } from '#compiler'
+import { compile, compileObjects, readYaml, type Source, valueOf } from '#compiler'
 
 const bundle = readFileSync(new URL('../fixtures/retail.yaml', import.meta.url), 'utf8')
 const documents = bundle.split(/^---\n/m)
@@ -27,7 +27,22 @@ const edits: readonly (readonly [from: RegExp, to: string])[] = [
   [/spec:\n\t/, 'spec:\n'],
   [/evaluation: Streaming/, 'evaluation: Batch'],
   [/segments: 50/, 'segments: 2'],
+  [/every: 5m/, 'every: 10m'],
+  [/segmentRefs: .*/, 'segmentSelector: { matchLabels: { team: club } }'],
+  [/segmentSelector: .*/, 'segmentSelector: { matchExpressions: [{ key: team, operator: Exists }] }'],
+  [/labels: \{ team: club \}/, 'labels: { team: shop }'],
 ]
+
+/** As the API server would hold them; the same objects for the same source. */
+const objectsOf = (source: Source): readonly unknown[] => {
+  const known = objects.get(source)
+  if (known) return known
+  const { documents: nodes, faults } = readYaml(source.text)
+  const own = faults.length === 0 ? nodes.map(valueOf) : []
+  objects.set(source, own)
+  return own
+}
+const objects = new WeakMap<Source, readonly unknown[]>()
 
 test('compiling what is kept from before gives what compiling everything anew gives', () => {
   const step = fc.record({
@@ -54,8 +69,22 @@ test('compiling what is kept from before gives what compiling everything anew gi
         expect(kept.diagnostics).toEqual(fresh.diagnostics)
         expect(kept.count).toBe(fresh.count)
         expect(kept.plans.map(({ digest }) => digest)).toEqual(fresh.plans.map(({ digest }) => digest))
+        const held = sources.flatMap(objectsOf)
+        const [again, first] = [compileObjects(held), compileObjects(structuredClone(held))]
+        expect(again.diagnostics).toEqual(first.diagnostics)
+        expect(again.count).toBe(first.count)
+        expect(again.plans.map(({ digest }) => digest)).toEqual(first.plans.map(({ digest }) => digest))
       }
     }),
     { numRuns: 60 },
   )
+})
+
+test('an object that was compiled before is not read again', () => {
+  const held = documents.flatMap((text, index) => objectsOf({ file: `${index}.yaml`, text }))
+  const before = compileObjects(held)
+  const changed = held.with(-1, structuredClone(held.at(-1)))
+  const after = compileObjects(changed)
+  expect(after.resources.slice(0, -1).every((resource, index) => resource === before.resources[index])).toBe(true)
+  expect(after.resources.at(-1)).not.toBe(before.resources.at(-1))
 })
