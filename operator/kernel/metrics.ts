@@ -79,6 +79,16 @@ export const kernelMetrics = {
     labels: ['name'],
     help: 'Since the server last said anything, were it a bookmark; more than 180 is not normal.',
   },
+  events_recorded_total: {
+    kind: 'counter',
+    labels: ['type'],
+    help: 'Events told to the API server, were it by their count.',
+  },
+  events_dropped_total: {
+    kind: 'counter',
+    labels: ['reason'],
+    help: 'Events that were not: too many of one object (rate), too many at all (full), refused, late, or not the leader (standby).',
+  },
   leader_election_master_status: {
     kind: 'gauge',
     labels: ['name'],

@@ -1,17 +1,21 @@
 // The kernel against a real API server.
+import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { transportOf } from '../../cli/cluster-transport.ts'
 import { connect } from '../../cli/kubernetes.ts'
 import { openApi } from '../../operator/kernel/api.ts'
 import { realClock } from '../../operator/kernel/clock.ts'
+import { recordEvents } from '../../operator/kernel/events.ts'
 import { standForElection } from '../../operator/kernel/lease.ts'
 import { reflect } from '../../operator/kernel/reflector.ts'
 import { type Transport, textOf } from '../../operator/kernel/transport.ts'
 import { sharedCluster } from '../cluster/api-server.ts'
+import { findPrograms } from '../cluster/binaries.ts'
 import { recordMetrics } from './metrics-record.ts'
 
 const cluster = await sharedCluster()
+const programs = await findPrograms(['kubectl'])
 const namespace = `kernel-${randomUUID().slice(0, 8)}`
 
 describe.skipIf('skip' in cluster)('on a real API server', async () => {
@@ -107,6 +111,34 @@ describe.skipIf('skip' in cluster)('on a real API server', async () => {
       )
     expect(await api.list(path)).toHaveLength(510)
     expect(await api.list(path, { labelSelector: 'half=1' })).toHaveLength(255)
+  })
+
+  test.skipIf('skip' in programs)('kubectl shows an Event, how often it happened and who told of it', async () => {
+    if ('skip' in programs) return
+    const api = openApi({ ...ports, mayWrite: () => true }, { fieldManager: 'kernel-test' })
+    const recorder = recordEvents(
+      { ...ports, api, mayWrite: () => true },
+      { component: 'kernel-test', instance: 'pod-1' },
+    )
+    const map = await api.create<Answered>(`/api/v1/namespaces/${namespace}/configmaps`, { metadata: { name: 'told' } })
+    const regarding = { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: 'told', uid: map.metadata.uid }
+    for (let left = 3; left > 0; left -= 1) {
+      recorder.record({ regarding, type: 'Warning', reason: 'Held', message: 'It is held.' })
+      await vi.waitFor(async () => {
+        const events = await api.list<{ count: number }>(`/api/v1/namespaces/${namespace}/events`)
+        expect(events).toMatchObject([{ count: 4 - left }])
+      })
+    }
+    await recorder.stop(1000)
+    const kubectl = (...args: readonly string[]): string =>
+      execFileSync(programs.kubectl, ['--kubeconfig', cluster.kubeconfig, '-n', namespace, ...args], {
+        encoding: 'utf8',
+      })
+    expect(kubectl('describe', 'configmap', 'told')).toMatch(
+      /Type +Reason +Age +From +Message\n.*\n +Warning +Held +\S+ \(x3 over \S+\) +kernel-test +It is held\.\n/,
+    )
+    expect(kubectl('events')).toMatch(/\(x3 over \S+\) +Warning +Held +ConfigMap\/told +It is held\.\n/)
+    expect(kubectl('get', 'events')).toMatch(/\d+s +Warning +Held +configmap\/told +It is held\.\n/)
   })
 
   test('of two candidates one leads, and the other soon after the first has stopped', async () => {
