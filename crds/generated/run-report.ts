@@ -57,6 +57,10 @@ export interface Detail {
   realized?: number
   backfill?: boolean
   /**
+   * The Segment was deleted and all that was delivered of it exits; without `manifest` there was nobody left to say so of.
+   */
+  departed?: boolean
+  /**
    * Why the circuit breaker holds this Segment.
    */
   held?: string

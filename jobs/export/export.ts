@@ -30,6 +30,7 @@ import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { type LandingStore, openLandingStore } from '../stores/index.ts'
 import { cellSql, headerLine, lineSql } from './csv-line.ts'
 import { commitDelivered, deliveredPath, pruneDelivered, readableBaseline } from './delivered-set.ts'
+import { departedOf } from './departed.ts'
 import { fileNameOf, manifestNameOf, statusColumn } from './file-names.ts'
 
 /**
@@ -68,8 +69,14 @@ type Key = {
 
 type Evaluated = { readonly segment: Segment; readonly evaluated: MembershipSegment }
 
-type Active = Evaluated & {
-  /** Rows of a complete file. */
+/** What is to be known of a Segment before anything is compared. */
+type Active = {
+  readonly segment: Segment
+  readonly departed: boolean
+  readonly members: number
+  readonly evaluatedAt: string
+  /** SQL of the rows that a complete file holds, and their number. */
+  readonly current: string
   readonly active: number
   readonly leftOut: DeliveryManifest['counts']['leftOut']
 }
@@ -111,6 +118,13 @@ async function deliver(context: StepContext): Promise<StepResult> {
     const details = new Map<string, Detail>()
     const warnings: { code?: string; message: string }[] = []
     const open: Evaluated[] = []
+    const departed = departedOf(plan, input)
+    const leaving: Segment[] = []
+    for (const segment of departed) {
+      const before = await publishedBefore(work, segment)
+      details.set(segment.name, { ...(before ?? nobodyIn(segment)), departed: true })
+      if (!before && canExit(plan) && input.baselines?.[segment.name] !== undefined) leaving.push(segment)
+    }
     for (const segment of plan.segments) {
       const before = await publishedBefore(work, segment)
       if (before) {
@@ -127,15 +141,20 @@ async function deliver(context: StepContext): Promise<StepResult> {
         })
       }
     }
-    if (open.length === 0 && details.size === warnings.length && plan.segments.length > 0) {
+    if (plan.segments.length > 0 && warnings.length === plan.segments.length && leaving.length === 0) {
       throw new JobError(
         'NotEvaluated',
         `No Segment of the Activation ${plan.activation} is in membership version ${membership.version}. Run the ProfileStore's evaluation first.`,
       )
     }
-    const deliveries = open.length === 0 ? [] : await prepare(work, open)
+    const deliveries = open.length + leaving.length === 0 ? [] : await prepare(work, open, leaving)
     for (const [index, delivery] of deliveries.entries()) {
       const { segment } = delivery
+      if (delivery.departed && delivery.baseline === null)
+        warnings.push({
+          code: 'LostBaseline',
+          message: `What was delivered of the Segment ${segment.name}, which is deleted, cannot be compared with any more: its last file has no rows and empties the audience without naming who leaves.`,
+        })
       ports.progress({ step: 'export', subject: segment.name, done: index, total: deliveries.length, unit: 'segments' })
       const held = input.approved?.includes(segment.name) ? null : heldBecause(plan, delivery)
       if (held === null) details.set(segment.name, await publish(work, delivery))
@@ -147,7 +166,7 @@ async function deliver(context: StepContext): Promise<StepResult> {
         })
       }
     }
-    const ordered = plan.segments.map(({ name }) => details.get(name)!)
+    const ordered = [...plan.segments, ...departed].map(({ name }) => details.get(name)!)
     return {
       totals: totalsOf(ordered),
       details: ordered,
@@ -158,6 +177,15 @@ async function deliver(context: StepContext): Promise<StepResult> {
     await landing.close()
     rmSync(scratch, { recursive: true, force: true })
   }
+}
+
+/** Only increments with a status can say that somebody leaves. */
+function canExit(plan: ExportPlan): boolean {
+  return plan.export === 'Incremental' && plan.membershipStatus === 'Include'
+}
+
+function nobodyIn({ name }: Segment): Detail {
+  return { segment: name, members: 0, entered: 0, realized: 0, exited: 0, backfill: false }
 }
 
 /** A store whose data and membership were written with different bucket counts is joined as one bucket. */
@@ -225,11 +253,27 @@ async function readManifest(landing: LandingStore, name: string, scratch: string
 }
 
 /** Rows of all Segments in one pass over the buckets, and what changed against the baselines. */
-async function prepare(work: Work, open: readonly Evaluated[]): Promise<readonly Delivery[]> {
+async function prepare(
+  work: Work,
+  open: readonly Evaluated[],
+  leaving: readonly Segment[],
+): Promise<readonly Delivery[]> {
   const { engine, plan, context, root, key } = work
   await loadRows(work, open)
   await findDuplicates(work, open)
-  const active = await countActive(work, open)
+  const active = [
+    ...(await countActive(work, open)),
+    ...leaving.map((segment) => ({
+      segment,
+      departed: true,
+      members: 0,
+      // That it is gone is known now, whenever the store was evaluated last.
+      evaluatedAt: context.input.now,
+      current: '(SELECT * FROM rows WHERE false)',
+      active: 0,
+      leftOut: { missingMandatory: 0, duplicateKey: 0 },
+    })),
+  ]
   await engine.run(`CREATE TEMP TABLE changes (segment VARCHAR, ${columnsOf(key)}, p VARCHAR, line VARCHAR, entered BOOLEAN, status VARCHAR);
     CREATE TEMP TABLE exits (segment VARCHAR, ${columnsOf(key)}, p VARCHAR)`)
   const baselines = new Map<string, string>()
@@ -267,12 +311,12 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
     masks.set(word, (masks.get(word) ?? 0n) | (1n << BigInt(slot % slotsPerWord)))
   }
   const words = [...masks.keys()].map((word) => `m${word}`)
-  const inAny = [...masks].map(([word, mask]) => `m${word} & ${mask} <> 0`).join(' OR ')
+  const inAny = [...masks].map(([word, mask]) => `m${word} & ${mask} <> 0`).join(' OR ') || 'false'
   const required = plan.columns.flatMap(({ mandatory, deduplicationKey }, index) =>
     mandatory || deduplicationKey ? [`c${index} IS NOT NULL`] : [],
   )
   await engine.run(
-    `CREATE TEMP TABLE unsorted (p VARCHAR, ${columnsOf(key)}, line VARCHAR, complete BOOLEAN, ${words.map((word) => `${word} BIGINT`).join(', ')})`,
+    `CREATE TEMP TABLE unsorted (p VARCHAR, ${columnsOf(key)}, line VARCHAR, complete BOOLEAN${words.map((word) => `, ${word} BIGINT`).join('')})`,
   )
   for (let bucket = 0; bucket < membership.buckets; bucket++) {
     const files = membership.files[bucket] ?? []
@@ -280,8 +324,8 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
     await reading(work, () =>
       engine.run(`INSERT INTO unsorted
         SELECT p, ${keySql(key, (index) => `c${index}`, 'p')}, ${lineOf(plan, (index) => `c${index}`)},
-          ${required.join(' AND ') || 'true'}, ${words.join(', ')}
-        FROM (SELECT "$profile" AS p, ${words.join(', ')} FROM ${readParquet(root, files)} WHERE ${inAny}) AS m
+          ${[required.join(' AND ') || 'true', ...words].join(', ')}
+        FROM (SELECT ${['"$profile" AS p', ...words].join(', ')} FROM ${readParquet(root, files)} WHERE ${inAny}) AS m
         JOIN (${cellsSql(work, bucket)}) AS c USING (p)`),
     )
     context.ports.progress({
@@ -358,12 +402,9 @@ async function findDuplicates(work: Work, open: readonly Evaluated[]): Promise<v
     QUALIFY row_number() OVER (PARTITION BY segment, ${key.list} ORDER BY since DESC NULLS LAST, cells, p) > 1; DROP TABLE contenders`)
 }
 
-/** The rows that a complete file of the Segment holds. */
-function currentSql({ segment, evaluated, leftOut }: Active): string {
+function currentSql({ segment, evaluated }: Evaluated, duplicateKey: number): string {
   const winners =
-    leftOut.duplicateKey > 0
-      ? `ANTI JOIN (SELECT p FROM losers WHERE segment = ${literal(segment.name)}) USING (p)`
-      : ''
+    duplicateKey > 0 ? `ANTI JOIN (SELECT p FROM losers WHERE segment = ${literal(segment.name)}) USING (p)` : ''
   return `(SELECT * FROM rows ${winners} WHERE complete AND ${bitSql(evaluated.slot)})`
 }
 
@@ -373,17 +414,17 @@ async function compare({ engine, plan, key }: Work, entry: Active, baseline: str
   const name = literal(entry.segment.name)
   const base = `read_parquet(${literal(baseline)})`
   await engine.run(`INSERT INTO changes
-      SELECT ${name}, ${key.list}, c.p, line, base.hash IS NULL, 'realized' FROM ${currentSql(entry)} AS c
+      SELECT ${name}, ${key.list}, c.p, line, base.hash IS NULL, 'realized' FROM ${entry.current} AS c
       LEFT JOIN (SELECT ${key.list}, hash FROM ${base}) AS base USING (${key.list})
       WHERE base.hash IS NULL ${attributes ? 'OR base.hash <> c.hash' : ''};
     INSERT INTO exits
-      SELECT ${name}, ${key.list}, "$profile" FROM ${base} ANTI JOIN ${currentSql(entry)} AS c USING (${key.list})`)
+      SELECT ${name}, ${key.list}, "$profile" FROM ${base} ANTI JOIN ${entry.current} AS c USING (${key.list})`)
 }
 
 /** Adds the rows of exits to `changes`: the profile's values of today under the key that was delivered; only the key if it vanished. */
 async function renderExits(work: Work): Promise<void> {
   const { engine, plan, key, data } = work
-  if (plan.export === 'Full' || plan.membershipStatus === 'Omit') return
+  if (!canExit(plan)) return
   const [row] = await engine.rows('SELECT count(*) AS exits FROM exits')
   if (row?.['exits'] === 0) return
   const columns = plan.columns.map((_, index) => `c${index}`)
@@ -403,14 +444,18 @@ async function renderExits(work: Work): Promise<void> {
 
 async function countActive({ engine }: Work, open: readonly Evaluated[]): Promise<readonly Active[]> {
   const losers = await perSegment(engine, 'SELECT segment, count(*) AS profiles FROM losers GROUP BY segment')
-  const sums = open.map(({ evaluated: { slot } }, index) => `sum(${bitSql(slot)}::TINYINT) AS s${index}`)
-  const rows = await engine.rows(`SELECT complete, ${sums.join(', ')} FROM rows GROUP BY complete`)
+  const sums = open.map(({ evaluated: { slot } }, index) => `, sum(${bitSql(slot)}::TINYINT) AS s${index}`)
+  const rows = await engine.rows(`SELECT complete${sums.join('')} FROM rows GROUP BY complete`)
   const [complete, incomplete] = [true, false].map((value) => rows.find((row) => row['complete'] === value))
   return open.map((entry, index) => {
     const duplicateKey = losers(entry.segment.name, 'profiles')
     const missingMandatory = Number(incomplete?.[`s${index}`] ?? 0)
     return {
-      ...entry,
+      segment: entry.segment,
+      departed: false,
+      members: entry.evaluated.members,
+      evaluatedAt: entry.evaluated.evaluatedAt,
+      current: currentSql(entry, duplicateKey),
       active: Number(complete?.[`s${index}`] ?? 0) - duplicateKey,
       leftOut: { missingMandatory, duplicateKey },
     }
@@ -455,12 +500,12 @@ async function perSegment(engine: Engine, sql: string): Promise<(segment: string
   return (segment, count) => Number(rows.get(segment)?.[count] ?? 0)
 }
 
-/** Why the circuit breaker holds a delivery, as a sentence; null where it lets it pass. A backfill always passes. */
+/** Why the circuit breaker holds a delivery, as a sentence; null where it lets it pass, as always a backfill and a Segment that is gone. */
 function heldBecause(
   { circuitBreaker: breaker }: ExportPlan,
-  { baseline, baselineSize, active, entered, left }: Delivery,
+  { departed, baseline, baselineSize, active, entered, left }: Delivery,
 ): string | null {
-  if (!breaker || baseline === null || baselineSize === 0) return null
+  if (!breaker || departed || baseline === null || baselineSize === 0) return null
   if (active === 0 && !breaker.allowEmpty) return `nobody is in it any more, after ${baselineSize} delivered members.`
   const over = (count: number, limit: number | undefined) => limit !== undefined && (count * 100) / baselineSize > limit
   const percent = (count: number) => `${Math.round((count * 1000) / baselineSize) / 10}%`
@@ -474,16 +519,17 @@ function heldBecause(
 }
 
 function detailOf(
-  { segment, evaluated, entered, realized, exited, complete, leftOut }: Delivery,
+  { segment, departed, members, entered, realized, exited, complete, leftOut }: Delivery,
   plan: ExportPlan,
 ): Detail {
   return {
     segment: segment.name,
-    members: evaluated.members,
+    members,
     entered,
     realized,
     exited,
     backfill: complete && plan.export === 'Incremental',
+    ...(departed && { departed }),
     counts: { ...leftOut },
   }
 }
@@ -493,12 +539,13 @@ async function publish(work: Work, delivery: Delivery): Promise<Detail> {
   const { context, plan, engine, landing, root, scratch, key } = work
   const { segment, baseline } = delivery
   const detail = detailOf(delivery, plan)
-  if (plan.export === 'Incremental' && delivery.realized + delivery.exited === 0) return detail
+  const rows = delivery.realized + delivery.exited
+  // A file without rows empties the audience of a Segment that is gone; of others the next one says more.
+  if (plan.export === 'Incremental' && rows === 0 && !(delivery.departed && delivery.complete)) return detail
 
   const first = fileNameOf(plan, segment, context.input, 1)
   const manifestName = manifestNameOf(first)
   const files: DeliveryManifest['files'] = []
-  const rows = delivery.realized + delivery.exited
   const { maxRows } = plan.destination.file
   const parts: string[] = []
   for (let offset = 0; offset === 0 || offset < rows; offset += maxRows) {
@@ -521,7 +568,7 @@ async function publish(work: Work, delivery: Delivery): Promise<Detail> {
     planDigest: context.plan.digest,
     export: plan.export,
     backfill: detail.backfill === true,
-    evaluatedAt: delivery.evaluated.evaluatedAt,
+    evaluatedAt: delivery.evaluatedAt,
     membershipVersion: work.membership.version,
     columns: [
       // A mapped column is a scalar, so its type is a word.
@@ -546,8 +593,8 @@ async function publish(work: Work, delivery: Delivery): Promise<Detail> {
     engine,
     delivered,
     delivery.complete || baseline === null
-      ? `SELECT ${definition}, ${key.list}, p AS "$profile", hash FROM ${currentSql(delivery)}`
-      : `SELECT ${definition}, ${key.list}, p AS "$profile", ${attributes ? 'c.hash' : 'coalesce(base.hash, c.hash) AS hash'} FROM ${currentSql(delivery)} AS c
+      ? `SELECT ${definition}, ${key.list}, p AS "$profile", hash FROM ${delivery.current}`
+      : `SELECT ${definition}, ${key.list}, p AS "$profile", ${attributes ? 'c.hash' : 'coalesce(base.hash, c.hash) AS hash'} FROM ${delivery.current} AS c
          LEFT JOIN (SELECT ${key.list}, hash FROM read_parquet(${literal(baseline)})) AS base USING (${key.list})`,
   )
   const manifestPath = join(scratch, 'manifest.json')
@@ -566,7 +613,7 @@ async function writeFile({ engine, plan, key, scratch }: Work, delivery: Deliver
   const order = `ORDER BY ${key.list}, p`
   const select = delivery.complete
     ? // The table already has this order, which only a join would lose.
-      `SELECT ${status("'realized'")} AS row FROM ${currentSql(delivery)} ${delivery.leftOut.duplicateKey > 0 ? order : ''}`
+      `SELECT ${status("'realized'")} AS row FROM ${delivery.current} ${delivery.leftOut.duplicateKey > 0 ? order : ''}`
     : `SELECT ${status('status')} AS row FROM changes WHERE segment = ${literal(delivery.segment.name)} ${order}`
   const path = join(scratch, `${delivery.segment.name}-${offset}.csv`)
   // The lines are complete as they are; without a quote character DuckDB writes them so.

@@ -14,6 +14,7 @@ import {
 } from '#crds'
 import { sha256OfFile } from '../digest.ts'
 import { interrupted, JobError } from '../errors.ts'
+import { departedOf } from '../export/departed.ts'
 import { fileNameOf, manifestNameOf, rejectsNameOf } from '../export/file-names.ts'
 import { connect, databaseFault, name, placeOf } from '../postgres/connection.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
@@ -107,7 +108,9 @@ async function manifestsOf(
 ): Promise<readonly (readonly [string, DeliveryManifest])[]> {
   const exported = plan.export
   const names = exported
-    ? exported.segments.map((segment) => manifestNameOf(fileNameOf(exported, segment, input, 1)))
+    ? [...exported.segments, ...departedOf(exported, input)].map((segment) =>
+        manifestNameOf(fileNameOf(exported, segment, input, 1)),
+      )
     : (await landing.list('')).filter((candidate) => candidate.endsWith('.manifest.json'))
   const found: (readonly [string, DeliveryManifest])[] = []
   for (const candidate of names) {
@@ -415,7 +418,7 @@ async function updateList(
 
 /** One entry per file; what happened to the list stands with the first. */
 async function detailsOf(
-  { client }: Work,
+  { client, context: { plan, input } }: Work,
   manifest: DeliveryManifest,
   manifestName: string,
   updated: ReadonlyMap<number, number>,
@@ -424,6 +427,9 @@ async function detailsOf(
   const { rows } = await client.query<{ file: number; read: number; rejected: number; exited: number }>(
     `SELECT file, count(*)::integer AS read, count(reason)::integer AS rejected, (count(*) FILTER (WHERE exited AND reason IS NULL))::integer AS exited FROM loaded GROUP BY file`,
   )
+  const departed = departedOf(plan.export ?? { segments: [] }, input).some(
+    ({ name: gone }) => gone === manifest.segment,
+  )
   return manifest.files.map(({ name: file }, index) => {
     const { read, rejected, exited } = rows.find((row) => row.file === index) ?? { read: 0, rejected: 0, exited: 0 }
     const changed = updated.get(index) ?? 0
@@ -431,6 +437,7 @@ async function detailsOf(
       segment: manifest.segment,
       file,
       manifest: manifestName,
+      ...(departed && { departed }),
       counts: {
         rowsRead: read,
         updated: changed,

@@ -569,6 +569,163 @@ describe('the circuit breaker', () => {
   })
 })
 
+describe('a Segment that was deleted', () => {
+  const gone = { name: 'gone', displayName: 'Gone away' }
+  const gold = { name: 'gold', displayName: 'Gold' }
+  const file = { nameTemplate: '{segmentName}_{timestamp}' }
+  const name = 'Gone away_20261202T040000Z.csv'
+  const exits = ['a,a@example.test,exited', 'b,b@example.test,exited', 'c,c@example.test,exited']
+  const lines = () => (files().includes(name) ? text(name).trimEnd().split('\n').slice(1) : null)
+
+  /** Three people are in both Segments and delivered; then one of these is deleted, and this is its first run without it. */
+  const departing = async (
+    choices: PlanChoices = {},
+    { after = people('abc'), input = {} }: { after?: Partial<StoreContent>; input?: Partial<RunInput> } = {},
+  ) => {
+    const everybody = people('abc')
+    await store({ ...everybody, members: { ...everybody.members, gone: everybody.members!['gold']! } })
+    await run('1', { file, ...choices, segments: [gold, gone] })
+    await store({ version: 'v2', ...after })
+    return run(
+      '2',
+      { file, segments: [gold], ...choices },
+      { baselines: { gold: 'act-offers-1', gone: 'act-offers-1' }, departed: [gone], ...input },
+    )
+  }
+
+  test('exits whole, beside Segments that go on', async () => {
+    const report = await departing({}, { after: people('abcd') })
+    expect(lines()).toEqual(exits)
+    expect(report).toMatchObject({
+      outcome: 'Succeeded',
+      totals: { segments: 2, held: 0, files: 2, rows: 4, realized: 1, exited: 3 },
+      details: [
+        { segment: 'gold', realized: 1, exited: 0 },
+        {
+          segment: 'gone',
+          departed: true,
+          members: 0,
+          realized: 0,
+          exited: 3,
+          backfill: false,
+          manifest: `${name}.manifest.json`,
+        },
+      ],
+    })
+    expect(manifest(name)).toMatchObject({
+      segment: 'gone',
+      backfill: false,
+      evaluatedAt: '2026-12-02T04:00:00Z',
+      counts: { realized: 0, exited: 3 },
+    })
+  })
+
+  test.each<[string, PlanChoices, Partial<StoreContent> | undefined, readonly string[] | null]>([
+    ['is the only one left', { segments: [] }, undefined, exits],
+    [
+      'would be held if it were there',
+      { circuitBreaker: { allowEmpty: false, maxExitedPercent: 1 } },
+      undefined,
+      exits,
+    ],
+    ['had a person who is gone', {}, people('ab'), [...exits.slice(0, 2), 'c,,exited']],
+    [
+      'is still known to the store',
+      {},
+      { ...people('abc'), members: { gold: {}, gone: people('abc').members!['gold']! } },
+      exits,
+    ],
+    ['has files that are split', { file: { ...file, maxRows: 2 } }, undefined, exits.slice(0, 2)],
+    ['is delivered without status', { membershipStatus: 'Omit' }, undefined, null],
+    ['is delivered in full files', { export: 'Full' }, undefined, null],
+    [
+      'has no key, and a person who is gone',
+      { columns: columnsOf('external_id=id', 'email=mail') },
+      people('ab'),
+      exits.slice(0, 2),
+    ],
+  ])('exits where it %s', async (_, choices, after, expected) => {
+    const report = await departing(choices, after === undefined ? {} : { after })
+    expect(report.error).toBeUndefined()
+    expect(lines()).toEqual(expected)
+    const detail = report.details!.find(({ segment }) => segment === 'gone')
+    expect(detail).toMatchObject({ departed: true, exited: expected === null ? 0 : expect.any(Number) })
+    expect(detail?.manifest === undefined).toBe(expected === null)
+  })
+
+  test('is delivered where no other Segment is evaluated yet', async () => {
+    const report = await departing({ segments: [{ name: 'new', displayName: 'New' }] })
+    expect(report).toMatchObject({ outcome: 'Succeeded', warnings: [{ code: 'NotEvaluated' }] })
+    expect(lines()).toEqual(exits)
+  })
+
+  test('has nothing to say where nothing of it was acknowledged, or nobody was left', async () => {
+    const report = await departing({}, { input: { baselines: { gold: 'act-offers-1' } } })
+    expect(report.details).toMatchObject([{ segment: 'gold' }, { segment: 'gone', departed: true, exited: 0 }])
+    await departing()
+    const third = await run(
+      '3',
+      { file, segments: [gold] },
+      { baselines: { gold: 'act-offers-1', gone: 'act-offers-2' }, departed: [gone] },
+    )
+    expect(third.details).toMatchObject([{ segment: 'gold' }, { segment: 'gone', departed: true, exited: 0 }])
+    expect(files().filter((found) => found.includes('20261203'))).toEqual([])
+  })
+
+  test('and whose name is there again is a Segment like any other', async () => {
+    const report = await departing(
+      { segments: [gold, gone] },
+      {
+        after: {
+          ...people('abc'),
+          members: {
+            gold: people('abc').members!['gold']!,
+            gone: people('ab').members!['gold']!,
+          },
+        },
+      },
+    )
+    expect(lines()).toEqual(exits.slice(2))
+    expect(report.details).toHaveLength(2)
+    expect(report.details![1]).not.toHaveProperty('departed')
+  })
+
+  test('exits again in the next run where the one before was not acknowledged', async () => {
+    await departing()
+    const third = await run(
+      '3',
+      { file, segments: [gold] },
+      { baselines: { gold: 'act-offers-1', gone: 'act-offers-1' }, departed: [gone] },
+    )
+    expect(third.details![1]).toMatchObject({ departed: true, exited: 3 })
+  })
+
+  test('and whose delivered set is lost is emptied by a file without rows', async () => {
+    const report = await departing({}, { input: { baselines: { gold: 'act-offers-1', gone: 'act-offers-0' } } })
+    expect(lines()).toEqual([])
+    expect(manifest(name)).toMatchObject({ backfill: true, counts: { realized: 0, exited: 0 } })
+    expect(report.warnings).toMatchObject([{ code: 'LostBaseline' }])
+  })
+
+  test('a run that is repeated changes nothing and reports the same', async () => {
+    const first = await departing()
+    const before = files().map((found) => [found, text(found)])
+    await store({ version: 'v3', ...people('a') })
+    const again = await run(
+      '2',
+      { file, segments: [gold] },
+      { baselines: { gold: 'act-offers-1', gone: 'act-offers-1' }, departed: [gone], attempt: 2 },
+    )
+    expect(
+      files()
+        .map((found) => [found, text(found)])
+        .filter(([found]) => found!.startsWith('Gone')),
+    ).toEqual(before.filter(([found]) => found!.startsWith('Gone')))
+    const { entered: _, ...detail } = first.details![1]!
+    expect(again.details![1]).toEqual(detail)
+  })
+})
+
 describe('what is not evaluated', () => {
   test('a store without membership fails with NotEvaluated', async () => {
     mkdirSync(join(volumes, 'profile-store', 'retail'))

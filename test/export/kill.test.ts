@@ -11,11 +11,15 @@ const folder = mkdtempSync(join(tmpdir(), 'convoke-kill-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const segments = ['a', 'b', 'c', 'd'].map((name) => ({ name, displayName: name }))
-const plan = planOf({
-  columns: columnsOf('external_id=id:string!*', 'email=mail:string'),
-  segments,
-  file: { maxRows: 700, compression: 'GZIP' },
-})
+// Deleted between the first run and the second.
+const gone = { name: 'gone', displayName: 'gone' }
+const planWith = (some: typeof segments) =>
+  planOf({
+    columns: columnsOf('external_id=id:string!*', 'email=mail:string'),
+    segments: some,
+    file: { maxRows: 700, compression: 'GZIP' },
+  })
+const plan = planWith(segments)
 const input = (run: string, more = {}) => ({
   run,
   scheduledTime: `2026-12-0${run}T04:00:00Z`,
@@ -23,12 +27,15 @@ const input = (run: string, more = {}) => ({
   trigger: 'Schedule',
   ...more,
 })
-const second = input('2', { baselines: Object.fromEntries(segments.map(({ name }) => [name, '1'])) })
+const second = input('2', {
+  baselines: Object.fromEntries([...segments, gone].map(({ name }) => [name, '1'])),
+  departed: [gone],
+})
 
 const ids = Array.from({ length: 2_000 }, (_, index) => `p${index}`)
-const membersOf = (shift: number) =>
+const membersOf = (some: typeof segments, shift: number) =>
   Object.fromEntries(
-    segments.map(({ name }, index) => [
+    some.map(({ name }, index) => [
       name,
       Object.fromEntries(
         ids.filter((_, at) => (at + shift) % (index + 2) === 0).map((id) => [id, '2026-11-01T00:00:00Z']),
@@ -59,16 +66,20 @@ beforeAll(async () => {
     { path: 'mail', type: 'string' as const },
   ]
   const root = join(start, 'profile-store', 'retail')
-  await writeStore(root, { version: 'v1', columns, profiles, members: membersOf(0) })
-  expect(await runInChild({ step: 'export', plan, input: input('1'), surroundings: { volumes: start } }, null)).toBe(
-    true,
-  )
-  await writeStore(root, { version: 'v2', columns, profiles, members: membersOf(1) })
+  await writeStore(root, { version: 'v1', columns, profiles, members: membersOf([...segments, gone], 0) })
+  expect(
+    await runInChild(
+      { step: 'export', plan: planWith([...segments, gone]), input: input('1'), surroundings: { volumes: start } },
+      null,
+    ),
+  ).toBe(true)
+  await writeStore(root, { version: 'v2', columns, profiles, members: membersOf(segments, 1) })
   const whole = join(folder, 'whole')
   cpSync(start, whole, { recursive: true })
   expect(await runInChild({ step: 'export', plan, input: second, surroundings: { volumes: whole } }, null)).toBe(true)
   undisturbed = contentOf(whole)
   expect(Object.keys(undisturbed).length).toBeGreaterThan(20)
+  expect(Object.keys(undisturbed)).toContain('zone_gone_20261202T040000Z.csv.gz.manifest.json')
 }, 120_000)
 
 test(`an export killed at ${rounds} instants and run once more leaves what an undisturbed one leaves, and no manifest before its files`, {

@@ -322,6 +322,32 @@ describe('the list of an audience', () => {
     expect(await members()).toEqual([])
   })
 
+  test('of a Segment that was deleted is emptied by its last increment', async () => {
+    deliver({
+      segment: 'gone',
+      files: [csv(`external_id,name,${status}`, 'P4,d,realized', 'P5,e,realized')],
+      backfill: true,
+    })
+    const departed = [{ name: 'gone', displayName: 'Gone away' }]
+    await run(importPlan(), { departed })
+    expect(await members('gone')).toEqual(['P4', 'P5'])
+    deliver({
+      segment: 'gone',
+      run: 'act-offers-2',
+      files: [csv(`external_id,name,${status}`, 'P4,changed,exited', 'P5,,exited')],
+    })
+    const last = () => run(importPlan(), { run: 'act-offers-2', departed })
+    const report = await last()
+    expect(report.details).toMatchObject([{ segment: 'gone', departed: true, counts: { exited: 2, removed: 2 } }])
+    expect(await members('gone')).toEqual([])
+    expect(await recipient('P4', 'name')).toEqual(['d'])
+    expect((await last()).details).toEqual(report.details)
+    // One whose name is in the plan again is not asked for twice.
+    const plan = importPlan()
+    const both = { ...plan, export: { ...plan.export!, segments: departed } }
+    expect((await run(both, { run: 'act-offers-2', departed })).details).toHaveLength(1)
+  })
+
   test('of another Segment is not touched', async () => {
     await next([csv(`external_id,name,${status}`, 'P5,x,realized')], { export: 'Full', segment: 'silver' })
     expect(await members()).toEqual(['P1', 'P2', 'P3'])
