@@ -46,14 +46,20 @@ export function lockStore(root: string, ports: Pick<Ports, 'now'>): WriterLock {
     renameSync(temporary, path)
   }, heartbeatMs)
   timer.unref()
+  const release = () => {
+    clearInterval(timer)
+    heldHere.delete(own.token)
+    if (isOurs()) rmSync(path, { force: true })
+  }
+  // A process that ends without waiting for its work must not keep the next one waiting.
+  process.once('exit', release)
   return {
     check: () => {
       if (!isOurs()) throw busy(holderOf(path))
     },
     [Symbol.dispose]: () => {
-      clearInterval(timer)
-      heldHere.delete(own.token)
-      if (isOurs()) rmSync(path, { force: true })
+      process.off('exit', release)
+      release()
     },
   }
 }

@@ -4,11 +4,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type JobPlan, readReportLines, readTerminationMessage } from '../../crds/index.ts'
 import { columnsOf, planOf, writeStore } from '../export/store.ts'
 import { deliver, startDatabase, volumes, zone } from '../import/database.ts'
 import { importPlan } from '../import/plan.ts'
+import { customers, limits } from '../ingest/workspace.ts'
 import { folderOf } from '../support/cli.ts'
 
 const bin = join(import.meta.dirname, '../../bin/convoke')
@@ -94,22 +95,33 @@ test('an evaluation in the middle of a query', async () => {
   )
 })
 
-test('an export whose landing zone does not answer', async () => {
+describe('with an object store that does not answer', () => {
   let connections = 0
   const server = createServer(() => {
     connections += 1
   })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const address = server.address()
-  const port = typeof address === 'object' ? address?.port : 0
-  const s3 = { bucket: 'b', endpoint: `http://127.0.0.1:${port}`, forcePathStyle: true }
-  const plan = planOf({ location: { s3 }, columns: columnsOf('external_id=id:string!*') })
-  try {
+  beforeAll(() => new Promise<void>((done) => server.listen(0, '127.0.0.1', done)))
+  afterAll(() => void server.close())
+  beforeEach(() => {
+    connections = 0
     process.env['AWS_ACCESS_KEY_ID'] = process.env['AWS_SECRET_ACCESS_KEY'] = 'a'
-    expectPrompt(await stopped('export', plan, () => connections > 0))
-  } finally {
-    server.close()
+  })
+  const location = () => {
+    const address = server.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    return { s3: { bucket: 'b', endpoint: `http://127.0.0.1:${port}`, forcePathStyle: true } }
   }
+
+  test('an export', async () => {
+    const plan = planOf({ location: location(), columns: columnsOf('external_id=id:string!*') })
+    expectPrompt(await stopped('export', plan, () => connections > 0))
+  })
+
+  test('an ingest, which gives back its right to write the store', async () => {
+    const { export: _, ...plan } = planOf({})
+    const datasets = [{ ...customers, location: location() }]
+    expectPrompt(await stopped('ingest', { ...plan, ingest: { datasets, limits } }, () => connections > 0))
+  })
 })
 
 let database: Awaited<ReturnType<typeof startDatabase>>
