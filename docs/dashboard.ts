@@ -60,6 +60,17 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       ]),
     },
     {
+      title: 'Duration of Runs',
+      description: 'From the start of the first step to the end of the last.',
+      unit: 's',
+      queries: [
+        [
+          'histogram_quantile(0.99, sum by (le, kind) (rate(convoke_run_duration_seconds_bucket{JOB}[$__rate_interval])))',
+          '{{kind}} 99 %',
+        ],
+      ],
+    },
+    {
       title: 'Missed slots',
       description: 'Slots without a Run. One of each schedule is caught up.',
       unit: 'short',
@@ -110,10 +121,17 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       ],
     },
     {
-      title: 'Watches begun',
-      description: 'A watch ends every few minutes; many more are a sign of trouble on the way to the API server.',
-      unit: 'short',
-      queries: [['sum(increase(reflector_watches_total{JOB}[$__rate_interval]))', 'watches']],
+      title: 'Silence of watches',
+      description: 'Since the API server last said anything; a bookmark comes every minute.',
+      unit: 's',
+      queries: [['max by (name) (reflector_silence_seconds{JOB})', '{{name}}']],
+    },
+    {
+      title: 'Requests to the API server',
+      unit: 'reqps',
+      queries: [
+        ['sum by (method, code) (rate(rest_client_requests_total{JOB}[$__rate_interval]))', '{{method}} {{code}}'],
+      ],
     },
   ],
 }
