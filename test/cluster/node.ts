@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findPrograms, type Programs, type Skip } from './binaries.ts'
+import type { KindOrder } from './kind-supervisor.ts'
 import type { NodeOrder } from './node-supervisor.ts'
 
-/** A start takes 15 s on an idle machine. */
+/** A start takes 5 s on an idle machine. */
 export const nodeStartSeconds = 240
 
 export type NodeCluster = {
@@ -51,17 +52,45 @@ export async function sharedNode(): Promise<NodeCluster | Skip> {
   // The workers of vitest are children of its main process, with which the node ends.
   const owner = process.env['VITEST'] === undefined ? process.pid : process.ppid
   const folder = join(tmpdir(), `convoke-node-${owner}`)
-  const parts = await findNodeParts()
-  if ('skip' in parts) return parts
-  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) supervise(parts, folder, owner)
-  return running(folder, parts)
+  const kind = findKind()
+  const parts = kind === null ? await findNodeParts() : null
+  if (parts !== null && 'skip' in parts) return parts
+  if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) {
+    if (kind !== null) supervise('kind-supervisor.ts', { folder, owner, kind })
+    if (parts !== null) supervise('node-supervisor.ts', { folder, owner, parts })
+  }
+  const { kubeconfig, cluster } = await running(folder)
+  return {
+    kubeconfig,
+    load: async (archive) => {
+      if (parts !== null) importImages(parts.programs.ctr, folder, archive)
+      else run(kind!, ['load', 'image-archive', archive, '--name', cluster])
+    },
+  }
 }
 
-/** A node of one's own, for tests that stop it. */
-export async function startNode(parts: NodeParts): Promise<NodeCluster & { readonly stop: () => Promise<void> }> {
+/** A node of one's own, for tests that end it. `supervisor` is the process with which all of it ends. */
+export async function startNode(
+  parts: NodeParts,
+): Promise<NodeCluster & { readonly supervisor: number; readonly stop: () => Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'convoke-node-'))
-  supervise(parts, folder, process.pid)
-  return running(folder, parts)
+  supervise('node-supervisor.ts', { folder, owner: process.pid, parts })
+  const { kubeconfig, supervisor } = await running(folder)
+  return {
+    kubeconfig,
+    supervisor,
+    load: async (archive) => importImages(parts.programs.ctr, folder, archive),
+    stop: async () => {
+      process.kill(supervisor, 'SIGTERM')
+      while (existsSync(folder)) await sleep(20)
+    },
+  }
+}
+
+/** Path of kind, where Docker answers. */
+function findKind(): string | null {
+  const kind = onPath('kind')
+  return kind !== null && spawnSync('docker', ['info'], { timeout: 10_000 }).status === 0 ? kind : null
 }
 
 export async function findNodeParts(): Promise<NodeParts | Skip> {
@@ -88,34 +117,23 @@ function onPath(name: string): string | null {
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null
 }
 
-function supervise(parts: NodeParts, folder: string, owner: number): void {
-  const order: NodeOrder = { folder, owner, parts }
-  const log = openSync(join(folder, 'supervisor.log'), 'w')
+function supervise(script: string, order: NodeOrder | KindOrder): void {
+  const log = openSync(join(order.folder, 'supervisor.log'), 'w')
   // A group of its own: Ctrl-C would leave nobody to clean up.
-  spawn(process.execPath, [join(import.meta.dirname, 'node-supervisor.ts'), JSON.stringify(order)], {
+  spawn(process.execPath, [join(import.meta.dirname, script), JSON.stringify(order)], {
     detached: true,
     stdio: ['ignore', log, log],
   }).unref()
 }
 
-async function running(
-  folder: string,
-  parts: NodeParts,
-): Promise<NodeCluster & { readonly stop: () => Promise<void> }> {
+/** What the supervisor wrote when Pods could run. */
+async function running(folder: string): Promise<{ kubeconfig: string; supervisor: number; cluster: string }> {
   const [ready, failed] = [join(folder, 'server.json'), join(folder, 'failed.txt')]
   for (const until = Date.now() + nodeStartSeconds * 1000; !existsSync(ready); await sleep(50)) {
     if (existsSync(failed)) throw new Error(readFileSync(failed, 'utf8'))
     if (Date.now() > until) throw new Error(`No node within ${nodeStartSeconds} s; see ${folder}.`)
   }
-  const { supervisor, kubeconfig } = JSON.parse(readFileSync(ready, 'utf8'))
-  return {
-    kubeconfig,
-    load: async (archive) => importImages(parts.programs.ctr, folder, archive),
-    stop: async () => {
-      process.kill(supervisor, 'SIGTERM')
-      while (existsSync(folder)) await sleep(20)
-    },
-  }
+  return JSON.parse(readFileSync(ready, 'utf8'))
 }
 
 /** In the node's folder: who is outside of its namespaces comes in by these. */
@@ -123,9 +141,10 @@ export const [containerdSocket, apiSocket] = ['containerd.sock', 'api.sock']
 
 /** What containerd has already costs a second to find out. */
 export function importImages(ctr: string, folder: string, archive: string): void {
-  const address = join(folder, containerdSocket)
-  const { status, stderr } = spawnSync(ctr, ['--address', address, '-n', 'k8s.io', 'images', 'import', archive], {
-    encoding: 'utf8',
-  })
-  if (status !== 0) throw new Error(`ctr images import ${archive} ended with ${status}: ${stderr}`)
+  run(ctr, ['--address', join(folder, containerdSocket), '-n', 'k8s.io', 'images', 'import', archive])
+}
+
+function run(program: string, args: readonly string[]): void {
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${[program, ...args].join(' ')} ended with ${status}: ${stderr}`)
 }
