@@ -1,15 +1,23 @@
 // What runs inside a node's namespaces, beside their first process: `node node-init.ts ORDER`, by node-supervisor.ts. It writes inside.json into the
 // folder when Pods can run, or failed.txt. Addresses are the same for every node: none is seen outside.
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, connect as dial } from 'node:net'
-import { dirname, join } from 'node:path'
+import { once } from 'node:events'
+import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Api, apiOf } from './api.ts'
 import { busybox, writeBusybox } from './busybox.ts'
 import { type Children, childrenIn, publish } from './children.ts'
 import { type ControlPlane, startControlPlane, writeKubeconfig } from './control-plane.ts'
-import { apiSocket, containerdSocket, importImages, type NodeParts, nodeStartSeconds } from './node.ts'
+import { forward } from './forward.ts'
+import {
+  nodeAddress as address,
+  apiSocket,
+  containerdSocket,
+  importImages,
+  type NodeParts,
+  nodeStartSeconds,
+} from './node.ts'
 import { provideVolumes, storageClass } from './storage.ts'
 
 export type InitOrder = {
@@ -23,7 +31,6 @@ const { folder, parts, cgroup }: InitOrder = JSON.parse(process.argv[2]!)
 const { programs, tools, plugins } = parts
 const children = childrenIn(folder)
 
-const address = '10.0.0.1'
 const dns = '10.96.0.10'
 const pods = '10.244.0.0/16'
 const kubeletToken = 'kubelet'
@@ -50,16 +57,9 @@ try {
   const api = await apiOf(controlPlane.kubeconfig)
   await addObjects(api)
   await ready(children, api)
-  createServer((outside) => {
-    const inside = dial(6443, address)
-    for (const [one, other] of [
-      [outside, inside],
-      [inside, outside],
-    ] as const)
-      one.pipe(other).on('error', () => one.destroy())
-  }).listen(join(folder, apiSocket))
+  forward({ host: address, port: 6443 }).listen(join(folder, apiSocket))
   publish(join(folder, 'inside.json'), JSON.stringify(controlPlane))
-  await provideVolumes(api, join(folder, 'volumes'))
+  await Promise.all([provideVolumes(api, join(folder, 'volumes')), letOut()])
 } catch (error) {
   children.fail(error)
 }
@@ -267,5 +267,19 @@ async function ready(children: Children, api: Api): Promise<void> {
       children.check()
       if (Date.now() > end) throw new Error(`The node was not ready within ${nodeStartSeconds} s`)
     }
+  }
+}
+
+/** Without end: each socket that a test puts into the folder is a port here. */
+async function letOut(): Promise<never> {
+  const open = new Set<string>()
+  for (;;) {
+    for (const path of globSync(join(folder, 'port-*.sock')).filter((found) => !open.has(found))) {
+      open.add(path)
+      const port = Number(/port-(\d+)/.exec(basename(path))![1])
+      await once(forward({ path }).listen(port, address), 'listening')
+      publish(`${path}.open`, '')
+    }
+    await sleep(100)
   }
 }

@@ -5,12 +5,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, globSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, connect as dial } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { childrenIn, publish, read } from './children.ts'
 import { type ControlPlane, writeKubeconfig } from './control-plane.ts'
+import { forward } from './forward.ts'
 import { apiSocket, type NodeParts } from './node.ts'
 import type { InitOrder } from './node-init.ts'
 import { isAlive } from './process.ts'
@@ -50,14 +50,7 @@ setInterval(() => {
 start()
 
 async function start(): Promise<void> {
-  const door = createServer((outside) => {
-    const inside = dial(join(folder, apiSocket))
-    for (const [one, other] of [
-      [outside, inside],
-      [inside, outside],
-    ] as const)
-      one.pipe(other).on('error', () => one.destroy())
-  }).listen(0, '127.0.0.1')
+  const door = forward({ path: join(folder, apiSocket) }).listen(0, '127.0.0.1')
   await once(door, 'listening')
   const address = door.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { findPrograms, type Programs, type Skip } from './binaries.ts'
+import { forward } from './forward.ts'
 import type { KindOrder } from './kind-supervisor.ts'
 import type { NodeOrder } from './node-supervisor.ts'
 
@@ -16,6 +17,8 @@ export type NodeCluster = {
   readonly kubeconfig: string
   /** Makes the images of an archive (docker-archive or OCI layout, as a tar file) known to the node, under the names inside of it. */
   readonly load: (archive: string) => Promise<void>
+  /** Lets Pods come to a port of this machine's loopback, for as long as this process lives, at the address given; null where there is no such way. */
+  readonly reach: ((port: number) => Promise<{ readonly host: string; readonly port: number }>) | null
 }
 
 /** Built from Go modules. */
@@ -48,7 +51,7 @@ export type NodeParts = {
 export async function sharedNode(): Promise<NodeCluster | Skip> {
   const given = process.env['CONVOKE_TEST_KUBECONFIG']
   // Whoever gives a cluster gives it the image.
-  if (given !== undefined) return { kubeconfig: given, load: async () => {} }
+  if (given !== undefined) return { kubeconfig: given, load: async () => {}, reach: null }
   // The workers of vitest are children of its main process, with which the node ends.
   const owner = process.env['VITEST'] === undefined ? process.pid : process.ppid
   const folder = join(tmpdir(), `convoke-node-${owner}`)
@@ -66,6 +69,7 @@ export async function sharedNode(): Promise<NodeCluster | Skip> {
       if (parts !== null) importImages(parts.programs.ctr, folder, archive)
       else run(kind!, ['load', 'image-archive', archive, '--name', cluster])
     },
+    reach: parts === null ? null : (port) => reach(folder, port),
   }
 }
 
@@ -80,6 +84,7 @@ export async function startNode(
     kubeconfig,
     supervisor,
     load: async (archive) => importImages(parts.programs.ctr, folder, archive),
+    reach: (port) => reach(folder, port),
     stop: async () => {
       process.kill(supervisor, 'SIGTERM')
       while (existsSync(folder)) await sleep(20)
@@ -134,6 +139,17 @@ async function running(folder: string): Promise<{ kubeconfig: string; supervisor
     if (Date.now() > until) throw new Error(`No node within ${nodeStartSeconds} s; see ${folder}.`)
   }
   return JSON.parse(readFileSync(ready, 'utf8'))
+}
+
+/** The node's own address, and all that its Pods know of the world outside. */
+export const nodeAddress = '10.0.0.1'
+
+async function reach(folder: string, port: number): Promise<{ host: string; port: number }> {
+  const path = join(folder, `port-${port}.sock`)
+  // Another test file may have asked for the same.
+  if (!existsSync(path)) forward({ host: '127.0.0.1', port }).listen(path).unref()
+  while (!existsSync(`${path}.open`)) await sleep(20)
+  return { host: nodeAddress, port }
 }
 
 /** In the node's folder: who is outside of its namespaces comes in by these. */

@@ -1,6 +1,8 @@
 // The product's image in Pods of a real node, and the node itself.
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { type ApiObject, apiOf } from '../cluster/api.ts'
@@ -116,5 +118,14 @@ describe.skipIf('skip' in node)('on a node', async () => {
       )
     await run('writer', `require('node:fs').writeFileSync('/claim/file', 'kept')`)
     expect(await run('reader', `console.log(require('node:fs').readFileSync('/claim/file', 'utf8'))`)).toBe('kept\n')
+  })
+
+  test.skipIf(node.reach === null)("a Pod comes to a server on this machine's loopback", async () => {
+    const server = createServer((_, answer) => answer.end('outside')).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { host, port } = await node.reach!((server.address() as { port: number }).port)
+    const client = `fetch('http://${host}:${port}').then((answer) => answer.text()).then(console.log)`
+    expect(await output('outside', { command: ['/usr/bin/node', '-e', client] })).toBe('outside\n')
+    server.close()
   })
 })
