@@ -14,6 +14,7 @@ import {
 } from '#crds'
 import type { ActivationModel, Model, SegmentModel, SourceModel, StoreModel } from './model.ts'
 import type { Condition } from './pql/ir.ts'
+import type { Resource } from './resource.ts'
 import { membershipQuery } from './sql/membership-query.ts'
 
 /**
@@ -31,29 +32,34 @@ const recordLimits = {
 
 /**
  * The plans of everything that runs: one for each ProfileStore, Activation and CampaignSource that `isRunnable` lets pass, ordered by
- * kind, namespace and name. Segments that do not compile are left out of them.
+ * kind, namespace and name. Segments that do not compile are left out of them. A plan that would come out as before is the one of before.
  */
 export function plansOf(
   model: Model,
   isRunnable: (resource: { readonly kind: string; readonly namespace: string; readonly name: string }) => boolean,
 ): JobPlan[] {
   const segmentOk = (segment: SegmentModel): boolean => segment.condition !== null && isRunnable(segment.resource)
+  const segmentsOf = Map.groupBy(model.segments.filter(segmentOk), ({ store }) => store)
+  const datasetsOf = Map.groupBy(
+    model.datasets.filter(({ resource }) => isRunnable(resource)),
+    ({ store }) => store,
+  )
   const plans: JobPlan[] = []
   for (const store of model.stores) {
-    if (!isRunnable(store.resource)) continue
-    const segments = model.segments.filter((segment) => segment.store === store && segmentOk(segment))
+    const { resource } = store
+    if (!isRunnable(resource)) continue
+    const segments = segmentsOf.get(store) ?? []
+    const datasets = (datasetsOf.get(store) ?? []).map((dataset) => dataset.resource)
+    const madeOf = [
+      ...datasets,
+      ...segments.flatMap((segment) => [segment.condition, segment.resource.name, segment.resource.spec.evaluation]),
+    ]
     plans.push(
-      sealed(store.resource, {
+      planned(resource, madeOf, () => ({
         store: storePlan(store),
-        ingest: {
-          datasets: model.datasets
-            .filter((dataset) => dataset.store === store && isRunnable(dataset.resource))
-            .map((dataset) => datasetPlan(dataset.resource, store))
-            .sort(byName),
-          limits: recordLimits,
-        },
+        ingest: { datasets: datasets.map((dataset) => datasetPlan(dataset, store)).sort(byName), limits: recordLimits },
         evaluate: evaluatePlan(segments, store),
-      }),
+      })),
     )
   }
   for (const activation of model.activations) {
@@ -67,24 +73,32 @@ export function plansOf(
       continue
     const segments = activation.segments.filter(segmentOk)
     const database = instance.spec.database?.postgreSQL
+    const organization = model.organizationOf(instance)?.name ?? instance.spec.organizationRef.name
+    const madeOf = [
+      destination,
+      instance,
+      store.resource,
+      organization,
+      ...segments.flatMap(({ resource }) => [resource.name, resource.spec.displayName]),
+    ]
     plans.push(
-      sealed(activation.resource, {
+      planned(activation.resource, madeOf, () => ({
         store: storePlan(store),
-        export: exportPlan(
-          activation,
-          segments,
-          model.organizationOf(instance)?.name ?? instance.spec.organizationRef.name,
-          instance.spec.limits.fileNameLength,
-        ),
+        export: exportPlan(activation, segments, organization, instance.spec.limits.fileNameLength),
         ...(database ? { import: importPlan(activation, database) } : {}),
-      }),
+      })),
     )
   }
   for (const source of model.sources) {
     const { instance, store, resource } = source
     const database = instance?.spec.database?.postgreSQL
     if (!instance || !store || !database || ![resource, instance, store.resource].every(isRunnable)) continue
-    plans.push(sealed(resource, { store: storePlan(store), extract: extractPlan(source, store, database) }))
+    plans.push(
+      planned(resource, [instance, store.resource], () => ({
+        store: storePlan(store),
+        extract: extractPlan(source, store, database),
+      })),
+    )
   }
   const key = (plan: JobPlan): string => `${plan.target.kind}/${plan.target.namespace}/${plan.target.name}`
   return plans.sort((a, b) => (key(a) < key(b) ? -1 : 1))
@@ -92,10 +106,21 @@ export function plansOf(
 
 type Parts = Omit<JobPlan, 'apiVersion' | 'kind' | 'digest' | 'target'>
 
-function sealed(
-  resource: { readonly kind: JobPlan['target']['kind']; readonly namespace: string; readonly name: string },
-  parts: Parts,
-): JobPlan {
+type Target = Resource<JobPlan['target']['kind']>
+
+const plannedBefore = new WeakMap<Target, { readonly madeOf: readonly unknown[]; readonly plan: JobPlan }>()
+
+/** The plan of a resource and of what else it is made of: a change of one of many stores makes one plan anew. */
+function planned(resource: Target, madeOf: readonly unknown[], parts: () => Parts): JobPlan {
+  const known = plannedBefore.get(resource)
+  if (known?.madeOf.length === madeOf.length && known.madeOf.every((part, index) => part === madeOf[index]))
+    return known.plan
+  const plan = sealed(resource, parts())
+  plannedBefore.set(resource, { madeOf, plan })
+  return plan
+}
+
+function sealed(resource: Target, parts: Parts): JobPlan {
   const body = {
     apiVersion,
     kind: 'JobPlan' as const,
@@ -173,9 +198,15 @@ function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): Eva
   }
 }
 
+const meanings = new WeakMap<Condition, string>()
+
 /** The tree as text without types: those say how a schema stores what the definition names. */
-function meaningText(condition: Condition | undefined): string {
-  return JSON.stringify(condition, (key, value: unknown) => (key === 'type' ? undefined : value))
+function meaningText(condition: Condition | undefined): string | undefined {
+  if (!condition) return undefined
+  const text =
+    meanings.get(condition) ?? JSON.stringify(condition, (key, value: unknown) => (key === 'type' ? undefined : value))
+  meanings.set(condition, text)
+  return text
 }
 
 function exportPlan(

@@ -14,20 +14,21 @@ export type Scheduled = {
 /** Everything of a model that has a valid schedule, ordered by kind and name. Streaming slots count from the epoch. */
 export function schedulesOf(model: Model): Scheduled[] {
   const found: Scheduled[] = []
+  const streaming = new Set(
+    model.segments
+      .filter(({ resource }) => resource.spec.evaluation === 'Streaming')
+      .map(({ store }) => store?.resource),
+  )
   const batches = new Map<Resource<'ProfileStore'>, CronSchedule>()
   for (const { resource } of model.stores) {
-    const { batch, streaming } = resource.spec.evaluation
+    const { batch, streaming: interval } = resource.spec.evaluation
     const schedule = cronSchedule(batch.schedule, batch.timeZone)
     if (schedule) {
       batches.set(resource, schedule)
       found.push({ resource, schedule, timeZone: batch.timeZone, evaluation: 'Batch' })
     }
-    const wanted =
-      streaming !== undefined ||
-      model.segments.some(
-        (segment) => segment.store?.resource === resource && segment.resource.spec.evaluation === 'Streaming',
-      )
-    const seconds = wanted ? parseDurationSeconds(streaming?.every ?? streamingInterval) : null
+    const wanted = interval !== undefined || streaming.has(resource)
+    const seconds = wanted ? parseDurationSeconds(interval?.every ?? streamingInterval) : null
     if (seconds)
       found.push({
         resource,

@@ -53,9 +53,13 @@ function spellings(): ReadonlyMap<string, string> {
   return spellingsMemo
 }
 
+const knownBefore = new Set<string>()
+
 function known(name: string): boolean {
+  if (knownBefore.has(name)) return true
   try {
     new Intl.DateTimeFormat('en-US', { timeZone: name })
+    knownBefore.add(name)
     return true
   } catch {
     return false
