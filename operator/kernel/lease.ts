@@ -28,8 +28,8 @@ export type Candidate = {
   readonly isLeader: () => boolean
   /** Until another candidate may hold the Lease, by the clock that says less: a write must be over by then. 0 if it is not held. */
   readonly safeMs: () => number
-  /** Gives the Lease back if it is held, so that another candidate need not wait. To be called when all work has ended. */
-  readonly stop: () => Promise<void>
+  /** Takes no further part. Gives the Lease back if it is held, so that another need not wait: only when all work has ended. */
+  readonly stop: (giveBack?: boolean) => Promise<void>
 }
 
 /** What the holder promises: others wait as long since they last saw it renewed. The API counts it in whole seconds. */
@@ -62,11 +62,11 @@ export function standForElection(
   return {
     isLeader: () => heldForMs() < renewDeadlineMs,
     safeMs: () => Math.max(0, durationMs - heldForMs()),
-    async stop() {
-      const release = heldForMs() < renewDeadlineMs
+    async stop(giveBack = true) {
+      const isHeld = heldForMs() < renewDeadlineMs
       leave()
       await ended
-      if (release) await giveBack()
+      if (isHeld && giveBack) await release()
     },
   }
 
@@ -187,7 +187,7 @@ export function standForElection(
   }
 
   /** An empty holder is free at once. That others must wait if this fails is all the harm. */
-  async function giveBack(): Promise<void> {
+  async function release(): Promise<void> {
     const exchange = new AbortController()
     const cancel = clock.after(retryMs, () => exchange.abort(new Error(`${path}: not given back in time`)))
     try {

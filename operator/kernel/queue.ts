@@ -32,6 +32,7 @@ export type Failure = {
 }
 
 export type Queue = {
+  readonly name: string
   /**
    * Asks for one more pass over the key. A key waits in one place only: of several adds the earliest time counts, and the
    * highest priority. An add while the key is in work brings it back when that pass is over.
@@ -79,6 +80,7 @@ export function openQueue({ clock, metrics }: QueuePorts, { name, concurrency, h
   })
 
   return {
+    name,
     add(key, { afterMs = 0, priority = 0 } = {}) {
       need(key, afterMs, priority)
       takeSoon()

@@ -21,7 +21,7 @@ export type ReflectorOptions<T, Index extends string> = {
   /** What is kept of an object, the rest being forgotten at once; null keeps nothing. Must not throw. */
   readonly project: (object: ApiObject) => T | null
   readonly indices: Indices<T, Index>
-  /** The value at the key came, went, or is another one; the store shows it already. Must not throw. */
+  /** The value at the key came, went, or is another one; the store shows it already. What it throws nobody catches. */
   readonly onChange: (key: string) => void
   /** Every version of every object that the server told of, also of those of which nothing is kept; null once it is gone. */
   readonly onSeen?: (key: string, version: Version | null) => void
@@ -39,8 +39,12 @@ export type Fault = { readonly error: Error; readonly retryMs: number }
 export type Reflector<T, Index extends string> = Pick<Store<T, Index>, 'get' | 'list' | 'find'> & {
   /** Resolves once the store holds a whole list; never where no list succeeds. */
   readonly synced: Promise<void>
+  /** What its metrics call it. */
+  readonly name: string
   /** Milliseconds since the server last said anything of use. More than three minutes is not normal. */
   readonly silentMs: () => number
+  /** Milliseconds since the server last said anything, were it a refusal. It is asked every two and a half minutes or more often. */
+  readonly unansweredMs: () => number
   /** At once: afterwards nothing is changed or called. Resolves when its last request is over. */
   readonly stop: () => Promise<void>
 }
@@ -78,6 +82,7 @@ export function reflect<T, Index extends string>(
   /** Where the next watch begins; null asks for a list. */
   let resourceVersion: string | null = null
   let heardMs = clock.elapsed()
+  let answeredMs = heardMs
   let backoffMs = shortestBackoffMs
   let faults = 0
   /** Whether the server got us any further since the last list. */
@@ -92,7 +97,9 @@ export function reflect<T, Index extends string>(
     list: store.list,
     find: store.find,
     synced: synced.promise,
+    name: options.name,
     silentMs,
+    unansweredMs: () => clock.elapsed() - Math.max(heardMs, answeredMs),
     stop() {
       stopped.abort()
       exchange.abort()
@@ -197,8 +204,15 @@ export function reflect<T, Index extends string>(
     const same = before?.version.resourceVersion === version?.resourceVersion && before?.version.uid === version?.uid
     if (version !== null && value !== null) store.set(key, { version, value })
     else store.delete(key)
-    onSeen(key, version)
-    if (!same && (before !== null || value !== null)) onChange(key)
+    try {
+      onSeen(key, version)
+      if (!same && (before !== null || value !== null)) onChange(key)
+    } catch (error) {
+      // Our own fault, which a new list would only hide.
+      clock.after(0, () => {
+        throw error
+      })
+    }
   }
 
   /** One GET; ends with an error when the server is silent for too long, and with an ApiError when it refuses. */
@@ -215,6 +229,7 @@ export function reflect<T, Index extends string>(
     let cancel = clock.after(silenceMs, tooSilent)
     try {
       const response = await transport({ method: 'GET', path, query, signal, apart: 'watch' in query })
+      answeredMs = clock.elapsed()
       if (response.status !== 200) throw await refusalOf(path, response)
       return await read({ ...response, body: heard(response.body) })
     } catch (error) {

@@ -140,6 +140,22 @@ export function counted({
   }
 }
 
+/** The same, and how many milliseconds ago the server last answered, whatever it was. */
+export function heard(
+  clock: Clock,
+  transport: Transport,
+): { readonly transport: Transport; readonly silentMs: () => number } {
+  let answeredMs = clock.elapsed()
+  return {
+    async transport(request) {
+      const response = await transport(request)
+      answeredMs = clock.elapsed()
+      return response
+    },
+    silentMs: () => clock.elapsed() - answeredMs,
+  }
+}
+
 /** Credentials may come from a program that hangs. */
 function unlessAborted<R>(promise: Promise<R>, signal: AbortSignal): Promise<R> {
   return new Promise((resolve, reject) => {

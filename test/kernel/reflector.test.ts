@@ -12,7 +12,10 @@ type Bench = {
   readonly seen: (readonly [string, Version | null])[]
   readonly faults: Fault[]
   readonly recorded: () => Readonly<Record<string, number | readonly number[]>>
-  readonly start: (options?: { labelSelector?: string }) => Reflector<string, 'byLetter'>
+  readonly start: (options?: {
+    labelSelector?: string
+    onChange?: (key: string) => void
+  }) => Reflector<string, 'byLetter'>
 }
 
 const cleanups: (() => Promise<unknown>)[] = []
@@ -39,7 +42,6 @@ async function bench(): Promise<Bench> {
       const reflector = reflect(
         { clock, transport: peer.transport, metrics: metrics.metrics, random: () => 0.5 },
         {
-          ...options,
           name: 'things',
           path: '/apis/example.org/v1/things',
           project: ({ text }) => (typeof text === 'string' ? text : null),
@@ -47,6 +49,7 @@ async function bench(): Promise<Bench> {
           onChange: (key) => changes.push(key),
           onSeen: (key, version) => seen.push([key, version]),
           failed: (fault) => faults.push(fault),
+          ...options,
         },
       )
       cleanups.push(reflector.stop)
@@ -336,6 +339,34 @@ test('lines may be cut anywhere, also within a letter; what is cut off at the en
   peer.endWatches()
   await eventually(() => expect(peer.asked).toContain('watch v'))
   expect(changes.slice(0, 1)).toEqual(['a'])
+})
+
+test('what a callback throws is no fault of the server: it goes where nobody catches it, and the watch goes on', async () => {
+  const { peer, clock, faults, start } = await bench()
+  peer.put('a', { text: 'x' })
+  const things = start({
+    onChange() {
+      throw new Error('a bug of ours')
+    },
+  })
+  await things.synced
+  await expect(clock.advance(0)).rejects.toThrow('a bug of ours')
+  await eventually(() => expect(peer.openWatches()).toBe(1))
+  expect([things.list(), faults]).toEqual([['x'], []])
+})
+
+test('a refusal is an answer, though not of use; the metric tells what is of use', async () => {
+  const { peer, clock, faults, recorded, start } = await bench()
+  peer.misbehave({ kind: 'hang' }, { kind: 'status', status: 403 })
+  const things = start()
+  await clock.advance(31_000)
+  await eventually(() => expect(faults).toHaveLength(1))
+  expect([things.unansweredMs(), things.silentMs()]).toEqual([31_000, 31_000])
+  await clock.advance(2000)
+  await eventually(() => expect(faults).toHaveLength(2))
+  await clock.advance(1000)
+  expect([things.unansweredMs(), things.silentMs()]).toEqual([1000, 34_000])
+  expect(recorded()['reflector_silence_seconds']).toBe(34)
 })
 
 test('stop is at once and final, whatever it interrupts', async () => {

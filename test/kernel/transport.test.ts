@@ -1,7 +1,8 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { type Credentials, httpTransport, type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { type Credentials, heard, httpTransport, type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { virtualClock } from './virtual-clock.ts'
 
 /** A server that keeps what it is asked, and counts connections. */
 async function startServer() {
@@ -97,4 +98,21 @@ test('a closed transport ends what is under way and what waits, and takes nothin
   expect((await ends).filter(({ status }) => status === 'rejected')).toHaveLength(71)
   await expect(ask(transport, '/p')).rejects.toThrow('the transport was closed')
   expect(asked).toHaveLength(65)
+})
+
+test('any answer counts as heard, and no failure does', async () => {
+  const clock = virtualClock()
+  const { url } = await startServer()
+  const { transport, silentMs } = heard(
+    clock,
+    httpTransport(url, async () => ({})),
+  )
+  await clock.advance(5000)
+  expect(silentMs()).toBe(5000)
+  await ask(transport, '/p')
+  expect(silentMs()).toBe(0)
+  await clock.advance(5000)
+  servers.splice(0).forEach((stop) => void stop())
+  await expect(ask(transport, '/p')).rejects.toThrow()
+  expect(silentMs()).toBe(5000)
 })
