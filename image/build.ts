@@ -82,7 +82,7 @@ function copyLibraries(root: string, programs: readonly string[]): readonly stri
 /** What programs ask the system for: who they are, and how names are looked up. */
 function writeSystemFiles(root: string): void {
   const files = {
-    'etc/passwd': 'root:x:0:0:root:/:/sbin/nologin\nconvoke:x:65532:65532:convoke:/app:/sbin/nologin\n',
+    'etc/passwd': 'root:x:0:0:root:/:/sbin/nologin\nconvoke:x:65532:65532:convoke:/tmp:/sbin/nologin\n',
     'etc/group': 'root:x:0:\nconvoke:x:65532:\n',
     'etc/nsswitch.conf': 'hosts: files dns\n',
   }
@@ -115,7 +115,8 @@ function sbomOf(packages: ReadonlySet<string>, libraries: readonly string[]): ob
     maxBuffer: 1e9,
   })
   const { serialNumber: _, metadata, components, dependencies, ...head } = JSON.parse(npm)
-  const { timestamp: __, lifecycles: ___, ...described } = metadata
+  // Neither when it was written nor by which npm.
+  const { timestamp: __, lifecycles: ___, tools: ____, ...described } = metadata
   const inside = (components as Component[]).filter(({ name }) => packages.has(name))
   const references = new Set(inside.map((component) => component['bom-ref']))
   const root = described.component['bom-ref']

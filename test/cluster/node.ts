@@ -106,6 +106,9 @@ export async function findNodeParts(): Promise<NodeParts | Skip> {
   const plugins = pluginFolders.find((folder) => existsSync(join(folder, 'ptp')))
   if (plugins === undefined) missing.push('containernetworking-plugins')
   if (missing.length > 0) return { skip: `no ${missing.join(', no ')} (Debian's packages)` }
+  // Root of a container may not be root of much.
+  const namespaces = spawnSync('unshare', ['--fork', '--pid', '--mount-proc', '--mount', '--net', 'true'])
+  if (namespaces.status !== 0) return { skip: 'a node needs the right to make namespaces (CAP_SYS_ADMIN)' }
   const programs = await findPrograms(nodePrograms)
   if ('skip' in programs) return programs
   return {

@@ -13,7 +13,7 @@ const image = await productImage()
 const node = 'skip' in image ? image : await sharedNode()
 if ('skip' in node) console.warn(`Skipped what runs in Pods: ${node.skip}.`)
 
-describe.skipIf('skip' in node)('on a node', async () => {
+describe.skipIf('skip' in node)('on a node', { timeout: 120_000 }, async () => {
   if ('skip' in image || 'skip' in node) return
   if (image.archive !== null) await node.load(image.archive)
   const api = await apiOf(node.kubeconfig)
@@ -61,7 +61,7 @@ describe.skipIf('skip' in node)('on a node', async () => {
         if (status?.failed) throw new Error(`Failed: ${await logs(name)}`)
         expect(status?.succeeded).toBe(1)
       },
-      { timeout: 25_000, interval: 100 },
+      { timeout: 100_000, interval: 100 },
     )
     return logs(name)
   }
