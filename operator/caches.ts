@@ -1,0 +1,210 @@
+import { apiVersion, type Kind, kinds, labels, managedBy } from '#crds'
+import { type Resource, type ResourceKey, resourceOf } from './definition.ts'
+import { type JobState, jobStateOf } from './job-state.ts'
+import type { Api } from './kernel/api.ts'
+import type { Clock } from './kernel/clock.ts'
+import { type OwnWrites, ownWrites } from './kernel/own-writes.ts'
+import { type ApiObject, type Fault, type Reflector, type ReflectorPorts, reflect } from './kernel/reflector.ts'
+import type { Indices, Version } from './kernel/store.ts'
+
+/** Copies of what the operator watches, and its own writes as far as the copies do not show them. */
+export type Caches = {
+  readonly get: <K extends Kind>(kind: K, namespace: string, name: string) => Resource<K> | null
+  readonly list: <K extends Kind>(kind: K) => readonly Resource<K>[]
+  /** All of a namespace, of every kind but Run. */
+  readonly ofNamespace: (namespace: string) => readonly Resource[]
+  /** Runs of a target, by its key. */
+  readonly runsOf: (target: ResourceKey) => readonly Resource<'Run'>[]
+  readonly job: (namespace: string, name: string) => JobState | null
+  /** Jobs of a Run, by the Run's key. */
+  readonly jobsOf: (run: ResourceKey) => readonly JobState[]
+  /** Whether the copies may still be behind what was written for this key. */
+  readonly holds: (owner: ResourceKey) => boolean
+  /** Writes an object for an owner and holds the owner until the copy shows it. `kind` is the object's. */
+  readonly write: <T extends ApiObject>(
+    owner: ResourceKey,
+    object: { readonly kind: Kind | 'Job'; readonly namespace: string; readonly name: string },
+    send: () => Promise<T>,
+  ) => Promise<T>
+  /** By label, where the operator has a share of the namespaces only; else all of those it watches. */
+  readonly isOurs: (namespace: string) => boolean
+  readonly synced: Promise<void>
+  /** Milliseconds since the API server last said anything of use, of the collection that is silent longest. */
+  readonly silentMs: () => number
+  readonly stop: () => Promise<void>
+}
+
+export type CachesOptions = {
+  /** null: all. */
+  readonly namespaces: readonly string[] | null
+  /** Label selector of Namespaces; null: no matter. */
+  readonly shard: string | null
+  readonly changed: (kind: Kind | 'Job', value: Changed) => void
+  /** A Namespace came into or went out of our share. */
+  readonly shareChanged: (namespace: string) => void
+  readonly settled: (owner: ResourceKey) => void
+  readonly failed: (collection: string, fault: Fault) => void
+}
+
+/** What came, changed or went: its name, and for a Job the Run it belongs to. */
+export type Changed = { readonly namespace: string; readonly name: string }
+
+/** How long a copy may take to show a write before the API server is asked. */
+const patienceMs = 2000
+
+export function pathOf(kind: Kind, namespace: string | null, name?: string): string {
+  return `/apis/${apiVersion}/${namespace === null ? '' : `namespaces/${namespace}/`}${kinds[kind].plural}${name === undefined ? '' : `/${name}`}`
+}
+
+export function jobPath(namespace: string | null, name?: string): string {
+  return `/apis/batch/v1/${namespace === null ? '' : `namespaces/${namespace}/`}jobs${name === undefined ? '' : `/${name}`}`
+}
+
+export function openCaches(ports: ReflectorPorts, api: Api, options: CachesOptions): Caches {
+  const scopes: readonly (string | null)[] = options.namespaces ?? [null]
+  const kindNames = Object.keys(kinds) as Kind[] // a table's keys
+
+  const collections = new Map<Kind | 'Job', Collection<unknown, string>>()
+  for (const kind of kindNames) {
+    collections.set(
+      kind,
+      openCollection<Resource, 'namespace' | 'target'>(ports, api, scopes, {
+        name: kinds[kind].plural,
+        path: (namespace, name) => pathOf(kind, namespace, name),
+        project: (object) => resourceOf(kind, object),
+        indices: {
+          namespace: ({ namespace }) => [namespace],
+          target: (resource) => (resource.kind === 'Run' ? [targetKeyOf(resource as Resource<'Run'>)] : []),
+        },
+        changed: (value) => options.changed(kind, value),
+        settled: options.settled,
+        failed: options.failed,
+      }) as Collection<unknown, string>,
+    )
+  }
+  collections.set(
+    'Job',
+    openCollection<JobState, 'run'>(ports, api, scopes, {
+      name: 'jobs',
+      path: jobPath,
+      labelSelector: `${labels.managedBy}=${managedBy},${labels.run}`,
+      project: jobStateOf,
+      indices: { run: ({ namespace, run }) => [`Run/${namespace}/${run}`] },
+      changed: (value) => options.changed('Job', value),
+      settled: options.settled,
+      failed: options.failed,
+    }) as Collection<unknown, string>,
+  )
+  const share =
+    options.shard === null
+      ? null
+      : reflect(ports, {
+          name: 'namespaces',
+          path: '/api/v1/namespaces',
+          labelSelector: options.shard,
+          project: ({ metadata }) => metadata.name,
+          indices: {},
+          onChange: options.shareChanged,
+          failed: (fault) => options.failed('namespaces', fault),
+        })
+
+  // The map's values are of their keys' types, which TypeScript cannot say.
+  const of = <K extends Kind>(kind: K): Collection<Resource<K>, 'namespace' | 'target'> =>
+    collections.get(kind) as unknown as Collection<Resource<K>, 'namespace' | 'target'>
+  const jobs = collections.get('Job') as unknown as Collection<JobState, 'run'>
+  const all = [...collections.values()]
+
+  return {
+    get: (kind, namespace, name) => of(kind).get(`${namespace}/${name}`),
+    list: (kind) => of(kind).list(),
+    ofNamespace: (namespace) =>
+      kindNames.flatMap((kind): readonly Resource[] =>
+        kind === 'Run' ? [] : (of(kind).find('namespace', namespace) as readonly Resource[]),
+      ),
+    runsOf: (target) => of('Run').find('target', target),
+    job: (namespace, name) => jobs.get(`${namespace}/${name}`),
+    jobsOf: (run) => jobs.find('run', run),
+    holds: (owner) => all.some((collection) => collection.writes.holds(owner)),
+    write: (owner, { kind, namespace, name }, send) =>
+      collections.get(kind)!.writes.write(owner, `${namespace}/${name}`, send),
+    isOurs: (namespace) => share === null || share.get(namespace) !== null,
+    synced: Promise.all([...all.map(({ synced }) => synced), share?.synced]).then(() => {}),
+    silentMs: () => Math.max(share?.silentMs() ?? 0, ...all.map((collection) => collection.silentMs())),
+    async stop() {
+      await Promise.all([...all.map((collection) => collection.stop()), share?.stop()])
+    },
+  }
+}
+
+export function targetKeyOf({ namespace, definition }: Resource<'Run'>): ResourceKey {
+  const { kind, name } = definition.spec.target
+  return `${kind}/${namespace}/${name}`
+}
+
+type Collection<T, Index extends string> = Pick<Reflector<T, Index>, 'list' | 'find'> & {
+  readonly get: (key: string) => T | null
+  readonly writes: OwnWrites
+  readonly synced: Promise<void>
+  readonly silentMs: () => number
+  readonly stop: () => Promise<void>
+}
+
+type CollectionOptions<T, Index extends string> = {
+  readonly name: string
+  readonly path: (namespace: string | null, name?: string) => string
+  readonly labelSelector?: string
+  readonly project: (object: ApiObject) => T
+  readonly indices: Indices<T, Index>
+  readonly changed: (value: Changed) => void
+  readonly settled: (owner: ResourceKey) => void
+  readonly failed: (collection: string, fault: Fault) => void
+}
+
+/** One kind, watched everywhere or in each of several namespaces. */
+function openCollection<T, Index extends string>(
+  ports: ReflectorPorts & { readonly clock: Clock },
+  api: Api,
+  scopes: readonly (string | null)[],
+  { name, path, labelSelector, project, indices, changed, settled, failed }: CollectionOptions<T, Index>,
+): Collection<T, Index> {
+  const writes = ownWrites(ports.clock, {
+    live: async (key) => {
+      const [namespace, own] = key.split('/') as [string, string] // keys are made of both
+      const object = await api.get<{ readonly metadata: Version }>(path(namespace, own))
+      return object?.metadata ?? null
+    },
+    patienceMs,
+    settled: (owner) => settled(owner as ResourceKey), // only such keys are given to `write`
+  })
+  const reflectors = scopes.map((scope) =>
+    reflect<T, Index>(ports, {
+      name,
+      path: path(scope),
+      ...(labelSelector === undefined ? {} : { labelSelector }),
+      project,
+      indices,
+      onChange(key) {
+        const [namespace, own] = key.split('/') as [string, string] // nothing here is outside a namespace
+        changed({ namespace, name: own })
+      },
+      onSeen: writes.seen,
+      failed: (fault) => failed(name, fault),
+    }),
+  )
+  const byScope = new Map(scopes.map((scope, index) => [scope, reflectors[index]!]))
+  return {
+    get(key) {
+      const reflector = byScope.get(null) ?? byScope.get(key.slice(0, key.indexOf('/')))
+      return reflector?.get(key)?.value ?? null
+    },
+    list: () => reflectors.flatMap((reflector) => reflector.list()),
+    find: (index, text) => reflectors.flatMap((reflector) => reflector.find(index, text)),
+    writes,
+    synced: Promise.all(reflectors.map(({ synced }) => synced)).then(() => {}),
+    silentMs: () => Math.max(...reflectors.map((reflector) => reflector.silentMs())),
+    async stop() {
+      writes.stop()
+      await Promise.all(reflectors.map((reflector) => reflector.stop()))
+    },
+  }
+}

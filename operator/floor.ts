@@ -1,0 +1,61 @@
+import { parseDurationSeconds } from '#crds'
+import { keyOf, type ResourceKey } from './definition.ts'
+import type { Surroundings } from './surroundings.ts'
+
+/** When Segments were last activated by Runs that this process began; the copies of the cluster may not show them yet. */
+export type Activations = Map<`${string}/${string}/${string}`, number>
+
+/**
+ * Before this instant no Segment of the Activation may be activated again: its CampaignInstance takes one activation of a Segment per
+ * `limits.minActivationInterval`, whichever Activation it comes by. 0 where nothing stands against it. `except` is the Run that asks.
+ */
+export function floorMsOf(
+  own: Surroundings,
+  namespace: string,
+  activation: string,
+  except: ResourceKey | null,
+): number {
+  const found = activatedBy(own, namespace, activation)
+  if (!found) return 0
+  const { instance, segments, intervalMs } = found
+  let latest = Number.NEGATIVE_INFINITY
+  const take = (ms: number | undefined): void => {
+    if (ms !== undefined && ms > latest) latest = ms
+  }
+  for (const segment of segments) take(own.activations.get(`${namespace}/${instance}/${segment}`))
+  for (const other of own.settledOf(namespace)!.model.activations) {
+    if (other.instance?.name !== instance || !other.segments.some(({ resource }) => segments.has(resource.name)))
+      continue
+    const { name } = other.resource
+    take(msOf(own.caches.get('Activation', namespace, name)?.status.lastActivatedTime))
+    for (const run of own.caches.runsOf(`Activation/${namespace}/${name}`))
+      if (keyOf(run) !== except) take(msOf(run.status.activatedTime))
+  }
+  return latest === Number.NEGATIVE_INFINITY ? 0 : latest + intervalMs
+}
+
+/** To be called in the same breath as `floorMsOf`: from now on every other Run has to wait. */
+export function noteActivation(own: Surroundings, namespace: string, activation: string, atMs: number): void {
+  const found = activatedBy(own, namespace, activation)
+  if (found)
+    for (const segment of found.segments) own.activations.set(`${namespace}/${found.instance}/${segment}`, atMs)
+}
+
+type Activated = { readonly instance: string; readonly segments: ReadonlySet<string>; readonly intervalMs: number }
+
+/** null where no interval is enforced, or nothing is activated. */
+function activatedBy(own: Surroundings, namespace: string, name: string): Activated | null {
+  const model = own.settledOf(namespace)?.activations.get(`Activation/${namespace}/${name}`)
+  if (!model?.instance) return null
+  const { limits, enforcement } = model.instance.spec
+  if (enforcement.minActivationInterval === 'Warn') return null
+  return {
+    instance: model.instance.name,
+    segments: new Set(model.segments.map(({ resource }) => resource.name)),
+    intervalMs: (parseDurationSeconds(limits.minActivationInterval) ?? 0) * 1000,
+  }
+}
+
+function msOf(time: string | undefined): number | undefined {
+  return time === undefined ? undefined : Date.parse(time)
+}

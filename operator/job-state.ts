@@ -1,0 +1,51 @@
+import { labels } from '#crds'
+import type { ApiObject } from './kernel/reflector.ts'
+
+/** Of a Job, what the operator needs: 1 KiB instead of 12. */
+export type JobState = {
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly resourceVersion: string
+  /** Name of its Run. */
+  readonly run: string
+  /** uid of the controlling owner; null where there is none. */
+  readonly owner: string | null
+  readonly deleting: boolean
+  /** null while it is at work. */
+  readonly end: { readonly kind: 'Complete' | 'Failed'; readonly reason: string; readonly message: string } | null
+  readonly hasTtl: boolean
+  /** Whether a Pod of it works. */
+  readonly isReady: boolean
+}
+
+export function jobStateOf({ metadata, spec, status }: ApiObject): JobState {
+  const { name, namespace, uid, resourceVersion, labels: own, ownerReferences, deletionTimestamp } = metadata as JobMeta
+  const { conditions = [], ready = 0 } = (status ?? {}) as JobStatus
+  const ended = conditions.find(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True')
+  return {
+    namespace: namespace ?? '',
+    name,
+    uid,
+    resourceVersion,
+    run: own?.[labels.run] ?? '',
+    owner: ownerReferences?.find(({ controller }) => controller)?.uid ?? null,
+    deleting: deletionTimestamp !== undefined,
+    end: ended
+      ? { kind: ended.type as 'Complete' | 'Failed', reason: ended.reason ?? '', message: ended.message ?? '' }
+      : null,
+    hasTtl: (spec as { readonly ttlSecondsAfterFinished?: number } | undefined)?.ttlSecondsAfterFinished !== undefined,
+    isReady: ready > 0,
+  }
+}
+
+// As batch/v1 has them.
+type JobMeta = ApiObject['metadata'] & {
+  readonly labels?: Readonly<Record<string, string>>
+  readonly ownerReferences?: readonly { readonly uid: string; readonly controller?: boolean }[]
+  readonly deletionTimestamp?: string
+}
+type JobStatus = {
+  readonly ready?: number
+  readonly conditions?: readonly { type: string; status: string; reason?: string; message?: string }[]
+}

@@ -1,0 +1,207 @@
+import { type JobPlan, type Location, labels, managedBy, type RunReport, type SpecOf, shortened } from '#crds'
+
+export type Step = RunReport['step']
+
+/** What Jobs have in common, from the operator's options. */
+export type JobDefaults = {
+  readonly image: string
+  readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never'
+  readonly imagePullSecrets: readonly string[]
+  readonly priorityClassName: string | null
+  /** A step that takes longer is ended and fails. */
+  readonly activeDeadlineSeconds: number
+}
+
+export type JobRequest = {
+  readonly defaults: JobDefaults
+  readonly run: { readonly namespace: string; readonly name: string; readonly uid: string }
+  readonly target: { readonly kind: string; readonly name: string }
+  readonly step: Step
+  readonly attempt: number
+  readonly plan: JobPlan
+  /** Names of the ConfigMaps that hold the plan. */
+  readonly planParts: readonly string[]
+  readonly podTemplate: PodTemplate
+  /** Prints the stored report of the step again instead of doing it. */
+  readonly reprint?: boolean
+}
+
+export type PodTemplate = NonNullable<SpecOf<'Destination'>['podTemplate']>
+
+export const container = 'convoke'
+/** uid and gid of the image's user, and the group that volumes are given to. */
+const user = 65_532
+/** Pods that end by themselves, such as one that was killed for its memory, are made anew so often. */
+const backoffLimit = 2
+/** How the step ended is in its report: whether it is tried again is decided by who reads that. */
+const reportedExitCodes = [1, 2, 64]
+
+export function stepsOf(plan: JobPlan): readonly Step[] {
+  if (plan.evaluate) return ['ingest', 'evaluate']
+  if (plan.export) return plan.import ? ['export', 'import'] : ['export']
+  return ['extract']
+}
+
+/** The same Job however often it is asked for. */
+export function jobNameOf(run: string, step: Step, attempt: number, reprint = false): string {
+  return shortened([run, step, ...(attempt > 1 ? [attempt] : []), ...(reprint ? ['report'] : [])].join('-'))
+}
+
+/** The ConfigMap with the RunInput of one step and attempt. */
+export function inputNameOf(run: string, step: Step, attempt: number): string {
+  return `${run}-${step}-${attempt}`
+}
+
+export function jobOf({
+  defaults,
+  run,
+  target,
+  step,
+  attempt,
+  plan,
+  planParts,
+  podTemplate,
+  reprint = false,
+}: JobRequest) {
+  const ownLabels = {
+    [labels.managedBy]: managedBy,
+    [labels.targetKind]: target.kind,
+    [labels.target]: target.name,
+    [labels.run]: run.name,
+    [labels.step]: step,
+  }
+  const { claims, secrets } = placesOf(plan, step)
+  const args = [
+    '--plan',
+    '/convoke/plan',
+    '--run',
+    '/convoke/run/run.json',
+    '--termination-log',
+    '/dev/termination-log',
+  ]
+  const { resources, nodeSelector, tolerations, serviceAccountName } = podTemplate
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: jobNameOf(run.name, step, attempt, reprint),
+      namespace: run.namespace,
+      // What the user puts on Pods goes on Jobs as well: that is where Kueue looks.
+      labels: { ...podTemplate.labels, ...ownLabels },
+      ownerReferences: [ownerOf('Run', run)],
+    },
+    spec: {
+      backoffLimit,
+      activeDeadlineSeconds: defaults.activeDeadlineSeconds,
+      // Two Pods of one step never write at the same time.
+      podReplacementPolicy: 'Failed',
+      podFailurePolicy: {
+        rules: [
+          {
+            action: 'FailJob',
+            onExitCodes: { containerName: container, operator: 'In', values: reportedExitCodes },
+          },
+          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+        ],
+      },
+      template: {
+        metadata: { labels: { ...podTemplate.labels, ...ownLabels }, annotations: { ...podTemplate.annotations } },
+        spec: {
+          restartPolicy: 'Never',
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          ...(serviceAccountName !== undefined && { serviceAccountName }),
+          ...(nodeSelector && { nodeSelector }),
+          ...(tolerations && { tolerations }),
+          ...(defaults.priorityClassName !== null && { priorityClassName: defaults.priorityClassName }),
+          ...(defaults.imagePullSecrets.length > 0 && {
+            imagePullSecrets: defaults.imagePullSecrets.map((name) => ({ name })),
+          }),
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: user,
+            runAsGroup: user,
+            fsGroup: user,
+            fsGroupChangePolicy: 'OnRootMismatch',
+            seccompProfile: { type: 'RuntimeDefault' },
+          },
+          containers: [
+            {
+              name: container,
+              image: defaults.image,
+              imagePullPolicy: defaults.imagePullPolicy,
+              args: reprint ? ['report', '--step', step, ...args] : [step, ...args],
+              ...(resources && { resources }),
+              terminationMessagePath: '/dev/termination-log',
+              // Of a step that could not write its report, the end of the log says more than nothing.
+              terminationMessagePolicy: 'FallbackToLogsOnError',
+              securityContext: {
+                allowPrivilegeEscalation: false,
+                readOnlyRootFilesystem: true,
+                capabilities: { drop: ['ALL'] },
+              },
+              volumeMounts: [
+                { name: 'plan', mountPath: '/convoke/plan', readOnly: true },
+                { name: 'run', mountPath: '/convoke/run', readOnly: true },
+                { name: 'scratch', mountPath: '/tmp' },
+                ...claims.map((claim, index) => ({ name: `claim-${index}`, mountPath: `/volumes/${claim}` })),
+                ...secrets.map((secret, index) => ({
+                  name: `secret-${index}`,
+                  mountPath: `/secrets/${secret}`,
+                  readOnly: true,
+                })),
+              ],
+            },
+          ],
+          volumes: [
+            { name: 'plan', projected: { sources: planParts.map((name) => ({ configMap: { name } })) } },
+            { name: 'run', configMap: { name: inputNameOf(run.name, step, attempt) } },
+            { name: 'scratch', emptyDir: {} },
+            ...claims.map((claimName, index) => ({ name: `claim-${index}`, persistentVolumeClaim: { claimName } })),
+            // The step itself says which Secret or key is missing; a Pod that waits for it says nothing.
+            ...secrets.map((secretName, index) => ({
+              name: `secret-${index}`,
+              secret: { secretName, optional: true, defaultMode: 0o440 },
+            })),
+          ],
+        },
+      },
+    },
+  }
+}
+
+/** The controlling owner of what is made for it; its deletion need not wait for theirs. */
+export function ownerOf(kind: string, { name, uid }: { readonly name: string; readonly uid: string }) {
+  return { apiVersion: 'convoke.dev/v1alpha1', kind, name, uid, controller: true, blockOwnerDeletion: false }
+}
+
+/** Claims and Secrets that a step needs, each once, by name. */
+export function placesOf(
+  plan: JobPlan,
+  step: Step,
+): { readonly claims: readonly string[]; readonly secrets: readonly string[] } {
+  const locations: readonly Location[] =
+    step === 'ingest'
+      ? (plan.ingest?.datasets ?? []).map(({ location }) => location)
+      : step === 'export' && plan.export
+        ? [plan.export.destination.location]
+        : step === 'import' && plan.import
+          ? [plan.import.location]
+          : []
+  const database = step === 'import' ? plan.import?.database : step === 'extract' ? plan.extract?.database : undefined
+  const claims = [plan.store?.volume.claimName, ...locations.map(({ volume }) => volume?.claimName)]
+  const secrets = [
+    ...locations.flatMap(({ s3, sftp, azureBlob }) => [
+      s3?.credentialsSecretRef?.name,
+      sftp?.credentialsSecretRef?.name,
+      sftp?.knownHostsSecretRef?.name,
+      azureBlob?.credentialsSecretRef?.name,
+    ]),
+    database?.credentialsSecretRef?.name,
+  ]
+  return { claims: namesOf(claims), secrets: namesOf(secrets) }
+}
+
+function namesOf(names: readonly (string | undefined)[]): readonly string[] {
+  return [...new Set(names.filter((name) => name !== undefined))].sort()
+}

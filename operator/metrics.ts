@@ -1,0 +1,55 @@
+import type { MetricsOf, MetricTable } from './kernel/metrics.ts'
+
+/** What the operator counts beside the kernel. Names of resources are labels only where a series goes with its resource. */
+export const operatorMetrics = {
+  convoke_runs_total: {
+    kind: 'counter',
+    labels: ['kind', 'outcome'],
+    help: 'Runs that ended, by kind of target and outcome: Succeeded, Held, or why they failed.',
+  },
+  convoke_run_start_skew_seconds: {
+    kind: 'histogram',
+    labels: ['kind'],
+    help: 'From a slot to the making of its Run.',
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 900, 3600, 3 * 3600, 12 * 3600, 24 * 3600],
+  },
+  convoke_run_duration_seconds: {
+    kind: 'histogram',
+    labels: ['kind'],
+    help: 'From the start of the first step to the end of the last.',
+    buckets: [1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 3 * 3600, 12 * 3600],
+  },
+  convoke_missed_slots_total: {
+    kind: 'counter',
+    labels: ['kind'],
+    help: 'Slots that were never run and never will be.',
+  },
+  convoke_segment_members: {
+    kind: 'gauge',
+    labels: ['namespace', 'segment'],
+    help: 'Profiles in a Segment; of at most 1,000 Segments.',
+  },
+  convoke_guardrail_use: {
+    kind: 'gauge',
+    labels: ['namespace', 'instance', 'limit'],
+    help: 'How much of a limit of a CampaignInstance is used.',
+  },
+  convoke_guardrail_limit: {
+    kind: 'gauge',
+    labels: ['namespace', 'instance', 'limit'],
+    help: 'A limit of a CampaignInstance.',
+  },
+  convoke_delivery_age_seconds: {
+    kind: 'gauge',
+    labels: ['namespace', 'activation'],
+    help: 'Since the scheduled time of the latest Run of an Activation that succeeded; of at most 1,000 Activations.',
+  },
+  convoke_compile_seconds: {
+    kind: 'histogram',
+    labels: [],
+    help: 'Compiling all resources of a namespace.',
+    buckets: [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+  },
+} as const satisfies MetricTable
+
+export type OperatorMetrics = MetricsOf<typeof operatorMetrics>

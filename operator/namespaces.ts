@@ -1,0 +1,75 @@
+import { canonicalJson } from '#crds'
+import type { Caches } from './caches.ts'
+import { type Definition, isSameDefinition, keyOf, type Resource, type ResourceKey } from './definition.ts'
+import { type Settled, settle } from './settle.ts'
+import { type View, viewsOf } from './views.ts'
+
+/** What the compiler says of each namespace, as of the latest pass over it. */
+export type Namespaces = {
+  readonly settledOf: (namespace: string) => Settled | null
+  /** null before the first pass over its namespace, and of what came later. */
+  readonly viewOf: (resource: Resource) => View | null
+  /** Takes a change of a resource; whether the compiler has to look at its namespace again. */
+  readonly changed: (kind: Resource['kind'], namespace: string, name: string) => boolean
+  /** Compiles the namespace as the copies show it. Returns the resources of which something else is true now. */
+  readonly compile: (namespace: string) => readonly ResourceKey[]
+}
+
+type Compiled = {
+  readonly settled: Settled
+  readonly views: ReadonlyMap<ResourceKey, View>
+  /** What was said of each resource, as text, to see what changed. */
+  readonly said: ReadonlyMap<ResourceKey, string>
+}
+
+export function openNamespaces(caches: Caches): Namespaces {
+  const compiled = new Map<string, Compiled>()
+  /** The same object as long as it says the same, so that the compiler knows what it has seen. */
+  const definitions = new Map<ResourceKey, Definition>()
+
+  return {
+    settledOf: (namespace) => compiled.get(namespace)?.settled ?? null,
+    viewOf: (resource) => compiled.get(resource.namespace)?.views.get(keyOf(resource)) ?? null,
+    changed(kind, namespace, name) {
+      const key: ResourceKey = `${kind}/${namespace}/${name}`
+      const resource = caches.get(kind, namespace, name)
+      const before = definitions.get(key)
+      if (!resource) return definitions.delete(key)
+      if (before && isSameDefinition(before, resource.definition)) return false
+      definitions.set(key, resource.definition)
+      return true
+    },
+    compile(namespace) {
+      const resources = caches.ofNamespace(namespace)
+      if (resources.length === 0) {
+        compiled.delete(namespace)
+        return []
+      }
+      const before = compiled.get(namespace)
+      const own = resources.map((resource) => definitions.get(keyOf(resource)) ?? resource.definition)
+      const settled = settle({
+        definitions: own,
+        accepted: (segment) => caches.get('Segment', namespace, segment)?.status.acceptedExpression ?? null,
+        hasRun: (activation, segment) =>
+          caches
+            .get('Activation', namespace, activation)
+            ?.status.baselines?.some((baseline) => baseline.segment === segment) === true,
+      })
+      const views = viewsOf(settled, own)
+      const said = new Map([...views].map(([key, view]) => [key, textOf(key, view, settled)]))
+      compiled.set(namespace, { settled, views, said })
+      return [...said].flatMap(([key, text]) => (before?.said.get(key) === text ? [] : [key]))
+    },
+  }
+}
+
+function textOf(key: ResourceKey, view: View, settled: Settled): string {
+  const plan = settled.plans.get(key)
+  const scheduled = settled.schedules.get(key)
+  return JSON.stringify([
+    view,
+    plan?.digest,
+    scheduled && canonicalJson(JSON.parse(JSON.stringify(scheduled.map(({ schedule }) => schedule)))),
+    settled.held.get(key),
+  ])
+}

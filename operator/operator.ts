@@ -1,0 +1,222 @@
+import type { Kind, RunnableKind } from '#crds'
+import { type Caches, type Changed, openCaches, targetKeyOf } from './caches.ts'
+import { conditionOf, conditionsOf } from './conditions.ts'
+import { keyOf, type Resource, type ResourceKey } from './definition.ts'
+import { openGauges } from './gauges.ts'
+import type { Api } from './kernel/api.ts'
+import type { Cancel } from './kernel/clock.ts'
+import { openQueue, type Queue, type Result } from './kernel/queue.ts'
+import type { Fault, ReflectorPorts } from './kernel/reflector.ts'
+import type { OperatorMetrics } from './metrics.ts'
+import { openNamespaces } from './namespaces.ts'
+import { openPlans } from './plans.ts'
+import { openReservations } from './reservations.ts'
+import { isFinished, reconcileRun, reservedBy } from './runs.ts'
+import type { ControllerOptions, LogLine, Surroundings, Told } from './surroundings.ts'
+import { duePriority, reconcileTarget, type Target, writeStatus } from './targets.ts'
+import type { View } from './views.ts'
+
+export type ControllersPorts = Omit<ReflectorPorts, 'metrics'> & {
+  readonly api: Api
+  readonly metrics: ReflectorPorts['metrics'] & OperatorMetrics
+  readonly record: (about: Resource, event: Told) => void
+  readonly log: (line: LogLine) => void
+}
+
+export type ControllersOptions = ControllerOptions & {
+  /** null: all. */
+  readonly namespaces: readonly string[] | null
+  /** Label selector of the Namespaces that are this operator's share; null: all of those above. */
+  readonly shard: string | null
+  /** Resources, and Runs, in work at the same time. */
+  readonly concurrency: number
+}
+
+/** Convoke's controllers: caches that are filled at once, queues that hold what they are given until they are started. */
+export type Controllers = {
+  readonly caches: Caches
+  readonly queues: readonly Queue[]
+  readonly surroundings: Surroundings
+  /** To be called by the leader alone, when the caches are synced. */
+  readonly start: () => void
+  readonly stop: () => Promise<void>
+}
+
+/** Several changes in a row are compiled once; the first of them waits so long at most, or as long as the last compilation took twice. */
+const gatherMs = 50
+const longestGatherMs = 1000
+/** A wall clock that ran away from the elapsed time so far was set. */
+const jumpMs = 2000
+const watchClockMs = 1000
+const runnableKinds: readonly Kind[] = [
+  'ProfileStore',
+  'Activation',
+  'CampaignSource',
+] satisfies readonly RunnableKind[]
+
+export function openControllers(ports: ControllersPorts, options: ControllersOptions): Controllers {
+  const { clock, api, metrics, log } = ports
+  const gauges = openGauges(metrics, clock)
+  /** Whom a Run or Job that is gone belonged to. */
+  const owners = new Map<string, ResourceKey>()
+  let lastCompileMs = 0
+  let cancelWatch: Cancel = () => {}
+
+  const resources = openQueue(ports, {
+    name: 'resources',
+    concurrency: options.concurrency,
+    handle: (key) => reconcile(key as ResourceKey), // only such keys are added
+    failed: ({ key, error, failures, retryMs }) =>
+      say('warning', error, { key, failures, retryMs: Math.round(retryMs) }),
+  })
+  const compilations = openQueue(ports, {
+    name: 'namespaces',
+    concurrency: 1,
+    handle: async (namespace) => compile(namespace),
+    failed: ({ key, error }) => say('error', error, { namespace: key }),
+  })
+  const caches = openCaches(ports, api, {
+    namespaces: options.namespaces,
+    shard: options.shard,
+    changed,
+    shareChanged: (namespace) => compilations.add(namespace),
+    settled: (owner) => touch(owner, { priority: priorityOf(owner) }),
+    failed: (collection, { error, retryMs }: Fault) =>
+      say('warning', error, { collection, retryMs: Math.round(retryMs) }),
+  })
+  const namespaces = openNamespaces(caches)
+  const surroundings: Surroundings = {
+    clock,
+    api,
+    caches,
+    plans: openPlans(api),
+    reservations: openReservations(),
+    activations: new Map(),
+    metrics,
+    options,
+    settledOf: namespaces.settledOf,
+    touch,
+    tell: ports.record,
+    log,
+  }
+
+  return {
+    caches,
+    queues: [resources, compilations],
+    surroundings,
+    start() {
+      // What is at work keeps what it has, before anything else may take it.
+      for (const run of caches.list('Run'))
+        if (run.status.startedAt !== undefined && !isFinished(run))
+          surroundings.reservations.take(keyOf(run), reservedBy(surroundings, run))
+      for (const queue of [resources, compilations]) queue.start()
+      watchClock(clock.now() - clock.elapsed())
+    },
+    async stop() {
+      cancelWatch()
+      await caches.stop()
+    },
+  }
+
+  function touch(key: ResourceKey, how: { readonly afterMs?: number; readonly priority?: number } = {}): void {
+    resources.add(key, how)
+  }
+
+  function changed(kind: Kind | 'Job', { namespace, name }: Changed): void {
+    if (kind === 'Job') {
+      const job = caches.job(namespace, name)
+      const own = `Job/${namespace}/${name}`
+      if (job) owners.set(own, `Run/${namespace}/${job.run}`)
+      const run = owners.get(own)
+      if (!job) owners.delete(own)
+      if (run) touch(run, { priority: duePriority })
+      return
+    }
+    const key: ResourceKey = `${kind}/${namespace}/${name}`
+    if (kind === 'Run') {
+      runChanged(key, caches.get('Run', namespace, name))
+      return
+    }
+    if (namespaces.changed(kind, namespace, name))
+      compilations.add(namespace, { afterMs: Math.min(longestGatherMs, Math.max(gatherMs, 2 * lastCompileMs)) })
+    touch(key, { priority: priorityOf(key) })
+    if (!runnableKinds.includes(kind)) return
+    for (const run of caches.runsOf(key)) if (run.status.startedAt === undefined && !isFinished(run)) touch(keyOf(run))
+    if (kind !== 'ProfileStore') return
+    // Activations that run after its evaluation.
+    for (const [activation, { store }] of namespaces.settledOf(namespace)?.activations ?? [])
+      if (store?.resource.name === name) touch(activation, { priority: duePriority })
+  }
+
+  function runChanged(key: ResourceKey, run: Resource<'Run'> | null): void {
+    if (run) owners.set(key, targetKeyOf(run))
+    const target = owners.get(key)
+    if (!run) owners.delete(key)
+    touch(key, { priority: duePriority })
+    if (!target) return
+    touch(target, { priority: duePriority })
+    for (const sibling of caches.runsOf(target))
+      if (!isFinished(sibling)) touch(keyOf(sibling), { priority: duePriority })
+  }
+
+  function priorityOf(key: ResourceKey): number {
+    return [...runnableKinds, 'Run'].some((kind) => key.startsWith(`${kind}/`)) ? duePriority : 0
+  }
+
+  function compile(namespace: string): Result {
+    if (!caches.isOurs(namespace)) return { kind: 'done' }
+    const startMs = clock.elapsed()
+    for (const key of namespaces.compile(namespace)) touch(key, { priority: priorityOf(key) })
+    lastCompileMs = clock.elapsed() - startMs
+    metrics.observe('convoke_compile_seconds', {}, lastCompileMs / 1000)
+    return { kind: 'done' }
+  }
+
+  async function reconcile(key: ResourceKey): Promise<Result> {
+    const [kind, namespace, name] = key.split('/') as [Kind, string, string] // keys are made of the three
+    const resource = caches.get(kind, namespace, name)
+    if (!resource) gauges.hide(kind, namespace, name)
+    // Whoever is held comes back when the copy shows what was written.
+    if (!resource || !caches.isOurs(namespace) || caches.holds(key)) return { kind: 'done' }
+    if (kind === 'Run') return reconcileRun(surroundings, resource as Resource<'Run'>)
+    gauges.show(resource)
+    const view = namespaces.viewOf(resource)
+    if (view === null) {
+      compilations.add(namespace)
+      return { kind: 'done' }
+    }
+    tellVerdict(resource, view)
+    if (runnableKinds.includes(kind)) return reconcileTarget(surroundings, resource as Target, view)
+    await writeStatus(surroundings, resource, {
+      ...view.fields,
+      observedGeneration: resource.generation,
+      conditions: conditionsOf(resource.status.conditions, view.claims, resource.generation, clock.now()),
+    })
+    return { kind: 'done' }
+  }
+
+  /** A finding that is new is an Event as well. */
+  function tellVerdict(resource: Resource, view: View): void {
+    const verdict = view.claims.find(({ type }) => type === 'GuardrailsPassed')
+    const before = conditionOf(resource.status.conditions, 'GuardrailsPassed')
+    if (verdict?.status === 'False' && (before?.status !== 'False' || before.message !== verdict.message))
+      ports.record(resource, { type: 'Warning', reason: verdict.reason, message: verdict.message })
+  }
+
+  /** Slots are by the wall clock, timers are not: when it was set, everything that waits for an instant is looked at again. */
+  function watchClock(offsetMs: number): void {
+    cancelWatch = clock.after(watchClockMs, () => {
+      const nowOffsetMs = clock.now() - clock.elapsed()
+      const jumped = Math.abs(nowOffsetMs - offsetMs) > jumpMs
+      if (jumped) {
+        for (const kind of runnableKinds) for (const target of caches.list(kind)) touch(keyOf(target))
+        for (const run of caches.list('Run')) if (!isFinished(run)) touch(keyOf(run))
+      }
+      watchClock(jumped ? nowOffsetMs : offsetMs)
+    })
+  }
+
+  function say(level: LogLine['level'], error: unknown, fields: Readonly<Record<string, string | number>>): void {
+    log({ level, message: error instanceof Error ? error.message : String(error), ...fields })
+  }
+}

@@ -1,0 +1,111 @@
+import { gunzipSync } from 'node:zlib'
+import { planConfigMaps } from '#compiler'
+import { type JobPlan, labels, managedBy } from '#crds'
+import { ownerOf } from './job.ts'
+import { type Api, ApiError } from './kernel/api.ts'
+import type { ApiObject } from './kernel/reflector.ts'
+
+/** Where plans lie for the Jobs that execute them: immutable ConfigMaps, named by the plan's digest. */
+export type Plans = {
+  /** Safe to repeat; costs nothing once it is known to be there. `owner` is the plan's target, with which it goes. */
+  readonly keep: (plan: JobPlan, owner: { readonly name: string; readonly uid: string }) => Promise<void>
+  /** The plan as it was compiled, with the names of its ConfigMaps; null where it is not there any more. */
+  readonly load: (namespace: string, digest: string) => Promise<LoadedPlan | null>
+  /** Removes the plans of a target that are none of `digests`. */
+  readonly collect: (target: JobPlan['target'], digests: ReadonlySet<string>) => Promise<void>
+}
+
+export type LoadedPlan = { readonly plan: JobPlan; readonly parts: readonly string[] }
+
+type ConfigMap = ApiObject & { readonly binaryData?: Readonly<Record<string, string>> }
+
+/** Plans are compiled once and read for every Run; a store's may take a megabyte. */
+const remembered = 64
+
+export function openPlans(api: Api): Plans {
+  const loaded = new Map<string, LoadedPlan>()
+  const kept = new Set<string>()
+
+  return {
+    async keep(plan, owner) {
+      const { namespace } = plan.target
+      const known = `${namespace} ${owner.uid} ${plan.digest}`
+      if (kept.has(known)) return
+      const maps = planConfigMaps(plan)
+      for (const map of maps) {
+        const owned = { ...map, metadata: { ...map.metadata, ownerReferences: [ownerOf(plan.target.kind, owner)] } }
+        try {
+          await api.create(pathOf(namespace), owned)
+        } catch (error) {
+          if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
+          await adopt(namespace, map.metadata.name, owned.metadata.ownerReferences)
+        }
+      }
+      kept.add(known)
+      remember(`${namespace} ${plan.digest}`, { plan, parts: maps.map(({ metadata }) => metadata.name) })
+    },
+
+    async load(namespace, digest) {
+      const key = `${namespace} ${digest}`
+      const known = loaded.get(key)
+      if (known) return known
+      const selector = `${labels.managedBy}=${managedBy},${labels.plan}=${digitsOf(digest)}`
+      const maps = await api.list<ConfigMap>(pathOf(namespace), { labelSelector: selector })
+      const parts = maps
+        .flatMap((map) => Object.entries(map.binaryData ?? {}).map(([name, data]) => ({ map, name, data })))
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+      const plan = planOf(parts.map(({ data }) => data))
+      if (plan?.digest !== digest) return null
+      return remember(key, { plan, parts: parts.map(({ map }) => map.metadata.name) })
+    },
+
+    async collect({ kind, namespace, name }, digests) {
+      const selector = `${labels.managedBy}=${managedBy},${labels.plan},${labels.targetKind}=${kind},${labels.target}=${name}`
+      const wanted = new Set([...digests].map(digitsOf))
+      for (const map of await api.list<ConfigMap>(pathOf(namespace), { labelSelector: selector })) {
+        const digits = (map.metadata['labels'] as Readonly<Record<string, string>>)[labels.plan]!
+        if (wanted.has(digits)) continue
+        for (const key of kept)
+          if (key.startsWith(`${namespace} `) && digitsOf(key.split(' ')[2]!) === digits) kept.delete(key)
+        await api.delete(pathOf(namespace, map.metadata.name), { preconditions: { uid: map.metadata.uid } })
+      }
+    },
+  }
+
+  /** One that an earlier resource of the same name had goes with it, unless it is ours as well. */
+  async function adopt(namespace: string, name: string, owners: readonly object[]): Promise<void> {
+    const there = await api.get<ConfigMap>(pathOf(namespace, name))
+    const [owner] = owners as readonly { readonly uid: string }[]
+    const has = (there?.metadata['ownerReferences'] ?? []) as readonly { readonly uid: string }[]
+    if (there && has.some(({ uid }) => uid === owner!.uid)) return
+    if (!there || there.metadata['deletionTimestamp'] !== undefined)
+      throw new Error(`ConfigMap ${namespace}/${name} is being deleted; it is made anew when it is gone.`)
+    const { uid, resourceVersion } = there.metadata
+    await api.patch(pathOf(namespace, name), { metadata: { uid, resourceVersion, ownerReferences: owners } }, 'merge')
+  }
+
+  function remember(key: string, plan: LoadedPlan): LoadedPlan {
+    loaded.delete(key)
+    loaded.set(key, plan)
+    if (loaded.size > remembered) loaded.delete(loaded.keys().next().value!)
+    return plan
+  }
+}
+
+/** null where the parts are not whole. */
+function planOf(parts: readonly string[]): JobPlan | null {
+  try {
+    // Only the operator writes what bears its label; whoever else did is found out by the digest.
+    return JSON.parse(gunzipSync(Buffer.concat(parts.map((part) => Buffer.from(part, 'base64')))).toString()) as JobPlan
+  } catch {
+    return null
+  }
+}
+
+function digitsOf(digest: string): string {
+  return digest.slice('sha256:'.length, 'sha256:'.length + 40)
+}
+
+function pathOf(namespace: string, name?: string): string {
+  return `/api/v1/namespaces/${namespace}/configmaps${name === undefined ? '' : `/${name}`}`
+}

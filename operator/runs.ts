@@ -1,0 +1,759 @@
+import {
+  type ConditionReason,
+  type Detail,
+  labels,
+  managedBy,
+  type RunInput,
+  type RunReport,
+  type RunStatus,
+} from '#crds'
+import { jobPath, pathOf, targetKeyOf } from './caches.ts'
+import { conditionOf, conditionsOf, timeText } from './conditions.ts'
+import { keyOf, type Resource, type ResourceKey } from './definition.ts'
+import { floorMsOf, noteActivation } from './floor.ts'
+import { inputNameOf, jobNameOf, jobOf, ownerOf, type PodTemplate, placesOf, type Step, stepsOf } from './job.ts'
+import type { JobState } from './job-state.ts'
+import { ApiError } from './kernel/api.ts'
+import type { Result } from './kernel/queue.ts'
+import type { ApiObject } from './kernel/reflector.ts'
+import type { LoadedPlan } from './plans.ts'
+import { type Outcome, outcomeOf, waitingReason } from './reports.ts'
+import { settleTarget, tellCounts } from './settle-target.ts'
+import { mergePatchOf } from './status-patch.ts'
+import type { Surroundings } from './surroundings.ts'
+
+export type Run = Resource<'Run'>
+type StepStatus = NonNullable<RunStatus['steps']>[number]
+
+const done: Result = { kind: 'done' }
+/** Runs wait for what no watch tells of, such as a claim, so long. */
+const lookAgainMs = 15_000
+/** A Pod that does not work after so long is asked why. */
+const patienceMs = 20_000
+/** Jobs that have ended, and their logs, stay for a day; with their Run they go at once. */
+const jobTtlSeconds = 86_400
+
+/**
+ * One pass over one Run. The steps go one after the other; each is begun only when the result of the one before is stored in the
+ * status, and every name is the same however often it is asked for, so that a pass may be cut off anywhere and done again.
+ */
+export async function reconcileRun(own: Surroundings, run: Run): Promise<Result> {
+  const key = keyOf(run)
+  if (run.definition.metadata.deletionTimestamp !== undefined) {
+    letGo(own, run)
+    return done
+  }
+  const { status } = run
+  if (isFinished(run)) return afterwards(own, run)
+  if (status.startedAt === undefined) return begin(own, run)
+  // After a restart: it is at work, so what it needs is its own.
+  own.reservations.take(key, reservedBy(own, run))
+  return advance(own, run)
+}
+
+export function isFinished({ status }: Run): boolean {
+  const condition = conditionOf(status.conditions, 'Succeeded')
+  return condition !== null && condition.status !== 'Unknown'
+}
+
+/** What one Run at a time may have: a store is written by one, and an increment counts from what the one before delivered. */
+export function reservedBy(own: Surroundings, run: Run): readonly string[] {
+  const { kind, name } = run.definition.spec.target
+  switch (kind) {
+    case 'ProfileStore':
+      return [`store ${run.namespace}/${name}`]
+    case 'CampaignSource': {
+      const source = own.caches.get('CampaignSource', run.namespace, name)
+      return source ? [`store ${run.namespace}/${source.definition.spec.profileStoreRef.name}`] : []
+    }
+    case 'Activation': {
+      const spec = own.caches.get('Activation', run.namespace, name)?.definition.spec
+      return spec?.concurrencyPolicy === 'Allow' && spec.export === 'Full'
+        ? []
+        : [`activation ${run.namespace}/${name}`]
+    }
+  }
+}
+
+async function begin(own: Surroundings, run: Run): Promise<Result> {
+  const { target, trigger, scheduledTime, now, evaluation } = run.definition.spec
+  const nowMs = own.clock.now()
+  const owner = own.caches.get(target.kind, run.namespace, target.name)
+  const live = owner ?? (await own.api.get<ApiObject>(pathOf(target.kind, run.namespace, target.name)))
+  if (!live) return finish(own, run, 'TargetGone', `There is no ${target.kind} ${target.name}.`)
+  // The watch of its kind is behind that of Runs.
+  if (!owner) return { kind: 'again', afterMs: 100 }
+  if (target.uid !== undefined && target.uid !== owner.uid)
+    return finish(own, run, 'TargetGone', `The ${target.kind} ${target.name} was made anew since.`)
+  // What it may do the compiler says.
+  if (own.settledOf(run.namespace) === null) return { kind: 'again', afterMs: 200 }
+  if (await adopted(own, run, owner)) return done
+
+  const siblings = own.caches.runsOf(targetKeyOf(run)).filter((other) => other.name !== run.name && !isFinished(other))
+  const isScheduled = (other: Run): boolean => ['Schedule', 'CatchUp'].includes(other.definition.spec.trigger)
+  const isSame = (other: Run): boolean => (other.definition.spec.evaluation ?? 'Batch') === (evaluation ?? 'Batch')
+  const later = siblings.find(
+    (other) =>
+      isScheduled(other) &&
+      isSame(other) &&
+      Date.parse(other.definition.spec.scheduledTime) > Date.parse(scheduledTime),
+  )
+  if (isScheduled(run) && later)
+    return finish(own, run, 'Replaced', `It had not begun when ${later.name} was due, which does its work too.`)
+  const deadline =
+    owner.kind === 'Activation' ? (owner as Resource<'Activation'>).definition.spec.startingDeadlineSeconds : undefined
+  const lateMs = nowMs - Date.parse(scheduledTime)
+  if (isScheduled(run) && deadline !== undefined && lateMs > deadline * 1000)
+    return finish(
+      own,
+      run,
+      'DeadlineExceeded',
+      `It could not begin within ${deadline} s of its time (startingDeadlineSeconds).`,
+    )
+
+  const digest = run.definition.spec.planDigest ?? (owner.status as { readonly planDigest?: string }).planDigest
+  if (digest === undefined)
+    return wait(
+      own,
+      run,
+      'WaitingForDependency',
+      `The ${target.kind} ${target.name} has no plan: see its conditions.`,
+      lookAgainMs,
+    )
+  const loaded = await planOf(own, run, digest)
+  if (loaded === null)
+    return finish(
+      own,
+      run,
+      'Failed',
+      `Its plan ${digest.slice(0, 19)}… is not there any more. Run ${target.name} again.`,
+    )
+
+  const earlier = siblings.find(
+    (other) => other.status.startedAt === undefined && isBefore(other, run) && isSame(other),
+  )
+  if (earlier) return wait(own, run, 'Pending', `Waits for ${earlier.name}.`, lookAgainMs)
+  const missing = await missingClaim(own, run.namespace, loaded)
+  if (missing !== null)
+    return wait(
+      own,
+      run,
+      'MissingVolume',
+      `There is no PersistentVolumeClaim ${missing} in namespace ${run.namespace}. Create it; the Run begins then.`,
+      lookAgainMs,
+    )
+  // From here to the reservation nothing else happens in this process: no two Runs pass at the same time.
+  if (target.kind === 'Activation') {
+    const floorMs = floorMsOf(own, run.namespace, target.name, keyOf(run))
+    if (nowMs < floorMs)
+      return wait(
+        own,
+        run,
+        'Pending',
+        `Waits until ${timeText(floorMs)}: no Segment is activated to a Campaign instance more often than limits.minActivationInterval says (activation-too-frequent).`,
+        floorMs - nowMs,
+      )
+  }
+  const holder = own.reservations.take(keyOf(run), reservedBy(own, run))
+  if (holder !== null) return wait(own, run, 'Pending', `Waits for ${holder.split('/')[2]}.`, lookAgainMs)
+
+  const isOnTime = trigger !== 'Manual' && lateMs >= 0 && lateMs <= 60_000
+  const activatedTime = isOnTime ? scheduledTime : timeText(nowMs)
+  if (target.kind === 'Activation') noteActivation(own, run.namespace, target.name, Date.parse(activatedTime))
+  const started = {
+    planDigest: digest,
+    now: now ?? timeText(nowMs),
+    startedAt: timeText(nowMs),
+    attempt: 1,
+    ...(target.kind === 'Activation' && { activatedTime }),
+  }
+  return stepOn(own, run, loaded, stepsOf(loaded.plan)[0]!, 1, started)
+}
+
+/** The Run goes with its target. Whether something had to be written. */
+async function adopted(own: Surroundings, run: Run, target: Resource): Promise<boolean> {
+  const { ownerReferences = [], labels: has = {} } = run.definition.metadata
+  if (ownerReferences.some(({ uid }) => uid === target.uid)) return false
+  const { uid, resourceVersion } = run
+  const wanted = runLabels(target, run.definition.spec.evaluation)
+  await own.caches.write(keyOf(run), run, () =>
+    own.api.patch<ApiObject>(
+      pathOf('Run', run.namespace, run.name),
+      {
+        metadata: {
+          uid,
+          resourceVersion,
+          labels: { ...has, ...wanted },
+          ownerReferences: [...ownerReferences, ownerOf(target.kind, target)],
+        },
+      },
+      'merge',
+    ),
+  )
+  return true
+}
+
+export function runLabels(
+  target: Pick<Resource, 'kind' | 'name'>,
+  evaluation: 'Batch' | 'Streaming' | undefined,
+): Readonly<Record<string, string>> {
+  return {
+    [labels.managedBy]: managedBy,
+    [labels.targetKind]: target.kind,
+    [labels.target]: target.name,
+    ...(evaluation && { [labels.evaluation]: evaluation.toLowerCase() }),
+  }
+}
+
+async function planOf(own: Surroundings, run: Run, digest: string): Promise<LoadedPlan | null> {
+  const loaded = await own.plans.load(run.namespace, digest)
+  if (loaded) return loaded
+  const plan = own.settledOf(run.namespace)?.plans.get(targetKeyOf(run))
+  const owner = own.caches.get(run.definition.spec.target.kind, run.namespace, run.definition.spec.target.name)
+  if (plan?.digest !== digest || !owner) return null
+  await own.plans.keep(plan, owner)
+  return own.plans.load(run.namespace, digest)
+}
+
+async function missingClaim(own: Surroundings, namespace: string, { plan }: LoadedPlan): Promise<string | null> {
+  const claims = new Set(stepsOf(plan).flatMap((step) => placesOf(plan, step).claims))
+  for (const claim of claims) {
+    const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims/${claim}`
+    if ((await own.api.get(path)) === null) return claim
+  }
+  return null
+}
+
+async function advance(own: Surroundings, run: Run): Promise<Result> {
+  const { status } = run
+  const entry = status.steps?.at(-1)
+  const loaded = await planOf(own, run, status.planDigest ?? '')
+  if (!loaded || !entry)
+    return finish(
+      own,
+      run,
+      'Failed',
+      `Its plan ${status.planDigest?.slice(0, 19)}… is not there any more. Run ${run.definition.spec.target.name} again.`,
+    )
+  const replacedBy = replacementOf(own, run)
+  if (replacedBy !== null) return replace(own, run, replacedBy)
+  if (entry.outcome === 'Failed') {
+    const leftMs = Date.parse(status.retryTime ?? '') - own.clock.now()
+    if (leftMs > 0) return { kind: 'again', afterMs: leftMs }
+    return stepOn(own, run, loaded, entry.name, (status.attempt ?? 1) + 1, {})
+  }
+  const job = own.caches.jobsOf(keyOf(run)).find(({ name }) => name === entry.job)
+  if (!job) {
+    await makeJob(own, run, loaded, entry, false)
+    return { kind: 'again', afterMs: patienceMs }
+  }
+  if (!job.end) return job.isReady || job.deleting ? done : stillWaiting(own, run, entry, job)
+  const outcome = await outcomeOf(own.api, { namespace: run.namespace, name: job.name, run: run.name })
+  if (outcome.kind === 'reported' && outcome.details === null && outcome.report.reportPath !== undefined) {
+    const reprint = await reprinted(own, run, loaded, entry)
+    if (reprint === 'waiting') return done
+    return stepEnded(own, run, loaded, entry, job, { ...outcome, details: reprint })
+  }
+  return stepEnded(own, run, loaded, entry, job, outcome)
+}
+
+/** Details of a report whose log is lost, from the store; null where they are not there either. */
+async function reprinted(
+  own: Surroundings,
+  run: Run,
+  loaded: LoadedPlan,
+  entry: StepStatus,
+): Promise<readonly Detail[] | null | 'waiting'> {
+  const name = jobNameOf(run.name, entry.name, entry.attempt ?? 1, true)
+  const job = own.caches.jobsOf(keyOf(run)).find((other) => other.name === name)
+  if (!job) {
+    await makeJob(own, run, loaded, entry, true)
+    return 'waiting'
+  }
+  if (!job.end) return 'waiting'
+  const outcome = await outcomeOf(own.api, { namespace: run.namespace, name, run: run.name })
+  return outcome.kind === 'reported' ? outcome.details : null
+}
+
+async function stepEnded(
+  own: Surroundings,
+  run: Run,
+  loaded: LoadedPlan,
+  entry: StepStatus,
+  job: JobState,
+  outcome: Outcome,
+): Promise<Result> {
+  const { plan } = loaded
+  const report = outcome.kind === 'reported' ? outcome.report : null
+  const details = outcome.kind === 'reported' ? outcome.details : null
+  const needsDetails = entry.name === 'export' || entry.name === 'import'
+  const fault = faultOf(report, outcome, job, needsDetails && details === null)
+  const ended: StepStatus = {
+    ...entry,
+    outcome: fault ? 'Failed' : report!.outcome, // no fault without a report
+    ...(report && {
+      startedAt: wholeSeconds(report.startedAt),
+      finishedAt: wholeSeconds(report.finishedAt),
+      totals: report.totals,
+      ...(report.reportDigest !== undefined && { reportDigest: report.reportDigest }),
+      ...(report.reportPath !== undefined && { reportPath: report.reportPath }),
+    }),
+    ...(!report && { finishedAt: timeText(own.clock.now()) }),
+    ...(fault && { reason: fault.reason, message: fault.message.slice(0, 4096) }),
+  }
+  if (details !== null) await tellCounts(own, run, entry.name, details, report!)
+  const segments = segmentsAfter(run, entry.name, plan, details, fault !== null)
+  const known = { steps: stepsWith(run, ended), ...(segments && { segments }) }
+  own.log({
+    level: fault ? 'warning' : 'info',
+    message: fault ? `${entry.name} failed: ${fault.message}` : `${entry.name} ended`,
+    namespace: run.namespace,
+    run: run.name,
+    step: entry.name,
+    attempt: entry.attempt ?? 1,
+    outcome: ended.outcome!,
+  })
+  if (fault) {
+    const attempt = run.status.attempt ?? 1
+    const delayMs = own.options.retryDelaysMs[attempt - 1]
+    const isStreaming = run.definition.spec.evaluation === 'Streaming'
+    if (!fault.retryable || delayMs === undefined || isStreaming)
+      return finish(own, run, fault.reason, fault.message, known)
+    const retryMs = own.clock.now() + delayMs
+    const message = `Attempt ${attempt} of ${entry.name} failed (${fault.reason}): ${fault.message} Tried again at ${timeText(retryMs)}.`
+    await writeStatus(own, run, {
+      ...known,
+      retryTime: timeText(retryMs),
+      ...conditions(own, run, 'Unknown', 'Failed', message),
+    })
+    return { kind: 'again', afterMs: delayMs }
+  }
+  const next = stepsOf(plan)[stepsOf(plan).indexOf(entry.name) + 1]
+  if (next) return stepOn(own, run, loaded, next, run.status.attempt ?? 1, known)
+  const held = (known.segments ?? run.status.segments ?? []).filter((segment) => segment.held !== undefined)
+  return held.length > 0
+    ? finish(
+        own,
+        run,
+        'Held',
+        `All was delivered but ${held.map(({ segment }) => segment).join(', ')}: ${held[0]!.held}`,
+        known,
+      )
+    : finish(own, run, 'Succeeded', '', known)
+}
+
+type Fault = { readonly reason: string; readonly message: string; readonly retryable: boolean }
+
+function faultOf(report: RunReport | null, outcome: Outcome, job: JobState, isReportLost: boolean): Fault | null {
+  if (report?.error) return report.error
+  if (outcome.kind === 'silent') {
+    const isDeadline = job.end?.reason === 'DeadlineExceeded'
+    return {
+      reason: isDeadline ? 'DeadlineExceeded' : outcome.reason,
+      message: isDeadline ? `The step took longer than it may. ${outcome.message}` : outcome.message,
+      retryable: true,
+    }
+  }
+  if (report?.outcome === 'Failed')
+    return { reason: 'Failed', message: 'The step failed and does not say why.', retryable: true }
+  // The step is repeatable and then tells again what it did.
+  return isReportLost
+    ? { reason: 'ReportLost', message: 'The step succeeded, but what it did per Segment is lost.', retryable: true }
+    : null
+}
+
+/** What became of each Segment, with what this step adds; null where it adds nothing. */
+function segmentsAfter(
+  run: Run,
+  step: Step,
+  plan: LoadedPlan['plan'],
+  details: readonly Detail[] | null,
+  failed: boolean,
+): NonNullable<RunStatus['segments']> | null {
+  if (details === null) return null
+  if (step === 'export')
+    return details.flatMap(({ segment, members, realized, exited, backfill, manifest, held, departed }) =>
+      segment === undefined
+        ? []
+        : [
+            {
+              segment,
+              ...(members !== undefined && { members }),
+              ...(realized !== undefined && { realized }),
+              ...(exited !== undefined && { exited }),
+              ...(backfill !== undefined && { backfill }),
+              ...(manifest !== undefined && { manifest }),
+              ...(held !== undefined && { held: held.slice(0, 1024) }),
+              ...(departed === true && { departed }),
+              // Without a database Campaign reads the landing zone itself.
+              ...(!plan.import && { acknowledged: manifest !== undefined }),
+            },
+          ],
+    )
+  if (step !== 'import') return null
+  const imported = new Set(details.map(({ segment }) => segment))
+  return (run.status.segments ?? []).map((segment) =>
+    segment.manifest === undefined || (!imported.has(segment.segment) && failed)
+      ? { ...segment, acknowledged: false }
+      : { ...segment, acknowledged: imported.has(segment.segment) },
+  )
+}
+
+/** The next step, or another attempt of this one, stored before it is begun. */
+async function stepOn(
+  own: Surroundings,
+  run: Run,
+  loaded: LoadedPlan,
+  step: Step,
+  attempt: number,
+  known: Partial<RunStatus>,
+  fresh: Readonly<Record<string, unknown>> = {},
+): Promise<Result> {
+  const entry: StepStatus = {
+    name: step,
+    job: jobNameOf(run.name, step, attempt),
+    attempt,
+    startedAt: timeText(own.clock.now()),
+  }
+  const before = { ...run, status: { ...run.status, ...known } }
+  const fields = {
+    ...known,
+    ...fresh,
+    attempt,
+    retryTime: undefined,
+    step,
+    steps: stepsWith(before, entry),
+    ...conditions(own, run, 'Unknown', 'Running', `${step} is running${attempt > 1 ? `, attempt ${attempt}` : ''}.`),
+  }
+  await writeStatus(own, run, fields)
+  await makeJob(own, { ...run, status: { ...before.status, ...(fields as Partial<RunStatus>) } }, loaded, entry, false)
+  return { kind: 'again', afterMs: patienceMs }
+}
+
+function stepsWith({ status }: Run, entry: StepStatus): StepStatus[] {
+  return [...(status.steps ?? []).filter(({ name }) => name !== entry.name), entry]
+}
+
+/** The Job of a step, and the ConfigMap with its RunInput before it. */
+async function makeJob(
+  own: Surroundings,
+  run: Run,
+  loaded: LoadedPlan,
+  entry: StepStatus,
+  reprint: boolean,
+): Promise<void> {
+  const { plan, parts } = loaded
+  const attempt = entry.attempt ?? 1
+  const { namespace, name } = run
+  if (!reprint) await makeInput(own, run, loaded, entry)
+  const job = jobOf({
+    defaults: own.options.jobs,
+    run,
+    target: run.definition.spec.target,
+    step: entry.name,
+    attempt,
+    plan,
+    planParts: parts,
+    podTemplate: podTemplateOf(own, namespace, plan, entry.name),
+    reprint,
+  })
+  try {
+    await own.caches.write(keyOf(run), { kind: 'Job', namespace, name: job.metadata.name }, () =>
+      own.api.create<ApiObject>(jobPath(namespace), job),
+    )
+  } catch (error) {
+    if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
+    const there = await own.api.get<ApiObject>(jobPath(namespace, job.metadata.name))
+    const owners = (there?.metadata['ownerReferences'] ?? []) as readonly { readonly uid: string }[]
+    if (!there || owners.some(({ uid }) => uid === run.uid)) return
+    if (there.metadata['deletionTimestamp'] !== undefined)
+      throw new Error(`Job ${namespace}/${job.metadata.name} of an earlier Run is being deleted.`)
+    await finish(
+      own,
+      run,
+      'NameCollision',
+      `There is a Job ${job.metadata.name} that is not of ${name}. Delete it or rename the target.`,
+    )
+  }
+}
+
+async function makeInput(own: Surroundings, run: Run, { plan }: LoadedPlan, entry: StepStatus): Promise<void> {
+  const { namespace, name, definition, status } = run
+  const { scheduledTime, trigger, evaluation, approved } = definition.spec
+  const attempt = entry.attempt ?? 1
+  const input: RunInput = {
+    run: name,
+    attempt,
+    scheduledTime,
+    now: status.now ?? scheduledTime,
+    trigger: attempt > 1 ? 'Retry' : trigger,
+    ...(definition.spec.target.kind === 'ProfileStore' && { evaluation: evaluation ?? 'Batch' }),
+    ...(plan.export && (await deliveredBefore(own, run, plan))),
+    ...(approved && approved.length > 0 && { approved }),
+  }
+  const map = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name: inputNameOf(name, entry.name, attempt),
+      namespace,
+      labels: { [labels.managedBy]: managedBy, [labels.run]: name },
+      ownerReferences: [ownerOf('Run', run)],
+    },
+    immutable: true,
+    data: { 'run.json': `${JSON.stringify(input, null, 2)}\n` },
+  }
+  try {
+    await own.api.create(`/api/v1/namespaces/${namespace}/configmaps`, map)
+  } catch (error) {
+    if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
+  }
+}
+
+/** What Campaign has, as the API server says it now, and the deleted Segments whose exits it has not heard of. */
+async function deliveredBefore(
+  own: Surroundings,
+  { namespace, definition }: Run,
+  plan: LoadedPlan['plan'],
+): Promise<Pick<RunInput, 'baselines' | 'departed'>> {
+  const activation = await own.api.get<{ readonly status?: Resource<'Activation'>['status'] }>(
+    pathOf('Activation', namespace, definition.spec.target.name),
+  )
+  const baselines = activation?.status?.baselines ?? []
+  const departed: { name: string; displayName: string }[] = []
+  for (const { segment, exitsOnDeletion, displayName = segment } of baselines) {
+    if (!exitsOnDeletion || own.caches.get('Segment', namespace, segment) !== null) continue
+    if (plan.export!.membershipStatus !== 'Include' || plan.export!.export !== 'Incremental') continue
+    if ((await own.api.get(pathOf('Segment', namespace, segment))) === null)
+      departed.push({ name: segment, displayName })
+  }
+  return {
+    baselines: Object.fromEntries(baselines.map(({ segment, run }) => [segment, run])),
+    ...(departed.length > 0 && { departed }),
+  }
+}
+
+/** Of whoever owns the place that the step works for: the store, the Destination, the CampaignInstance. */
+function podTemplateOf(own: Surroundings, namespace: string, plan: LoadedPlan['plan'], step: Step): PodTemplate {
+  const instance = step === 'import' ? plan.import?.instance : step === 'extract' ? plan.extract?.instance : undefined
+  const owner =
+    step === 'export'
+      ? own.caches.get('Destination', namespace, plan.export!.destination.name)
+      : instance !== undefined
+        ? own.caches.get('CampaignInstance', namespace, instance)
+        : own.caches.get('ProfileStore', namespace, plan.store?.name ?? '')
+  return owner?.definition.spec.podTemplate ?? {}
+}
+
+async function stillWaiting(own: Surroundings, run: Run, entry: StepStatus, job: JobState): Promise<Result> {
+  const sinceMs = own.clock.now() - Date.parse(entry.startedAt ?? '')
+  if (sinceMs < patienceMs) return { kind: 'again', afterMs: patienceMs - sinceMs }
+  const reason = await waitingReason(own.api, run.namespace, job.name)
+  if (reason !== null)
+    await writeStatus(
+      own,
+      run,
+      conditions(own, run, 'Unknown', 'Running', `${entry.name} waits for its Pod: ${reason}`),
+    )
+  return { kind: 'again', afterMs: patienceMs }
+}
+
+/** The later Run of an Activation whose policy is Replace; null where there is none. */
+function replacementOf(own: Surroundings, run: Run): Run | null {
+  const { target } = run.definition.spec
+  if (target.kind !== 'Activation') return null
+  const spec = own.caches.get('Activation', run.namespace, target.name)?.definition.spec
+  if (spec?.concurrencyPolicy !== 'Replace') return null
+  return own.caches.runsOf(targetKeyOf(run)).find((other) => !isFinished(other) && isBefore(run, other)) ?? null
+}
+
+/** Its Jobs end first: two Runs of an Activation never deliver at the same time. */
+async function replace(own: Surroundings, run: Run, by: Run): Promise<Result> {
+  const jobs = own.caches.jobsOf(keyOf(run)).filter(({ end }) => end === null)
+  for (const job of jobs)
+    if (!job.deleting)
+      await own.api.delete(jobPath(job.namespace, job.name), {
+        propagationPolicy: 'Foreground',
+        preconditions: { uid: job.uid },
+      })
+  if (jobs.length > 0) return done
+  const entry = run.status.steps?.at(-1)
+  const ended =
+    entry && entry.outcome === undefined ? { ...entry, outcome: 'Failed' as const, reason: 'Replaced' } : null
+  return finish(
+    own,
+    run,
+    'Replaced',
+    `${by.name} took its place (concurrencyPolicy: Replace).`,
+    ended ? { steps: stepsWith(run, ended) } : {},
+  )
+}
+
+function isBefore(a: Run, b: Run): boolean {
+  const [left, right] = [a, b].map(({ definition }) => Date.parse(definition.spec.scheduledTime)) as [number, number]
+  return left < right || (left === right && a.name < b.name)
+}
+
+/** The target learns of it first, so that a Run that is finished has nothing more to say. */
+async function finish(
+  own: Surroundings,
+  run: Run,
+  reason: ConditionReason | string,
+  message: string,
+  known: Partial<RunStatus> = {},
+): Promise<Result> {
+  const finished = { ...run, status: { ...run.status, ...known } }
+  const succeeded = reason === 'Succeeded' || reason === 'Held'
+  if (run.status.startedAt !== undefined) await settleTarget(own, finished, succeeded)
+  const nowMs = own.clock.now()
+  await writeStatus(own, run, {
+    ...known,
+    retryTime: undefined,
+    finishedAt: timeText(nowMs),
+    ...conditions(own, run, succeeded ? 'True' : 'False', reason, message),
+  })
+  const { target, evaluation } = run.definition.spec
+  own.metrics.count('convoke_runs_total', { kind: target.kind, outcome: reason })
+  if (run.status.startedAt !== undefined)
+    own.metrics.observe(
+      'convoke_run_duration_seconds',
+      { kind: target.kind },
+      (nowMs - Date.parse(run.status.startedAt)) / 1000,
+    )
+  const owner = own.caches.get(target.kind, run.namespace, target.name)
+  if (owner && reason !== 'Succeeded')
+    own.tell(owner, {
+      type: reason === 'Replaced' ? 'Normal' : 'Warning',
+      reason: reason === 'Held' ? 'SegmentsHeld' : reason === 'Replaced' ? 'RunReplaced' : 'RunFailed',
+      message: `${run.name}: ${reason}: ${message}`,
+    })
+  else if (owner && evaluation !== 'Streaming')
+    own.tell(owner, { type: 'Normal', reason: 'RunSucceeded', message: `${run.name} succeeded.` })
+  own.log({
+    level: succeeded ? 'info' : 'warning',
+    message: `Run ended: ${reason}. ${message}`.trim(),
+    namespace: run.namespace,
+    run: run.name,
+  })
+  letGo(own, run)
+  return done
+}
+
+/** Whoever waited for what this Run had may go on. */
+function letGo(own: Surroundings, run: Run): void {
+  const waiting = own.reservations.release(keyOf(run))
+  const siblings = own.caches.runsOf(targetKeyOf(run)).filter((other) => other.name !== run.name && !isFinished(other))
+  for (const key of new Set<ResourceKey>([...waiting, ...siblings.map(keyOf), targetKeyOf(run)])) own.touch(key)
+}
+
+/** Of a Run that has ended: somebody may ask to try it again; its Jobs go after a while. */
+async function afterwards(own: Surroundings, run: Run): Promise<Result> {
+  letGoOnce(own, run)
+  const asked = run.definition.metadata.annotations?.['convoke.dev/requestedAt']
+  if (asked !== undefined && asked !== run.status.lastHandledRequestedAt) return again(own, run, asked)
+  for (const job of own.caches.jobsOf(keyOf(run))) {
+    if (job.deleting) continue
+    const path = jobPath(job.namespace, job.name)
+    if (!job.end) await own.api.delete(path, { propagationPolicy: 'Background', preconditions: { uid: job.uid } })
+    else if (!job.hasTtl)
+      // Its result is stored by now, and the field may be changed at any time.
+      await own.api
+        .patch(path, { metadata: { uid: job.uid }, spec: { ttlSecondsAfterFinished: jobTtlSeconds } }, 'merge')
+        .catch(unlessGone)
+  }
+  return done
+}
+
+function letGoOnce(own: Surroundings, run: Run): void {
+  for (const key of own.reservations.release(keyOf(run))) own.touch(key)
+}
+
+/** Another attempt of a failed Run, from the step that failed. */
+async function again(own: Surroundings, run: Run, asked: string): Promise<Result> {
+  const entry = run.status.steps?.at(-1)
+  const failed = conditionOf(run.status.conditions, 'Succeeded')?.status === 'False' && entry?.outcome === 'Failed'
+  if (!failed) {
+    await writeStatus(own, run, { lastHandledRequestedAt: asked })
+    own.tell(run, {
+      type: 'Normal',
+      reason: 'NothingToRetry',
+      message: 'No step of it failed; make a new Run instead.',
+    })
+    return done
+  }
+  const loaded = await planOf(own, run, run.status.planDigest ?? '')
+  if (!loaded) {
+    await writeStatus(own, run, { lastHandledRequestedAt: asked })
+    own.tell(run, {
+      type: 'Warning',
+      reason: 'PlanGone',
+      message: 'Its plan is not there any more; make a new Run instead.',
+    })
+    return done
+  }
+  const holder = own.reservations.take(keyOf(run), reservedBy(own, run))
+  if (holder !== null) return { kind: 'again', afterMs: lookAgainMs }
+  return stepOn(
+    own,
+    run,
+    loaded,
+    entry.name,
+    (run.status.attempt ?? 1) + 1,
+    {},
+    {
+      lastHandledRequestedAt: asked,
+      finishedAt: undefined,
+    },
+  )
+}
+
+async function wait(
+  own: Surroundings,
+  run: Run,
+  reason: ConditionReason,
+  message: string,
+  afterMs: number,
+): Promise<Result> {
+  await writeStatus(own, run, conditions(own, run, 'Unknown', reason, message))
+  return { kind: 'again', afterMs: Math.max(afterMs, 10) }
+}
+
+function conditions(
+  own: Surroundings,
+  run: Run,
+  status: 'True' | 'False' | 'Unknown',
+  reason: ConditionReason | string,
+  message: string,
+): Partial<RunStatus> {
+  return {
+    observedGeneration: run.generation,
+    conditions: conditionsOf(
+      run.status.conditions,
+      [{ type: 'Succeeded', status, reason, message }],
+      run.generation,
+      own.clock.now(),
+    ),
+  }
+}
+
+/** Only what differs, and only onto the version that was looked at. */
+async function writeStatus(own: Surroundings, run: Run, fields: Readonly<Record<string, unknown>>): Promise<void> {
+  const status = mergePatchOf(run.status as Readonly<Record<string, unknown>>, fields)
+  if (status === null) return
+  const { uid, resourceVersion } = run
+  await own.caches.write(keyOf(run), run, () =>
+    own.api.patch<ApiObject>(
+      `${pathOf('Run', run.namespace, run.name)}/status`,
+      { metadata: { uid, resourceVersion }, status },
+      'merge',
+    ),
+  )
+}
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof ApiError && error.status === 404)) throw error
+}
+
+function wholeSeconds(text: string): string {
+  return timeText(Date.parse(text))
+}

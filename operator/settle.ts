@@ -1,0 +1,253 @@
+import {
+  type ActivationModel,
+  type Compilation,
+  compileObjects,
+  type Diagnostic,
+  type Model,
+  type Scheduled,
+  type SegmentModel,
+  schedulesOf,
+} from '#compiler'
+import type { JobPlan, Kind } from '#crds'
+import { type Definition, keyOf, type ResourceKey } from './definition.ts'
+
+/** Why a Segment of an Activation is not delivered for now. */
+export type Held = {
+  readonly segment: string
+  readonly reason: 'CompileFailed' | 'TooManySegments'
+  readonly message: string
+}
+
+/** What the compiler says of a namespace, and what of it can run. */
+export type Settled = {
+  /** Of the resources as they are written. */
+  readonly findings: ReadonlyMap<ResourceKey, readonly Diagnostic[]>
+  /** Of what can run: broken Segments are out, Segments beyond a limit too. */
+  readonly model: Model
+  readonly segments: ReadonlyMap<ResourceKey, SegmentModel>
+  readonly activations: ReadonlyMap<ResourceKey, ActivationModel>
+  readonly plans: ReadonlyMap<ResourceKey, JobPlan>
+  readonly schedules: ReadonlyMap<ResourceKey, readonly Scheduled[]>
+  /** By Activation. */
+  readonly held: ReadonlyMap<ResourceKey, readonly Held[]>
+  /** ProfileStores one of whose Datasets has an error: a plan without its records would make people leave their Segments. */
+  readonly incomplete: ReadonlyMap<ResourceKey, string>
+  /** Segments that are evaluated by their latest expression without an error. */
+  readonly outdated: ReadonlySet<ResourceKey>
+}
+
+export type SettleInput = {
+  /** All of one namespace, in any order. */
+  readonly definitions: readonly Definition[]
+  /** The latest expression of a Segment that had no error, where the operator has seen one; null where it has not. */
+  readonly accepted: (segment: string) => string | null
+  /** Whether Campaign has a delivery of the Segment already: it goes on over one that never ran. */
+  readonly hasRun: (activation: string, segment: string) => boolean
+}
+
+/**
+ * A broken Segment never stops its neighbours: what cannot run is taken out, one thing after the other, until the rest compiles.
+ * What is taken out says why.
+ */
+export function settle({ definitions, accepted, hasRun }: SettleInput): Settled {
+  const written = compileObjects(definitions)
+  const findings = Map.groupBy(
+    written.diagnostics.filter((diagnostic) => diagnostic.resource !== null),
+    ({ resource }) => keyOf(resource as { kind: Kind; namespace: string; name: string }), // findings in resources of the API server
+  )
+  const byKey = new Map(definitions.map((definition) => [keyOfDefinition(definition), definition]))
+  const outdated = new Set<ResourceKey>()
+  for (const [key, definition] of byKey) {
+    if (definition.kind !== 'Segment' || !hasError(findings.get(key))) continue
+    const expression = accepted(definition.metadata.name)
+    const segment = definition as Definition<'Segment'>
+    if (expression === null || expression === segment.spec.expression) continue
+    byKey.set(key, { ...segment, spec: { ...segment.spec, expression } } as Definition)
+    outdated.add(key)
+  }
+  let changed = outdated.size > 0
+  for (const [key, definition] of byKey) {
+    const once = withoutRepetition(definition)
+    if (once === definition) continue
+    byKey.set(key, once)
+    changed = true
+  }
+
+  const held = new Map<ResourceKey, Map<string, Held>>()
+  const hold = (activation: ResourceKey, entry: Held): void => {
+    held.set(activation, (held.get(activation) ?? new Map<string, Held>()).set(entry.segment, entry))
+  }
+  let compilation = !changed ? written : compileObjects([...byKey.values()])
+  // Each round takes something out, so there are no more than there are Segments; in practice two.
+  for (let round = 0; round < 10; round += 1) {
+    const out = [...brokenSegments(compilation, byKey), ...segmentsBeyondLimits(compilation.model, hasRun)]
+    if (out.length === 0) break
+    for (const { activation, ...entry } of out) hold(activation, entry)
+    for (const [key, names] of Map.groupBy(out, ({ activation }) => activation))
+      byKey.set(
+        key,
+        withoutSegments(
+          byKey.get(key)!,
+          names.map(({ segment }) => segment),
+          compilation.model,
+        ),
+      )
+    compilation = compileObjects([...byKey.values()])
+  }
+  const errors = errorsOf(compilation)
+  for (const key of [...outdated]) if (errors.has(key)) outdated.delete(key)
+  const { model } = compilation
+  return {
+    findings,
+    model,
+    segments: new Map(model.segments.map((segment) => [keyOf(segment.resource), segment])),
+    activations: new Map(model.activations.map((activation) => [keyOf(activation.resource), activation])),
+    plans: new Map(compilation.plans.map((plan) => [keyOf(plan.target), plan])),
+    // An Activation whose last Segment was taken out still has to say that its members exit.
+    schedules: new Map([...schedulesByKey(written.model), ...schedulesByKey(model)]),
+    held: new Map([...held].map(([key, entries]) => [key, [...entries.values()]])),
+    incomplete: incompleteStores(byKey, errors),
+    outdated,
+  }
+}
+
+function schedulesByKey(model: Model): ReadonlyMap<ResourceKey, readonly Scheduled[]> {
+  return Map.groupBy(schedulesOf(model), ({ resource }) => keyOf(resource))
+}
+
+export function hasError(diagnostics: readonly Diagnostic[] = []): boolean {
+  return diagnostics.some(({ severity }) => severity === 'error')
+}
+
+/** `not-streamable: message`, the first of several with how many follow; '' where there is none. */
+export function summaryOf(diagnostics: readonly Diagnostic[]): string {
+  const lines = diagnostics
+    .slice(0, shownFindings)
+    .map(
+      ({ code, path, message, help }) =>
+        `${code}: ${message}${path === '' ? '' : ` (${path})`}.${help === undefined ? '' : ` ${help}`}`,
+    )
+  const more = diagnostics.length - lines.length
+  return [...lines, ...(more > 0 ? [`And ${more} more; \`convoke check\` lists all.`] : [])].join('\n')
+}
+
+const shownFindings = 3
+
+function keyOfDefinition({ kind, metadata }: Definition): ResourceKey {
+  return keyOf({ kind, namespace: metadata.namespace ?? '', name: metadata.name })
+}
+
+function errorsOf({ diagnostics }: Compilation): ReadonlyMap<ResourceKey, readonly Diagnostic[]> {
+  return Map.groupBy(
+    diagnostics.filter(({ severity, resource }) => severity === 'error' && resource !== null),
+    ({ resource }) => keyOf(resource as { kind: Kind; namespace: string; name: string }),
+  )
+}
+
+type Out = Held & { readonly activation: ResourceKey }
+
+/** Segments that an Activation names and that cannot be delivered: for a fault of their own, or of the place where they are named. */
+function brokenSegments(compilation: Compilation, byKey: ReadonlyMap<ResourceKey, Definition>): readonly Out[] {
+  const errors = errorsOf(compilation)
+  const out: Out[] = []
+  for (const { resource, segments } of compilation.model.activations) {
+    const activation = keyOf(resource)
+    const add = (segment: string, diagnostic: Diagnostic | undefined, otherwise = ''): void => {
+      const message = diagnostic ? `${diagnostic.code}: ${diagnostic.message}` : otherwise
+      out.push({ activation, segment, reason: 'CompileFailed', message })
+    }
+    const refs = resource.spec.segmentRefs ?? []
+    const ownFaults = new Map(
+      (errors.get(activation) ?? []).flatMap((diagnostic) => {
+        const index = /^spec\.segmentRefs\[(\d+)\]/.exec(diagnostic.path)?.[1]
+        return index === undefined || diagnostic.code === 'too-many-segments'
+          ? []
+          : [[Number(index), diagnostic] as const]
+      }),
+    )
+    for (const [index, { name }] of refs.entries()) {
+      const key: ResourceKey = `Segment/${resource.namespace}/${name}`
+      const own = ownFaults.get(index)
+      if (own) add(name, own)
+      else if (!segments.some((segment) => segment.resource.name === name) && byKey.has(key))
+        add(name, errors.get(key)?.[0])
+    }
+    for (const segment of segments) {
+      const { name } = segment.resource
+      if (out.some((entry) => entry.activation === activation && entry.segment === name)) continue
+      const own = errors.get(keyOf(segment.resource))
+      if (own) add(name, own[0])
+      else if (segment.condition === null) add(name, undefined, 'It refers to a Segment that does not compile.')
+    }
+  }
+  return out
+}
+
+/** Over a hard limit those that never ran are held, the newest first (creationTimestamp, then name). */
+function segmentsBeyondLimits(model: Model, hasRun: SettleInput['hasRun']): readonly Out[] {
+  const out: Out[] = []
+  for (const { resource: instance } of model.instances) {
+    const { limits, enforcement } = instance.spec
+    if (enforcement.segments === 'Warn') continue
+    const activations = model.activations.filter((activation) => activation.instance === instance)
+    const segments = [...new Set(activations.flatMap((activation) => activation.segments))]
+    if (segments.length <= limits.segments) continue
+    const ran = (name: string): boolean => activations.some(({ resource }) => hasRun(resource.name, name))
+    const ranked = segments
+      .map(({ resource }) => ({
+        name: resource.name,
+        rank: `${ran(resource.name) ? 0 : 1} ${resource.metadata.creationTimestamp ?? ''} ${resource.name}`,
+      }))
+      .sort((a, b) => (a.rank < b.rank ? -1 : 1))
+    const beyond = new Set(ranked.slice(limits.segments).map(({ name }) => name))
+    for (const { resource, segments: chosen } of activations)
+      for (const { resource: segment } of chosen)
+        if (beyond.has(segment.name))
+          out.push({
+            activation: keyOf(resource),
+            segment: segment.name,
+            reason: 'TooManySegments',
+            message: `too-many-segments: ${segments.length} Segments are activated to \`${instance.name}\`, the limit is ${limits.segments}`,
+          })
+  }
+  return out
+}
+
+/** The Activation with the Segments it still delivers, by name. */
+function withoutSegments(definition: Definition, names: readonly string[], model: Model): Definition {
+  const { spec, metadata } = definition as Definition<'Activation'>
+  const chosen =
+    spec.segmentRefs ??
+    model.activations
+      .find(({ resource }) => resource.name === metadata.name && resource.namespace === metadata.namespace)!
+      .segments.map(({ resource }) => ({ name: resource.name }))
+  const { segmentSelector: _, ...rest } = spec
+  const segmentRefs = chosen.filter(({ name }) => !names.includes(name))
+  return { ...definition, spec: { ...rest, segmentRefs } } as Definition
+}
+
+/** A Segment that is listed twice is a finding, and delivered once. */
+function withoutRepetition(definition: Definition): Definition {
+  const { segmentRefs } = (definition as Definition<'Activation'>).spec
+  if (definition.kind !== 'Activation' || segmentRefs === undefined) return definition
+  const once = [...new Map(segmentRefs.map((ref) => [ref.name, ref])).values()]
+  return once.length === segmentRefs.length
+    ? definition
+    : ({ ...definition, spec: { ...definition.spec, segmentRefs: once } } as Definition)
+}
+
+function incompleteStores(
+  byKey: ReadonlyMap<ResourceKey, Definition>,
+  errors: ReadonlyMap<ResourceKey, readonly Diagnostic[]>,
+): ReadonlyMap<ResourceKey, string> {
+  const incomplete = new Map<ResourceKey, string>()
+  for (const [key, definition] of byKey) {
+    if (definition.kind !== 'Dataset' || !errors.has(key)) continue
+    const { profileStoreRef } = (definition as Definition<'Dataset'>).spec
+    incomplete.set(
+      `ProfileStore/${definition.metadata.namespace ?? ''}/${profileStoreRef.name}`,
+      definition.metadata.name,
+    )
+  }
+  return incomplete
+}

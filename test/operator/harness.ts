@@ -1,0 +1,168 @@
+// Convoke's controllers on a real API server, with a clock whose wall time a test may move.
+import { randomUUID } from 'node:crypto'
+import { vi } from 'vitest'
+import type { Kind, ResourceByKind } from '#crds'
+import { transportOf as clusterTransport } from '../../cli/cluster-transport.ts'
+import { connect } from '../../cli/kubernetes.ts'
+import { openApi } from '../../operator/kernel/api.ts'
+import { type Clock, realClock } from '../../operator/kernel/clock.ts'
+import { openRegistry } from '../../operator/kernel/metrics-registry.ts'
+import type { Transport } from '../../operator/kernel/transport.ts'
+import { operatorMetrics } from '../../operator/metrics.ts'
+import { type Controllers, type ControllersOptions, openControllers } from '../../operator/operator.ts'
+import type { LogLine, Told } from '../../operator/surroundings.ts'
+import { type Cluster, pathOf } from '../api/convoke.ts'
+import { type Api, fineApi } from './api.ts'
+
+export type Operator = {
+  readonly controllers: Controllers
+  readonly log: readonly LogLine[]
+  readonly events: readonly (Told & { readonly about: string })[]
+  readonly metrics: () => Promise<string>
+  /** As a process that is killed: nothing more is sent. */
+  readonly kill: () => Promise<void>
+}
+
+export type MovableClock = Clock & {
+  readonly move: (milliseconds: number) => void
+  readonly set: (instant: string) => void
+}
+
+export function movableClock(): MovableClock {
+  let offset = 0
+  return {
+    ...realClock,
+    now: () => Date.now() + offset,
+    move: (milliseconds) => {
+      offset += milliseconds
+    },
+    set: (instant) => {
+      offset = Date.parse(instant) - Date.now()
+    },
+  }
+}
+
+/** As the command line reaches the cluster. */
+export async function transportOf(kubeconfig: string): Promise<Transport> {
+  const config = () => connect({ kubeconfig, context: null })
+  return clusterTransport(await config(), config)
+}
+
+export async function startOperator(
+  transport: Transport,
+  options: Partial<ControllersOptions> & { readonly clock?: Clock; readonly mayWrite?: () => boolean } = {},
+): Promise<Operator> {
+  const registry = openRegistry(operatorMetrics)
+  const log: LogLine[] = []
+  const events: (Told & { about: string })[] = []
+  const clock = options.clock ?? realClock
+  let alive = true
+  const guarded: Transport = (request) =>
+    alive ? transport(request) : Promise.reject(new Error('the process is gone'))
+  const api = openApi(
+    { clock, transport: guarded, metrics: registry, mayWrite: options.mayWrite ?? (() => alive) },
+    { fieldManager: 'convoke' },
+  )
+  const controllers = openControllers(
+    {
+      clock,
+      transport: guarded,
+      metrics: registry,
+      random: Math.random,
+      api,
+      record: ({ kind, name }, event) => events.push({ about: `${kind}/${name}`, ...event }),
+      log: (line) => log.push(line),
+    },
+    {
+      namespaces: null,
+      shard: null,
+      concurrency: 16,
+      retryDelaysMs: [200, 400],
+      jobs: {
+        image: 'convoke:test',
+        imagePullPolicy: 'IfNotPresent',
+        imagePullSecrets: [],
+        priorityClassName: null,
+        activeDeadlineSeconds: 3600,
+      },
+      ...options,
+    },
+  )
+  await controllers.caches.synced
+  controllers.start()
+  return {
+    controllers,
+    log,
+    events,
+    metrics: () => registry.text(),
+    async kill() {
+      alive = false
+      await Promise.all(controllers.queues.map((queue) => queue.drain(0)))
+      await controllers.stop()
+    },
+  }
+}
+
+/** A namespace of one's own with what one needs to work in it. */
+export async function workshop(cluster: Cluster, transport: Transport): Promise<Workshop> {
+  const namespace = `op-${randomUUID().slice(0, 8)}`
+  const api = fineApi(transport)
+  await api('POST', '/api/v1/namespaces', { metadata: { name: namespace } })
+  return {
+    namespace,
+    api,
+    async apply(...resources) {
+      for (const resource of resources) {
+        const { kind, metadata } = resource as { kind: Kind; metadata: { name: string } }
+        const path = `${pathOf(kind, namespace)}/${metadata.name}?fieldManager=test&fieldValidation=Strict&force=true`
+        const { status, body } = await cluster.api('PATCH', path, {
+          body: resource,
+          contentType: 'application/apply-patch+yaml',
+        })
+        if (status >= 300) throw new Error(`${status}: ${JSON.stringify(body)}`)
+      }
+    },
+    get: (kind, name) => api('GET', `${pathOf(kind, namespace)}/${name}`),
+    list: async (kind) => (await api<{ items: never[] }>('GET', pathOf(kind, namespace))).items,
+    patch: (kind, name, patch) => api('PATCH', `${pathOf(kind, namespace)}/${name}`, patch),
+    remove: async (kind, name) => void (await api('DELETE', `${pathOf(kind, namespace)}/${name}`)),
+    async claims(...names) {
+      for (const name of names)
+        await api('POST', `/api/v1/namespaces/${namespace}/persistentvolumeclaims`, {
+          metadata: { name },
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+        })
+    },
+    async until(what, seconds = 20) {
+      return vi.waitFor(what, { timeout: seconds * 1000, interval: 50 })
+    },
+  }
+}
+
+export type Workshop = {
+  readonly namespace: string
+  readonly api: Api
+  /** By server-side apply. */
+  readonly apply: (...resources: readonly object[]) => Promise<void>
+  readonly get: <K extends Kind>(kind: K, name: string) => Promise<ResourceByKind[K]>
+  readonly list: <K extends Kind>(kind: K) => Promise<readonly ResourceByKind[K][]>
+  readonly patch: (kind: Kind, name: string, patch: object) => Promise<unknown>
+  readonly remove: (kind: Kind, name: string) => Promise<void>
+  readonly claims: (...names: readonly string[]) => Promise<void>
+  /** Again and again until it does not throw. */
+  readonly until: <T>(what: () => Promise<T>, seconds?: number) => Promise<T>
+}
+
+export function conditionOf(
+  {
+    status,
+  }: {
+    readonly status?: {
+      readonly conditions?: readonly { type: string; status: string; reason: string; message: string }[]
+    }
+  },
+  type: string,
+): { readonly status: string; readonly reason: string; readonly message: string } | undefined {
+  const found = status?.conditions?.find((condition) => condition.type === type)
+  return found && { status: found.status, reason: found.reason, message: found.message }
+}
