@@ -485,17 +485,17 @@ function checkSegments(
     })
   }
 
-  const sound = new Map<Draft, boolean>()
-  const isSound = (segment: Draft): boolean => {
-    if (segment.references.length === 0) return segment.checked?.condition != null
-    const known = sound.get(segment)
-    if (known !== undefined) return known
-    sound.set(segment, false)
-    const result = segment.checked?.condition != null && !cyclic.has(segment) && referred(segment).every(isSound)
-    sound.set(segment, result)
-    return result
-  }
-  for (const segment of segments) if (isSound(segment)) segment.condition = segment.checked?.condition ?? null
+  // A list that grows instead of recursion: chains of references may be long.
+  const referring = new Map<Draft, Draft[]>()
+  for (const segment of segments)
+    for (const other of referred(segment)) {
+      const known = referring.get(other)
+      if (known) known.push(segment)
+      else referring.set(other, [segment])
+    }
+  const unsound = new Set(segments.filter((segment) => !segment.checked?.condition || cyclic.has(segment)))
+  for (const segment of unsound) for (const other of referring.get(segment) ?? []) unsound.add(other)
+  for (const segment of segments) if (!unsound.has(segment)) segment.condition = segment.checked?.condition ?? null
   return { segments, segmentNamed }
 }
 

@@ -14,6 +14,7 @@ import {
 } from '#crds'
 import type { ActivationModel, Model, SegmentModel, SourceModel, StoreModel } from './model.ts'
 import type { Condition } from './pql/ir.ts'
+import { referencesFirst } from './references-first.ts'
 import type { Resource } from './resource.ts'
 import { membershipQuery } from './sql/membership-query.ts'
 
@@ -172,17 +173,11 @@ function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): Eva
   const ordered = [...segments].sort((a, b) => byName(a.resource, b.resource))
   const conditions = new Map(ordered.map((segment) => [segment.resource.name, segment.condition!])) // `plansOf` keeps only those that compile
   const byNames = new Map(ordered.map((segment) => [segment.resource.name, segment]))
+  const referencesOf = (name: string): readonly string[] => [...new Set(byNames.get(name)?.references ?? [])].sort()
   const digests = new Map<string, string>()
-  const digest = (name: string): string => {
-    const known = digests.get(name)
-    if (known) return known
-    const segment = byNames.get(name)
-    const own = digestOf({
-      condition: meaningText(conditions.get(name)),
-      refersTo: [...new Set(segment?.references ?? [])].sort().map(digest),
-    })
-    digests.set(name, own)
-    return own
+  for (const name of referencesFirst(byNames.keys(), referencesOf)) {
+    const refersTo = referencesOf(name).map((other) => digests.get(other))
+    digests.set(name, digestOf({ condition: meaningText(conditions.get(name)), refersTo }))
   }
   const entries = (of: readonly SegmentModel[]): { name: string; condition: Condition }[] =>
     of.map((segment) => ({ name: segment.resource.name, condition: segment.condition! })) // as above
@@ -190,7 +185,7 @@ function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): Eva
   return {
     segments: ordered.map((segment) => ({
       name: segment.resource.name,
-      digest: digest(segment.resource.name),
+      digest: digests.get(segment.resource.name)!, // of all of them
       evaluation: segment.resource.spec.evaluation,
     })),
     full: membershipQuery(entries(ordered), store.eventColumns),

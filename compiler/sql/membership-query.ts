@@ -10,6 +10,7 @@ import {
   type Value,
   visit,
 } from '../pql/ir.ts'
+import { referencesFirst } from '../references-first.ts'
 import type { Dialect } from './dialect.ts'
 import { duckdb } from './duckdb.ts'
 import { type Binding, millionths, type Printer, printerOf } from './print.ts'
@@ -373,25 +374,15 @@ function print(
 /** Segments in the order in which they can be computed: a layer refers to earlier layers only. */
 function layersOf(segments: readonly SegmentCondition[]): SegmentCondition[][] {
   const byName = new Map(segments.map((segment) => [segment.name, segment]))
+  const references = new Map(
+    segments.map(({ name, condition }) => [name, segmentsIn(condition).filter((reference) => byName.has(reference))]),
+  )
+  const referencesOf = (name: string): readonly string[] => references.get(name) ?? []
   const levels = new Map<string, number>()
-  const levelOf = (name: string): number => {
-    const known = levels.get(name)
-    if (known !== undefined) return known
-    levels.set(name, 0) // cycles are refused before; this only keeps the walk finite
-    const segment = byName.get(name)
-    const level = segment
-      ? Math.max(
-          -1,
-          ...segmentsIn(segment.condition)
-            .filter((reference) => byName.has(reference))
-            .map(levelOf),
-        ) + 1
-      : 0
-    levels.set(name, level)
-    return level
-  }
+  for (const name of referencesFirst(byName.keys(), referencesOf))
+    levels.set(name, Math.max(-1, ...referencesOf(name).map((reference) => levels.get(reference) ?? 0)) + 1)
   const layers: SegmentCondition[][] = []
-  for (const segment of segments) (layers[levelOf(segment.name)] ??= []).push(segment)
+  for (const segment of segments) (layers[levels.get(segment.name)!] ??= []).push(segment)
   return layers
 }
 

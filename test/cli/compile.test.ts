@@ -93,3 +93,28 @@ test('the order of keys in a schema, which the API server sorts, changes no plan
   const digests = (objects: readonly unknown[]) => compileObjects(objects).plans.map((plan) => plan.digest)
   expect(digests(values.map(sorted))).toEqual(digests(values))
 })
+
+test('a chain of thousands of Segments compiles, and the last one in it is known by all', () => {
+  const bundle = readFileSync(join(root, 'test/fixtures/retail.yaml'), 'utf8')
+  const chain = (last: string): string =>
+    Array.from(
+      { length: 4000 },
+      (_, index) => `---
+apiVersion: convoke.dev/v1alpha1
+kind: Segment
+metadata: { name: c${index} }
+spec:
+  profileStoreRef: { name: readers }
+  expression: ${index === 3999 ? last : `inSegment("c${index + 1}")`}
+`,
+    ).join('')
+  const compiled = (last: string) => compile([{ file: 'chain.yaml', text: bundle + chain(last) }])
+  const digestOf = (last: string): string | undefined =>
+    compiled(last)
+      .plans.find(({ target }) => target.kind === 'ProfileStore')
+      ?.evaluate?.segments.find(({ name }) => name === 'c0')?.digest
+  expect(digestOf('club.credits > 3')).toMatch(/^sha256:/)
+  expect(digestOf('club.credits > 3')).not.toBe(digestOf('club.credits > 4'))
+  const { model } = compiled('club.kredits > 3')
+  expect(model.segmentNamed('default', 'c0')?.condition).toBeNull()
+})
