@@ -27,3 +27,8 @@ export function relativeTo(now: Date, instant: Date): string {
 export function wholeSeconds(instant: Date): string {
   return instant.toISOString().replace(/\.\d+Z$/, 'Z')
 }
+
+/** RFC 3339, without a fraction where there is none. */
+export function rfc3339(instant: Date): string {
+  return instant.toISOString().replace('.000Z', 'Z')
+}

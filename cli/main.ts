@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   status: () => import('./commands/status.ts'),
   approve: () => import('./commands/approve.ts'),
   logs: () => import('./commands/logs.ts'),
+  why: () => import('./commands/why.ts'),
   slots: () => import('./commands/slots.ts'),
   ingest: () => step('ingest'),
   extract: () => step('extract'),

@@ -4,6 +4,7 @@ import { type Compilation, latestSlot, type Scheduled, schedulesOf } from '#comp
 import { type JobPlan, type RunInput, type RunReport, runNameOf } from '#crds'
 import { ensureLogTables, ensureTarget, startEmbeddedPostgres, steps } from '#jobs'
 import type { Io } from './command.ts'
+import { rfc3339 } from './instants.ts'
 import { type Places, portsFor } from './ports.ts'
 import type { ProgressLine } from './progress.ts'
 import { stepLine } from './step-line.ts'
@@ -198,8 +199,4 @@ function acknowledge(item: Due, exported: RunReport, work: WorkDirectory): void 
       [key]: { ...state.baselines[key], ...Object.fromEntries(delivered.map((segment) => [segment, exported.run])) },
     },
   }))
-}
-
-function rfc3339(date: Date): string {
-  return date.toISOString().replace('.000Z', 'Z')
 }

@@ -16,6 +16,7 @@ export { formatSource } from './format.ts'
 export { dotOf, type Graph, graphOf, mermaidOf, svgOf } from './graph/index.ts'
 export { type ConfigMap, planConfigMaps } from './manifests.ts'
 export type { ActivationModel, Model, SegmentModel, StoreModel } from './model.ts'
+export { storePlan } from './plan.ts'
 export { checkPql } from './pql/check.ts'
 export { type FunctionEntry, functions } from './pql/functions.ts'
 export { type Token, tokenize } from './pql/lexer.ts'
@@ -34,6 +35,7 @@ export { columnsOf, describe as describeType, type ObjectType, type Type, typeAt
 export * from './segment-test/index.ts'
 export { membershipQuery } from './sql/membership-query.ts'
 export { alternatives, nearest } from './suggest.ts'
+export { type Explanation, type Found, type Plain, type ShownEvent, whySegment } from './why.ts'
 export {
   decodeUtf8,
   editScalar,

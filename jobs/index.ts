@@ -1,5 +1,6 @@
 export { canonicalJson, digestOf, sha256, sha256OfFile } from './digest.ts'
 export { type FaultReason, faultReasons, JobError } from './errors.ts'
+export { type FoundPerson, findPerson, type PersonSearch } from './person.ts'
 export type { Ports, Progress } from './ports.ts'
 export {
   type EmbeddedPostgres,

@@ -22,11 +22,32 @@ export type EvaluationContext = {
 
 /** The reference executor: one person at a time, straight from the meaning of each node. What it says is what the engines must say. */
 export function holds(condition: Condition, person: Person, context: EvaluationContext): boolean {
+  return test(condition, frameOf(person, context))
+}
+
+/** Looks into what `holds` answers: values, and conditions on one item, with what the part's free variables stand for. */
+export type Examiner = {
+  readonly valueOf: (value: Value) => Datum
+  readonly holdsFor: (condition: Condition, variables: ReadonlyMap<number, Datum>) => boolean
+  /** Those that have happened, oldest first. */
+  readonly events: readonly DatumObject[]
+}
+
+export function examinerOf(person: Person, context: EvaluationContext): Examiner {
+  const frame = frameOf(person, context)
+  return {
+    valueOf: (value) => evaluate(value, frame),
+    holdsFor: (condition, variables) => test(condition, { ...frame, variables }),
+    events: frame.events,
+  }
+}
+
+function frameOf(person: Person, context: EvaluationContext): Frame {
   // An event later than the evaluation instant has not happened yet.
   const events = person.events
     .filter((event) => typeof event['timestamp'] === 'number' && event['timestamp'] <= context.now)
     .sort(inOrder)
-  return test(condition, { attributes: person.attributes, events, context, variables: new Map() })
+  return { attributes: person.attributes, events, context, variables: new Map() }
 }
 
 /**

@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type Command, choice, exitCodes, type Io, instant, text, UsageError, type Values } from '../command.ts'
+import { clusterOptions } from '../kubernetes.ts'
+import { progressLine } from '../progress.ts'
+
+export const command: Command = {
+  summary: 'Why a person is, or is not, in a Segment: which conditions hold, and what was found',
+  usage: 'why SEGMENT PROFILE [PATH… --volumes DIR] [--at TIME]',
+  description:
+    'PROFILE is a value of the primary identity, or Namespace:VALUE of any; @FILE reads it from a file, where no history keeps it. With PATHs and\n' +
+    '--volumes, the data at hand are asked; without, those of the cluster. Reads only.',
+  options: {
+    volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
+    at: { type: 'string', value: 'TIME', help: 'evaluation instant (default: now)' },
+    ...clusterOptions,
+    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+  },
+  examples: [
+    'convoke why gold-members c1 examples/minimal --volumes examples/minimal/volumes --at 2026-01-15T06:00:00Z',
+    'convoke why quiet-buyers Email:ann@example.com -n retail',
+  ],
+  run: async ({ positionals, values, io }) => {
+    const [segment, given, ...paths] = positionals
+    if (segment === undefined || given === undefined) throw new UsageError('Name a Segment and a person.')
+    const output = choice(values, 'output', ['text', 'json'])
+    const question = {
+      segment: segment.replace(/^.*\//, ''),
+      who: personOf(given, io),
+      at: instant(values, 'at') ?? io.now(),
+    }
+    const isHere = paths.length > 0 || text(values, 'volumes') !== null
+    if (!isHere) throw new UsageError('--volumes DIR is missing.')
+    const answer = await answerHere(question, paths, values, io)
+    if (answer === null) return exitCodes.findings
+    const { answerText } = await import('../why.ts')
+    io.out(output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : answerText(answer, io))
+    return exitCodes.fine
+  },
+}
+
+type Question = { readonly segment: string; readonly who: string; readonly at: Date }
+
+/** Null where the data could not be asked, which is said. */
+async function answerHere({ segment, who, at }: Question, paths: readonly string[], values: Values, io: Io) {
+  const volumes = text(values, 'volumes')
+  if (volumes === null) throw new UsageError('--volumes DIR is missing.')
+  const [{ compilePaths }, { answerOf }, { JobError }, { portsFor }] = await Promise.all([
+    import('../sources.ts'),
+    import('../why.ts'),
+    import('#jobs'),
+    import('../ports.ts'),
+  ])
+  const { compilation } = compilePaths(paths, io)
+  const { segments } = compilation.model
+  const namespace = text(values, 'namespace')
+  const named = segments.filter(
+    ({ resource }) => resource.name === segment && (namespace === null || resource.namespace === namespace),
+  )
+  const [found, other] = named
+  if (!found || other) {
+    const { didYouMean } = await import('../cluster/kind-name.ts')
+    throw new UsageError(
+      other
+        ? `There are ${named.length} Segments \`${segment}\`; name one's namespace with --namespace: ${named.map(({ resource }) => resource.namespace).join(', ')}.`
+        : `There is no Segment \`${segment}\` there.${await didYouMean(
+            segment,
+            segments.map(({ resource }) => resource.name),
+          )}`,
+    )
+  }
+  const line = progressLine(io)
+  const places = {
+    volumes: resolve(io.cwd, volumes),
+    secrets: null,
+    databases: new Map<string, string>(),
+    scratchParent: null,
+  }
+  using ports = portsFor(places, io, line.show)
+  try {
+    return await answerOf(found, compilation, who, at, ports)
+  } catch (error) {
+    if (!(error instanceof JobError)) throw error
+    io.err(`convoke why: ${error.message}\n`)
+    return null
+  }
+}
+
+function personOf(given: string, io: Io): string {
+  if (!given.startsWith('@')) return given
+  try {
+    return readFileSync(resolve(io.cwd, given.slice(1)), 'utf8').trim()
+  } catch (error) {
+    throw new UsageError(
+      `\`${given.slice(1)}\` cannot be read: ${error instanceof Error ? error.message : String(error)}.`,
+    )
+  }
+}

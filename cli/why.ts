@@ -1,0 +1,162 @@
+import { type Compilation, type Explanation, type Found, type SegmentModel, storePlan, whySegment } from '#compiler'
+import { findPerson, type Ports } from '#jobs'
+import { type Io, UsageError } from './command.ts'
+import { relativeTo, rfc3339 } from './instants.ts'
+import { painterOf } from './paint.ts'
+
+/** Why a person is, or is not, in a Segment. JSON data. */
+export type Answer = {
+  readonly segment: string
+  /** Profile id of the store. */
+  readonly profile: string
+  /** The instant it is about, RFC 3339. */
+  readonly at: string
+  readonly isMember: boolean
+  /** What the last evaluation made of it; null where the Segment was not evaluated yet. `since` null: never in it. */
+  readonly lastEvaluation: { readonly at: string; readonly isMember: boolean; readonly since: string | null } | null
+  /** Why segmentation leaves the profile out altogether; null where it does not. */
+  readonly leftOut: string | null
+  readonly why: Explanation
+}
+
+/** Asks the store's data. A person that is not there, or not one, is UsageError; a Segment that does not compile too. */
+export async function answerOf(
+  segment: SegmentModel,
+  { model }: Compilation,
+  who: string,
+  at: Date,
+  ports: Ports,
+): Promise<Answer> {
+  const { name } = segment.resource
+  if (!segment.store || !segment.condition)
+    throw new UsageError(`The Segment \`${name}\` does not compile; \`convoke check\` says why.`)
+  const plan = storePlan(segment.store)
+  const search = await findPerson(plan, who, [name], ports)
+  if (search.kind === 'not one') {
+    const primary = plan.identities.find((identity) => identity.primary)?.namespace ?? ''
+    const others = plan.identities.filter((identity) => !identity.primary).map(({ namespace }) => `${namespace}:VALUE`)
+    throw new UsageError(
+      search.ids.length > 0
+        ? `${search.ids.length} profiles of ${plan.name} have that identity: ${search.ids.slice(0, 10).join(', ')}${search.ids.length > 10 ? ', …' : ''}. Name one by its ${primary}.`
+        : `No profile of ${plan.name} has that identity. Give a value of ${primary}${others.length > 0 ? `, or ${others.join(' or ')}` : ''}.`,
+    )
+  }
+  const { person } = search
+  const why = whySegment(segment, model, person, at)
+  if (!why) throw new UsageError(`The Segment \`${name}\` does not compile; \`convoke check\` says why.`)
+  const evaluatedAt = person.evaluatedAt.get(name)
+  const membership = person.memberships.find((each) => each.segment === name)
+  return {
+    segment: name,
+    profile: person.id,
+    at: rfc3339(at),
+    isMember: why.holds && person.leftOut === null,
+    lastEvaluation:
+      evaluatedAt === undefined
+        ? null
+        : {
+            at: evaluatedAt,
+            isMember: membership?.isMember ?? false,
+            since: membership ? rfc3339(new Date(membership.since)) : null,
+          },
+    leftOut: person.leftOut,
+    why,
+  }
+}
+
+export function answerText(answer: Answer, io: Pick<Io, 'colour' | 'now'>): string {
+  const paint = painterOf(io)
+  const { segment, profile, at, isMember, lastEvaluation, leftOut } = answer
+  const lines = [
+    `${isMember ? paint.green('✓') : paint.red('✗')} ${paint.bold(profile)} is ${isMember ? '' : 'not '}in ${paint.bold(segment)} at ${at}.`,
+  ]
+  if (leftOut !== null)
+    lines.push(`  Segmentation leaves this profile out: it is over the limit ${leftOut}, so no Segment has it.`)
+  if (lastEvaluation === null) lines.push('  The Segment was not evaluated yet.')
+  else {
+    const { since } = lastEvaluation
+    const then = `By the last evaluation, ${lastEvaluation.at} (${relativeTo(io.now(), new Date(lastEvaluation.at))}), it is`
+    const was = lastEvaluation.isMember
+      ? `in, since ${since}`
+      : since === null
+        ? 'not in and never was'
+        : `out, since ${since}`
+    const next =
+      lastEvaluation.isMember === isMember ? '' : ` An evaluation at ${at} makes it ${isMember ? 'enter' : 'leave'}.`
+    lines.push(`  ${then} ${was}.${next}`)
+  }
+  return `${[...lines, '', ...treeOf(answer.why, '', '', paint)].join('\n')}\n`
+}
+
+/** `first` stands before the first line, `rest` before those below it. */
+function treeOf(
+  part: Explanation,
+  first: string,
+  rest: string,
+  paint: ReturnType<typeof painterOf>,
+): readonly string[] {
+  const mark = part.holds ? paint.green('✓') : paint.red('✗')
+  const parts = part.kind === 'condition' ? [] : part.parts
+  const found = part.kind === 'condition' ? part.found.flatMap(foundLines) : []
+  const bar = paint.dim(parts.length > 0 ? '│ ' : '  ')
+  return [
+    `${first}${mark} ${wordsOf(part)}`,
+    ...found.map((line) => `${rest}${bar}  ${paint.dim(line)}`),
+    ...parts.flatMap((inner, index) => {
+      const isLast = index === parts.length - 1
+      return treeOf(
+        inner,
+        `${rest}${paint.dim(isLast ? '└─' : '├─')} `,
+        `${rest}${paint.dim(isLast ? '  ' : '│ ')} `,
+        paint,
+      )
+    }),
+  ]
+}
+
+function wordsOf(part: Explanation): string {
+  switch (part.kind) {
+    case 'and':
+      return 'all of'
+    case 'or':
+      return 'any of'
+    case 'not':
+      return 'not'
+    case 'segment':
+    case 'condition':
+      return part.text.replaceAll(/\s+/g, ' ')
+  }
+}
+
+function foundLines(found: Found): readonly string[] {
+  switch (found.kind) {
+    case 'attribute':
+      return [`${found.path} is ${valueText(found.value)}`]
+    case 'value':
+      return [`${found.text.replaceAll(/\s+/g, ' ')} is ${valueText(found.value)}`]
+    case 'events': {
+      if (found.of === 0) return ['there are no events']
+      const head = `${found.matching.toLocaleString('en')} of ${found.of.toLocaleString('en')} ${found.of === 1 ? 'event' : 'events'}`
+      const nearest =
+        found.matching === 0 && found.shown.length > 0
+          ? '; the nearest:'
+          : found.matching > found.shown.length
+            ? ', the latest:'
+            : ':'
+      return [
+        `${head}${nearest}`,
+        ...found.shown.map(({ timestamp, fields }) =>
+          [`  ${timestamp}`, ...Object.entries(fields).map(([path, value]) => `${path} ${valueText(value)}`)].join(
+            '  ',
+          ),
+        ),
+      ]
+    }
+  }
+}
+
+function valueText(value: unknown): string {
+  if (value === null) return 'absent'
+  const text = JSON.stringify(value)
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text
+}

@@ -1,0 +1,278 @@
+import type { DataType } from '#crds'
+import type { Model, SegmentModel } from './model.ts'
+import { segmentNames } from './model.ts'
+import {
+  type Datum,
+  type DatumObject,
+  type EvaluationContext,
+  type Examiner,
+  examinerOf,
+  holds,
+  type Person,
+  readDatum,
+} from './pql/interpret.ts'
+import { type Condition, freeVariables, type Node, type Value, visit } from './pql/ir.ts'
+import { type Leaf, type Part, partsOf } from './pql/parts.ts'
+import { dataTypeOf, type UnionTypes } from './schema.ts'
+
+/** JSON data: times in RFC 3339, dates as `2026-01-15`. */
+export type Plain = string | number | boolean | null | readonly Plain[] | { readonly [name: string]: Plain }
+
+/** Whether a part of a Segment's expression holds for one person, and what was found that makes it so. */
+export type Explanation =
+  | { readonly kind: 'and' | 'or'; readonly holds: boolean; readonly parts: readonly Explanation[] }
+  | { readonly kind: 'not'; readonly holds: boolean; readonly parts: readonly [Explanation] }
+  | {
+      readonly kind: 'condition'
+      readonly holds: boolean
+      /** As it is written. */
+      readonly text: string
+      readonly found: readonly Found[]
+    }
+  | {
+      readonly kind: 'segment'
+      readonly holds: boolean
+      readonly text: string
+      readonly segment: string
+      /** The other Segment's expression; empty where it was shown before, or does not compile. */
+      readonly parts: readonly Explanation[]
+    }
+
+export type Found =
+  /** Null: absent. */
+  | { readonly kind: 'attribute'; readonly path: string; readonly value: Plain }
+  /** A side of a comparison that is computed. */
+  | { readonly kind: 'value'; readonly text: string; readonly value: Plain }
+  | {
+      readonly kind: 'events'
+      /** How many events meet all that is asked of one, of how many that have happened. */
+      readonly matching: number
+      readonly of: number
+      /** The latest of those; where there is none, of those that come nearest. */
+      readonly shown: readonly ShownEvent[]
+    }
+
+export type ShownEvent = {
+  readonly timestamp: string
+  readonly matches: boolean
+  /** What the condition reads, by dotted path, and the type of event. */
+  readonly fields: { readonly [path: string]: Plain }
+}
+
+const shownEvents = 3
+
+/**
+ * Why a person, given as the union schema has one (in JSON), is or is not in a Segment at an instant. Segments that it refers to are
+ * evaluated for the same instant. By the reference interpreter. Null for a Segment that does not compile.
+ */
+export function whySegment(
+  segment: SegmentModel,
+  model: Model,
+  person: { readonly attributes: unknown; readonly events: readonly unknown[] },
+  at: Date,
+): Explanation | null {
+  const { store, resource } = segment
+  if (!store || !segment.condition) return null
+  const { types } = store
+  const known = asPerson(person, types)
+  const { namespace } = resource
+  const context: EvaluationContext = {
+    now: at.getTime(),
+    inSegment: (name) => {
+      const condition = model.segmentNamed(namespace, name)?.condition ?? null
+      return condition !== null && holds(condition, known, context)
+    },
+  }
+  const examiner = examinerOf(known, context)
+  const names = segmentNames(model, namespace, store)
+  const shown = new Set<string>()
+  const explained = (name: string): Explanation | null => {
+    const other = model.segmentNamed(namespace, name)
+    if (!other?.condition || shown.has(name)) return null
+    shown.add(name)
+    const part = partsOf(other.resource.spec.expression, types, names)
+    return part && explain(part)
+  }
+  const explain = (part: Part): Explanation => {
+    switch (part.kind) {
+      case 'and':
+      case 'or': {
+        const parts = part.items.map(explain)
+        const isMet = part.kind === 'and' ? parts.every((each) => each.holds) : parts.some((each) => each.holds)
+        return { kind: part.kind, holds: isMet, parts }
+      }
+      case 'not': {
+        const inner = explain(part.item)
+        return { kind: 'not', holds: !inner.holds, parts: [inner] }
+      }
+      case 'leaf': {
+        const { text, condition } = part
+        const isMet = holds(condition, known, context)
+        if (condition.kind === 'segment') {
+          const inner = explained(condition.name)
+          return { kind: 'segment', holds: isMet, text, segment: condition.name, parts: inner ? [inner] : [] }
+        }
+        return { kind: 'condition', holds: isMet, text, found: foundBy(part, examiner) }
+      }
+    }
+  }
+  return explained(resource.name)
+}
+
+/** What a leaf condition read: attributes, computed sides of a comparison, events. */
+function foundBy({ condition, sides }: Leaf, examiner: Examiner): readonly Found[] {
+  const found: Found[] = []
+  const paths = new Set<string>()
+  visit(condition, (node) => {
+    if (node.kind !== 'column' || paths.has(node.path)) return
+    paths.add(node.path)
+    found.push({ kind: 'attribute', path: node.path, value: plainOf(examiner.valueOf(node), node.type) })
+  })
+  if (condition.kind === 'compare' && sides)
+    for (const [index, value] of [condition.left, condition.right].entries())
+      if (isComputed(value))
+        found.push({ kind: 'value', text: sides[index]!, value: plainOf(examiner.valueOf(value), value.type) })
+  for (const selection of selectionsIn(condition)) found.push(eventsFound(selection, examiner))
+  return found
+}
+
+/** Does it say more than what it is made of? Attributes and literals stand there already. */
+function isComputed({ kind }: Value): boolean {
+  return !['column', 'literal', 'now', 'instant'].includes(kind)
+}
+
+/** Events, and what is asked of each; the condition reads the event as the variable. */
+type Selection = {
+  readonly tests: readonly { readonly variable: number; readonly where: Condition }[]
+  /** What else is read of each. */
+  readonly reads: readonly { readonly variable: number; readonly value: Value }[]
+}
+
+/** What is asked of events anywhere in a condition, each place once. */
+function selectionsIn(condition: Condition): readonly Selection[] {
+  const selections: Selection[] = []
+  const walk = (part: unknown): void => {
+    if (Array.isArray(part)) for (const each of part) walk(each)
+    if (Array.isArray(part) || typeof part !== 'object' || part === null) return
+    // Bounds and steps have no kind.
+    const selection = 'kind' in part ? selectionOf(part as Node) : null
+    if (selection) selections.push(...selection)
+    else for (const [key, child] of Object.entries(part)) if (key !== 'type' && key !== 'regex') walk(child)
+  }
+  walk(condition)
+  const seen = new Set<string>()
+  return selections.filter((selection) => {
+    const key = JSON.stringify(selection)
+    return !seen.has(key) && seen.add(key)
+  })
+}
+
+/** Null for a node that is not about events themselves. */
+function selectionOf(node: Node): readonly Selection[] | null {
+  switch (node.kind) {
+    case 'events':
+      return [{ tests: [], reads: [] }]
+    case 'filter':
+    case 'any': {
+      const inner = selectionOf(node.list)
+      // What depends on something around it cannot be asked of an event alone.
+      if (inner?.length !== 1 || freeVariables(node).length > 0) return null
+      return inner.map(({ tests, reads }) => ({
+        tests: [...tests, { variable: node.variable, where: node.where }],
+        reads,
+      }))
+    }
+    case 'map':
+    case 'top': {
+      const inner = selectionOf(node.list)
+      if (inner?.length !== 1 || freeVariables(node).length > 0) return null
+      const value = node.kind === 'map' ? node.to : node.by
+      return inner.map(({ tests, reads }) => ({ tests, reads: [...reads, { variable: node.variable, value }] }))
+    }
+    case 'sequence':
+      return node.steps.map(({ what }) => ({ tests: [{ variable: node.variable, where: what }], reads: [] }))
+    default:
+      return null
+  }
+}
+
+function eventsFound({ tests, reads }: Selection, { events, holdsFor }: Examiner): Found {
+  const parts = tests.flatMap(({ variable, where }) =>
+    (where.kind === 'and' ? where.items : [where]).map((part) => ({ variable, part })),
+  )
+  const met = events.map(
+    (event) => parts.filter(({ variable, part }) => holdsFor(part, new Map([[variable, event]]))).length,
+  )
+  const nearest = met.reduce((most, each) => Math.max(most, each), 0)
+  const read = new Map<string, DataType>([['eventType', 'string']])
+  const ofEach = [
+    ...tests.map(({ variable, where }) => ({ variable, of: where })),
+    ...reads.map(({ variable, value }) => ({ variable, of: value })),
+  ]
+  for (const { variable, of } of ofEach)
+    visit(of, (node) => {
+      if (node.kind === 'member' && node.object.kind === 'variable' && node.object.id === variable)
+        read.set(node.path.join('.'), node.type)
+    })
+  read.delete('timestamp')
+  const shown = events.flatMap((event, index) => (met[index] === nearest ? [event] : [])).slice(-shownEvents)
+  return {
+    kind: 'events',
+    matching: met.filter((each) => each === parts.length).length,
+    of: events.length,
+    shown: shown.reverse().map((event) => ({
+      timestamp: String(plainOf(event['timestamp'] ?? null, 'timestamp')),
+      matches: nearest === parts.length,
+      fields: Object.fromEntries(
+        [...read].flatMap(([path, type]) => {
+          const value = plainOf(dig(event, path), type)
+          return value === null && path === 'eventType' ? [] : [[path, value] as const]
+        }),
+      ),
+    })),
+  }
+}
+
+function dig(event: DatumObject, path: string): Datum {
+  return path.split('.').reduce<Datum>((datum, name) => {
+    const isObject = typeof datum === 'object' && datum !== null && !Array.isArray(datum) && !(datum instanceof Map)
+    return isObject ? ((datum as DatumObject)[name] ?? null) : null
+  }, event)
+}
+
+function asPerson(
+  person: { readonly attributes: unknown; readonly events: readonly unknown[] },
+  types: UnionTypes,
+): Person {
+  // An object type reads as an object, or as null where the value is none.
+  const object = (value: unknown, type: UnionTypes['profile']): DatumObject =>
+    (readDatum(value, dataTypeOf(type)) as DatumObject | null) ?? {}
+  const { event } = types
+  return {
+    attributes: object(person.attributes, types.profile),
+    events: event ? person.events.map((each) => object(each, event)) : [],
+  }
+}
+
+function plainOf(datum: Datum, type: DataType): Plain {
+  if (datum === null) return null
+  if (Array.isArray(datum)) {
+    const items = typeof type === 'object' && 'items' in type ? type.items : 'string'
+    return datum.map((item: Datum) => plainOf(item, items))
+  }
+  if (datum instanceof Map) {
+    const values = typeof type === 'object' && 'values' in type ? type.values : 'string'
+    return Object.fromEntries([...datum].map(([key, item]: [string, Datum]) => [key, plainOf(item, values)]))
+  }
+  if (typeof datum === 'object') {
+    const fields = typeof type === 'object' && 'fields' in type ? type.fields : {}
+    return Object.fromEntries(
+      Object.entries(datum).map(([name, item]) => [name, plainOf(item, fields[name] ?? 'string')]),
+    )
+  }
+  if (typeof datum === 'number' && (type === 'timestamp' || type === 'date')) {
+    const text = new Date(datum).toISOString()
+    return type === 'date' ? text.slice(0, 10) : text.replace('.000Z', 'Z')
+  }
+  return datum as string | number | boolean // nothing else is left
+}
