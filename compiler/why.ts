@@ -1,6 +1,6 @@
 import type { DataType } from '#crds'
-import type { Model, SegmentModel } from './model.ts'
-import { segmentNames } from './model.ts'
+import { type Model, type SegmentModel, segmentNames } from './model.ts'
+import type { SegmentNames } from './pql/check.ts'
 import {
   type Datum,
   type DatumObject,
@@ -66,31 +66,51 @@ const shownEvents = 3
  * evaluated for the same instant. By the reference interpreter. Null for a Segment that does not compile.
  */
 export function whySegment(
-  segment: SegmentModel,
+  { store, resource }: SegmentModel,
   model: Model,
   person: { readonly attributes: unknown; readonly events: readonly unknown[] },
   at: Date,
 ): Explanation | null {
-  const { store, resource } = segment
-  if (!store || !segment.condition) return null
-  const { types } = store
-  const known = asPerson(person, types)
+  if (!store) return null
   const { namespace } = resource
-  const context: EvaluationContext = {
-    now: at.getTime(),
-    inSegment: (name) => {
-      const condition = model.segmentNamed(namespace, name)?.condition ?? null
-      return condition !== null && holds(condition, known, context)
+  const segments: ExplainedSegments = {
+    names: segmentNames(model, namespace, store),
+    named: (name) => {
+      const segment = model.segmentNamed(namespace, name)
+      return segment?.condition ? { text: segment.resource.spec.expression, condition: segment.condition } : null
     },
   }
-  const examiner = examinerOf(known, context)
-  const names = segmentNames(model, namespace, store)
+  return explanationOf(resource.name, segments, store.types, asPerson(person, store.types), at.getTime())
+}
+
+export type ExplainedSegments = {
+  readonly names: SegmentNames
+  /** Null for one that does not compile. */
+  readonly named: (name: string) => { readonly text: string; readonly condition: Condition } | null
+}
+
+/** `now` is the evaluation instant in epoch milliseconds. */
+export function explanationOf(
+  segment: string,
+  { names, named }: ExplainedSegments,
+  types: UnionTypes,
+  person: Person,
+  now: number,
+): Explanation | null {
+  const context: EvaluationContext = {
+    now,
+    inSegment: (name) => {
+      const condition = named(name)?.condition ?? null
+      return condition !== null && holds(condition, person, context)
+    },
+  }
+  const examiner = examinerOf(person, context)
   const shown = new Set<string>()
   const explained = (name: string): Explanation | null => {
-    const other = model.segmentNamed(namespace, name)
-    if (!other?.condition || shown.has(name)) return null
+    const expression = named(name)
+    if (!expression || shown.has(name)) return null
     shown.add(name)
-    const part = partsOf(other.resource.spec.expression, types, names)
+    const part = partsOf(expression.text, types, names)
     return part && explain(part)
   }
   const explain = (part: Part): Explanation => {
@@ -107,7 +127,7 @@ export function whySegment(
       }
       case 'leaf': {
         const { text, condition } = part
-        const isMet = holds(condition, known, context)
+        const isMet = holds(condition, person, context)
         if (condition.kind === 'segment') {
           const inner = explained(condition.name)
           return { kind: 'segment', holds: isMet, text, segment: condition.name, parts: inner ? [inner] : [] }
@@ -116,7 +136,7 @@ export function whySegment(
       }
     }
   }
-  return explained(resource.name)
+  return explained(segment)
 }
 
 /** What a leaf condition read: attributes, computed sides of a comparison, events. */
@@ -274,5 +294,7 @@ function plainOf(datum: Datum, type: DataType): Plain {
     const text = new Date(datum).toISOString()
     return type === 'date' ? text.slice(0, 10) : text.replace('.000Z', 'Z')
   }
+  // JSON has no -0.
+  if (datum === 0) return 0
   return datum as string | number | boolean // nothing else is left
 }
