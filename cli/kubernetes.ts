@@ -86,19 +86,13 @@ export async function resourcesOf<K extends Kind>(
 }
 
 /**
- * Every resource of Convoke's kinds, in these namespaces or (null) in all of them, without `metadata.managedFields`; kinds in the order of
+ * Every resource that people write, in these namespaces or (null) in all of them, without `metadata.managedFields`; kinds in the order of
  * `kinds`, each in the API server's order. All or nothing: what cannot be reached, read or is not installed throws UsageError.
  */
-export async function listClusterResources(options: {
-  readonly kubeconfig: string | null
-  readonly context?: string | null
-  readonly namespaces: readonly string[] | null
-}): Promise<readonly unknown[]> {
-  const config = await connect({ kubeconfig: options.kubeconfig, context: options.context ?? null })
-  const cluster = clusterOf(config, 'default', true)
-  // The keys of a table of literals.
-  const lists = (Object.keys(kinds) as Kind[]).map((kind) => resourcesOf(cluster, kind, options.namespaces))
-  return (await Promise.all(lists)).flat()
+export async function resourcesIn(cluster: Cluster, namespaces: readonly string[] | null): Promise<readonly unknown[]> {
+  // The keys of a table of literals. A Run says what is done, not what is wanted.
+  const written = (Object.keys(kinds) as Kind[]).filter((kind) => kind !== 'Run')
+  return (await Promise.all(written.map((kind) => resourcesOf(cluster, kind, namespaces)))).flat()
 }
 
 /**

@@ -87,12 +87,18 @@ function filesUnder(folder: string): string[] {
   })
 }
 
-/** Reads and compiles, with the settings of convoke.toml. Findings of reading come first. */
+/**
+ * Reads and compiles, with the settings of convoke.toml. Findings of reading come first. `namespace` is that of resources which name
+ * none; null for `default`.
+ */
 export function compilePaths(
   paths: readonly string[],
   io: Io,
+  namespace: string | null = null,
 ): { readonly input: Input; readonly compilation: Compilation } {
-  const input = readSources(paths, io)
+  const read = readSources(paths, io)
+  const input =
+    namespace === null ? read : { ...read, sources: read.sources.map((source) => ({ ...source, namespace })) }
   const options = { ...readConfig(io).options, reading: input.diagnostics }
   return { input, compilation: compile(input.sources, options) }
 }

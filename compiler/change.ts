@@ -1,4 +1,4 @@
-import { canonicalJson, type Kind } from '#crds'
+import { annotations, canonicalJson, type Kind } from '#crds'
 import type { Compilation } from './compile.ts'
 import { pathText, type ResourceName } from './diagnostic.ts'
 import type { Model } from './model.ts'
@@ -67,10 +67,10 @@ function indexed(resources: readonly AnyResource[]): Index {
 
 /** Metadata that means something to Convoke: labels select Segments, annotations allow and suspend. */
 function kept({ metadata }: AnyResource): object {
-  const annotations = Object.fromEntries(
-    Object.entries(metadata.annotations ?? {}).filter(([key]) => key.startsWith('convoke.dev/')),
-  )
-  return { labels: metadata.labels ?? {}, annotations }
+  // Requests and approvals are answered once; they are no part of what is wanted.
+  const meant: readonly string[] = [annotations.allow, annotations.suspend]
+  const own = Object.entries(metadata.annotations ?? {}).filter(([key]) => meant.includes(key))
+  return { labels: metadata.labels ?? {}, annotations: Object.fromEntries(own) }
 }
 
 /**

@@ -2,7 +2,12 @@ import type { Defaulted, Kind, ObjectMeta } from '#crds'
 import type { Place, ResourceName } from './diagnostic.ts'
 import { nodeAt, textRangeOf, type YamlNode } from './yaml/index.ts'
 
-export type Source = { readonly file: string; readonly text: string }
+export type Source = {
+  readonly file: string
+  readonly text: string
+  /** Of resources that name none. Default: `default`. */
+  readonly namespace?: string
+}
 
 /** Where a resource was written; null for one that came from the API server. */
 export type Origin = { readonly source: Source; readonly node: YamlNode } | null

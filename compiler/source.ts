@@ -222,7 +222,8 @@ class Loader {
     this.count += 1
     const metadata = isRecord(value['metadata']) ? value['metadata'] : {}
     const name = typeof metadata['name'] === 'string' ? metadata['name'] : ''
-    const namespace = typeof metadata['namespace'] === 'string' ? metadata['namespace'] : defaultNamespace
+    const namespace =
+      typeof metadata['namespace'] === 'string' ? metadata['namespace'] : (origin?.source.namespace ?? defaultNamespace)
     const named = { kind: kindName, namespace, name, origin }
 
     if (version !== apiVersion) {

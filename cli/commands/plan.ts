@@ -12,6 +12,7 @@ import type { AudienceDelta, KnownRecipients } from '#jobs'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
 import { databasesOf } from '../databases.ts'
 import { readRevision } from '../git.ts'
+import { clusterOptions, openCluster, resourcesIn } from '../kubernetes.ts'
 import { progressLine } from '../progress.ts'
 import { compilePaths, readConfig, readSources } from '../sources.ts'
 import { markdownTable, table } from '../table.ts'
@@ -20,7 +21,8 @@ export const command: Command = {
   summary: 'What applying these resources would change: resources, guardrail use, audiences',
   usage: 'plan PATH… [--against DIR|REV|cluster] [--volumes DIR] [--database INSTANCE=URL]',
   description:
-    'Compares with a directory, a git revision (default: HEAD, where PATH is in a repository) or the cluster. With --volumes it also says who\n' +
+    'Compares with a directory, a git revision (default: HEAD, where PATH is in a repository) or the cluster (default of `kubectl convoke plan`):\n' +
+    "there with the namespaces of the files and the context's, in which resources that name none belong. With --volumes it also says who\n" +
     'would enter and leave each changed Segment, by the data of its ProfileStore; with --database how many of those who enter Campaign does not\n' +
     'know or has opted out.',
   options: {
@@ -34,14 +36,15 @@ export const command: Command = {
     },
     secrets: { type: 'string', value: 'DIR', help: 'a secret key is the file NAME/KEY there' },
     at: { type: 'string', value: 'TIME', help: 'evaluation instant for the audiences (default: now)' },
-    kubeconfig: { type: 'string', value: 'FILE', help: 'for --against cluster' },
+    ...clusterOptions,
     namespace: {
       type: 'string',
       short: 'n',
       multiple: true,
       value: 'NS',
-      help: 'for --against cluster: only these namespaces',
+      help: 'of the cluster only these; what names none is in the first',
     },
+    'all-namespaces': { type: 'boolean', short: 'A', help: 'of the cluster everything' },
     'detailed-exitcode': { type: 'boolean', help: 'exit code 3 where something changes' },
     output: {
       type: 'string',
@@ -57,21 +60,29 @@ export const command: Command = {
   ],
   run: async ({ positionals, values, io }) => {
     const output = choice(values, 'output', ['text', 'json', 'markdown'])
-    const { input, compilation: after } = compilePaths(positionals, io)
+    const against = text(values, 'against') ?? (io.program === 'kubectl convoke' ? 'cluster' : null)
+    const namespaces = texts(values, 'namespace')
+    const cluster = against === 'cluster' ? await openCluster({ ...values, namespace: namespaces[0] }) : null
+    const { input, compilation: after } = compilePaths(positionals, io, cluster?.namespace)
     const errors = after.diagnostics.filter((diagnostic) => diagnostic.severity === 'error')
     if (after.diagnostics.length > 0)
       io.err(
         `${renderText(after.diagnostics, input.sources, { colour: io.colour, width: io.columns })}\n${summaryText(after.diagnostics, after.count)}\n`,
       )
     const options = readConfig(io).options
-    const against = text(values, 'against')
-    const before = await earlier(
-      against,
-      positionals,
-      { kubeconfig: text(values, 'kubeconfig'), namespaces: texts(values, 'namespace') },
-      io,
-      options,
-    )
+    const before = cluster
+      ? compileObjects(
+          await resourcesIn(
+            cluster,
+            values['all-namespaces'] === true
+              ? null
+              : namespaces.length > 0
+                ? namespaces
+                : [...new Set([cluster.namespace, ...after.resources.map(({ namespace }) => namespace)])],
+          ),
+          options,
+        )
+      : earlier(against, positionals, io, options)
     const plan = changePlan(before, after)
     const volumes = text(values, 'volumes')
     const secrets = text(values, 'secrets')
@@ -103,23 +114,12 @@ export const command: Command = {
   },
 }
 
-async function earlier(
+function earlier(
   against: string | null,
   paths: readonly string[],
-  cluster: { readonly kubeconfig: string | null; readonly namespaces: readonly string[] },
   io: Io,
   options: Parameters<typeof compile>[1],
-): Promise<Compilation> {
-  if (against === 'cluster') {
-    const { listClusterResources } = await import('../kubernetes.ts')
-    return compileObjects(
-      await listClusterResources({
-        kubeconfig: cluster.kubeconfig,
-        namespaces: cluster.namespaces.length > 0 ? cluster.namespaces : null,
-      }),
-      options,
-    )
-  }
+): Compilation {
   const revision = readRevision(against ?? 'HEAD', paths, io)
   if (revision) return compile(revision, options)
   if (against === null) return compile([], options)

@@ -63,6 +63,7 @@ export async function fine<T>(answer: Promise<Answer<T>>): Promise<T> {
 export type Kubeconfig = {
   readonly clusters: readonly { cluster: { server: string; readonly [field: string]: unknown } }[]
   readonly users: readonly { user: { readonly [field: string]: unknown } }[]
+  readonly contexts: readonly { context: { namespace?: string; readonly [field: string]: unknown } }[]
 }
 
 /** Path of the cluster's kubeconfig with changes. `user.as` makes its reader somebody who may do only what a test allows a User of this name. */

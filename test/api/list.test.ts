@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { UsageError } from '../../cli/command.ts'
-import { listClusterResources } from '../../cli/kubernetes.ts'
+import { openCluster as openedBy, resourcesIn } from '../../cli/kubernetes.ts'
 import { bundle, exampleOf } from '../crds/documents.ts'
 import { convoke, folderOf } from '../support/cli.ts'
 import { applied, fine, kubeconfigWith, openCluster } from './convoke.ts'
@@ -20,16 +20,16 @@ describe.skipIf(cluster === null)('the resources of a cluster', () => {
     const [one, two] = [await cluster!.namespace(), await cluster!.namespace()]
     for (const resource of bundle()) await applied(cluster!, one, resource)
     await applied(cluster!, two, exampleOf('Organization'))
-    const listed = (await listClusterResources({ kubeconfig, namespaces: [one] })) as ReturnType<typeof bundle>
-    const key = ({ kind, metadata }: (typeof listed)[number]): string => `${kind}/${metadata.name}`
-    expect(listed.map((each) => [key(each), each.spec]).sort()).toEqual(
+    const found = (await listed(kubeconfig, [one])) as ReturnType<typeof bundle>
+    const key = ({ kind, metadata }: (typeof found)[number]): string => `${kind}/${metadata.name}`
+    expect(found.map((each) => [key(each), each.spec]).sort()).toEqual(
       bundle()
         .map((each) => [key(each), each.spec])
         .sort(),
     )
-    expect(listed.filter(({ metadata }) => 'managedFields' in metadata)).toEqual([])
-    expect(await listClusterResources({ kubeconfig, namespaces: [one, two] })).toHaveLength(bundle().length + 1)
-    expect((await listClusterResources({ kubeconfig, namespaces: null })).length).toBeGreaterThan(bundle().length)
+    expect(found.filter(({ metadata }) => 'managedFields' in metadata)).toEqual([])
+    expect(await listed(kubeconfig, [one, two])).toHaveLength(bundle().length + 1)
+    expect((await listed(kubeconfig, null)).length).toBeGreaterThan(bundle().length)
   })
 
   test('are no change for plan when they were applied from the same files', async () => {
@@ -46,13 +46,41 @@ describe.skipIf(cluster === null)('the resources of a cluster', () => {
     expect(changed.out).toContain('0 to add, 1 to change, 0 to remove.')
   })
 
+  test('belong, where a file names no namespace, to the one of the context; Runs and other namespaces are no part of the plan', async () => {
+    const [namespace, other] = [await cluster!.namespace(), await cluster!.namespace()]
+    for (const resource of bundle()) await applied(cluster!, namespace, resource)
+    await applied(cluster!, other, exampleOf('Organization'))
+    const { metadata, spec, ...run } = exampleOf('Run')
+    await applied(cluster!, namespace, { ...run, metadata, spec } as ReturnType<typeof exampleOf>)
+    const annotations = { 'convoke.dev/requestedAt': '2026-12-01T12:00:00Z', 'convoke.dev/approve': 'patrons' }
+    const activation = exampleOf('Activation')
+    const asked = { ...activation, metadata: { ...activation.metadata, annotations } }
+    await applied(cluster!, namespace, asked)
+    const kubeconfig = kubeconfigWith(cluster!, ({ contexts }) => {
+      for (const { context } of contexts) context.namespace = namespace
+    })
+    const stdin = bundle()
+      .map((resource) => stringify(resource))
+      .join('---\n')
+    const planned = (env: Record<string, string>, ...args: string[]) =>
+      convoke(['plan', '-', '--kubeconfig', kubeconfig, '--detailed-exitcode', ...args], { stdin, env })
+    expect(planned({}, '--against', 'cluster')).toEqual({
+      code: 0,
+      out: expect.stringMatching(/No changes\.\n$/),
+      err: '',
+    })
+    // What kubectl starts compares with the cluster unless told otherwise.
+    expect(planned({ CONVOKE_PROGRAM: 'kubectl convoke' })).toMatchObject({ code: 0, err: '' })
+    expect(planned({}, '--against', 'cluster', '-n', other).out).toMatch(/^\d+ to add, 0 to change, 0 to remove\.$/m)
+  })
+
   test('are all listed where they fill several pages', async () => {
     const namespace = await cluster!.namespace()
     const organization = exampleOf('Organization')
     const names = Array.from({ length: 501 }, (_, index) => `folio-${index}`)
     await Promise.all(names.map((name) => applied(cluster!, namespace, { ...organization, metadata: { name } })))
-    const listed = await listClusterResources({ kubeconfig: cluster!.kubeconfig, namespaces: [namespace] })
-    expect(new Set(listed.map((each) => (each as typeof organization).metadata.name))).toEqual(new Set(names))
+    const found = await listed(cluster!.kubeconfig, [namespace])
+    expect(new Set(found.map((each) => (each as typeof organization).metadata.name))).toEqual(new Set(names))
   })
 
   test('of one namespace can be listed by whoever may not list in all, who is told so', async () => {
@@ -73,7 +101,7 @@ describe.skipIf(cluster === null)('the resources of a cluster', () => {
     const kubeconfig = kubeconfigWith(cluster!, ({ users }) => {
       for (const each of users) each.user = { ...each.user, as: `reader-of-${namespace}` }
     })
-    expect(await listClusterResources({ kubeconfig, namespaces: [namespace] })).toHaveLength(1)
+    expect(await listed(kubeconfig, [namespace])).toHaveLength(1)
     await expect(faultOf(kubeconfig, null)).resolves.toMatch(
       /forbids it: \w+\.convoke\.dev is forbidden: User "reader-of-test-\w+" cannot list .* Name the namespaces that you may read with --namespace/,
     )
@@ -154,6 +182,10 @@ test('a kubeconfig that is not there is named', async () => {
   await expect(faultOf('/nowhere/kubeconfig', null)).resolves.toMatch(/^\/nowhere\/kubeconfig cannot be read: ENOENT/)
 })
 
+async function listed(kubeconfig: string, namespaces: readonly string[] | null): Promise<readonly unknown[]> {
+  return resourcesIn(await openedBy({ kubeconfig }), namespaces)
+}
+
 function fileOf(text: string): string {
   const path = join(mkdtempSync(join(tmpdir(), 'convoke-list-')), 'kubeconfig')
   writeFileSync(path, text)
@@ -161,7 +193,7 @@ function fileOf(text: string): string {
 }
 
 async function faultOf(kubeconfig: string, namespaces: readonly string[] | null): Promise<string> {
-  const error = await listClusterResources({ kubeconfig, namespaces }).then(
+  const error = await listed(kubeconfig, namespaces).then(
     () => 'nothing',
     (error: unknown) => error,
   )
