@@ -113,8 +113,13 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
         return source ? listOf(source, whole, node.type) : node
       }
       case 'sequence': {
+        let earliest: Value | null = null
         const steps = node.steps.map((step) => {
-          const where = onRow(step.what, node.variable)
+          const what = onRow(step.what, node.variable)
+          // An event of a later step is later than one of the first, so a window that holds for that one holds for it.
+          const where: Condition | null =
+            what && earliest && lowerBound(what) === null ? both(what, since(earliest)) : what
+          earliest = (where && lowerBound(where)) ?? earliest
           return where && { times: aggregateOf((name) => ({ kind: 'times', name, where })), count: step.count }
         })
         if (steps.some((step) => step === null)) return expanded(node)
@@ -525,6 +530,17 @@ const conjuncts = (condition: Condition): readonly Condition[] =>
 
 function isRowMember(value: Value): value is Extract<Value, { kind: 'member' }> {
   return value.kind === 'member' && value.object.kind === 'variable' && value.object.id === row
+}
+
+/** The event is no earlier than this. */
+function since(earliest: Value): Condition {
+  const timestamp: Value = {
+    kind: 'member',
+    object: { kind: 'variable', id: row, type: 'string' },
+    path: ['timestamp'],
+    type: 'timestamp',
+  }
+  return { kind: 'within', subject: timestamp, from: { value: earliest, inclusive: true }, to: null }
 }
 
 /** A bound from `now` alone that every event of the condition keeps, or null. */
