@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   init: () => import('./commands/init.ts'),
   convert: () => import('./commands/convert.ts'),
   lsp: () => import('./commands/lsp.ts'),
+  operator: () => import('./commands/operator.ts'),
   schema: () => import('./commands/schema.ts'),
 }
 

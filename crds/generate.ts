@@ -6,6 +6,7 @@ import { Ajv2019 } from 'ajv/dist/2019.js'
 import standalone from 'ajv/dist/standalone/index.js'
 import { compile, type JSONSchema, type Options } from 'json-schema-to-typescript'
 import { parse } from 'yaml'
+import { fieldPathsOf } from './fields.ts'
 
 const here = import.meta.dirname
 const banner = '// Generated from crds/ by `npm run generate`. Do not edit.\n'
@@ -22,6 +23,8 @@ export async function generatedFiles(): Promise<Record<string, string>> {
   for (const { file, kind, schema } of readCrds()) {
     files[`${file}.ts`] = banner + imports(kind) + (await typesOf(crdTypes(kind, schema), kind, closedLists))
   }
+  const fields = Object.fromEntries(readCrds().map(({ kind, schema }) => [kind, fieldPathsOf(schema)]))
+  files['crd-fields.json'] = JSON.stringify(fields, null, 1) + '\n'
   const schemas = jsonSchemas()
   files['schemas.json'] = JSON.stringify(schemas, null, 1) + '\n'
   files['validators.js'] = banner + validatorsOf(schemas)

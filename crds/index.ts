@@ -1,6 +1,7 @@
 export { type Defaulted, streamingInterval, withDefaults } from './defaults.ts'
 export { canonicalJson, digestOf } from './digest.ts'
 export { parseDurationSeconds } from './duration.ts'
+export { type FieldSchema, missingFields } from './fields.ts'
 export type { Activation, ActivationSpec, ActivationStatus } from './generated/activation.ts'
 export type { CampaignInstance, CampaignInstanceSpec, CampaignInstanceStatus } from './generated/campaign-instance.ts'
 export type { CampaignSource, CampaignSourceSpec, CampaignSourceStatus } from './generated/campaign-source.ts'

@@ -29,9 +29,16 @@ export type Caches = {
   /** By label, where the operator has a share of the namespaces only; else all of those it watches. */
   readonly isOurs: (namespace: string) => boolean
   readonly synced: Promise<void>
-  /** Milliseconds since the API server last said anything of use, of the collection that is silent longest. */
-  readonly silentMs: () => number
+  /** Each of them, for probes. */
+  readonly collections: readonly Watched[]
   readonly stop: () => Promise<void>
+}
+
+/** `unansweredMs`: since the API server last answered it. */
+export type Watched = {
+  readonly name: string
+  readonly synced: Promise<void>
+  readonly unansweredMs: () => number
 }
 
 export type CachesOptions = {
@@ -129,7 +136,7 @@ export function openCaches(ports: ReflectorPorts, api: Api, options: CachesOptio
       collections.get(kind)!.writes.write(owner, `${namespace}/${name}`, send),
     isOurs: (namespace) => share === null || share.get(namespace) !== null,
     synced: Promise.all([...all.map(({ synced }) => synced), share?.synced]).then(() => {}),
-    silentMs: () => Math.max(share?.silentMs() ?? 0, ...all.map((collection) => collection.silentMs())),
+    collections: [...all, ...(share ? [{ ...share, name: 'namespaces' }] : [])],
     async stop() {
       await Promise.all([...all.map((collection) => collection.stop()), share?.stop()])
     },
@@ -144,8 +151,9 @@ export function targetKeyOf({ namespace, definition }: Resource<'Run'>): Resourc
 type Collection<T, Index extends string> = Pick<Reflector<T, Index>, 'list' | 'find'> & {
   readonly get: (key: string) => T | null
   readonly writes: OwnWrites
+  readonly name: string
   readonly synced: Promise<void>
-  readonly silentMs: () => number
+  readonly unansweredMs: () => number
   readonly stop: () => Promise<void>
 }
 
@@ -200,8 +208,9 @@ function openCollection<T, Index extends string>(
     list: () => reflectors.flatMap((reflector) => reflector.list()),
     find: (index, text) => reflectors.flatMap((reflector) => reflector.find(index, text)),
     writes,
+    name,
     synced: Promise.all(reflectors.map(({ synced }) => synced)).then(() => {}),
-    silentMs: () => Math.max(...reflectors.map((reflector) => reflector.silentMs())),
+    unansweredMs: () => Math.max(...reflectors.map((reflector) => reflector.unansweredMs())),
     async stop() {
       writes.stop()
       await Promise.all(reflectors.map((reflector) => reflector.stop()))

@@ -1,9 +1,7 @@
 export type { JobDefaults } from './job.ts'
+export { realClock } from './kernel/clock.ts'
+export type { Ended } from './kernel/controller.ts'
 export { type ClosableTransport, type Credentials, httpTransport } from './kernel/transport.ts'
-export {
-  type Controllers,
-  type ControllersOptions,
-  type ControllersPorts,
-  openControllers,
-} from './operator.ts'
+export { type Operator, type OperatorOptions, type OperatorPorts, startOperator } from './start.ts'
 export type { LogLine } from './surroundings.ts'
+export type { Certificate } from './webhook.ts'

@@ -8,6 +8,8 @@ export type JobDefaults = {
   readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   readonly imagePullSecrets: readonly string[]
   readonly priorityClassName: string | null
+  /** For Pods whose template names none; they get no API token either way. null: the namespace's `default`. */
+  readonly serviceAccountName: string | null
   /** A step that takes longer is ended and fails. */
   readonly activeDeadlineSeconds: number
 }
@@ -79,7 +81,7 @@ export function jobOf({
     '--termination-log',
     '/dev/termination-log',
   ]
-  const { resources, nodeSelector, tolerations, serviceAccountName } = podTemplate
+  const { resources, nodeSelector, tolerations, serviceAccountName = defaults.serviceAccountName } = podTemplate
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -110,7 +112,7 @@ export function jobOf({
           restartPolicy: 'Never',
           automountServiceAccountToken: false,
           enableServiceLinks: false,
-          ...(serviceAccountName !== undefined && { serviceAccountName }),
+          ...(serviceAccountName !== null && { serviceAccountName }),
           ...(nodeSelector && { nodeSelector }),
           ...(tolerations && { tolerations }),
           ...(defaults.priorityClassName !== null && { priorityClassName: defaults.priorityClassName }),

@@ -1,6 +1,6 @@
-import type { Kind, RunnableKind } from '#crds'
+import { type Kind, kinds, type RunnableKind } from '#crds'
 import { type Caches, type Changed, openCaches, targetKeyOf } from './caches.ts'
-import { conditionOf, conditionsOf } from './conditions.ts'
+import { type Claim, conditionOf, conditionsOf } from './conditions.ts'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { openGauges } from './gauges.ts'
 import type { Api } from './kernel/api.ts'
@@ -12,6 +12,7 @@ import { openNamespaces } from './namespaces.ts'
 import { openPlans } from './plans.ts'
 import { openReservations } from './reservations.ts'
 import { isFinished, reconcileRun, reservedBy } from './runs.ts'
+import { skewOf } from './skew.ts'
 import type { ControllerOptions, LogLine, Surroundings, Told } from './surroundings.ts'
 import { duePriority, reconcileTarget, type Target, writeStatus } from './targets.ts'
 import type { View } from './views.ts'
@@ -32,13 +33,13 @@ export type ControllersOptions = ControllerOptions & {
   readonly concurrency: number
 }
 
-/** Convoke's controllers: caches that are filled at once, queues that hold what they are given until they are started. */
+/** Convoke's controllers: caches that are filled at once, queues that keep what they are given until they are started. */
 export type Controllers = {
   readonly caches: Caches
   readonly queues: readonly Queue[]
   readonly surroundings: Surroundings
-  /** To be called by the leader alone, when the caches are synced. */
-  readonly start: () => void
+  /** To be called by the leader alone, when the caches are synced and before the queues are started. */
+  readonly elected: () => void
   readonly stop: () => Promise<void>
 }
 
@@ -47,7 +48,11 @@ const gatherMs = 50
 const longestGatherMs = 1000
 /** A wall clock that ran away from the elapsed time so far was set. */
 const jumpMs = 2000
+/** What fails is mostly the way to the API server: when that is there again, nobody shall wait for long. */
+const longestBackoffMs = 30_000
 const watchClockMs = 1000
+/** Between two looks at the CRDs, and while they are not right. */
+const [skewMs, skewAgainMs] = [600_000, 10_000]
 const runnableKinds: readonly Kind[] = [
   'ProfileStore',
   'Activation',
@@ -60,11 +65,15 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   /** Whom a Run or Job that is gone belonged to. */
   const owners = new Map<string, ResourceKey>()
   let lastCompileMs = 0
+  /** Why nothing may be run: what is written would be dropped. null: all is well, undefined: nobody has looked yet. */
+  let skew: string | null | undefined
   let cancelWatch: Cancel = () => {}
+  let cancelSkew: Cancel = () => {}
 
   const resources = openQueue(ports, {
     name: 'resources',
     concurrency: options.concurrency,
+    longestBackoffMs,
     handle: (key) => reconcile(key as ResourceKey), // only such keys are added
     failed: ({ key, error, failures, retryMs }) =>
       say('warning', error, { key, failures, retryMs: Math.round(retryMs) }),
@@ -104,16 +113,17 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     caches,
     queues: [resources, compilations],
     surroundings,
-    start() {
+    elected() {
       // What is at work keeps what it has, before anything else may take it.
       for (const run of caches.list('Run'))
         if (run.status.startedAt !== undefined && !isFinished(run))
           surroundings.reservations.take(keyOf(run), reservedBy(surroundings, run))
-      for (const queue of [resources, compilations]) queue.start()
+      void watchSkew()
       watchClock(clock.now() - clock.elapsed())
     },
     async stop() {
       cancelWatch()
+      cancelSkew()
       await caches.stop()
     },
   }
@@ -178,6 +188,11 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     if (!resource) gauges.hide(kind, namespace, name)
     // Whoever is held comes back when the copy shows what was written.
     if (!resource || !caches.isOurs(namespace) || caches.holds(key)) return { kind: 'done' }
+    if (skew === undefined) return { kind: 'again', afterMs: 100 }
+    if (skew !== null) {
+      await tellSkew(resource, skew)
+      return { kind: 'done' }
+    }
     if (kind === 'Run') return reconcileRun(surroundings, resource as Resource<'Run'>)
     gauges.show(resource)
     const view = namespaces.viewOf(resource)
@@ -193,6 +208,34 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
       conditions: conditionsOf(resource.status.conditions, view.claims, resource.generation, clock.now()),
     })
     return { kind: 'done' }
+  }
+
+  /** Looked at again and again: CRDs are upgraded, and downgraded, under an operator that runs. */
+  async function watchSkew(): Promise<void> {
+    const before = skew
+    try {
+      skew = await skewOf(api)
+    } catch (error) {
+      say('warning', error, {})
+    }
+    if (skew && skew !== before) say('error', skew, {})
+    if (skew !== before && before !== undefined) touchAll()
+    cancelSkew = clock.after(skew === null ? skewMs : skewAgainMs, () => void watchSkew())
+  }
+
+  async function tellSkew(resource: Resource, message: string): Promise<void> {
+    if (resource.kind === 'Run') return
+    const claims: Claim[] = [
+      { type: 'Ready', status: 'False', reason: 'CrdOutdated', message },
+      { type: 'Stalled', status: 'True', reason: 'CrdOutdated', message },
+    ]
+    const conditions = conditionsOf(resource.status.conditions, claims, resource.generation, clock.now())
+    await writeStatus(surroundings, resource, { conditions })
+  }
+
+  function touchAll(): void {
+    // The keys of a table.
+    for (const kind of Object.keys(kinds) as Kind[]) for (const resource of caches.list(kind)) touch(keyOf(resource))
   }
 
   /** A finding that is new is an Event as well. */

@@ -17,6 +17,8 @@ export type QueueOptions = {
   readonly handle: (key: string, signal: AbortSignal) => Promise<Result>
   /** Told of each failure; must not throw. */
   readonly failed: (failure: Failure) => void
+  /** A key that fails again and again is tried again after so long at most; 1,000 s unless given. */
+  readonly longestBackoffMs?: number
 }
 
 export type Result =
@@ -47,7 +49,8 @@ export type Queue = {
 }
 
 export const firstBackoffMs = 5
-export const longestBackoffMs = 1_000_000
+/** As controller-runtime has it. */
+export const defaultBackoffMs = 1_000_000
 
 type Need = {
   readonly priority: number
@@ -57,7 +60,8 @@ type Need = {
 }
 
 /** A work queue of keys, as controller-runtime has one: de-duplicated, delayed, by priority (higher first, else 0), with back-off per key. */
-export function openQueue({ clock, metrics }: QueuePorts, { name, concurrency, handle, failed }: QueueOptions): Queue {
+export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions): Queue {
+  const { name, concurrency, handle, failed, longestBackoffMs = defaultBackoffMs } = options
   const labels = { name }
   const controller = { controller: name }
   const needs = new Map<string, Need>()

@@ -83,13 +83,15 @@ export async function startOperator(
         imagePullPolicy: 'IfNotPresent',
         imagePullSecrets: [],
         priorityClassName: null,
+        serviceAccountName: null,
         activeDeadlineSeconds: 3600,
       },
       ...options,
     },
   )
   await controllers.caches.synced
-  controllers.start()
+  controllers.elected()
+  for (const queue of controllers.queues) queue.start()
   return {
     controllers,
     log,

@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Certificate, LogLine, OperatorOptions } from '#operator'
+import { type Command, choice, exitCodes, type Io, text, texts, UsageError, type Values } from '../command.ts'
+import { version } from '../version.ts'
+
+/** After a failure that may pass: soon, then when a database or a bucket may be there again. */
+const retryDelaysMs = [30_000, 120_000, 600_000]
+const renewCertificateMs = 60_000
+const serviceAccountFolder = '/var/run/secrets/kubernetes.io/serviceaccount'
+
+export const command: Command = {
+  summary: 'The control plane: resources become scheduled Runs and Jobs',
+  usage: 'operator [--kubeconfig FILE] [--namespace NS]… [--job-image IMAGE]',
+  description:
+    "Watches Convoke's kinds, checks them as `convoke check` does, and runs what is due. In a Pod it uses its service account, elsewhere the\n" +
+    'kubeconfig. Several at a time are safe: one leads, by a Lease, and the others wait with warm caches. Stops in order on SIGTERM.',
+  options: {
+    kubeconfig: {
+      type: 'string',
+      value: 'FILE',
+      help: 'which cluster (default: as kubectl has it; in a Pod, its own)',
+    },
+    context: { type: 'string', value: 'NAME', help: 'of the kubeconfig (default: its current one)' },
+    namespace: {
+      type: 'string',
+      short: 'n',
+      multiple: true,
+      value: 'NS',
+      help: 'work there only, and may be given again (default: all)',
+    },
+    shard: {
+      type: 'string',
+      value: 'SELECTOR',
+      help: 'work in Namespaces with these labels only; one Lease for each shard',
+    },
+    'lease-namespace': {
+      type: 'string',
+      value: 'NS',
+      help: "where the Lease is (default: the Pod's namespace, or `default`)",
+    },
+    'lease-name': { type: 'string', value: 'NAME', help: 'name of the Lease (default: convoke-operator)' },
+    alone: { type: 'boolean', help: 'no Lease: this is the only one' },
+    concurrency: { type: 'string', value: 'N', help: 'resources and Runs in work at the same time (default: 16)' },
+    'job-image': { type: 'string', value: 'IMAGE', help: `what Jobs run (default: convoke:${version()})` },
+    'job-pull-policy': { type: 'string', value: 'POLICY', help: 'IfNotPresent (default), Always or Never' },
+    'job-pull-secret': { type: 'string', multiple: true, value: 'NAME', help: 'for pulling the image' },
+    'job-priority-class': { type: 'string', value: 'NAME', help: "of Jobs' Pods" },
+    'job-service-account': {
+      type: 'string',
+      value: 'NAME',
+      help: "of Jobs' Pods whose template names none; they get no token",
+    },
+    'job-deadline': { type: 'string', value: 'SECONDS', help: 'a step that takes longer fails (default: 21600)' },
+    'health-port': { type: 'string', value: 'PORT', help: '/healthz and /readyz (default: 8081)' },
+    'metrics-port': { type: 'string', value: 'PORT', help: '/metrics (default: 8080)' },
+    'webhook-port': {
+      type: 'string',
+      value: 'PORT',
+      help: "the compiler's findings at `kubectl apply` (default: off)",
+    },
+    'webhook-certs': { type: 'string', value: 'DIR', help: 'folder with tls.crt and tls.key' },
+  },
+  examples: [
+    'convoke operator --kubeconfig ~/.kube/config --namespace shop --job-image convoke:dev',
+    'convoke operator --shard convoke.dev/shard=a --lease-name convoke-a',
+  ],
+  run: async ({ positionals, values, io }) => {
+    if (positionals.length > 0) throw new UsageError(`operator takes options only, not \`${positionals[0]}\`.`)
+    const options = optionsOf(values, io)
+    const [{ connect }, { transportOf }, { startOperator, realClock }] = await Promise.all([
+      import('../kubernetes.ts'),
+      import('../cluster-transport.ts'),
+      import('#operator'),
+    ])
+    const load = () => connect({ kubeconfig: text(values, 'kubeconfig'), context: text(values, 'context') })
+    const transport = transportOf(await load(), load)
+    const log = (line: LogLine): void =>
+      io.out(io.isTerminal ? lineOf(line, io) : `${JSON.stringify({ time: io.now().toISOString(), ...line })}\n`)
+    const operator = await startOperator({ clock: realClock, transport, random: Math.random, log }, options).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'EADDRINUSE')
+          throw new UsageError(`${error.message}. Choose other ports with --health-port and --metrics-port.`)
+        throw error
+      },
+    )
+    log({
+      level: 'info',
+      message: `convoke operator ${version()} started`,
+      identity: options.lease?.identity ?? 'alone',
+      healthPort: operator.healthPort,
+      metricsPort: operator.metricsPort,
+    })
+    for (const signal of ['uncaughtException', 'unhandledRejection'] as const)
+      process.on(signal, (error: unknown) => operator.crash(error))
+    if (io.signal.aborted) operator.stop()
+    io.signal.addEventListener('abort', () => operator.stop())
+    const certs = text(values, 'webhook-certs')
+    const renewing =
+      operator.webhook && certs
+        ? setInterval(() => operator.webhook!.renew(certificateIn(resolve(io.cwd, certs))), renewCertificateMs)
+        : null
+    const how = await operator.ended
+    if (renewing) clearInterval(renewing)
+    await transport.close()
+    switch (how.kind) {
+      case 'stopped':
+        log({ level: 'info', message: 'stopped' })
+        return exitCodes.fine
+      case 'lost':
+        log({ level: 'error', message: `no leader any more: ${how.reason}` })
+        return exitCodes.findings
+      case 'crashed':
+        throw how.error
+    }
+  },
+}
+
+function optionsOf(values: Values, io: Io): OperatorOptions {
+  const namespaces = texts(values, 'namespace')
+  const shard = text(values, 'shard')
+  const instance = io.env['POD_NAME'] ?? hostname()
+  const certs = text(values, 'webhook-certs')
+  const webhookPort = number(values, 'webhook-port', 0, 65_535)
+  if ((webhookPort === null) !== (certs === null))
+    throw new UsageError('--webhook-port and --webhook-certs go together.')
+  return {
+    namespaces: namespaces.length === 0 ? null : [...new Set(namespaces)],
+    shard,
+    concurrency: number(values, 'concurrency', 1, 1000) ?? 16,
+    retryDelaysMs,
+    instance,
+    lease:
+      values['alone'] === true
+        ? null
+        : {
+            namespace: text(values, 'lease-namespace') ?? ownNamespace() ?? 'default',
+            name: text(values, 'lease-name') ?? 'convoke-operator',
+            identity: `${instance}_${randomUUID()}`,
+          },
+    healthPort: number(values, 'health-port', 0, 65_535) ?? 8081,
+    metricsPort: number(values, 'metrics-port', 0, 65_535) ?? 8080,
+    webhook:
+      webhookPort === null || certs === null
+        ? null
+        : { port: webhookPort, certificate: certificateIn(resolve(io.cwd, certs)) },
+    jobs: {
+      image: text(values, 'job-image') ?? `convoke:${version()}`,
+      imagePullPolicy: choice(values, 'job-pull-policy', ['IfNotPresent', 'Always', 'Never']),
+      imagePullSecrets: texts(values, 'job-pull-secret'),
+      priorityClassName: text(values, 'job-priority-class'),
+      serviceAccountName: text(values, 'job-service-account'),
+      activeDeadlineSeconds: number(values, 'job-deadline', 60, 604_800) ?? 21_600,
+    },
+  }
+}
+
+/** null where it is not given. */
+function number(values: Values, name: string, least: number, most: number): number | null {
+  const given = text(values, name)
+  if (given === null) return null
+  const value = Number(given)
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new UsageError(`--${name} takes a number from ${least} to ${most}, not \`${given}\`.`)
+  return value
+}
+
+/** Of the Pod; null outside of one. */
+function ownNamespace(): string | null {
+  const file = join(serviceAccountFolder, 'namespace')
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : null
+}
+
+function certificateIn(folder: string): Certificate {
+  try {
+    return { cert: readFileSync(join(folder, 'tls.crt'), 'utf8'), key: readFileSync(join(folder, 'tls.key'), 'utf8') }
+  } catch (error) {
+    throw new UsageError(`The webhook's certificate cannot be read: ${error instanceof Error ? error.message : error}.`)
+  }
+}
+
+/** For people at a terminal. */
+function lineOf({ level, message, ...fields }: LogLine, io: Io): string {
+  const rest = Object.entries(fields)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ')
+  const mark = { info: ' ', warning: '!', error: '✗' }[level]
+  return `${io.now().toISOString().slice(11, 19)} ${mark} ${message}${rest === '' ? '' : `  ${rest}`}\n`
+}
