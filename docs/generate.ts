@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { guardrailsManual, pqlManual } from '#compiler'
 import { chartFiles } from './chart.ts'
+import { gitopsFiles } from './gitops.ts'
 
 /** Texts that are made from the code, by their path from the root of the repository. */
 export function documents(): Readonly<Record<string, string>> {
@@ -8,6 +9,7 @@ export function documents(): Readonly<Record<string, string>> {
     'docs/guardrails.md': guardrailsManual(),
     'docs/pql.md': pqlManual(),
     ...chartFiles(),
+    ...gitopsFiles(),
   }
 }
 
