@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { kinds, labels, managedBy } from '#crds'
 import { readCrds } from '../crds/generate.ts'
+import { bundle } from '../image/build.ts'
 import { type Api, apiOf } from '../test/cluster/api.ts'
 import { startApiServer } from '../test/cluster/api-server.ts'
 import { findPrograms } from '../test/cluster/binaries.ts'
@@ -24,10 +25,11 @@ export async function run([
 ]: readonly string[]): Promise<object> {
   const programs = await findPrograms(['etcd', 'kube-apiserver'])
   if ('skip' in programs) return programs
+  const program = await bundled()
   const server = await startApiServer(programs)
   const processes: Operator[] = []
   const operator = async (name: string): Promise<Operator> => {
-    const started = await startProcess(server.kubeconfig, name)
+    const started = await startProcess(program, server.kubeconfig, name)
     processes.push(started)
     return started
   }
@@ -93,12 +95,16 @@ type Operator = {
 }
 
 const namespaces = 10
+/** As the chart runs it. */
+const flags = ['--max-old-space-size=192']
 const hands = 32
 
-async function startProcess(kubeconfig: string, name: string): Promise<Operator> {
-  const bin = join(import.meta.dirname, '../bin/convoke')
-  const args = ['operator', '--kubeconfig', kubeconfig, '--health-port', '0', '--metrics-port', '0']
-  const child = spawn(bin, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, POD_NAME: name } })
+async function startProcess(program: string, kubeconfig: string, name: string): Promise<Operator> {
+  const args = [...flags, program, 'operator', '--kubeconfig', kubeconfig, '--health-port', '0', '--metrics-port', '0']
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, POD_NAME: name },
+  })
   const ports = Promise.withResolvers<{ metricsPort: number; healthPort: number }>()
   let text = ''
   child.stdout.on('data', (part: Buffer) => {
@@ -118,6 +124,14 @@ async function startProcess(kubeconfig: string, name: string): Promise<Operator>
     peakMemoryMiB: () =>
       Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024),
   }
+}
+
+/** The program of the product's image. */
+async function bundled(): Promise<string> {
+  const folder = join(import.meta.dirname, '../.work/bench-operator')
+  await bundle(join(folder, 'cli'))
+  cpSync(join(import.meta.dirname, '../package.json'), join(folder, 'package.json'))
+  return join(folder, 'cli', 'main.js')
 }
 
 async function installCrds(api: Api): Promise<void> {

@@ -40,7 +40,7 @@ export async function buildLayers(folder: string): Promise<void> {
 }
 
 /** Names of the npm packages that went in. */
-async function bundle(folder: string): Promise<ReadonlySet<string>> {
+export async function bundle(folder: string): Promise<ReadonlySet<string>> {
   const build = await rolldown({
     // What it names itself after in the bundle, which is to be the same wherever the sources are.
     cwd: source,
