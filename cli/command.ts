@@ -21,8 +21,10 @@ export type OptionSpec = {
   readonly type: 'string' | 'boolean'
   readonly short?: string
   readonly multiple?: boolean
-  /** Word that stands for the value in the help. */
+  /** Word that stands for the value in the help; what it may be is completed by this word (see `complete.ts`) or `words`. */
   readonly value?: string
+  /** The values there are, where they are a few. */
+  readonly words?: readonly string[]
   readonly help: string
 }
 
@@ -32,6 +34,8 @@ export type Command = {
   readonly summary: string
   /** Without `convoke`: `check PATH…`. */
   readonly usage: string
+  /** What its arguments are in turn, the last one for all that follow: words of `complete.ts`. Default: PATH where `usage` has it. */
+  readonly operands?: readonly string[]
   readonly description?: string
   readonly options: { readonly [name: string]: OptionSpec }
   readonly examples: readonly string[]

@@ -17,7 +17,7 @@ const fieldManager = 'convoke-cli'
 /** How a command is told which cluster and namespace it is about; the same words as kubectl's. */
 export const clusterOptions = {
   kubeconfig: { type: 'string', value: 'FILE', help: 'which clusters there are (default: as kubectl has it)' },
-  context: { type: 'string', value: 'NAME', help: 'of the kubeconfig (default: its current one)' },
+  context: { type: 'string', value: 'CONTEXT', help: 'of the kubeconfig (default: its current one)' },
   namespace: { type: 'string', short: 'n', value: 'NS', help: "default: the context's" },
 } as const satisfies Record<string, OptionSpec>
 

@@ -5,7 +5,7 @@ import { type Command, exitCodes, type Io, UsageError } from './command.ts'
 import { version } from './version.ts'
 
 /** Every command; loaded on demand, so that none pays for what another needs. */
-const commands: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
+export const commands: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
   check: () => import('./commands/check.ts'),
   explain: () => import('./commands/explain.ts'),
   compile: () => import('./commands/compile.ts'),
@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly command: Comman
   lsp: () => import('./commands/lsp.ts'),
   operator: () => import('./commands/operator.ts'),
   schema: () => import('./commands/schema.ts'),
+  completion: () => import('./commands/completion.ts'),
 }
 
 async function step(
@@ -48,6 +49,11 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       if (rest[0] && commands[rest[0]]) return await main([rest[0], '--help'], io)
       io.out(await overview(io.program))
       return name === undefined ? exitCodes.wrongUse : exitCodes.fine
+    }
+    if (name === '__complete') {
+      const { complete } = await import('./complete.ts')
+      io.out(await complete(rest, commands, io))
+      return exitCodes.fine
     }
     if (name === 'version' || name === '--version') {
       io.out(`convoke ${version()}\n`)

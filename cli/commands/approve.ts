@@ -3,6 +3,7 @@ import { clusterOptions } from '../kubernetes.ts'
 
 export const command: Command = {
   summary: 'Let held Segments of an Activation pass the circuit breaker, once',
+  operands: ['ACTIVATION', 'HELD'],
   usage: 'approve ACTIVATION SEGMENT… [--wait]',
   description:
     'Makes a manual Run that delivers these Segments whatever the circuit breaker says; the others are delivered as ever. `convoke status`\n' +
@@ -13,7 +14,7 @@ export const command: Command = {
     force: { type: 'boolean', help: 'also a Segment that is not held: should this Run hold it, it passes' },
     wait: { type: 'boolean', help: 'until the Run is finished; exit code 1 where it failed' },
     timeout: { type: 'string', value: 'DURATION', help: 'wait no longer than that, for example 30m' },
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: ['convoke approve win-back quiet-buyers --wait', 'convoke approve win-back --all'],
   run: async ({ positionals, values, io }) => {

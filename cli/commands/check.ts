@@ -23,12 +23,19 @@ export const command: Command = {
   description:
     'PATH is a file, a directory, a glob, or - for the output of kustomize or Helm. Nothing is written but what --fix corrects.',
   options: {
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default), json, sarif, github or junit' },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FORMAT',
+      words: ['text', 'json', 'sarif', 'github', 'junit'],
+      help: 'text (default), json, sarif, github or junit',
+    },
     'max-diagnostics': { type: 'string', value: 'N', help: 'show at most so many findings as text, errors first' },
     fix: { type: 'boolean', help: 'apply the safe fixes, keeping comments and layout' },
     'fail-on': {
       type: 'string',
       value: 'SEVERITY',
+      words: ['error', 'warning'],
       help: 'error (default) or warning: from which severity on the exit code is 1',
     },
     'show-config': { type: 'boolean', help: 'print the severity of every code and where it comes from' },

@@ -12,8 +12,13 @@ export const command: Command = {
     'become names where the Segment is among the files given. --to adobe reads Segments and prints a list of definitions. What cannot be converted\n' +
     'is said and left out (exit code 1).',
   options: {
-    to: { type: 'string', value: 'FORM', help: 'segment (default) or adobe' },
-    format: { type: 'string', value: 'FORMAT', help: 'of expressions for --to adobe: pql/text (default) or pql/json' },
+    to: { type: 'string', value: 'FORM', words: ['segment', 'adobe'], help: 'segment (default) or adobe' },
+    format: {
+      type: 'string',
+      value: 'FORMAT',
+      words: ['pql/text', 'pql/json'],
+      help: 'of expressions for --to adobe: pql/text (default) or pql/json',
+    },
     store: { type: 'string', value: 'NAME', help: 'the ProfileStore that the Segments belong to (default: profiles)' },
     out: { type: 'string', value: 'DIR', help: 'write NAME.yaml for each Segment there; no file is overwritten' },
   },

@@ -3,6 +3,7 @@ import { type Command, exitCodes, UsageError } from '../command.ts'
 
 export const command: Command = {
   summary: "A finding's page: what is checked, why, and how to write it instead",
+  operands: ['CODE', 'NOTHING'],
   usage: 'explain CODE',
   options: {},
   examples: ['convoke explain too-many-segments', 'convoke explain not-streamable'],

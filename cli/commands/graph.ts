@@ -8,7 +8,13 @@ export const command: Command = {
   description:
     'How much of a guardrail is used stands in the picture. SVG needs no browser and no Graphviz; Mermaid is what GitHub draws in Markdown. A resource that is not well-formed is not in the picture; the exit code is 1 then.',
   options: {
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'svg (default), mermaid or dot' },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FORMAT',
+      words: ['svg', 'mermaid', 'dot'],
+      help: 'svg (default), mermaid or dot',
+    },
   },
   examples: ['convoke graph examples/retail > retail.svg', 'convoke graph -o mermaid . >> README.md'],
   run: async ({ positionals, values, io }) => {

@@ -5,18 +5,25 @@ const steps = ['ingest', 'evaluate', 'export', 'import', 'extract'] as const
 
 export const command: Command = {
   summary: "What the Pods of a Run said, and its steps' reports",
+  operands: ['RUN', 'NOTHING'],
   usage: 'logs RUN [--step STEP] [-f]',
   description:
     'The log of every Pod of the Run, step by step. The report at the end of a log is shown as a table. Where Pods are gone, what the Run\n' +
     'itself remembers of the step stands in their place.',
   options: {
     ...clusterOptions,
-    step: { type: 'string', value: 'STEP', help: `only this one: ${steps.join(', ')}` },
+    step: { type: 'string', value: 'STEP', words: steps, help: `only this one: ${steps.join(', ')}` },
     follow: { type: 'boolean', short: 'f', help: 'until the Run is finished' },
     tail: { type: 'string', value: 'N', help: 'of each Pod only the last lines, so many' },
     timestamps: { type: 'boolean', help: 'when each line was written' },
     raw: { type: 'boolean', help: 'the lines of the report as they are' },
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default), or json: the reports alone' },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FORMAT',
+      words: ['text', 'json'],
+      help: 'text (default), or json: the reports alone',
+    },
   },
   examples: ['convoke logs act-win-back-29935320', 'convoke logs act-win-back-29935320 --step import -f'],
   run: async ({ positionals, values, io }) => {

@@ -26,7 +26,12 @@ export const command: Command = {
     'would enter and leave each changed Segment, by the data of its ProfileStore; with --database how many of those who enter Campaign does not\n' +
     'know or has opted out.',
   options: {
-    against: { type: 'string', value: 'WHAT', help: 'a directory or file, a git revision, or `cluster`' },
+    against: {
+      type: 'string',
+      value: 'WHAT',
+      words: ['cluster'],
+      help: 'a directory or file, a git revision, or `cluster`',
+    },
     volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
     database: {
       type: 'string',
@@ -50,6 +55,7 @@ export const command: Command = {
       type: 'string',
       short: 'o',
       value: 'FORMAT',
+      words: ['text', 'json', 'markdown'],
       help: 'text (default), json, or markdown for a pull-request comment',
     },
   },

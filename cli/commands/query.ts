@@ -6,15 +6,16 @@ import { compilePaths } from '../sources.ts'
 
 export const command: Command = {
   summary: 'Size, sample and cost of an expression, on the data of a ProfileStore',
-  usage: 'query EXPR --store NAME PATH… --volumes DIR [--at TIME]',
+  operands: ['NOTHING', 'PATH'],
+  usage: 'query EXPR --store STORE PATH… --volumes DIR [--at TIME]',
   description:
     'Reads only. Segments named by inSegment count as they were at the last evaluation. The cost is what the query reads and how long it took.',
   options: {
-    store: { type: 'string', value: 'NAME', help: 'ProfileStore (default: the only one)' },
+    store: { type: 'string', value: 'STORE', help: 'ProfileStore (default: the only one)' },
     volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
     at: { type: 'string', value: 'TIME', help: 'evaluation instant (default: now)' },
     sample: { type: 'string', value: 'N', help: 'how many profile ids to show (default: 5)' },
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: [
     `convoke query 'loyalty.tier = "gold"' --store customers examples/minimal --volumes examples/minimal/volumes --at 2026-01-15T06:00:00Z`,

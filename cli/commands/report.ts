@@ -12,7 +12,7 @@ export const command: Command = {
   usage: 'report --plan PATH --run FILE --step STEP [--volumes DIR]',
   description:
     'One line for each detail behind `convoke-detail: `, then the report behind `convoke-report: `, as a step in a Pod ends its log.',
-  options: { ...stepOptions, step: { type: 'string', value: 'STEP', help: names.join(', ') } },
+  options: { ...stepOptions, step: { type: 'string', value: 'STEP', words: names, help: names.join(', ') } },
   exits:
     '0 printed, 1 there is no such report or it is damaged, 64 the plan is unreadable, 2 wrong use or unreadable input',
   examples: ['convoke report --plan plan.json --run run.json --step export --volumes .work/volumes'],

@@ -12,10 +12,11 @@ import { table } from '../table.ts'
 
 export const command: Command = {
   summary: 'Run a target in the cluster now; or, of files, the whole way in one process',
-  usage: 'run [KIND/]NAME [--wait]  |  run --retry RUN [--wait]  |  run PATH… --workdir DIR --volumes DIR [--at TIME]',
+  operands: ['TARGET'],
+  usage: 'run TARGET [--wait]  |  run --retry RUN [--wait]  |  run PATH… --workdir DIR --volumes DIR [--at TIME]',
   description:
-    'In the cluster: makes a manual Run of an Activation, ProfileStore/NAME or CampaignSource/NAME and says its name; with --wait it tells what\n' +
-    'the steps do and ends as the Run does.\n\n' +
+    'In the cluster: makes a manual Run of TARGET, that is an Activation, ProfileStore/NAME or CampaignSource/NAME, and says its name; with --wait\n' +
+    'it tells what the steps do and ends as the Run does.\n\n' +
     'With --workdir, on this machine: runs what is due at --at and was not run in this work directory yet. A claim is the folder of its name under --volumes. A CampaignInstance\n' +
     'with a database gets an embedded PostgreSQL under the work directory, unless --database names one; its target table is made from the target\n' +
     'mapping and filled from VOLUMES/campaign/INSTANCE/TABLE.csv where that exists.',
@@ -23,7 +24,12 @@ export const command: Command = {
     ...clusterOptions,
     wait: { type: 'boolean', help: 'until the Run is finished; exit code 1 where it failed' },
     timeout: { type: 'string', value: 'DURATION', help: 'wait no longer than that, for example 30m' },
-    evaluation: { type: 'string', value: 'WHICH', help: 'of a ProfileStore: Batch (default) or Streaming' },
+    evaluation: {
+      type: 'string',
+      value: 'WHICH',
+      words: ['Batch', 'Streaming'],
+      help: 'of a ProfileStore: Batch (default) or Streaming',
+    },
     retry: { type: 'string', value: 'RUN', help: 'try a failed Run again, from the step that failed' },
     workdir: { type: 'string', value: 'DIR', help: 'what this command remembers, and the embedded databases' },
     volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
@@ -35,7 +41,7 @@ export const command: Command = {
       value: 'INSTANCE=URL',
       help: 'use that PostgreSQL for a CampaignInstance',
     },
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: [
     'convoke run win-back --wait',

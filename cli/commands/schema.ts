@@ -6,6 +6,7 @@ import { type Command, exitCodes, text, UsageError } from '../command.ts'
 
 export const command: Command = {
   summary: 'JSON Schemas of the kinds, for editors',
+  operands: ['KIND', 'NOTHING'],
   usage: 'schema [KIND] [--out DIR]',
   description: [
     'Without KIND one schema for all kinds, which chooses by `kind` and says nothing about resources of other groups.',

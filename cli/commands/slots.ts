@@ -11,7 +11,7 @@ export const command: Command = {
   options: {
     from: { type: 'string', value: 'TIME', help: 'first instant, e.g. 2026-12-01T00:00:00Z (default: now)' },
     to: { type: 'string', value: 'TIME', help: 'end, not included (default: a day later)' },
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: [
     'convoke slots examples/retail --from 2026-12-01 --to 2026-12-02',

@@ -9,6 +9,7 @@ const watchSeconds = 2
 
 export const command: Command = {
   summary: 'What needs attention in the cluster, then a table per kind',
+  operands: ['KIND/NAME'],
   usage: 'status [KIND | KIND/NAME]… [-n NS | -A] [--watch]',
   description:
     'Needs attention: resources that do not pass a guardrail or are stalled, targets whose latest Run failed, Segments that are held, slots\n' +
@@ -17,7 +18,7 @@ export const command: Command = {
     ...clusterOptions,
     'all-namespaces': { type: 'boolean', short: 'A', help: 'every namespace' },
     watch: { type: 'boolean', short: 'w', help: `draw it again every ${watchSeconds} seconds` },
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: ['convoke status', 'convoke status -A --watch', 'convoke status Activation/win-back segments'],
   run: async ({ positionals, values, io }) => {

@@ -25,10 +25,17 @@ export const command: Command = {
     engine: {
       type: 'string',
       value: 'ENGINE',
+      words: ['reference', 'duckdb', 'all'],
       help: 'reference (default), the interpreter that the others are held to; duckdb; spark; or all there are here',
     },
     coverage: { type: 'boolean', help: 'say which leaf conditions were never true or never false' },
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default), json or junit' },
+    output: {
+      type: 'string',
+      short: 'o',
+      value: 'FORMAT',
+      words: ['text', 'json', 'junit'],
+      help: 'text (default), json or junit',
+    },
   },
   examples: [
     'convoke test examples/retail',

@@ -6,6 +6,7 @@ import { progressLine } from '../progress.ts'
 
 export const command: Command = {
   summary: 'Why a person is, or is not, in a Segment: which conditions hold, and what was found',
+  operands: ['SEGMENT', 'NOTHING', 'PATH'],
   usage: 'why SEGMENT PROFILE [PATH… --volumes DIR] [--at TIME]',
   description:
     'PROFILE is a value of the primary identity, or Namespace:VALUE of any; @FILE reads it from a file, where no history keeps it. With PATHs and\n' +
@@ -14,7 +15,7 @@ export const command: Command = {
     volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
     at: { type: 'string', value: 'TIME', help: 'evaluation instant (default: now)' },
     ...clusterOptions,
-    output: { type: 'string', short: 'o', value: 'FORMAT', help: 'text (default) or json' },
+    output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: [
     'convoke why gold-members c1 examples/minimal --volumes examples/minimal/volumes --at 2026-01-15T06:00:00Z',

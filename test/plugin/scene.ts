@@ -10,6 +10,8 @@ export const now = new Date('2026-12-01T12:00:00Z')
 
 export type Scene = {
   readonly namespace: string
+  /** The options that lead to it, of any command. */
+  readonly place: readonly string[]
   /** Runs a command on this namespace and gives what it said, with the namespace's own name as NAMESPACE. */
   readonly convoke: (argv: readonly string[], io?: Parameters<typeof inProcess>[2]) => Promise<Ended>
   /** Changes a status as the operator would. Null takes a field away. */
@@ -139,6 +141,7 @@ export async function openScene(cluster: Cluster): Promise<Scene> {
   )
   return {
     namespace,
+    place: ['--kubeconfig', cluster.kubeconfig, '-n', namespace],
     status,
     convoke: async (argv, io) => {
       const [command = '', ...rest] = argv
