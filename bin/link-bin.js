@@ -2,5 +2,7 @@
 import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
 
 mkdirSync('node_modules/.bin', { recursive: true })
-rmSync('node_modules/.bin/convoke', { force: true })
-symlinkSync('../../bin/convoke', 'node_modules/.bin/convoke')
+for (const name of ['convoke', 'kubectl-convoke', 'kubectl_complete-convoke']) {
+  rmSync(`node_modules/.bin/${name}`, { force: true })
+  symlinkSync(`../../bin/${name}`, `node_modules/.bin/${name}`)
+}
