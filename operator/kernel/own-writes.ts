@@ -1,3 +1,4 @@
+import { ApiError, NotLeaderError } from './api.ts'
 import type { Cancel, Clock } from './clock.ts'
 import type { Version } from './store.ts'
 
@@ -13,7 +14,8 @@ export type OwnWritesOptions = {
 export type OwnWrites = {
   /**
    * Writes one object for an owner, and holds the owner until the cache has shown what was written. A write that rejects
-   * may have been done all the same, so it holds as well. Deletions need none of this: to repeat them is harmless.
+   * may have been done all the same, so it holds as well; one that was refused or not sent holds nobody any more, and `settled` is
+   * not called: it is the owner's failure. Deletions need none of this: to repeat them is harmless.
    */
   readonly write: <T extends { readonly metadata: Version }>(
     owner: string,
@@ -43,6 +45,8 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
   const holds = new Set<Hold>()
   const byObject = new Map<string, Set<Hold>>()
   const byOwner = new Map<string, Set<Hold>>()
+  /** What the cache shows of each object. */
+  const shown = new Map<string, Version>()
 
   return {
     async write(owner, object, send) {
@@ -53,14 +57,16 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
         expect(hold, written.metadata)
         return written
       } catch (error) {
-        wait(hold)
+        if (isUndone(error)) remove(hold)
+        else wait(hold)
         throw error
       }
     },
     holds: (owner) => byOwner.has(owner),
     seen(object, version) {
       // That it is gone may be said of one before it, of the same name.
-      if (version === null) return
+      if (version === null) return void shown.delete(object)
+      shown.set(object, version)
       for (const hold of byObject.get(object) ?? []) {
         hold.seen.add(textOf(version))
         if (hold.expected !== null && isShown(hold, hold.expected)) release(hold)
@@ -93,6 +99,12 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
     }
   }
 
+  /** Seen since the write began, or already before: it may have changed nothing. */
+  function isShown({ object, seen }: Hold, version: Version): boolean {
+    const now = shown.get(object)
+    return seen.has(textOf(version)) || (now !== undefined && textOf(now) === textOf(version))
+  }
+
   function release(hold: Hold): void {
     remove(hold)
     if (!byOwner.has(hold.owner)) settled(hold.owner)
@@ -112,8 +124,10 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
   }
 }
 
-function isShown({ seen }: Hold, version: Version): boolean {
-  return seen.has(textOf(version))
+/** Nothing was sent, or the API server said that it did nothing. */
+function isUndone(error: unknown): boolean {
+  if (error instanceof NotLeaderError) return true
+  return error instanceof ApiError && error.status < 500 && error.status !== 408
 }
 
 function textOf({ uid, resourceVersion }: Version): string {

@@ -112,6 +112,7 @@ export type FaultProxy = {
    * aside: with it done or not. Resolves then; nothing comes through any more until `revive`.
    */
   readonly dieAt: (write: number, isDone: boolean) => Promise<void>
+  /** Also takes back a death to come. */
   readonly revive: () => void
   readonly stop: () => Promise<void>
 }
@@ -157,7 +158,10 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     partition: part,
     heal,
     dieAt: (write, isDone) => new Promise((died) => void (death = { left: write, isDone, died })),
-    revive: () => void (dead = false),
+    revive() {
+      dead = false
+      death = null
+    },
     stop: () =>
       new Promise((resolve) => {
         dead = true

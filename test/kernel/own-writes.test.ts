@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { ApiError, NotLeaderError } from '../../operator/kernel/api.ts'
 import { type OwnWrites, ownWrites } from '../../operator/kernel/own-writes.ts'
 import type { Version } from '../../operator/kernel/store.ts'
 import { type VirtualClock, virtualClock } from './virtual-clock.ts'
@@ -127,6 +128,38 @@ test.each<readonly [string, Version | null, readonly string[]]>([
   writes.seen('job', at('6'))
   await clock.advance(5000)
   expect(settled).toEqual(expected)
+})
+
+test('a failed write that changed nothing holds until it is known that the object is as the cache shows it', async () => {
+  const { clock, writes, settled, serverHas } = scene()
+  writes.seen('job', at('6'))
+  serverHas(at('6'))
+  const lost = writes.write('run', 'job', () => Promise.reject(new Error('ECONNRESET')))
+  await expect(lost).rejects.toThrow('ECONNRESET')
+  await clock.advance(5000)
+  expect([settled, clock.waiting()]).toEqual([['run@5000'], []])
+})
+
+test('a write that changed nothing holds nobody when the cache shows the object already', async () => {
+  const { writes, settled } = scene()
+  writes.seen('job', at('6'))
+  await writes.write('run', 'job', answering(at('6')))
+  expect(settled).toEqual(['run@0'])
+  // Gone, and made again by the write: what was shown before is no proof.
+  writes.seen('job', null)
+  await writes.write('run', 'job', answering(at('6')))
+  expect(writes.holds('run')).toBe(true)
+})
+
+test.each<readonly [string, Error, boolean]>([
+  ['refused holds nobody', new ApiError('conflict', 409), false],
+  ['refused for its load holds nobody', new ApiError('slowly', 429), false],
+  ['not sent holds nobody', new NotLeaderError('another leads'), false],
+  ['met by a fault of the server holds: it may have been done', new ApiError('etcd is slow', 500), true],
+])('a write that was %s, and the failure is the owner’s', async (_, error, holds) => {
+  const { writes, settled } = scene()
+  await expect(writes.write('run', 'job', () => Promise.reject(error))).rejects.toBe(error)
+  expect([writes.holds('run'), settled]).toEqual([holds, []])
 })
 
 test('after stop nothing waits and nothing is called', async () => {
