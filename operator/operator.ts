@@ -3,7 +3,7 @@ import { type Caches, type Changed, openCaches, targetKeyOf } from './caches.ts'
 import { type Claim, conditionOf, conditionsOf } from './conditions.ts'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { openGauges } from './gauges.ts'
-import type { Api } from './kernel/api.ts'
+import { type Api, ApiError, NotLeaderError } from './kernel/api.ts'
 import type { Cancel } from './kernel/clock.ts'
 import { openQueue, type Queue, type Result } from './kernel/queue.ts'
 import type { Fault, ReflectorPorts } from './kernel/reflector.ts'
@@ -50,6 +50,7 @@ const longestGatherMs = 1000
 const jumpMs = 2000
 /** What fails is mostly the way to the API server: when that is there again, nobody shall wait for long. */
 const longestBackoffMs = 30_000
+const conflictMs = 50
 const watchClockMs = 1000
 /** Between two looks at the CRDs, and while they are not right. */
 const [skewMs, skewAgainMs] = [600_000, 10_000]
@@ -58,6 +59,16 @@ const runnableKinds: readonly Kind[] = [
   'Activation',
   'CampaignSource',
 ] satisfies readonly RunnableKind[]
+
+/** What is no fault: somebody wrote at the same time, the namespace goes away, another leads. Anything else is thrown again. */
+function forgivenOf(error: unknown): Result {
+  if (error instanceof NotLeaderError) return { kind: 'done' }
+  // The copy is about to show what was written.
+  if (error instanceof ApiError && error.reason === 'Conflict') return { kind: 'again', afterMs: conflictMs }
+  if (error instanceof ApiError && error.causes.some(({ reason }) => reason === 'NamespaceTerminating'))
+    return { kind: 'done' }
+  throw error
+}
 
 export function openControllers(ports: ControllersPorts, options: ControllersOptions): Controllers {
   const { clock, api, metrics, log } = ports
@@ -74,7 +85,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     name: 'resources',
     concurrency: options.concurrency,
     longestBackoffMs,
-    handle: (key) => reconcile(key as ResourceKey), // only such keys are added
+    handle: (key) => reconcile(key as ResourceKey).catch(forgivenOf), // only such keys are added
     failed: ({ key, error, failures, retryMs }) =>
       say('warning', error, { key, failures, retryMs: Math.round(retryMs) }),
   })
@@ -185,7 +196,10 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   async function reconcile(key: ResourceKey): Promise<Result> {
     const [kind, namespace, name] = key.split('/') as [Kind, string, string] // keys are made of the three
     const resource = caches.get(kind, namespace, name)
-    if (!resource) gauges.hide(kind, namespace, name)
+    if (!resource) {
+      gauges.hide(kind, namespace, name)
+      for (const waiting of surroundings.reservations.release(key)) touch(waiting, { priority: duePriority })
+    }
     // Whoever is held comes back when the copy shows what was written.
     if (!resource || !caches.isOurs(namespace) || caches.holds(key)) return { kind: 'done' }
     if (skew === undefined) return { kind: 'again', afterMs: 100 }

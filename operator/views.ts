@@ -108,6 +108,7 @@ function viewOf(
   ]
   const waiting = (message: string): Claim[] => [
     { type: 'Ready', status: 'False', reason: 'WaitingForDependency', message },
+    { type: 'Reconciling', status: 'True', reason: 'WaitingForDependency', message },
     passed,
   ]
   const ready = (message: string): Claim[] => [{ type: 'Ready', status: 'True', reason: 'Ready', message }, passed]
@@ -145,7 +146,14 @@ function viewOf(
       const plan = settled.plans.get(key)
       const segments = plan?.export?.segments.length ?? 0
       const fields = { segments }
-      if (held.length === 0) return plain(fields, plan !== undefined, `${segments} Segments.`)
+      if (held.length === 0) {
+        const view = plain(fields, plan !== undefined, `${segments} Segments.`)
+        // A fault that nothing hangs on, such as a Segment that is listed twice.
+        const isHarmless = failed && plan !== undefined && broken === null
+        return isHarmless
+          ? { ...view, claims: view.claims.filter(({ type }) => type !== 'Stalled'), isRunnable: true }
+          : view
+      }
       // Some of its Segments have a fault; the finding about that is its own or theirs, and the others go on.
       if (segments === 0) {
         const message = `No Segment can be delivered. ${held.map(({ segment, message }) => `${segment}: ${message}`).join('\n')}`
