@@ -40,9 +40,11 @@ export async function run([
     const scale = { segments: Number(segments), activations: Number(activations), jobs: Number(jobs) }
     await fill(api, scale)
     const fillSeconds = secondsSince(startAt)
+    console.error(`filled in ${fillSeconds} s`)
 
     const first = await operator('first')
     const firstSeconds = await ready(api, first, scale)
+    console.error(`ready in ${firstSeconds} s`)
     const firstReconciles = sumOf(await first.metrics(), 'controller_runtime_reconcile_total')
     const firstMemory = first.peakMemoryMiB()
     const firstCpu = valueOf(await first.metrics(), 'process_cpu_seconds_total')
@@ -113,12 +115,15 @@ async function startProcess(program: string, kubeconfig: string, name: string): 
     if (line) ports.resolve(JSON.parse(line))
   })
   const { metricsPort, healthPort } = await ports.promise
-  const metrics = async (): Promise<string> => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
+  // A connection of its own each time: one that is kept may be closed just when it is used.
+  const ask = (port: number, path: string): Promise<Response> =>
+    fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })
+  const metrics = async (): Promise<string> => (await ask(metricsPort, '/metrics')).text()
   return {
     child,
     metrics,
     synced: async () => {
-      while ((await fetch(`http://127.0.0.1:${healthPort}/readyz`)).status !== 200) await sleep(50)
+      while ((await ask(healthPort, '/readyz')).status !== 200) await sleep(50)
     },
     leads: async () => valueOf(await metrics(), 'leader_election_master_status{name="convoke-operator"}') === 1,
     peakMemoryMiB: () =>

@@ -14,7 +14,7 @@ const banner = '// Generated from crds/ by `npm run generate`. Do not edit.\n'
 /** Name in crds/generated/ → content. */
 export async function generatedFiles(): Promise<Record<string, string>> {
   const files: Record<string, string> = {}
-  for (const file of yamlFiles().filter((name) => name.endsWith('.schema.yaml'))) {
+  for (const file of yamlFiles('contracts')) {
     const schema: JSONSchema = read(file)
     const name = basename(file, '.schema.yaml')
     files[`${name}.ts`] =
@@ -39,17 +39,15 @@ export function readCrds(): readonly {
   readonly crd: Crd
   readonly schema: CrdSchema
 }[] {
-  return yamlFiles()
-    .filter((name) => !name.endsWith('.schema.yaml'))
-    .map((name) => {
-      const crd: Crd = read(name)
-      return {
-        file: basename(name, '.yaml'),
-        kind: crd.spec.names.kind,
-        crd,
-        schema: crd.spec.versions[0]!.schema.openAPIV3Schema,
-      }
-    })
+  return yamlFiles('.').map((name) => {
+    const crd: Crd = read(name)
+    return {
+      file: basename(name, '.yaml'),
+      kind: crd.spec.names.kind,
+      crd,
+      schema: crd.spec.versions[0]!.schema.openAPIV3Schema,
+    }
+  })
 }
 
 export type Crd = {
@@ -82,10 +80,12 @@ export type CrdSchema = {
   readonly 'x-kubernetes-validations'?: readonly { readonly rule: string; readonly message: string }[]
 }
 
-function yamlFiles(): string[] {
-  return readdirSync(here)
+/** The CRDs lie alone, so that `kubectl apply -f crds/` takes the folder; the contracts between rooms in one of their own. */
+function yamlFiles(folder: '.' | 'contracts'): string[] {
+  return readdirSync(join(here, folder))
     .filter((name) => name.endsWith('.yaml'))
     .sort()
+    .map((name) => join(folder, name))
 }
 
 /** The caller says what the file holds; every one of them is ours. */
@@ -152,12 +152,10 @@ function withUnionSchema(schema: CrdSchema): CrdSchema {
 
 /** One JSON Schema for each kind of document there is: those of the four contracts, and the CRDs' for what people write. */
 function jsonSchemas(): Record<string, JsonSchema> {
-  const contracts = yamlFiles()
-    .filter((name) => name.endsWith('.schema.yaml'))
-    .map((name): [string, JsonSchema] => {
-      const schema: JsonSchema = read(name)
-      return [String(schema['title']), schema]
-    })
+  const contracts = yamlFiles('contracts').map((name): [string, JsonSchema] => {
+    const schema: JsonSchema = read(name)
+    return [String(schema['title']), schema]
+  })
   return Object.fromEntries([
     ...readCrds().map(({ kind, schema }) => [kind, documentSchema(kind, schema)] as const),
     ...contracts,

@@ -171,7 +171,7 @@ describe('a manifest', () => {
     const ajv = new Ajv({ strict: false })
     formats.default(ajv)
     const validate = ajv.compile(
-      parse(readFileSync(join(import.meta.dirname, '../../crds/delivery-manifest.schema.yaml'), 'utf8')),
+      parse(readFileSync(join(import.meta.dirname, '../../crds/contracts/delivery-manifest.schema.yaml'), 'utf8')),
     )
     expect(validate(found), JSON.stringify(validate.errors)).toBe(true)
     expect(found).toMatchObject({
