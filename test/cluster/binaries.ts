@@ -190,5 +190,7 @@ if (import.meta.main) {
   const wanted = process.argv.slice(2)
   const unknown = wanted.filter((name) => !programs.some((program) => program === name))
   if (unknown.length > 0) throw new Error(`No program ${unknown.join(', ')} among ${programs.join(', ')}.`)
-  console.log(await findPrograms(programs.filter((program) => wanted.includes(program))))
+  console.log(
+    await findPrograms(wanted.length === 0 ? programs : programs.filter((program) => wanted.includes(program))),
+  )
 }
