@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { kernelMetrics } from '../../operator/kernel/metrics.ts'
+import { operatorMetrics } from '../../operator/metrics.ts'
 import { hasHelm, only, render } from './helm.ts'
 
 const hasGo = spawnSync('go', ['version']).status === 0
@@ -204,20 +205,7 @@ function guardrail(use: string, limit: string): Readonly<Record<string, string>>
   return { [`convoke_guardrail_use{${labels}}`]: `${use}x5`, [`convoke_guardrail_limit{${labels}}`]: `${limit}x5` }
 }
 
-/** What the operator exposes beside its kernel's metrics, without the endings of histograms. */
-const operatorMetrics = [
-  'controller_runtime_reconcile_total',
-  'controller_runtime_reconcile_errors_total',
-  'convoke_runs_total',
-  'convoke_run_start_skew_seconds',
-  'convoke_run_duration_seconds',
-  'convoke_missed_slots_total',
-  'convoke_segment_members',
-  'convoke_guardrail_use',
-  'convoke_guardrail_limit',
-  'convoke_delivery_age_seconds',
-]
-const known = new Set([...Object.keys(kernelMetrics), ...operatorMetrics])
+const known = new Set([...Object.keys(kernelMetrics), ...Object.keys(operatorMetrics)])
 
 describe.skipIf(!hasGo || !hasHelm)('Prometheus', () => {
   let folder: string

@@ -125,6 +125,23 @@ const table: readonly (readonly [title: string, values: object, expected: Expect
   ],
   ['a shard', { shard: 'region in (emea,apac)' }, { 'Deployment/convoke': args('--shard=region in (emea,apac)') }],
   [
+    'how Jobs are run',
+    {
+      concurrency: 4,
+      image: { pullPolicy: 'Always' },
+      jobs: { pullPolicy: 'Never', pullSecrets: ['registry', 'mirror'], deadlineSeconds: 600 },
+    },
+    {
+      'Deployment/convoke': args(
+        '--job-pull-policy=Never',
+        '--job-pull-secret=registry',
+        '--job-pull-secret=mirror',
+        '--job-deadline=600',
+        '--concurrency=4',
+      ),
+    },
+  ],
+  [
     'everything that a Pod can be given',
     {
       replicas: 3,

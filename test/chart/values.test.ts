@@ -121,6 +121,11 @@ describe.skipIf(!hasHelm)('Helm', () => {
       /metrics\.serviceMonitor needs metrics\.service\.enabled/,
     ],
     [
+      'a share among some namespaces',
+      { shard: 'shard=a', watchNamespaces: ['emea'] },
+      /shard and watchNamespaces are both set: a shard is found among all Namespaces by their labels\. Choose one/,
+    ],
+    [
       'two monitors',
       { metrics: { serviceMonitor: { enabled: true }, podMonitor: { enabled: true } } },
       /are both enabled: every series would be there twice\. Choose one/,
