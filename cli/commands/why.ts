@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Question } from '../cluster/why-job.ts'
 import { type Command, choice, exitCodes, type Io, instant, text, UsageError, type Values } from '../command.ts'
 import { clusterOptions } from '../kubernetes.ts'
 import { progressLine } from '../progress.ts'
@@ -10,15 +11,21 @@ export const command: Command = {
   usage: 'why SEGMENT PROFILE [PATH… --volumes DIR] [--at TIME]',
   description:
     'PROFILE is a value of the primary identity, or Namespace:VALUE of any; @FILE reads it from a file, where no history keeps it. With PATHs and\n' +
-    '--volumes, the data at hand are asked; without, those of the cluster. Reads only.',
+    '--volumes the data at hand are asked; without, those of the cluster, by a short-lived Job that mounts the volume of the store. Reads only.',
   options: {
     volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
     at: { type: 'string', value: 'TIME', help: 'evaluation instant (default: now)' },
+    image: {
+      type: 'string',
+      value: 'IMAGE',
+      help: "in the cluster: what the Job runs (default: as Convoke's newest Job)",
+    },
+    seal: { type: 'string', value: 'FILE', help: 'encrypt the answer for this public key (PEM), as that Job does' },
     ...clusterOptions,
     output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: [
-    'convoke why gold-members c1 examples/minimal --volumes examples/minimal/volumes --at 2026-01-15T06:00:00Z',
+    'convoke why gold-members C1 examples/minimal --volumes examples/minimal/volumes --at 2026-01-15T06:00:00Z',
     'convoke why quiet-buyers Email:ann@example.com -n retail',
   ],
   run: async ({ positionals, values, io }) => {
@@ -30,9 +37,12 @@ export const command: Command = {
       who: personOf(given, io),
       at: instant(values, 'at') ?? io.now(),
     }
+    const seal = text(values, 'seal')
+    if (seal !== null) return sealedAnswer(question, paths, seal, values, io)
     const isHere = paths.length > 0 || text(values, 'volumes') !== null
-    if (!isHere) throw new UsageError('--volumes DIR is missing.')
-    const answer = await answerHere(question, paths, values, io)
+    const answer = isHere
+      ? await answerHere(question, paths, values, io)
+      : await (await import('../cluster/why-job.ts')).answerInCluster(question, values, io)
     if (answer === null) return exitCodes.findings
     const { answerText } = await import('../why.ts')
     io.out(output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : answerText(answer, io))
@@ -40,7 +50,25 @@ export const command: Command = {
   },
 }
 
-type Question = { readonly segment: string; readonly who: string; readonly at: Date }
+/** The answer, or why there is none, for the holder of a key only. */
+async function sealedAnswer(question: Question, paths: readonly string[], seal: string, values: Values, io: Io) {
+  const { sealed } = await import('../seal.ts')
+  const key = readText(seal, io)
+  const print = (answer: object): void => io.out(`${sealed(JSON.stringify(answer), key)}\n`)
+  try {
+    const answer = await answerHere(question, paths, values, {
+      ...io,
+      err: (error) => print({ error: error.trim().replace(/^convoke why: /, '') }),
+    })
+    if (answer === null) return exitCodes.findings
+    print(answer)
+    return exitCodes.fine
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    print({ error: error.message })
+    return exitCodes.wrongUse
+  }
+}
 
 /** Null where the data could not be asked, which is said. */
 async function answerHere({ segment, who, at }: Question, paths: readonly string[], values: Values, io: Io) {
@@ -88,12 +116,13 @@ async function answerHere({ segment, who, at }: Question, paths: readonly string
 }
 
 function personOf(given: string, io: Io): string {
-  if (!given.startsWith('@')) return given
+  return given.startsWith('@') ? readText(given.slice(1), io).trim() : given
+}
+
+function readText(file: string, io: Io): string {
   try {
-    return readFileSync(resolve(io.cwd, given.slice(1)), 'utf8').trim()
+    return readFileSync(resolve(io.cwd, file), 'utf8')
   } catch (error) {
-    throw new UsageError(
-      `\`${given.slice(1)}\` cannot be read: ${error instanceof Error ? error.message : String(error)}.`,
-    )
+    throw new UsageError(`\`${file}\` cannot be read: ${error instanceof Error ? error.message : String(error)}.`)
   }
 }
