@@ -107,9 +107,14 @@ export function testText(reports: readonly CaseReport[], colour: boolean): strin
     }
     lines.push('')
   }
-  const where = engines.length > 1 || engines[0] === 'duckdb' ? `, on ${engines.join(' and ')}` : ''
+  const where = engines.some((engine) => engine !== 'reference') ? `, on ${listed(engines)}` : ''
   lines.push(`${passed} passed, ${failed} failed${where}`)
   return `${lines.join('\n')}\n`
+}
+
+/** `reference, duckdb and spark` */
+function listed(names: readonly string[]): string {
+  return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
 /** At most so many people of a failed step are explained, and ids listed; the others are counted. */

@@ -9,7 +9,7 @@ export {
   startEmbeddedPostgres,
 } from './postgres/index.ts'
 export { countRecipients, type KnownRecipients } from './postgres/recipients.ts'
-export { openPreview, type Preview, type PreviewPerson, type PreviewValue } from './preview.ts'
+export { openPreview, openSparkPreview, type Preview, type PreviewPerson, type PreviewValue } from './preview.ts'
 export {
   commitJson,
   type DataManifest,

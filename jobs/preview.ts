@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import type { Column, DataType, MembershipQuery } from '#crds'
-import { identifier, literal, openDuckDB, sqlTypeOf, timestampLiteral } from './engines/duckdb.ts'
+import { type Engine, identifier, literal, openDuckDB, sqlTypeOf, timestampLiteral } from './engines/duckdb.ts'
+import { openSpark, type SparkMissing } from './engines/spark.ts'
 import type { Ports } from './ports.ts'
 
 /** A value in hand; dates and timestamps are epoch milliseconds, objects hold what the union schema names. */
@@ -21,45 +23,89 @@ export type PreviewPerson = {
 export type Preview = AsyncDisposable & {
   /** Ids of the members of each of the query's Segments at an instant, sorted. */
   readonly members: (
-    query: Pick<MembershipQuery, 'segments' | 'duckdb'>,
-    columns: { readonly profile: readonly Column[]; readonly event: readonly Column[] },
+    query: MembershipQuery,
+    columns: Columns,
     people: readonly PreviewPerson[],
     at: Date,
   ) => Promise<ReadonlyMap<string, readonly string[]>>
 }
 
+type Columns = { readonly profile: readonly Column[]; readonly event: readonly Column[] }
+
 /** Runs membership queries over a few people in hand, in a DuckDB of its own. */
 export async function openPreview(ports: Pick<Ports, 'scratch' | 'signal'>): Promise<Preview> {
-  const engine = await openDuckDB({ engine: { type: 'DuckDB', duckDB: { threads: 1, memoryLimit: '1Gi' } } }, ports)
+  const engine = await openSmallDuckDB(ports)
   return {
     members: async (query, columns, people, at) => {
-      await engine.run(
-        [
-          ...tableSql(
-            'profiles',
-            columns.profile,
-            people.map(({ id, attributes }) => ({ id, data: attributes })),
-          ),
-          ...tableSql(
-            'events',
-            columns.event,
-            people.flatMap(({ id, events }) => events.map((data) => ({ id, data }))),
-          ),
-        ].join(';\n'),
-      )
-      const rows = await engine.rows(query.duckdb.replaceAll('$now', timestampLiteral(at)))
-      return new Map(
-        query.segments.map((segment) => [
-          segment,
-          rows
-            .filter((row) => row[segment] === true)
-            .map((row) => String(row['$profile']))
-            .sort(),
-        ]),
-      )
+      await load(engine, columns, people)
+      return membersIn(query, await engine.rows(query.duckdb.replaceAll('$now', timestampLiteral(at))))
     },
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
   }
+}
+
+/** The same on a Spark of this machine, which takes seconds to start; DuckDB only writes the people down for it. */
+export async function openSparkPreview(
+  python: string,
+  env: Readonly<Record<string, string | undefined>>,
+  ports: Pick<Ports, 'scratch' | 'signal'>,
+): Promise<(Preview & { readonly version: string }) | SparkMissing> {
+  const spark = await openSpark(python, env, ports)
+  if ('missing' in spark) return spark
+  const engine = await openSmallDuckDB(ports)
+  const tables = { profiles: join(ports.scratch, 'profiles.parquet'), events: join(ports.scratch, 'events.parquet') }
+  return {
+    version: spark.version,
+    members: async (query, columns, people, at) => {
+      await load(engine, columns, people)
+      for (const [table, path] of Object.entries(tables))
+        await engine.run(`COPY ${table} TO ${literal(path)} (FORMAT parquet)`)
+      const instant = timestampLiteral(at).replace('TIMESTAMP', 'TIMESTAMP_NTZ')
+      const answer = await spark.query((query.spark ?? '').replaceAll('$now', instant), tables)
+      const rows = answer.rows.map((row) => Object.fromEntries(answer.columns.map((name, at) => [name, row[at]])))
+      return membersIn(query, rows)
+    },
+    async [Symbol.asyncDispose]() {
+      await spark[Symbol.asyncDispose]()
+      await engine[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function openSmallDuckDB(ports: Pick<Ports, 'scratch' | 'signal'>): Promise<Engine> {
+  return openDuckDB({ engine: { type: 'DuckDB', duckDB: { threads: 1, memoryLimit: '1Gi' } } }, ports)
+}
+
+async function load(engine: Engine, columns: Columns, people: readonly PreviewPerson[]): Promise<void> {
+  await engine.run(
+    [
+      ...tableSql(
+        'profiles',
+        columns.profile,
+        people.map(({ id, attributes }) => ({ id, data: attributes })),
+      ),
+      ...tableSql(
+        'events',
+        columns.event,
+        people.flatMap(({ id, events }) => events.map((data) => ({ id, data }))),
+      ),
+    ].join(';\n'),
+  )
+}
+
+function membersIn(
+  { segments }: MembershipQuery,
+  rows: readonly Readonly<Record<string, unknown>>[],
+): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    segments.map((segment) => [
+      segment,
+      rows
+        .filter((row) => row[segment] === true)
+        .map((row) => String(row['$profile']))
+        .sort(),
+    ]),
+  )
 }
 
 function tableSql(

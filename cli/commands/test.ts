@@ -12,21 +12,22 @@ import {
   runCase,
   type Suite,
 } from '#compiler'
+import type { Preview } from '#jobs'
 import { type Command, choice, exitCodes, type Io, UsageError } from '../command.ts'
 import { compilePaths } from '../sources.ts'
 import { type CaseReport, coverageText, testDocument, testJunit, testText } from '../test-report.ts'
 
 export const command: Command = {
   summary: 'Run SegmentTests: who is in a Segment, on people made up for it',
-  usage: 'test PATH… [--engine reference|duckdb|all] [--coverage] [-o text|json|junit]',
+  usage: 'test PATH… [--engine reference|duckdb|spark|all] [--coverage] [-o text|json|junit]',
   description:
     'PATH holds the SegmentTests and what they refer to. A timeline is evaluated in full and incrementally at every step, and both must agree.',
   options: {
     engine: {
       type: 'string',
       value: 'ENGINE',
-      words: ['reference', 'duckdb', 'all'],
-      help: 'reference (default), the interpreter that the others are held to; duckdb; spark; or all there are here',
+      words: ['reference', 'duckdb', 'spark', 'all'],
+      help: 'reference (default), the interpreter that the others are held to; duckdb; spark, where it is installed; or all',
     },
     coverage: { type: 'boolean', help: 'say which leaf conditions were never true or never false' },
     output: {
@@ -45,10 +46,6 @@ export const command: Command = {
   run: async ({ positionals, values, io }) => {
     const output = choice(values, 'output', ['text', 'json', 'junit'])
     const wanted = choice(values, 'engine', ['reference', 'duckdb', 'spark', 'all'])
-    if (wanted === 'spark')
-      throw new UsageError(
-        'Spark is not here: it runs in the cluster, for a ProfileStore with `engine: {type: Spark}`. Use --engine duckdb or reference.',
-      )
     const { input, compilation } = compilePaths(positionals, io)
     const { suites, diagnostics, model } = compilation
     if (diagnostics.length > 0)
@@ -56,10 +53,9 @@ export const command: Command = {
     const isFaulty = diagnostics.some(({ severity }) => severity === 'error')
     if (suites.length === 0 && !isFaulty)
       throw new UsageError('There is no SegmentTest in what was given; `convoke test` runs documents of that kind.')
-    if (wanted === 'all') io.err('Engines: reference and duckdb; Spark is not here.\n')
 
     const reports: CaseReport[] = []
-    await using engines = await openEngines(wanted === 'all' ? ['reference', 'duckdb'] : [wanted], io)
+    await using engines = await openEngines(wanted, io)
     for (const suite of suites)
       for (const [index, each] of suite.cases.entries()) {
         const path = pathText(['spec', 'cases', index])
@@ -96,37 +92,53 @@ type Opened = AsyncDisposable & {
   readonly list: readonly { readonly name: string; readonly on: (suite: Suite) => Engine }[]
 }
 
-async function openEngines(names: readonly ('reference' | 'duckdb')[], io: Io): Promise<Opened> {
+/** All that are here for `all`, which says what they are; a Spark that is asked for by name and is not here is wrong use. */
+async function openEngines(wanted: 'reference' | 'duckdb' | 'spark' | 'all', io: Io): Promise<Opened> {
   const list: Opened['list'][number][] = []
-  const opened = new AsyncDisposableStack()
-  for (const name of names) {
-    if (name === 'reference') list.push({ name, on: () => reference })
-    else {
-      const [{ openPreview }, { mkdtempSync, rmSync }, { tmpdir }, { join }] = await Promise.all([
-        import('#jobs'),
-        import('node:fs'),
-        import('node:os'),
-        import('node:path'),
-      ])
-      const scratch = mkdtempSync(join(tmpdir(), 'convoke-'))
-      opened.defer(() => rmSync(scratch, { recursive: true, force: true }))
-      const preview = opened.use(await openPreview({ scratch, signal: io.signal }))
-      list.push({
-        name,
-        on:
-          ({ types }) =>
-          async (segments, people, at) => {
-            const columns = { profile: columnsOf(types.profile), event: types.event ? columnsOf(types.event) : [] }
-            const members = await preview.members(
-              membershipQuery(segments, columns.event),
-              columns,
-              [...people].map(([id, person]) => ({ id, ...person })),
-              new Date(at),
-            )
-            return new Set(members.get(segments[0]?.name ?? ''))
-          },
-      })
+  await using opened = new AsyncDisposableStack()
+  if (wanted === 'reference' || wanted === 'all') list.push({ name: 'reference', on: () => reference })
+  if (wanted !== 'reference') {
+    const [{ openPreview, openSparkPreview }, { mkdtempSync, rmSync }, { tmpdir }, { join }] = await Promise.all([
+      import('#jobs'),
+      import('node:fs'),
+      import('node:os'),
+      import('node:path'),
+    ])
+    const scratch = mkdtempSync(join(tmpdir(), 'convoke-'))
+    opened.defer(() => rmSync(scratch, { recursive: true, force: true }))
+    const ports = { scratch, signal: io.signal }
+    if (wanted !== 'spark') list.push({ name: 'duckdb', on: engineOn(opened.use(await openPreview(ports))) })
+    if (wanted !== 'duckdb') {
+      const python = io.env['PYSPARK_DRIVER_PYTHON'] ?? io.env['PYSPARK_PYTHON'] ?? 'python3'
+      const spark = await openSparkPreview(python, io.env, ports)
+      if ('missing' in spark) {
+        if (wanted === 'spark')
+          throw new UsageError(
+            `Spark is not here: ${spark.missing}. It takes Java 17 or newer, and \`pip install pyspark\` for the Python that PYSPARK_PYTHON names (python3). Or use --engine duckdb.`,
+          )
+        io.err(`Engines: reference and duckdb; Spark is not here: ${spark.missing}.\n`)
+      } else {
+        list.push({ name: 'spark', on: engineOn(opened.use(spark)) })
+        if (wanted === 'all') io.err(`Engines: reference, duckdb and Spark ${spark.version}.\n`)
+      }
     }
   }
-  return { list, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  const owned = opened.move()
+  return { list, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+function engineOn(preview: Preview): (suite: Suite) => Engine {
+  return ({ types }) => {
+    const columns = { profile: columnsOf(types.profile), event: types.event ? columnsOf(types.event) : [] }
+    return async (segments, people, at) => {
+      if (people.size === 0) return new Set()
+      const members = await preview.members(
+        membershipQuery(segments, columns.event),
+        columns,
+        [...people].map(([id, person]) => ({ id, ...person })),
+        new Date(at),
+      )
+      return new Set(members.get(segments[0]?.name ?? ''))
+    }
+  }
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -8,9 +8,12 @@ import { foldCase } from '../../compiler/pql/interpret.ts'
 import type { Condition } from '../../compiler/pql/ir.ts'
 import type { UnionTypes } from '../../compiler/schema.ts'
 import { spark as sparkDialect } from '../../compiler/sql/spark.ts'
+import type { Spark } from '../../jobs/engines/spark.ts'
+import { convoke } from '../cli-tools/command-line.ts'
 import { disagreement, worlds } from '../pql/arbitrary.ts'
 import { constructs } from '../pql/constructs.ts'
 import { corpus } from '../pql/corpora.ts'
+import { passing, segments, suite } from '../segment-test/suites.ts'
 import {
   asParquet,
   compileAll,
@@ -21,7 +24,7 @@ import {
   type TestPerson,
   typesOf,
 } from '../support/pql.ts'
-import { type Spark, startSpark, whyNoSpark } from './spark.ts'
+import { python, startSpark, whyNoSpark } from './spark.ts'
 
 const reason = whyNoSpark()
 const runs = Number(process.env['CONVOKE_SPARK_RUNS'] ?? 12)
@@ -30,12 +33,12 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
   let spark: Spark
   const folder = mkdtempSync(join(tmpdir(), 'convoke-spark-'))
   beforeAll(async () => {
-    spark = await startSpark()
+    spark = await startSpark(folder)
   }, 1_200_000)
-  afterAll(() => {
-    spark.close()
+  afterAll(async () => {
+    await spark[Symbol.asyncDispose]()
     rmSync(folder, { recursive: true })
-  })
+  }, 60_000)
 
   async function onSpark(
     conditions: readonly Condition[],
@@ -44,7 +47,7 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
     now: string,
   ): Promise<string[][]> {
     const { sql, names } = queryOf(conditions, types, now, 'spark')
-    const { columns, rows } = await spark.run(sql, await asParquet(people, types, folder))
+    const { columns, rows } = await spark.query(sql, await asParquet(people, types, folder))
     return membersOf(names, columns, rows)
   }
 
@@ -86,7 +89,7 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
 
   test('the case of every code point is folded alike', { timeout: 300_000 }, async () => {
     const characters = `SELECT id, decode(unhex(lpad(hex(id), 8, '0')), 'UTF-32') AS c FROM range(1, 1114112) WHERE id < 55296 OR id > 57343`
-    const { rows } = await spark.run(`SELECT id, ${sparkDialect.foldCase('c')} FROM (${characters})`)
+    const { rows } = await spark.query(`SELECT id, ${sparkDialect.foldCase('c')} FROM (${characters})`, {})
     // The decoder takes a byte order mark for one.
     expect(
       rows.filter(
@@ -104,5 +107,52 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
       }),
       { numRuns: runs, interruptAfterTimeLimit: 1_000_000 },
     )
+  })
+
+  test('an error of Spark is said, and the next query runs', async () => {
+    await expect(spark.query('SELECT nothing', {})).rejects.toThrow('UNRESOLVED_COLUMN')
+    expect(await spark.query("SELECT 1 AS a, 'x' AS b", {})).toEqual({ columns: ['a', 'b'], rows: [[1, 'x']] })
+  })
+
+  test('SegmentTests run on it, beside the other engines', { timeout: 1_200_000 }, async () => {
+    const tests = mkdtempSync(join(folder, 'tests-'))
+    writeFileSync(join(tests, 'own.test.yaml'), passing)
+    writeFileSync(join(tests, 'segments.test.yaml'), segments)
+    writeFileSync(
+      join(tests, 'wrong.test.yaml'),
+      suite('- {name: wrong, expression: tags.count() > 1, members: [bob]}').replace('shop', 'wrong'),
+    )
+    const io = { env: { ...process.env, PYSPARK_PYTHON: python() } }
+    const { code, out, err } = await convoke(tests, ['test', '.', '--engine', 'all', '-o', 'json'], io)
+    expect(err).toBe(`Engines: reference, duckdb and Spark ${spark.version}.\n`)
+    const { cases }: { cases: { name: string; engine: string; status: string; actual: unknown }[] } = JSON.parse(out)
+    const on = (engine: string) =>
+      cases.filter((each) => each.engine === engine).map(({ name, status, actual }) => ({ name, status, actual }))
+    expect(on('spark').length).toBeGreaterThan(20)
+    expect(on('spark')).toEqual(on('reference'))
+    expect(on('spark').filter(({ status }) => status === 'failed')).toEqual([
+      { name: 'wrong', status: 'failed', actual: ['ann'] },
+    ])
+    expect(code).toBe(1)
+  })
+
+  test('without Java, or in a Python that has no pyspark, it is wrong use with the next step', {
+    timeout: 60_000,
+  }, async () => {
+    const tests = mkdtempSync(join(folder, 'tests-'))
+    writeFileSync(join(tests, 'own.test.yaml'), passing)
+    const alone = join(tests, 'python-alone')
+    writeFileSync(alone, '#!/bin/sh\nexec python3 -I -S "$@"\n', { mode: 0o755 })
+    for (const [env, said] of [
+      [
+        { PYSPARK_PYTHON: python(), JAVA_HOME: '/nowhere' },
+        /^convoke: Spark is not here: there is no `java`\. .*pip install pyspark/,
+      ],
+      [{ PYSPARK_PYTHON: alone }, /^convoke: Spark is not here: \S* has no `pyspark`\. .*pip install pyspark/],
+    ] as const) {
+      const ended = await convoke(tests, ['test', '.', '--engine', 'spark'], { env: { ...process.env, ...env } })
+      expect([ended.code, ended.out]).toEqual([2, ''])
+      expect(ended.err).toMatch(said)
+    }
   })
 })
