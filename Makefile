@@ -2,7 +2,7 @@
 NODE := node_modules/node/bin/node
 INSTALLED := node_modules/.installed
 
-.PHONY: demo test check bench generate clean
+.PHONY: demo test e2e check bench generate clean
 
 # What Convoke does, on real data: two days of two examples, from YAML to an updated Campaign.
 demo: $(INSTALLED)
@@ -11,6 +11,10 @@ demo: $(INSTALLED)
 # Types, format, lint and every test on real parts.
 test: $(INSTALLED)
 	@$(NODE) test/main.ts
+
+# Of these, what runs in Pods of a real node: root, and the programs of ARCHITECTURE.md, or Docker and kind.
+e2e: $(INSTALLED)
+	@$(NODE) test/main.ts test/e2e test/node
 
 # The quick inner loop: types, lint, and the tests that need no server.
 check: $(INSTALLED)

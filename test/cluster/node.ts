@@ -19,6 +19,8 @@ export type NodeCluster = {
   readonly load: (archive: string) => Promise<void>
   /** Lets Pods come to a port of this machine's loopback, for as long as this process lives, at the address given; null where there is no such way. */
   readonly reach: ((port: number) => Promise<{ readonly host: string; readonly port: number }>) | null
+  /** Path of the API server's audit log: each request of a service account, without bodies. Null where nobody keeps one for us. */
+  readonly audit: string | null
 }
 
 /** Built from Go modules. */
@@ -51,7 +53,7 @@ export type NodeParts = {
 export async function sharedNode(): Promise<NodeCluster | Skip> {
   const given = process.env['CONVOKE_TEST_KUBECONFIG']
   // Whoever gives a cluster gives it the image.
-  if (given !== undefined) return { kubeconfig: given, load: async () => {}, reach: null }
+  if (given !== undefined) return { kubeconfig: given, load: async () => {}, reach: null, audit: null }
   // The workers of vitest are children of its main process, with which the node ends.
   const owner = process.env['VITEST'] === undefined ? process.pid : process.ppid
   const folder = join(tmpdir(), `convoke-node-${owner}`)
@@ -70,6 +72,7 @@ export async function sharedNode(): Promise<NodeCluster | Skip> {
       else run(kind!, ['load', 'image-archive', archive, '--name', cluster])
     },
     reach: parts === null ? null : (port) => reach(folder, port),
+    audit: parts === null ? null : join(folder, auditLog),
   }
 }
 
@@ -85,6 +88,7 @@ export async function startNode(
     supervisor,
     load: async (archive) => importImages(parts.programs.ctr, folder, archive),
     reach: (port) => reach(folder, port),
+    audit: join(folder, auditLog),
     stop: async () => {
       process.kill(supervisor, 'SIGTERM')
       while (existsSync(folder)) await sleep(20)
@@ -154,6 +158,9 @@ async function reach(folder: string, port: number): Promise<{ host: string; port
   while (!existsSync(`${path}.open`)) await sleep(20)
   return { host: nodeAddress, port }
 }
+
+/** In the node's folder. */
+export const auditLog = 'audit.log'
 
 /** In the node's folder: who is outside of its namespaces comes in by these. */
 export const [containerdSocket, apiSocket] = ['containerd.sock', 'api.sock']
