@@ -17,7 +17,8 @@ export function openRegistry<Own extends MetricTable>(own: Own): MetricsRegistry
   const histograms = new Map<string, Histogram>()
   /** By gauge and by labels as text. */
   const readings = new Map<string, Map<string, { readonly labels: Labels; readonly value: () => number }>>()
-  collectDefaultMetrics({ register: registry })
+  // Looking at the event loop every 10 ms, as by default, would be most of what an idle process does.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
   for (const table of [kernelMetrics, own]) for (const [name, metric] of Object.entries(table)) register(name, metric)
 
   const records = {
