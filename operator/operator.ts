@@ -36,9 +36,11 @@ export type ControllersOptions = ControllerOptions & {
 /** Convoke's controllers: caches that are filled at once, queues that keep what they are given until they are started. */
 export type Controllers = {
   readonly caches: Caches
+  /** Before that nothing can be done. */
+  readonly synced: Promise<void>
   readonly queues: readonly Queue[]
   readonly surroundings: Surroundings
-  /** To be called by the leader alone, when the caches are synced and before the queues are started. */
+  /** To be called by the leader alone, when all is synced and before the queues are started. */
   readonly elected: () => void
   readonly stop: () => Promise<void>
 }
@@ -76,8 +78,8 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   /** Whom a Run or Job that is gone belonged to. */
   const owners = new Map<string, ResourceKey>()
   let lastCompileMs = 0
-  /** Why nothing may be run: what is written would be dropped. null: all is well, undefined: nobody has looked yet. */
-  let skew: string | null | undefined
+  /** Why nothing may be run, since what is written would be dropped; null: all is well. */
+  let skew: string | null = null
   let cancelWatch: Cancel = () => {}
   let cancelSkew: Cancel = () => {}
 
@@ -122,6 +124,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
 
   return {
     caches,
+    synced: caches.synced.then(lookForSkew),
     queues: [resources, compilations],
     surroundings,
     elected() {
@@ -129,7 +132,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
       for (const run of caches.list('Run'))
         if (run.status.startedAt !== undefined && !isFinished(run))
           surroundings.reservations.take(keyOf(run), reservedBy(surroundings, run))
-      void watchSkew()
+      watchSkew()
       watchClock(clock.now() - clock.elapsed())
     },
     async stop() {
@@ -202,7 +205,6 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     }
     // Whoever is held comes back when the copy shows what was written.
     if (!resource || !caches.isOurs(namespace) || caches.holds(key)) return { kind: 'done' }
-    if (skew === undefined) return { kind: 'again', afterMs: 100 }
     if (skew !== null) {
       await tellSkew(resource, skew)
       return { kind: 'done' }
@@ -224,17 +226,24 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     return { kind: 'done' }
   }
 
-  /** Looked at again and again: CRDs are upgraded, and downgraded, under an operator that runs. */
-  async function watchSkew(): Promise<void> {
+  /** CRDs are upgraded, and downgraded, under an operator that runs. */
+  function watchSkew(): void {
+    cancelSkew = clock.after(skew === null ? skewMs : skewAgainMs, async () => {
+      const before = skew
+      await lookForSkew()
+      if (skew !== before) touchAll()
+      watchSkew()
+    })
+  }
+
+  async function lookForSkew(): Promise<void> {
     const before = skew
     try {
       skew = await skewOf(api)
     } catch (error) {
       say('warning', error, {})
     }
-    if (skew && skew !== before) say('error', skew, {})
-    if (skew !== before && before !== undefined) touchAll()
-    cancelSkew = clock.after(skew === null ? skewMs : skewAgainMs, () => void watchSkew())
+    if (skew !== null && skew !== before) say('error', skew, {})
   }
 
   async function tellSkew(resource: Resource, message: string): Promise<void> {

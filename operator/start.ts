@@ -80,7 +80,7 @@ export async function startOperator(ports: OperatorPorts, options: OperatorOptio
         )
         controllers = opened
         return {
-          synced: opened.caches.synced,
+          synced: opened.synced,
           queues: opened.queues,
           elected() {
             log({ level: 'info', message: 'leading' })

@@ -89,7 +89,7 @@ export async function startOperator(
       ...options,
     },
   )
-  await controllers.caches.synced
+  await controllers.synced
   controllers.elected()
   for (const queue of controllers.queues) queue.start()
   return {
