@@ -2,11 +2,15 @@
 NODE := node_modules/node/bin/node
 INSTALLED := node_modules/.installed
 
-.PHONY: demo test e2e check bench generate clean
+.PHONY: demo kind test e2e check bench generate clean
 
 # What Convoke does, on real data: two days of two examples, from YAML to an updated Campaign.
 demo: $(INSTALLED)
 	@$(NODE) examples/demo.ts
+
+# The same in a cluster: kind, the chart, one example, run once. Needs Docker, kind, kubectl and Helm, and says which of them is missing.
+kind: $(INSTALLED)
+	@$(NODE) examples/kind.ts
 
 # Types, format, lint and every test on real parts.
 test: $(INSTALLED)
