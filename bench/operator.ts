@@ -42,6 +42,7 @@ export async function run([
     const fillSeconds = secondsSince(startAt)
     console.error(`filled in ${fillSeconds} s`)
 
+    const bareWrites = await bareStatusWrites(api, scale)
     const first = await operator('first')
     const firstSeconds = await ready(api, first, scale)
     console.error(`ready in ${firstSeconds} s`)
@@ -71,7 +72,9 @@ export async function run([
       fillSeconds,
       start: {
         readySeconds: firstSeconds,
-        reconcilesPerSecond: Math.round(firstReconciles / firstSeconds),
+        passesPerSecond: Math.round(firstReconciles / firstSeconds),
+        statusWritesPerSecond: Math.round((scale.segments + scale.activations) / firstSeconds),
+        bareStatusWritesPerSecond: bareWrites,
         peakMemoryMiB: firstMemory,
         cpuSeconds: firstCpu,
       },
@@ -98,8 +101,10 @@ type Operator = {
 
 const namespaces = 10
 /** As the chart runs it. */
-const flags = ['--max-old-space-size=192']
+const flags = ['--max-semi-space-size=8']
 const hands = 32
+/** As the operator has by default. */
+const operatorHands = 16
 
 async function startProcess(program: string, kubeconfig: string, name: string): Promise<Operator> {
   const args = [...flags, program, 'operator', '--kubeconfig', kubeconfig, '--health-port', '0', '--metrics-port', '0']
@@ -307,6 +312,21 @@ async function finishedJob(api: Api, namespace: string, index: number): Promise<
   if (answer.status >= 300) throw new Error(`${name}: ${JSON.stringify(answer.body)}`)
 }
 
+/** How many statuses a second the API server takes from as many hands as the operator has, when nobody thinks about them. */
+async function bareStatusWrites(api: Api, { segments }: Scale): Promise<number> {
+  const count = Math.min(1000, segments)
+  const started = performance.now()
+  await inParallel(
+    Array.from({ length: count }, (_, index) => () => {
+      const path = `${convoke}/namespaces/bench-${index % namespaces}/segments/segment-${Math.floor(index / namespaces)}/status`
+      const body = { status: { effectiveLatency: '24h', activations: 0 } }
+      return api('PATCH', path, { body, contentType: 'application/merge-patch+json' })
+    }),
+    operatorHands,
+  )
+  return Math.round(count / ((performance.now() - started) / 1000))
+}
+
 /** Seconds from the start of the process until every resource says that it is ready. */
 async function ready(api: Api, operator: Operator, scale: Scale): Promise<number> {
   const started = Date.now()
@@ -387,7 +407,7 @@ async function burst(api: Api, operator: Operator, activations: number): Promise
       })
       bare.push(performance.now() - bareStarted)
     }),
-    16,
+    operatorHands,
   )
   await steady(operator)
   const leadMs = 5000 + names.length * 12
