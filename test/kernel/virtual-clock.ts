@@ -15,7 +15,9 @@ export function virtualClock(startMs = Date.UTC(2026, 0, 1)): VirtualClock {
   let elapsed = 0
   let offset = startMs
   const timers = new Set<Timer>()
-  const next = (): Timer | undefined => [...timers].sort((a, b) => a.due - b.due)[0]
+  // Of several due at once the first that was set.
+  const next = (): Timer | undefined =>
+    timers.values().reduce<Timer | undefined>((first, one) => (first && first.due <= one.due ? first : one), undefined)
   return {
     now: () => offset + elapsed,
     elapsed: () => elapsed,
