@@ -6,7 +6,7 @@ import { type Ended, runControllers } from './kernel/controller.ts'
 import { recordEvents } from './kernel/events.ts'
 import type { LeaseOptions } from './kernel/lease.ts'
 import { openRegistry } from './kernel/metrics-registry.ts'
-import { allAnswered, allSynced, passesEnd, serveProbes } from './kernel/probes.ts'
+import { allAnswered, allSynced, type Probes, passesEnd, serveProbes } from './kernel/probes.ts'
 import { heard, type Transport } from './kernel/transport.ts'
 import { operatorMetrics } from './metrics.ts'
 import { type Controllers, type ControllersOptions, openControllers } from './operator.ts'
@@ -100,17 +100,26 @@ export async function startOperator(ports: OperatorPorts, options: OperatorOptio
     watches: allAnswered(() => caches.collections, silentMs),
   }
   const ready = { caches: allSynced(caches.collections) }
-  const health = await serveProbes({ port: options.healthPort, live, ready, metrics: registry })
   const isOne = options.metricsPort === options.healthPort && options.metricsPort !== 0
-  const metrics = isOne ? health : await serveProbes({ port: options.metricsPort, live, ready, metrics: registry })
-  const webhook =
-    options.webhook &&
-    (await serveWebhook({
-      ...options.webhook,
-      admit: (request) => admit(caches, request),
-      failed: (error) =>
-        log({ level: 'warning', message: `webhook: ${error instanceof Error ? error.message : error}` }),
-    }))
+  const open = async (): Promise<readonly [Probes, Probes, Webhook | null]> => {
+    const health = await serveProbes({ port: options.healthPort, live, ready, metrics: registry })
+    const metrics = isOne ? health : await serveProbes({ port: options.metricsPort, live, ready, metrics: registry })
+    const webhook =
+      options.webhook &&
+      (await serveWebhook({
+        ...options.webhook,
+        admit: (request) => admit(caches, request),
+        failed: (error) =>
+          log({ level: 'warning', message: `webhook: ${error instanceof Error ? error.message : error}` }),
+      }))
+    return [health, metrics, webhook]
+  }
+  const [health, metrics, webhook] = await open().catch(async (error: unknown) => {
+    // A port is taken: nobody shall lead who cannot be asked how it is.
+    running.stop()
+    await running.ended
+    throw error
+  })
 
   return {
     isLeading: running.isLeading,
