@@ -13,11 +13,7 @@ const duckdb = `@duckdb/node-bindings-${process.platform}-${process.arch}`
 export async function buildLayers(folder: string): Promise<void> {
   const [system, convoke] = [join(folder, 'system'), join(folder, 'convoke')]
   const app = join(convoke, 'app')
-  const packages = await bundle(join(app, 'cli'))
-  // Beside the bundle as it is beside the sources.
-  cpSync(join(source, 'package.json'), join(app, 'package.json'))
-  cpSync(join(source, 'cli', 'init'), join(app, 'init'), { recursive: true })
-  cpSync(join(source, 'LICENSE'), join(app, 'LICENSE'))
+  const packages = await buildApp(app)
   // The kernel runs it by its first line, there being no shell.
   chmodSync(join(app, 'cli', 'main.js'), 0o755)
   mkdirSync(join(convoke, 'usr', 'bin'), { recursive: true })
@@ -37,6 +33,16 @@ export async function buildLayers(folder: string): Promise<void> {
   execFileSync('chmod', ['-R', 'u=rwX,go=rX', system, convoke])
   mkdirSync(join(system, 'tmp'))
   chmodSync(join(system, 'tmp'), 0o1777)
+}
+
+/** The bundle with what it reads, beside it as it is beside the sources. Gives the names of the npm packages that went in. */
+export async function buildApp(folder: string): Promise<ReadonlySet<string>> {
+  const packages = await bundle(join(folder, 'cli'))
+  cpSync(join(source, 'package.json'), join(folder, 'package.json'))
+  for (const beside of ['init', 'completion'])
+    cpSync(join(source, 'cli', beside), join(folder, beside), { recursive: true })
+  cpSync(join(source, 'LICENSE'), join(folder, 'LICENSE'))
+  return packages
 }
 
 /** Names of the npm packages that went in. */
@@ -92,7 +98,7 @@ function writeSystemFiles(root: string): void {
   }
 }
 
-function licensesOf(packages: ReadonlySet<string>): string {
+export function licensesOf(packages: ReadonlySet<string>): string {
   return [...packages]
     .sort()
     .map((name) => {

@@ -49,6 +49,7 @@ const builds = {
   kubelet: ofKubernetes('kubelet'),
   'kube-proxy': ofKubernetes('kube-proxy'),
   kwok: { package: 'sigs.k8s.io/kwok/cmd/kwok', version: 'v0.8.0' },
+  krew: { package: 'sigs.k8s.io/krew/cmd/krew', version: 'v0.4.4' },
   helm: {
     package: 'helm.sh/helm/v3/cmd/helm',
     version: 'v3.22.0',
