@@ -1,0 +1,160 @@
+// The compiler's findings at `kubectl apply`: the API server asks the webhook.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { realClock } from '../../operator/kernel/clock.ts'
+import { type Operator, startOperator } from '../../operator/start.ts'
+import { openCluster, pathOf } from '../api/convoke.ts'
+import { minimal, withSpec } from './bundle.ts'
+import { conditionOf, transportOf, type Workshop, workshop } from './harness.ts'
+
+const cluster = await openCluster()
+
+describe.skipIf(cluster === null)('the webhook', () => {
+  let operator: Operator
+  let shop: Workshop
+  const configuration = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations'
+  const certificate = selfSigned()
+
+  beforeAll(async () => {
+    const transport = await transportOf(cluster!.kubeconfig)
+    shop = await workshop(cluster!, transport)
+    operator = await startOperator(
+      { clock: realClock, transport, random: Math.random, log: () => {} },
+      {
+        namespaces: [shop.namespace],
+        shard: null,
+        concurrency: 4,
+        retryDelaysMs: [],
+        instance: 'test',
+        lease: null,
+        healthPort: 0,
+        metricsPort: 0,
+        webhook: { port: 0, certificate },
+        jobs: {
+          image: 'convoke:test',
+          imagePullPolicy: 'IfNotPresent',
+          imagePullSecrets: [],
+          priorityClassName: null,
+          serviceAccountName: null,
+          activeDeadlineSeconds: 3600,
+        },
+      },
+    )
+    await shop.apply(...minimal())
+    await shop.until(async () =>
+      expect(conditionOf(await shop.get('Activation', 'newsletter'), 'Ready')).toMatchObject({ status: 'True' }),
+    )
+    await shop.api('POST', configuration, {
+      metadata: { name: shop.namespace },
+      webhooks: [
+        {
+          name: 'convoke.convoke.dev',
+          admissionReviewVersions: ['v1'],
+          sideEffects: 'None',
+          failurePolicy: 'Fail',
+          timeoutSeconds: 10,
+          namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': shop.namespace } },
+          rules: [
+            { apiGroups: ['convoke.dev'], apiVersions: ['*'], resources: ['*'], operations: ['CREATE', 'UPDATE'] },
+          ],
+          clientConfig: {
+            url: `https://127.0.0.1:${operator.webhook!.port}/validate`,
+            caBundle: Buffer.from(certificate.cert).toString('base64'),
+          },
+        },
+      ],
+    })
+    // The API server hears of it a moment later.
+    await shop.until(async () => expect((await applied(broken)).refused).not.toBeNull())
+  })
+  afterAll(async () => {
+    await shop?.api('DELETE', `${configuration}/${shop.namespace}`)
+    operator?.stop()
+    await operator?.ended
+  })
+
+  const broken = withSpec('Segment', 'gold-members', (spec) => ({ ...spec, expression: 'loyalty.teir = "gold"' }))
+
+  /** What `kubectl apply --dry-run=server` would say. */
+  async function applied(
+    resource: ReturnType<typeof minimal>[number],
+  ): Promise<{ refused: string | null; warnings: readonly string[] }> {
+    const transport = await transportOf(cluster!.kubeconfig)
+    const answer = await transport({
+      method: 'PATCH',
+      path: `${pathOf(resource.kind, shop.namespace)}/${resource.metadata.name}`,
+      query: { fieldManager: 'test', force: 'true', dryRun: 'All' },
+      body: resource,
+      contentType: 'application/apply-patch+yaml',
+      signal: AbortSignal.timeout(20_000),
+    })
+    let text = ''
+    for await (const part of answer.body) text += Buffer.from(part).toString()
+    const header = answer.headers['warning']
+    const warnings = [...String(header ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, warning]) =>
+      warning!.replace(/\\(.)/g, '$1'),
+    )
+    return { refused: answer.status < 300 ? null : JSON.parse(text).message, warnings }
+  }
+
+  test('an error of the resource itself denies, with the code, the words and the next step', async () => {
+    const { refused } = await applied(broken)
+    expect(refused).toMatch(/unknown-attribute: spec\.expression: .*teir.* Did you mean `tier`\?/)
+  })
+
+  test('what is right passes without a word', async () => {
+    for (const resource of minimal()) expect(await applied(resource)).toEqual({ refused: null, warnings: [] })
+  })
+
+  test('a reference that leads nowhere yet warns: the next file may bring it', async () => {
+    const activation = withSpec('Activation', 'newsletter', (spec) => ({
+      ...spec,
+      segmentRefs: [...spec.segmentRefs!, { name: 'gold-member' }],
+    }))
+    const { refused, warnings } = await applied(activation)
+    expect(refused).toBeNull()
+    expect(warnings).toEqual([
+      expect.stringMatching(/^unresolved-reference: spec\.segmentRefs\[3\]\.name: There is no Segment `gold-member`/),
+    ])
+  })
+
+  test('what a change would break elsewhere warns, with the name of what breaks', async () => {
+    const store = withSpec('ProfileStore', 'customers', (spec) => {
+      const { loyalty: _, ...properties } = (spec.schema.profile as { properties: Record<string, unknown> }).properties
+      return { ...spec, schema: { ...spec.schema, profile: { type: 'object', properties } } }
+    })
+    const { refused, warnings } = await applied(store)
+    expect(refused).toBeNull()
+    expect(warnings.join('\n')).toMatch(/Segment gold-members: unknown-attribute: .*loyalty/)
+    expect(warnings.join('\n')).toMatch(/Activation newsletter: unknown-attribute: /)
+  })
+
+  test('an annotation passes', async () => {
+    await shop.patch('Segment', 'gold-members', { metadata: { annotations: { note: 'seen' } } })
+    await shop.until(async () => expect((await shop.get('Segment', 'gold-members')).status?.observedGeneration).toBe(1))
+  })
+})
+
+function selfSigned(): { readonly cert: string; readonly key: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'convoke-webhook-'))
+  const [key, cert] = [join(folder, 'tls.key'), join(folder, 'tls.crt')]
+  const subject = ['-subj', '/CN=webhook', '-addext', 'subjectAltName=IP:127.0.0.1']
+  spawnSync('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    cert,
+    '-days',
+    '2',
+    ...subject,
+  ])
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
+}
