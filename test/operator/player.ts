@@ -38,7 +38,8 @@ export type Player = {
   readonly stop: () => Promise<void>
 }
 
-const node = 'player'
+// Test files share a cluster, and each has its own kubelet.
+const node = `player-${process.pid}`
 
 /** Plays for the given namespaces only, since tests share a cluster. */
 export async function play(
