@@ -28,6 +28,15 @@ function kustomize(overlay: string): string {
   return stdout
 }
 
+function kubectl(...args: readonly (string | { readonly input: string })[]) {
+  const options = args.filter((each) => typeof each !== 'string')
+  return spawnSync(
+    'skip' in programs ? 'kubectl' : programs.kubectl,
+    ['--kubeconfig', cluster!.kubeconfig, ...args.filter((each) => typeof each === 'string')],
+    { encoding: 'utf8', ...options[0] },
+  )
+}
+
 describe('the repository of audiences', () => {
   test('passes check, and its tests pass', () => {
     expect(convoke(['check', join(examples, 'audiences'), '--fail-on', 'warning']).code).toBe(0)
@@ -44,6 +53,19 @@ describe('the repository of audiences', () => {
       for (const manifest of manifestsOf(kustomize(overlay)))
         expect(await refusalOf(cluster!.api, manifest, namespace)).toBeNull()
     })
+
+    test.skipIf(cluster === null).each([[['--server-side']], [[]]])(
+      'differs from nothing once it is applied (kubectl apply %s)',
+      async (options) => {
+        const text = kustomize(overlay)
+        const namespace = manifestsOf(text)[0]!.metadata.namespace!
+        kubectl('create', 'namespace', namespace)
+        const apply = kubectl('apply', ...options, '-f', '-', { input: text })
+        expect([apply.status, apply.stderr]).toEqual([0, ''])
+        expect(kubectl('diff', ...options, '-f', '-', { input: text })).toMatchObject({ status: 0, stdout: '' })
+        kubectl('delete', '-f', '-', { input: text })
+      },
+    )
 
     test('has every resource in a later wave than what it refers to', () => {
       const manifests = manifestsOf(kustomize(overlay))
