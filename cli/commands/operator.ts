@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import { digestOf } from '#crds'
 import type { Certificate, LogLine, OperatorOptions } from '#operator'
 import { type Command, choice, exitCodes, type Io, text, texts, UsageError, type Values } from '../command.ts'
 import { version } from '../version.ts'
@@ -34,14 +35,18 @@ export const command: Command = {
     shard: {
       type: 'string',
       value: 'SELECTOR',
-      help: 'work in Namespaces with these labels only; one Lease for each shard',
+      help: 'work in Namespaces with these labels only',
     },
     'lease-namespace': {
       type: 'string',
       value: 'NS',
       help: "where the Lease is (default: the Pod's namespace, or `default`)",
     },
-    'lease-name': { type: 'string', value: 'NAME', help: 'name of the Lease (default: convoke-operator)' },
+    'lease-name': {
+      type: 'string',
+      value: 'NAME',
+      help: 'name of the Lease (default: convoke-operator, and one of its own for each shard)',
+    },
     alone: { type: 'boolean', help: 'no Lease: this is the only one' },
     concurrency: { type: 'string', value: 'N', help: 'resources and Runs in work at the same time (default: 16)' },
     'job-image': { type: 'string', value: 'IMAGE', help: `what Jobs run (default: convoke:${version()})` },
@@ -137,7 +142,9 @@ function optionsOf(values: Values, io: Io): OperatorOptions {
         ? null
         : {
             namespace: text(values, 'lease-namespace') ?? ownNamespace() ?? 'default',
-            name: text(values, 'lease-name') ?? 'convoke-operator',
+            name:
+              text(values, 'lease-name') ??
+              (shard === null ? 'convoke-operator' : `convoke-operator-${digestOf(shard).slice(-8)}`),
             identity: `${instance}_${randomUUID()}`,
           },
     healthPort: number(values, 'health-port', 0, 65_535) ?? 8081,
