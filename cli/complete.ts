@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kind, kinds, type Resource } from '#crds'
 import type { Command, Io, OptionSpec } from './command.ts'
 import type { Cluster } from './kubernetes.ts'
 
 /** A cluster that takes longer to answer has nothing to say to somebody who waits at a prompt. */
-const patienceMilliseconds = 3000
+const patienceMilliseconds = 2000
 
 /** What shells do beside the words they get; cobra's numbers, which kubectl reads too. */
 const directives = { files: 0, noFiles: 4, noSpace: 4 | 2, folders: 16, inOrder: 4 | 32 } as const
@@ -31,12 +30,7 @@ type Loaders = Readonly<Record<string, () => Promise<{ readonly command: Command
  * protocol of cobra, which kubectl speaks. `line` is what stands behind the program's name. Whatever cannot be asked has no words.
  */
 export async function complete(line: readonly string[], commands: Loaders, io: Io): Promise<string> {
-  const late = new AbortController()
-  const answer = await Promise.race([
-    answerTo(line, commands, io).catch((): Answer => ({ words: [], shell: 'noFiles' })),
-    sleep(patienceMilliseconds, { words: [], shell: 'noFiles' } as const, { ref: false, signal: late.signal }),
-  ])
-  late.abort()
+  const answer = await answerTo(line, commands, io).catch(() => nothing)
   const current = line.at(-1) ?? ''
   const start = current.startsWith('--') && current.includes('=') ? current.slice(current.indexOf('=') + 1) : current
   const words = [...new Map(answer.words.map((word) => [word.text, word])).values()]
@@ -219,7 +213,7 @@ async function namesInFiles(kind: Kind, paths: readonly string[], io: Io): Promi
 
 async function clusterFor({ values }: Asked): Promise<Cluster> {
   const { openCluster } = await import('./kubernetes.ts')
-  return openCluster(values)
+  return openCluster(values, patienceMilliseconds)
 }
 
 function typed(value: string | boolean | undefined): string | null {

@@ -60,12 +60,12 @@ export function inNamespace({ namespace, isDefaultNamespace }: Cluster): string 
   return isDefaultNamespace ? '' : ` -n ${namespace}`
 }
 
-/** The cluster that the options name. Nothing is sent yet. */
-export async function openCluster(values: Values): Promise<Cluster> {
+/** The cluster that the options name. Nothing is sent yet. An answer that takes longer than the patience is none. */
+export async function openCluster(values: Values, patienceMilliseconds: number | null = null): Promise<Cluster> {
   const config = await connect({ kubeconfig: text(values, 'kubeconfig'), context: text(values, 'context') })
   const own = config.getContextObject(config.currentContext)?.namespace ?? 'default'
   const namespace = text(values, 'namespace') ?? own
-  return clusterOf(config, namespace, namespace === own)
+  return clusterOf(config, namespace, namespace === own, patienceMilliseconds)
 }
 
 /** Resources of a kind in these namespaces or (null) in all of them, in the API server's order. */
@@ -162,15 +162,21 @@ function tokenFileProvider(tokenFile: string): object {
 
 type Answer = { readonly status: number; readonly body: IncomingMessage }
 
-function clusterOf(config: KubeConfig, namespace: string, isDefaultNamespace: boolean): Cluster {
+function clusterOf(
+  config: KubeConfig,
+  namespace: string,
+  isDefaultNamespace: boolean,
+  patienceMilliseconds: number | null,
+): Cluster {
   const server = (config.getCurrentCluster()?.server ?? '').replace(/\/$/, '')
   const send = async (
     method: string,
     path: string,
     query: Readonly<Record<string, string>> = {},
     body: { readonly type: string; readonly object: object } | null = null,
-    signal: AbortSignal | null = null,
+    ended: AbortSignal | null = null,
   ): Promise<Answer> => {
+    const signal = ended ?? (patienceMilliseconds === null ? null : AbortSignal.timeout(patienceMilliseconds))
     const search = new URLSearchParams(query).toString()
     try {
       const options: RequestOptions = {}
@@ -190,7 +196,7 @@ function clusterOf(config: KubeConfig, namespace: string, isDefaultNamespace: bo
         sent.end(body === null ? undefined : JSON.stringify(body.object))
       })
     } catch (error) {
-      if (signal?.aborted) throw error
+      if (ended?.aborted) throw error
       throw new UsageError(
         `${server} cannot be reached: ${reasonOf(error)}. Check the kubeconfig and the network; \`kubectl version\` says whether kubectl reaches it.`,
       )

@@ -176,7 +176,8 @@ if (import.meta.main) {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     isTerminal: process.stderr.isTTY === true && process.env['CI'] === undefined && process.env['TERM'] !== 'dumb',
-    rows: process.stdout.isTTY === true ? process.stdout.rows : null,
+    // Some terminals do not say how high they are.
+    rows: process.stdout.isTTY === true ? process.stdout.rows || 24 : null,
     columns: process.stdout.columns ?? process.stderr.columns ?? 100,
     // Findings go to either stream; a file that one of them is led to stays plain.
     colour: process.env['NO_COLOR']

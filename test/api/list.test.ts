@@ -46,7 +46,9 @@ describe.skipIf(cluster === null)('the resources of a cluster', () => {
     expect(changed.out).toContain('0 to add, 1 to change, 0 to remove.')
   })
 
-  test('belong, where a file names no namespace, to the one of the context; Runs and other namespaces are no part of the plan', async () => {
+  test('belong, where a file names no namespace, to the one of the context; Runs and other namespaces are no part of the plan', {
+    timeout: 120_000,
+  }, async () => {
     const [namespace, other] = [await cluster!.namespace(), await cluster!.namespace()]
     for (const resource of bundle()) await applied(cluster!, namespace, resource)
     await applied(cluster!, other, exampleOf('Organization'))

@@ -1,6 +1,8 @@
 // What is offered at Tab: by the command line itself, by each shell that is there, and by kubectl.
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Command } from '../../cli/command.ts'
@@ -8,7 +10,7 @@ import { shells } from '../../cli/commands/completion.ts'
 import { knownPlaceholders } from '../../cli/complete.ts'
 import { commands } from '../../cli/main.ts'
 import { openCluster } from '../api/convoke.ts'
-import { convoke as inProcess } from '../cli-tools/command-line.ts'
+import { folderOf, convoke as inProcess } from '../cli-tools/command-line.ts'
 import { findPrograms } from '../cluster/binaries.ts'
 import { conditions, openScene } from './scene.ts'
 
@@ -71,6 +73,25 @@ test('offers names of the files at hand where there is no cluster', async () => 
     encoding: 'utf8',
   })
   expect(read(ran.stdout)).toEqual({ words: ['gold-members'], directive: noFiles })
+})
+
+test('does not wait for a cluster that does not answer', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const config = {
+    clusters: [{ name: 'silent', cluster: { server: `https://127.0.0.1:${port}` } }],
+    users: [{ name: 'me', user: { token: 'x' } }],
+    contexts: [{ name: 'silent', context: { cluster: 'silent', user: 'me' } }],
+    'current-context': 'silent',
+  }
+  const folder = folderOf({ kubeconfig: JSON.stringify(config) })
+  const ran = spawnSync(join(bin, 'convoke'), ['__complete', 'logs', '--kubeconfig', join(folder, 'kubeconfig'), ''], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+  expect([ran.signal, ran.stdout]).toEqual([null, ':36\n'])
+  server.close()
 })
 
 /** Values that nobody can foretell. */
