@@ -1,4 +1,4 @@
-import { dueSlot, latestSlot, nextSlot, onTimeSeconds, type Schedule } from '#compiler'
+import { dueSlot, latestSlot, nextSlot, onTimeSeconds, type Schedule, slotsBetween } from '#compiler'
 
 /** What is known of one schedule of one resource. Times in milliseconds of Unix time. */
 export type AgendaInput = {
@@ -10,10 +10,15 @@ export type AgendaInput = {
   readonly sinceMs: number
   readonly catchUp: 'None' | 'Latest'
   readonly startingDeadlineSeconds: number | null
-  /** Of `after: Evaluation`: the latest slot whose evaluation succeeded; null where there is none. Absent for other schedules. */
-  readonly evaluatedMs?: number | null
-  /** Activations: before it no Segment may be activated again. */
-  readonly floorMs?: number
+  /** Of `after: Evaluation`, whose slots are the evaluations that succeeded. Absent for other schedules. */
+  readonly evaluation?: {
+    /** The slot of the latest one; null before the first. */
+    readonly latestMs: number | null
+    /** Since when the evaluation has its schedule: the slots of another one are none that were missed. */
+    readonly sinceMs: number
+  }
+  /** Activations: this one may not begin another time before `floorMs`, nor within `intervalMs` after that. */
+  readonly floor?: { readonly floorMs: number; readonly intervalMs: number }
 }
 
 export type Agenda = {
@@ -22,41 +27,63 @@ export type Agenda = {
   /** Slots that were never run and never will be, and the latest of them; `missedMs` is null where `missed` is 0. */
   readonly missed: number
   readonly missedMs: number | null
+  /** Why the latest of them is missed; null where none is. */
+  readonly because: 'late' | 'floor' | null
   /** null where there is no further slot. */
   readonly nextMs: number | null
 }
 
-/**
- * What is due at an instant: never more than one slot, each slot once, however late and however often it is asked. A slot that the
- * floor would push over more than half the way to the next one gives way to it; else one late start would delay every later one.
- */
+/** What is due at an instant: never more than one slot, each slot once, however late and however often it is asked. */
 export function agendaOf(input: AgendaInput): Agenda {
-  const { schedule, nowMs, lastMs, sinceMs, catchUp, startingDeadlineSeconds, floorMs = 0 } = input
+  const { schedule, nowMs } = input
   const next = nextSlot(schedule, new Date(nowMs))
   const nextMs = next === null ? null : next.getTime()
-  const untilMs =
-    input.evaluatedMs === undefined ? nowMs : Math.min(nowMs, input.evaluatedMs ?? Number.NEGATIVE_INFINITY)
-  if (untilMs < sinceMs) return { due: null, missed: 0, missedMs: null, nextMs }
+  const { slotMs, missed } = input.evaluation ? evaluated(input, input.evaluation) : ofSchedule(input)
+  const skipped = missed > 0 ? latestSlot(schedule, new Date(slotMs === null ? nowMs : slotMs - 1)) : null
+  const before = { missed, missedMs: skipped?.getTime() ?? null, because: skipped && ('late' as const), nextMs }
+  if (slotMs === null) return { due: null, ...before }
+  if (givesWay(input, slotMs))
+    return { due: null, missed: missed + 1, missedMs: slotMs, because: 'floor', nextMs: before.nextMs }
+  const isLate = !input.evaluation && nowMs - slotMs > onTimeSeconds * 1000
+  return { due: { slotMs, trigger: isLate ? 'CatchUp' : 'Schedule' }, ...before }
+}
+
+type Candidate = { readonly slotMs: number | null; readonly missed: number }
+
+function ofSchedule({ schedule, nowMs, lastMs, sinceMs, catchUp, startingDeadlineSeconds }: AgendaInput): Candidate {
   const { slot, missed } = dueSlot({
     schedule,
-    at: new Date(untilMs),
+    at: new Date(nowMs),
     lastRun: lastMs === null ? null : new Date(lastMs),
     createdAt: new Date(sinceMs),
-    catchUp: input.evaluatedMs === undefined ? catchUp : 'Latest',
-    startingDeadlineSeconds: input.evaluatedMs === undefined ? startingDeadlineSeconds : null,
+    catchUp,
+    startingDeadlineSeconds,
   })
-  const latest = latestSlot(schedule, new Date(untilMs))
-  if (slot === null) return { due: null, missed, missedMs: missed > 0 && latest ? latest.getTime() : null, nextMs }
-  const slotMs = slot.getTime()
-  const following = nextSlot(schedule, slot)
-  if (following && floorMs - slotMs > (following.getTime() - slotMs) / 2)
-    return { due: null, missed: missed + 1, missedMs: slotMs, nextMs }
-  const before = missed > 0 ? latestSlot(schedule, new Date(slotMs - 1)) : null
-  const isLate = input.evaluatedMs === undefined && nowMs - slotMs > onTimeSeconds * 1000
-  return {
-    due: { slotMs, trigger: isLate ? 'CatchUp' : 'Schedule' },
-    missed,
-    missedMs: before === null ? null : before.getTime(),
-    nextMs,
-  }
+  return { slotMs: slot?.getTime() ?? null, missed }
+}
+
+/** However long the evaluation took: what it found is delivered once. */
+function evaluated(
+  { schedule, nowMs, lastMs, sinceMs }: AgendaInput,
+  evaluation: NonNullable<AgendaInput['evaluation']>,
+): Candidate {
+  const { latestMs } = evaluation
+  const fromMs = Math.max(sinceMs, lastMs === null ? Number.NEGATIVE_INFINITY : lastMs + 1)
+  if (latestMs === null || latestMs > nowMs || latestMs < fromMs) return { slotMs: null, missed: 0 }
+  const between = slotsBetween(schedule, new Date(Math.max(fromMs, evaluation.sinceMs)), new Date(latestMs))
+  return { slotMs: latestMs, missed: [...between].length }
+}
+
+/**
+ * A slot that the floor would push so far that it would push the next one in turn: else one late start would make every later one late.
+ */
+function givesWay({ schedule, floor }: AgendaInput, slotMs: number): boolean {
+  if (!floor) return false
+  const following = nextSlot(schedule, new Date(slotMs))
+  const lateMs = onTimeSeconds * 1000
+  return (
+    following !== null &&
+    floor.floorMs > slotMs + lateMs &&
+    floor.floorMs + floor.intervalMs > following.getTime() + lateMs
+  )
 }

@@ -24,14 +24,34 @@ export function floorMsOf(
   }
   for (const segment of segments) take(own.activations.get(`${namespace}/${instance}/${segment}`))
   for (const other of own.settledOf(namespace)!.model.activations) {
-    if (other.instance?.name !== instance || !other.segments.some(({ resource }) => segments.has(resource.name)))
-      continue
+    if (other.instance?.name !== instance) continue
     const { name } = other.resource
-    take(msOf(own.caches.get('Activation', namespace, name)?.status.lastActivatedTime))
-    for (const run of own.caches.runsOf(`Activation/${namespace}/${name}`))
-      if (keyOf(run) !== except) take(msOf(run.status.activatedTime))
+    const shares = other.segments.some(({ resource }) => segments.has(resource.name))
+    if (shares) take(msOf(own.caches.get('Activation', namespace, name)?.status.lastActivatedTime))
+    for (const run of own.caches.runsOf(`Activation/${namespace}/${name}`)) {
+      if (keyOf(run) === except) continue
+      // Of Segments that the Activation delivers no more, too.
+      const { segments: delivered, activatedTime } = run.status
+      if (delivered ? delivered.some(({ segment }) => segments.has(segment)) : shares) take(msOf(activatedTime))
+    }
   }
   return latest === Number.NEGATIVE_INFINITY ? 0 : latest + intervalMs
+}
+
+/** How far the Activation's own last start pushes its next one, others left aside; null where no interval is enforced. */
+export function ownFloorOf(
+  own: Surroundings,
+  namespace: string,
+  activation: string,
+): { readonly floorMs: number; readonly intervalMs: number } | null {
+  const found = activatedBy(own, namespace, activation)
+  if (!found) return null
+  const { intervalMs } = found
+  const times = [
+    own.caches.get('Activation', namespace, activation)?.status.lastActivatedTime,
+    ...own.caches.runsOf(`Activation/${namespace}/${activation}`).map(({ status }) => status.activatedTime),
+  ].flatMap((time) => msOf(time) ?? [])
+  return { floorMs: times.length === 0 ? 0 : Math.max(...times) + intervalMs, intervalMs }
 }
 
 /** To be called in the same breath as `floorMsOf`: from now on every other Run has to wait. */

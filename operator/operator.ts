@@ -11,7 +11,7 @@ import type { OperatorMetrics } from './metrics.ts'
 import { openNamespaces } from './namespaces.ts'
 import { openPlans } from './plans.ts'
 import { openReservations } from './reservations.ts'
-import { isFinished, reconcileRun, reservedBy } from './runs.ts'
+import { forgetRun, isFinished, reconcileRun, reservedBy } from './runs.ts'
 import { skewOf } from './skew.ts'
 import type { ControllerOptions, LogLine, Surroundings, Told } from './surroundings.ts'
 import { duePriority, reconcileTarget, type Target, writeStatus } from './targets.ts'
@@ -199,10 +199,8 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   async function reconcile(key: ResourceKey): Promise<Result> {
     const [kind, namespace, name] = key.split('/') as [Kind, string, string] // keys are made of the three
     const resource = caches.get(kind, namespace, name)
-    if (!resource) {
-      gauges.hide(kind, namespace, name)
-      for (const waiting of surroundings.reservations.release(key)) touch(waiting, { priority: duePriority })
-    }
+    if (!resource) gauges.hide(kind, namespace, name)
+    if (!resource && kind === 'Run') await forgetRun(surroundings, key)
     // Whoever is held comes back when the copy shows what was written.
     if (!resource || !caches.isOurs(namespace) || caches.holds(key)) return { kind: 'done' }
     if (skew !== null) {

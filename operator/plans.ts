@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib'
 import { planConfigMaps } from '#compiler'
-import { type JobPlan, labels, managedBy } from '#crds'
+import { digestOf, type JobPlan, labels, managedBy } from '#crds'
 import { ownerOf } from './job.ts'
 import { type Api, ApiError } from './kernel/api.ts'
 import type { ApiObject } from './kernel/reflector.ts'
@@ -8,14 +8,18 @@ import type { ApiObject } from './kernel/reflector.ts'
 /** Where plans lie for the Jobs that execute them: immutable ConfigMaps, named by the plan's digest. */
 export type Plans = {
   /** Safe to repeat; costs nothing once it is known to be there. `owner` is the plan's target, with which it goes. */
-  readonly keep: (plan: JobPlan, owner: { readonly name: string; readonly uid: string }) => Promise<void>
+  readonly keep: (plan: JobPlan, owner: Owner) => Promise<void>
   /** The plan as it was compiled, with the names of its ConfigMaps; null where it is not there any more. */
   readonly load: (namespace: string, digest: string) => Promise<LoadedPlan | null>
+  /** Puts back what somebody took away under a Run's feet. */
+  readonly restore: (loaded: LoadedPlan, owner: Owner) => Promise<void>
   /** Removes the plans of a target that are none of `digests`. */
   readonly collect: (target: JobPlan['target'], digests: ReadonlySet<string>) => Promise<void>
 }
 
 export type LoadedPlan = { readonly plan: JobPlan; readonly parts: readonly string[] }
+
+type Owner = { readonly name: string; readonly uid: string }
 
 type ConfigMap = ApiObject & { readonly binaryData?: Readonly<Record<string, string>> }
 
@@ -27,22 +31,14 @@ export function openPlans(api: Api): Plans {
   const kept = new Set<string>()
 
   return {
-    async keep(plan, owner) {
+    keep,
+
+    async restore({ plan, parts }, owner) {
       const { namespace } = plan.target
-      const known = `${namespace} ${owner.uid} ${plan.digest}`
-      if (kept.has(known)) return
-      const maps = planConfigMaps(plan)
-      for (const map of maps) {
-        const owned = { ...map, metadata: { ...map.metadata, ownerReferences: [ownerOf(plan.target.kind, owner)] } }
-        try {
-          await api.create(pathOf(namespace), owned)
-        } catch (error) {
-          if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
-          await adopt(namespace, map.metadata.name, owned.metadata.ownerReferences)
-        }
-      }
-      kept.add(known)
-      remember(`${namespace} ${plan.digest}`, { plan, parts: maps.map(({ metadata }) => metadata.name) })
+      const found = await Promise.all(parts.map((part) => api.get(pathOf(namespace, part))))
+      if (found.every((part) => part !== null)) return
+      kept.delete(keptKeyOf(plan, owner))
+      await keep(plan, owner)
     },
 
     async load(namespace, digest) {
@@ -55,7 +51,7 @@ export function openPlans(api: Api): Plans {
         .flatMap((map) => Object.entries(map.binaryData ?? {}).map(([name, data]) => ({ map, name, data })))
         .sort((a, b) => (a.name < b.name ? -1 : 1))
       const plan = planOf(parts.map(({ data }) => data))
-      if (plan?.digest !== digest) return null
+      if (plan === null || digest !== digestOf({ ...plan, digest: undefined })) return null
       return remember(key, { plan, parts: parts.map(({ map }) => map.metadata.name) })
     },
 
@@ -67,9 +63,29 @@ export function openPlans(api: Api): Plans {
         if (wanted.has(digits)) continue
         for (const key of kept)
           if (key.startsWith(`${namespace} `) && digitsOf(key.split(' ')[2]!) === digits) kept.delete(key)
+        for (const key of loaded.keys())
+          if (key.startsWith(`${namespace} `) && digitsOf(key.split(' ')[1]!) === digits) loaded.delete(key)
         await api.delete(pathOf(namespace, map.metadata.name), { preconditions: { uid: map.metadata.uid } })
       }
     },
+  }
+
+  async function keep(plan: JobPlan, owner: Owner): Promise<void> {
+    const { namespace } = plan.target
+    const known = keptKeyOf(plan, owner)
+    if (kept.has(known)) return
+    const maps = planConfigMaps(plan)
+    for (const map of maps) {
+      const owned = { ...map, metadata: { ...map.metadata, ownerReferences: [ownerOf(plan.target.kind, owner)] } }
+      try {
+        await api.create(pathOf(namespace), owned)
+      } catch (error) {
+        if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
+        await adopt(namespace, map.metadata.name, owned.metadata.ownerReferences)
+      }
+    }
+    kept.add(known)
+    remember(`${namespace} ${plan.digest}`, { plan, parts: maps.map(({ metadata }) => metadata.name) })
   }
 
   /** One that an earlier resource of the same name had goes with it, unless it is ours as well. */
@@ -100,6 +116,10 @@ function planOf(parts: readonly string[]): JobPlan | null {
   } catch {
     return null
   }
+}
+
+function keptKeyOf({ target, digest }: JobPlan, { uid }: Owner): string {
+  return `${target.namespace} ${uid} ${digest}`
 }
 
 function digitsOf(digest: string): string {

@@ -33,63 +33,81 @@ type ContainerStatus = {
   }
 }
 
-/** Of a Job that has ended. */
+/** Of a Job that has ended. A report of another step or attempt is none of it. */
 export async function outcomeOf(
   api: Api,
-  { namespace, name, run }: { readonly namespace: string; readonly name: string; readonly run: string },
+  of: {
+    readonly namespace: string
+    readonly name: string
+    readonly run: string
+    readonly step: RunReport['step']
+    readonly attempt: number
+  },
 ): Promise<Outcome> {
-  const pods = await podsOf(api, namespace, name)
-  const ended = pods
-    .flatMap((pod) => {
-      const terminated = ownContainer(pod)?.state?.terminated
-      return terminated ? [{ pod, terminated }] : []
-    })
-    .sort((a, b) => ((a.terminated.finishedAt ?? '') > (b.terminated.finishedAt ?? '') ? -1 : 1))
-  for (const { pod, terminated } of ended) {
-    const report = reportOf(terminated.message, run)
-    if (report === null) continue
+  const { namespace, name } = of
+  const pods = (await podsOf(api, namespace, name)).sort(latestFirst)
+  for (const pod of pods) {
+    const report = reportOf(ownContainer(pod)?.state?.terminated?.message ?? '')
+    if (report?.run !== of.run || report.step !== of.step || report.attempt !== of.attempt) continue
     const log = await api
       .getText(`/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}/log`, { container })
       .catch(() => null)
     const read = log === null ? null : readReportLines(log)
     return { kind: 'reported', report, details: read && isWhole(report, read.details) ? read.details : null }
   }
-  const [last] = ended
-  if (last) {
-    const { reason = 'Error', message = '', exitCode } = last.terminated
-    const said = message.trim().split('\n').slice(-3).join(' ').slice(0, 500)
-    return {
-      kind: 'silent',
-      reason,
-      message: `The Pod ended with ${exitCode} and no report${said === '' ? '' : `: ${said}`}`,
-    }
+  for (const pod of pods) {
+    // The kubelet's own word for it (Evicted, Preempting) says more than what became of the container.
+    const { reason, message } = pod.status ?? {}
+    if (reason !== undefined) return silent(reason, message ?? 'The Pod was taken from its node.')
+    const terminated = ownContainer(pod)?.state?.terminated
+    if (!terminated) continue
+    const { exitCode } = terminated
+    const said = (terminated.message ?? '').trim().split('\n').slice(-3).join(' ').slice(0, 500)
+    return silent(
+      exitCode === 0 ? 'ReportLost' : (terminated.reason ?? 'Error'),
+      `The Pod ended with exit code ${exitCode} and no report${said === '' ? '.' : `: ${said}`}`,
+    )
   }
-  const evicted = pods.find(({ status }) => status?.reason !== undefined)?.status
-  return {
-    kind: 'silent',
-    reason: evicted?.reason ?? 'NoPod',
-    message: evicted?.message ?? 'No Pod of the Job has said anything.',
-  }
+  return silent('NoPod', 'No Pod of the Job has said anything.')
+}
+
+function silent(reason: string, message: string): Outcome {
+  const advice = adviceOf[reason]
+  return { kind: 'silent', reason, message: advice === undefined ? message : `${message} ${advice}` }
+}
+
+/** The next step, by reason. */
+const adviceOf: Readonly<Record<string, string>> = {
+  OOMKilled: 'Raise the memory limit of the podTemplate that the step runs with.',
+  Evicted: 'Its node was short of something; requests in the podTemplate keep it for the Pod.',
+  NoPod: 'See the Events of the Job.',
 }
 
 /** Why a Job's Pod does not run yet, for people; null where it runs, or nothing is known. */
 export async function waitingReason(api: Api, namespace: string, job: string): Promise<string | null> {
-  const pods = await podsOf(api, namespace, job)
-  const pod = pods.sort((a, b) => (a.metadata.creationTimestamp > b.metadata.creationTimestamp ? -1 : 1))[0]
-  if (pod) {
-    const waiting = ownContainer(pod)?.state?.waiting
-    if (waiting?.reason && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing')
-      return `${waiting.reason}: ${waiting.message ?? ''}`.trim()
-    const unscheduled = pod.status?.conditions?.find(
-      ({ type, status }) => type === 'PodScheduled' && status === 'False',
-    )
-    return unscheduled?.message ?? null
-  }
-  const events = await api.list<{ readonly reason?: string; readonly type?: string; readonly message?: string }>(
-    `/api/v1/namespaces/${namespace}/events`,
-    { fieldSelector: `involvedObject.kind=Job,involvedObject.name=${job},type=Warning` },
-  )
-  return events.at(-1)?.message ?? null
+  const [pod] = (await podsOf(api, namespace, job)).sort(latestFirst)
+  if (!pod) return latestWarning(api, namespace, 'Job', job)
+  const waiting = ownContainer(pod)?.state?.waiting
+  if (waiting?.reason && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing')
+    return `${waiting.reason}: ${waiting.message ?? ''}`.trim()
+  const unscheduled = pod.status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False')
+  return unscheduled?.message ?? latestWarning(api, namespace, 'Pod', pod.metadata.name)
+}
+
+async function latestWarning(api: Api, namespace: string, kind: string, name: string): Promise<string | null> {
+  const events = await api.list<Event>(`/api/v1/namespaces/${namespace}/events`, {
+    fieldSelector: `involvedObject.kind=${kind},involvedObject.name=${name},type=Warning`,
+  })
+  const timeOf = ({ lastTimestamp, eventTime, metadata }: Event): string =>
+    lastTimestamp ?? eventTime ?? metadata.creationTimestamp
+  return [...events].sort((a, b) => (timeOf(a) < timeOf(b) ? -1 : 1)).at(-1)?.message ?? null
+}
+
+type Event = {
+  readonly metadata: { readonly creationTimestamp: string }
+  readonly message?: string
+  readonly lastTimestamp?: string | null
+  readonly eventTime?: string | null
 }
 
 function podsOf(api: Api, namespace: string, job: string): Promise<Pod[]> {
@@ -98,12 +116,20 @@ function podsOf(api: Api, namespace: string, job: string): Promise<Pod[]> {
     .then((pods) => [...pods])
 }
 
+function latestFirst(a: Pod, b: Pod): number {
+  const [left, right] = [a, b].map((pod) => `${pod.metadata.creationTimestamp} ${endOf(pod)}`) as [string, string]
+  return left > right ? -1 : 1
+}
+
+function endOf(pod: Pod): string {
+  return ownContainer(pod)?.state?.terminated?.finishedAt ?? ''
+}
+
 function ownContainer({ status }: Pod): ContainerStatus | undefined {
   return status?.containerStatuses?.find(({ name }) => name === container)
 }
 
-/** null where the message is none of ours, or of another Run. */
-function reportOf(message: string | undefined, run: string): RunReport | null {
-  const report = readTerminationMessage(message ?? '')
-  return report?.run === run ? report : null
+/** null where the message is none of ours. Of a Pod that could not write one it is the end of the log. */
+function reportOf(message: string): RunReport | null {
+  return readTerminationMessage(message) ?? readReportLines(message)?.report ?? null
 }

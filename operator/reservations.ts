@@ -11,7 +11,7 @@ export type Reservations = {
 /** In memory alone: after a restart, Runs that have started take theirs again before any other may. */
 export function openReservations(): Reservations {
   const holders = new Map<string, ResourceKey>()
-  const held = new Map<ResourceKey, readonly string[]>()
+  const held = new Map<ResourceKey, ReadonlySet<string>>()
   const waiting = new Map<string, Set<ResourceKey>>()
   return {
     take(run, what) {
@@ -22,11 +22,12 @@ export function openReservations(): Reservations {
         return holder
       }
       for (const each of what) holders.set(each, run)
-      if (what.length > 0) held.set(run, what)
+      // What it needs may have changed under way: it gives back all that it ever had.
+      if (what.length > 0) held.set(run, new Set([...(held.get(run) ?? []), ...what]))
       return null
     },
     release(run) {
-      const freed = held.get(run) ?? []
+      const freed = [...(held.get(run) ?? [])]
       held.delete(run)
       return freed.flatMap((each) => {
         if (holders.get(each) === run) holders.delete(each)

@@ -1,6 +1,8 @@
 import {
+  annotations,
   type ConditionReason,
   type Detail,
+  isWhole,
   labels,
   managedBy,
   type RunInput,
@@ -11,7 +13,17 @@ import { jobPath, pathOf, targetKeyOf } from './caches.ts'
 import { conditionOf, conditionsOf, timeText } from './conditions.ts'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { floorMsOf, noteActivation } from './floor.ts'
-import { inputNameOf, jobNameOf, jobOf, ownerOf, type PodTemplate, placesOf, type Step, stepsOf } from './job.ts'
+import {
+  inputNameOf,
+  type JobDefaults,
+  jobNameOf,
+  jobOf,
+  ownerOf,
+  type PodTemplate,
+  placesOf,
+  type Step,
+  stepsOf,
+} from './job.ts'
 import type { JobState } from './job-state.ts'
 import { ApiError } from './kernel/api.ts'
 import type { Result } from './kernel/queue.ts'
@@ -32,6 +44,8 @@ const lookAgainMs = 15_000
 const patienceMs = 20_000
 /** Jobs that have ended, and their logs, stay for a day; with their Run they go at once. */
 const jobTtlSeconds = 86_400
+/** What a Run's status holds of Segments; of the others the next file is a backfill. */
+const longestSegments = 200
 
 /**
  * One pass over one Run. The steps go one after the other; each is begun only when the result of the one before is stored in the
@@ -40,7 +54,7 @@ const jobTtlSeconds = 86_400
 export async function reconcileRun(own: Surroundings, run: Run): Promise<Result> {
   const key = keyOf(run)
   if (run.definition.metadata.deletionTimestamp !== undefined) {
-    letGo(own, run)
+    await forgetRun(own, key)
     return done
   }
   const { status } = run
@@ -100,17 +114,19 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
   )
   if (isScheduled(run) && later)
     return finish(own, run, 'Replaced', `It had not begun when ${later.name} was due, which does its work too.`)
-  const deadline =
-    owner.kind === 'Activation' ? (owner as Resource<'Activation'>).definition.spec.startingDeadlineSeconds : undefined
   const lateMs = nowMs - Date.parse(scheduledTime)
-  if (isScheduled(run) && deadline !== undefined && lateMs > deadline * 1000)
+  const deadline = owner.kind === 'Activation' ? deadlineOf(run, owner as Resource<'Activation'>, nowMs) : null
+  if (isScheduled(run) && deadline?.isOver)
     return finish(
       own,
       run,
       'DeadlineExceeded',
-      `It could not begin within ${deadline} s of its time (startingDeadlineSeconds).`,
+      `It could not begin within ${deadline.seconds} s of its time (startingDeadlineSeconds).`,
     )
 
+  // A change that was not looked at yet may make another plan.
+  if (run.definition.spec.planDigest === undefined && (owner.status.observedGeneration ?? -1) < owner.generation)
+    return { kind: 'again', afterMs: 100 }
   const digest = run.definition.spec.planDigest ?? (owner.status as { readonly planDigest?: string }).planDigest
   if (digest === undefined)
     return wait(
@@ -130,7 +146,7 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
     )
 
   const earlier = siblings.find(
-    (other) => other.status.startedAt === undefined && isBefore(other, run) && isSame(other),
+    (other) => other.status.startedAt === undefined && isBefore(other, run) && isSame(other) && !isStuck(other),
   )
   if (earlier) return wait(own, run, 'Pending', `Waits for ${earlier.name}.`, lookAgainMs)
   const missing = await missingClaim(own, run.namespace, loaded)
@@ -170,12 +186,41 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
   return stepOn(own, run, loaded, stepsOf(loaded.plan)[0]!, 1, started)
 }
 
+/**
+ * Until when a Run of the schedule has to begin; null where no deadline is set. One that runs after the evaluation has its time when that
+ * succeeded, which is when it was made.
+ */
+function deadlineOf(
+  run: Run,
+  { definition: { spec } }: Resource<'Activation'>,
+  nowMs: number,
+): { readonly seconds: number; readonly isOver: boolean } | null {
+  const { startingDeadlineSeconds: seconds, schedule } = spec
+  if (seconds === undefined) return null
+  const seen = conditionOf(run.status.conditions, 'Succeeded')?.lastTransitionTime
+  const fromMs =
+    schedule.after === undefined
+      ? Date.parse(run.definition.spec.scheduledTime)
+      : seen === undefined
+        ? nowMs
+        : Date.parse(seen)
+  return { seconds, isOver: nowMs - fromMs > seconds * 1000 }
+}
+
+/** Waits for something that no other Run has to wait for. */
+function isStuck({ status }: Run): boolean {
+  const reason = conditionOf(status.conditions, 'Succeeded')?.reason
+  return reason === 'MissingVolume' || reason === 'WaitingForDependency'
+}
+
 /** The Run goes with its target. Whether something had to be written. */
 async function adopted(own: Surroundings, run: Run, target: Resource): Promise<boolean> {
   const { ownerReferences = [], labels: has = {} } = run.definition.metadata
   if (ownerReferences.some(({ uid }) => uid === target.uid)) return false
   const { uid, resourceVersion } = run
   const wanted = runLabels(target, run.definition.spec.evaluation)
+  // Whoever made it may own it already, and only one owner controls.
+  const controller = !ownerReferences.some((owner) => owner.controller)
   await own.caches.write(keyOf(run), run, () =>
     own.api.patch<ApiObject>(
       pathOf('Run', run.namespace, run.name),
@@ -184,7 +229,7 @@ async function adopted(own: Surroundings, run: Run, target: Resource): Promise<b
           uid,
           resourceVersion,
           labels: { ...has, ...wanted },
-          ownerReferences: [...ownerReferences, ownerOf(target.kind, target)],
+          ownerReferences: [...ownerReferences, { ...ownerOf(target.kind, target), controller }],
         },
       },
       'merge',
@@ -235,26 +280,31 @@ async function advance(own: Surroundings, run: Run): Promise<Result> {
       'Failed',
       `Its plan ${status.planDigest?.slice(0, 19)}… is not there any more. Run ${run.definition.spec.target.name} again.`,
     )
+  const job = own.caches.jobsOf(keyOf(run)).find(({ name }) => name === entry.job)
   const replacedBy = replacementOf(own, run)
-  if (replacedBy !== null) return replace(own, run, replacedBy)
+  // What a Job has done that has ended is not thrown away.
+  if (replacedBy !== null && !(job?.end && entry.outcome === undefined)) return replace(own, run, replacedBy)
   if (entry.outcome === 'Failed') {
     const leftMs = Date.parse(status.retryTime ?? '') - own.clock.now()
     if (leftMs > 0) return { kind: 'again', afterMs: leftMs }
     return stepOn(own, run, loaded, entry.name, (status.attempt ?? 1) + 1, {})
   }
-  const job = own.caches.jobsOf(keyOf(run)).find(({ name }) => name === entry.job)
   if (!job) {
     await makeJob(own, run, loaded, entry, false)
     return { kind: 'again', afterMs: patienceMs }
   }
-  if (!job.end) return job.isReady || job.deleting ? done : stillWaiting(own, run, entry, job)
-  const outcome = await outcomeOf(own.api, { namespace: run.namespace, name: job.name, run: run.name })
+  if (!job.end) return job.deleting ? done : atWork(own, run, loaded, entry, job)
+  const outcome = await outcomeOf(own.api, jobOfStep(run, entry, job.name))
   if (outcome.kind === 'reported' && outcome.details === null && outcome.report.reportPath !== undefined) {
-    const reprint = await reprinted(own, run, loaded, entry)
-    if (reprint === 'waiting') return done
-    return stepEnded(own, run, loaded, entry, job, { ...outcome, details: reprint })
+    const details = await reprinted(own, run, loaded, entry, outcome.report)
+    if (details === 'waiting') return { kind: 'again', afterMs: patienceMs }
+    return stepEnded(own, run, loaded, entry, job, { ...outcome, details })
   }
   return stepEnded(own, run, loaded, entry, job, outcome)
+}
+
+function jobOfStep(run: Run, entry: StepStatus, name: string): Parameters<typeof outcomeOf>[1] {
+  return { namespace: run.namespace, name, run: run.name, step: entry.name, attempt: entry.attempt ?? 1 }
 }
 
 /** Details of a report whose log is lost, from the store; null where they are not there either. */
@@ -263,6 +313,7 @@ async function reprinted(
   run: Run,
   loaded: LoadedPlan,
   entry: StepStatus,
+  report: RunReport,
 ): Promise<readonly Detail[] | null | 'waiting'> {
   const name = jobNameOf(run.name, entry.name, entry.attempt ?? 1, true)
   const job = own.caches.jobsOf(keyOf(run)).find((other) => other.name === name)
@@ -270,9 +321,12 @@ async function reprinted(
     await makeJob(own, run, loaded, entry, true)
     return 'waiting'
   }
-  if (!job.end) return 'waiting'
-  const outcome = await outcomeOf(own.api, { namespace: run.namespace, name, run: run.name })
-  return outcome.kind === 'reported' ? outcome.details : null
+  if (!job.end) {
+    await say(own, run, `The log of ${entry.name} is lost; its report is read from the store by ${name}.`)
+    return 'waiting'
+  }
+  const outcome = await outcomeOf(own.api, jobOfStep(run, entry, name))
+  return outcome.kind === 'reported' && outcome.details && isWhole(report, outcome.details) ? outcome.details : null
 }
 
 async function stepEnded(
@@ -287,14 +341,14 @@ async function stepEnded(
   const report = outcome.kind === 'reported' ? outcome.report : null
   const details = outcome.kind === 'reported' ? outcome.details : null
   const needsDetails = entry.name === 'export' || entry.name === 'import'
-  const fault = faultOf(report, outcome, job, needsDetails && details === null)
+  const fault = faultOf(report, outcome, job, needsDetails && details === null, own.options.jobs)
   const ended: StepStatus = {
     ...entry,
     outcome: fault ? 'Failed' : report!.outcome, // no fault without a report
     ...(report && {
       startedAt: wholeSeconds(report.startedAt),
       finishedAt: wholeSeconds(report.finishedAt),
-      totals: report.totals,
+      totals: totalsOf(report),
       ...(report.reportDigest !== undefined && { reportDigest: report.reportDigest }),
       ...(report.reportPath !== undefined && { reportPath: report.reportPath }),
     }),
@@ -302,7 +356,7 @@ async function stepEnded(
     ...(fault && { reason: fault.reason, message: fault.message.slice(0, 4096) }),
   }
   if (details !== null) await tellCounts(own, run, entry.name, details, report!)
-  const segments = segmentsAfter(run, entry.name, plan, details, fault !== null)
+  const segments = segmentsAfter(run, entry.name, plan, details, fault === null)
   const known = { steps: stepsWith(run, ended), ...(segments && { segments }) }
   own.log({
     level: fault ? 'warning' : 'info',
@@ -344,13 +398,21 @@ async function stepEnded(
 
 type Fault = { readonly reason: string; readonly message: string; readonly retryable: boolean }
 
-function faultOf(report: RunReport | null, outcome: Outcome, job: JobState, isReportLost: boolean): Fault | null {
-  if (report?.error) return report.error
+function faultOf(
+  report: RunReport | null,
+  outcome: Outcome,
+  job: JobState,
+  isReportLost: boolean,
+  jobs: JobDefaults,
+): Fault | null {
+  if (report?.error) return { ...report.error, reason: reasonOf(report.error.reason) }
   if (outcome.kind === 'silent') {
     const isDeadline = job.end?.reason === 'DeadlineExceeded'
     return {
-      reason: isDeadline ? 'DeadlineExceeded' : outcome.reason,
-      message: isDeadline ? `The step took longer than it may. ${outcome.message}` : outcome.message,
+      reason: isDeadline ? 'DeadlineExceeded' : reasonOf(outcome.reason),
+      message: isDeadline
+        ? `The step took longer than ${jobs.activeDeadlineSeconds} s. ${outcome.message}`
+        : outcome.message,
       retryable: true,
     }
   }
@@ -362,41 +424,75 @@ function faultOf(report: RunReport | null, outcome: Outcome, job: JobState, isRe
     : null
 }
 
+/** A job of another version may say what no condition can hold. */
+function reasonOf(text: string): string {
+  return /^[A-Za-z][A-Za-z0-9]{0,126}$/.test(text) ? text : 'Failed'
+}
+
+/** Whole numbers, as many as a status holds. */
+function totalsOf({ totals }: RunReport): NonNullable<StepStatus['totals']> {
+  const whole = Object.entries(totals).flatMap(([name, count]) =>
+    Number.isFinite(count) ? [[name, Math.round(count)] as const] : [],
+  )
+  return Object.fromEntries(whole.slice(0, 64))
+}
+
 /** What became of each Segment, with what this step adds; null where it adds nothing. */
 function segmentsAfter(
   run: Run,
   step: Step,
   plan: LoadedPlan['plan'],
   details: readonly Detail[] | null,
-  failed: boolean,
+  succeeded: boolean,
 ): NonNullable<RunStatus['segments']> | null {
+  const before = run.status.segments ?? []
   if (details === null) return null
-  if (step === 'export')
-    return details.flatMap(({ segment, members, realized, exited, backfill, manifest, held, departed }) =>
-      segment === undefined
-        ? []
-        : [
-            {
-              segment,
-              ...(members !== undefined && { members }),
-              ...(realized !== undefined && { realized }),
-              ...(exited !== undefined && { exited }),
-              ...(backfill !== undefined && { backfill }),
-              ...(manifest !== undefined && { manifest }),
-              ...(held !== undefined && { held: held.slice(0, 1024) }),
-              ...(departed === true && { departed }),
-              // Without a database Campaign reads the landing zone itself.
-              ...(!plan.import && { acknowledged: manifest !== undefined }),
-            },
-          ],
+  if (step === 'export') {
+    const told = details.flatMap((detail) =>
+      detail.segment === undefined ? [] : [exported(detail.segment, detail, plan)],
     )
+    // An attempt that failed may know nothing of what the one before it delivered.
+    const kept = succeeded ? [] : before.filter((segment) => segment.acknowledged)
+    const known = new Map([...told, ...kept].map((segment) => [segment.segment, segment]))
+    return [...known.values()].slice(0, longestSegments)
+  }
   if (step !== 'import') return null
-  const imported = new Set(details.map(({ segment }) => segment))
-  return (run.status.segments ?? []).map((segment) =>
-    segment.manifest === undefined || (!imported.has(segment.segment) && failed)
-      ? { ...segment, acknowledged: false }
-      : { ...segment, acknowledged: imported.has(segment.segment) },
-  )
+  const imported = new Map(details.map((detail) => [detail.segment, detail]))
+  return before.map(({ acknowledged, ...segment }) => {
+    const detail = imported.get(segment.segment)
+    if (acknowledged || (detail && isCertain(detail))) return { ...segment, acknowledged: true }
+    return detail ? segment : { ...segment, acknowledged: false }
+  })
+}
+
+function exported(
+  segment: string,
+  detail: Detail,
+  plan: LoadedPlan['plan'],
+): NonNullable<RunStatus['segments']>[number] {
+  const { members, realized, exited, backfill, manifest, held, departed } = detail
+  return {
+    segment,
+    ...(members !== undefined && { members }),
+    ...(realized !== undefined && { realized }),
+    ...(exited !== undefined && { exited }),
+    ...(backfill !== undefined && { backfill }),
+    ...(manifest !== undefined && { manifest }),
+    ...(held !== undefined && { held: held.slice(0, 1024) }),
+    ...(departed === true && { departed }),
+    // Without a database Campaign reads the landing zone itself.
+    ...(!plan.import && isCertain(detail) && { acknowledged: manifest !== undefined }),
+  }
+}
+
+/** Whether the step knows that what it says was done; of a commit without an answer it does not. */
+function isCertain({ counts }: Detail): boolean {
+  return !counts?.['uncertain']
+}
+
+/** Of a step that has begun and said nothing yet nobody knows what it has done. */
+function unacknowledged(segments: RunStatus['segments']): RunStatus['segments'] {
+  return segments?.map(({ acknowledged, ...segment }) => ({ ...segment, ...(acknowledged && { acknowledged }) }))
 }
 
 /** The next step, or another attempt of this one, stored before it is begun. */
@@ -423,11 +519,16 @@ async function stepOn(
     retryTime: undefined,
     step,
     steps: stepsWith(before, entry),
-    ...conditions(own, run, 'Unknown', 'Running', `${step} is running${attempt > 1 ? `, attempt ${attempt}` : ''}.`),
+    segments: unacknowledged(before.status.segments),
+    ...conditions(own, run, 'Unknown', 'Running', runningMessage(entry)),
   }
   await writeStatus(own, run, fields)
   await makeJob(own, { ...run, status: { ...before.status, ...(fields as Partial<RunStatus>) } }, loaded, entry, false)
   return { kind: 'again', afterMs: patienceMs }
+}
+
+function runningMessage({ name, attempt = 1 }: StepStatus): string {
+  return `${name} is running${attempt > 1 ? `, attempt ${attempt}` : ''}.`
 }
 
 function stepsWith({ status }: Run, entry: StepStatus): StepStatus[] {
@@ -468,12 +569,9 @@ async function makeJob(
     if (!there || owners.some(({ uid }) => uid === run.uid)) return
     if (there.metadata['deletionTimestamp'] !== undefined)
       throw new Error(`Job ${namespace}/${job.metadata.name} of an earlier Run is being deleted.`)
-    await finish(
-      own,
-      run,
-      'NameCollision',
-      `There is a Job ${job.metadata.name} that is not of ${name}. Delete it or rename the target.`,
-    )
+    const message = `There is a Job ${job.metadata.name} that is not of ${name}. Delete it, then try the Run again, or rename the target.`
+    const ended: StepStatus = { ...entry, outcome: 'Failed', reason: 'NameCollision', message }
+    await finish(own, run, 'NameCollision', message, { steps: stepsWith(run, ended) })
   }
 }
 
@@ -545,37 +643,60 @@ function podTemplateOf(own: Surroundings, namespace: string, plan: LoadedPlan['p
   return owner?.definition.spec.podTemplate ?? {}
 }
 
-async function stillWaiting(own: Surroundings, run: Run, entry: StepStatus, job: JobState): Promise<Result> {
+/** A Job that has not ended. One whose Pod does not work after a while says why, and what was taken from it is put back. */
+async function atWork(
+  own: Surroundings,
+  run: Run,
+  loaded: LoadedPlan,
+  entry: StepStatus,
+  job: JobState,
+): Promise<Result> {
+  if (job.isReady) {
+    await say(own, run, runningMessage(entry))
+    return done
+  }
   const sinceMs = own.clock.now() - Date.parse(entry.startedAt ?? '')
   if (sinceMs < patienceMs) return { kind: 'again', afterMs: patienceMs - sinceMs }
+  const { kind, name } = run.definition.spec.target
+  const target = own.caches.get(kind, run.namespace, name)
+  if (target) await own.plans.restore(loaded, target)
+  await makeInput(own, run, loaded, entry)
   const reason = await waitingReason(own.api, run.namespace, job.name)
-  if (reason !== null)
-    await writeStatus(
-      own,
-      run,
-      conditions(own, run, 'Unknown', 'Running', `${entry.name} waits for its Pod: ${reason}`),
-    )
+  if (reason !== null) await say(own, run, `${entry.name} waits for its Pod: ${reason}`)
   return { kind: 'again', afterMs: patienceMs }
 }
 
-/** The later Run of an Activation whose policy is Replace; null where there is none. */
+function say(own: Surroundings, run: Run, message: string): Promise<void> {
+  return writeStatus(own, run, conditions(own, run, 'Unknown', 'Running', message))
+}
+
+/**
+ * The later Run of an Activation whose policy is Replace, and which could begin if this one ended; null where there is none: a Run that
+ * has to wait for something else as well ends nothing.
+ */
 function replacementOf(own: Surroundings, run: Run): Run | null {
   const { target } = run.definition.spec
   if (target.kind !== 'Activation') return null
   const spec = own.caches.get('Activation', run.namespace, target.name)?.definition.spec
   if (spec?.concurrencyPolicy !== 'Replace') return null
-  return own.caches.runsOf(targetKeyOf(run)).find((other) => !isFinished(other) && isBefore(run, other)) ?? null
+  const nowMs = own.clock.now()
+  const canBegin = (other: Run): boolean =>
+    conditionOf(other.status.conditions, 'Succeeded')?.reason === 'Pending' &&
+    floorMsOf(own, run.namespace, target.name, keyOf(other)) <= nowMs
+  return (
+    own.caches
+      .runsOf(targetKeyOf(run))
+      .find(
+        (other) =>
+          !isFinished(other) && other.status.startedAt === undefined && isBefore(run, other) && canBegin(other),
+      ) ?? null
+  )
 }
 
 /** Its Jobs end first: two Runs of an Activation never deliver at the same time. */
 async function replace(own: Surroundings, run: Run, by: Run): Promise<Result> {
   const jobs = own.caches.jobsOf(keyOf(run)).filter(({ end }) => end === null)
-  for (const job of jobs)
-    if (!job.deleting)
-      await own.api.delete(jobPath(job.namespace, job.name), {
-        propagationPolicy: 'Foreground',
-        preconditions: { uid: job.uid },
-      })
+  for (const job of jobs) if (!job.deleting) await endJob(own, job)
   if (jobs.length > 0) return done
   const entry = run.status.steps?.at(-1)
   const ended =
@@ -587,6 +708,11 @@ async function replace(own: Surroundings, run: Run, by: Run): Promise<Result> {
     `${by.name} took its place (concurrencyPolicy: Replace).`,
     ended ? { steps: stepsWith(run, ended) } : {},
   )
+}
+
+/** The Job is there as long as a Pod of it is. */
+async function endJob(own: Surroundings, { namespace, name, uid }: JobState): Promise<void> {
+  await own.api.delete(jobPath(namespace, name), { propagationPolicy: 'Foreground', preconditions: { uid } })
 }
 
 function isBefore(a: Run, b: Run): boolean {
@@ -639,6 +765,15 @@ async function finish(
   return done
 }
 
+/** Of a Run that was deleted: what it had is given back when nothing of it works any more. */
+export async function forgetRun(own: Surroundings, key: ResourceKey): Promise<void> {
+  const jobs = own.caches.jobsOf(key).filter(({ end }) => end === null)
+  // The garbage collector does it as well, but not before it leaves their Pods alone.
+  for (const job of jobs) if (!job.deleting) await endJob(own, job)
+  if (jobs.length > 0) return
+  for (const waiting of own.reservations.release(key)) own.touch(waiting)
+}
+
 /** Whoever waited for what this Run had may go on. */
 function letGo(own: Surroundings, run: Run): void {
   const waiting = own.reservations.release(keyOf(run))
@@ -648,8 +783,8 @@ function letGo(own: Surroundings, run: Run): void {
 
 /** Of a Run that has ended: somebody may ask to try it again; its Jobs go after a while. */
 async function afterwards(own: Surroundings, run: Run): Promise<Result> {
-  letGoOnce(own, run)
-  const asked = run.definition.metadata.annotations?.['convoke.dev/requestedAt']
+  for (const key of own.reservations.release(keyOf(run))) own.touch(key)
+  const asked = run.definition.metadata.annotations?.[annotations.requestedAt]?.slice(0, 128)
   if (asked !== undefined && asked !== run.status.lastHandledRequestedAt) return again(own, run, asked)
   for (const job of own.caches.jobsOf(keyOf(run))) {
     if (job.deleting) continue
@@ -664,47 +799,38 @@ async function afterwards(own: Surroundings, run: Run): Promise<Result> {
   return done
 }
 
-function letGoOnce(own: Surroundings, run: Run): void {
-  for (const key of own.reservations.release(keyOf(run))) own.touch(key)
-}
-
 /** Another attempt of a failed Run, from the step that failed. */
 async function again(own: Surroundings, run: Run, asked: string): Promise<Result> {
-  const entry = run.status.steps?.at(-1)
-  const failed = conditionOf(run.status.conditions, 'Succeeded')?.status === 'False' && entry?.outcome === 'Failed'
-  if (!failed) {
+  const { kind, name } = run.definition.spec.target
+  const refuse = async (reason: string, message: string): Promise<Result> => {
     await writeStatus(own, run, { lastHandledRequestedAt: asked })
-    own.tell(run, {
-      type: 'Normal',
-      reason: 'NothingToRetry',
-      message: 'No step of it failed; make a new Run instead.',
-    })
+    own.tell(run, { type: 'Warning', reason, message: `${run.name} is not tried again: ${message}` })
     return done
   }
+  const entry = run.status.steps?.at(-1)
+  const failed = conditionOf(run.status.conditions, 'Succeeded')?.status === 'False' && entry?.outcome === 'Failed'
+  if (!failed) return refuse('NothingToRetry', 'no step of it failed. Make a new Run instead.')
+  // What it would do now comes after what they did: files of another day over those of today.
+  const later = own.caches
+    .runsOf(targetKeyOf(run))
+    .find((other) => other.name !== run.name && (other.status.startedAt ?? '') > run.status.startedAt!)
+  if (later) return refuse('Outdated', `${later.name} began after it. Run the ${kind} ${name} anew instead.`)
   const loaded = await planOf(own, run, run.status.planDigest ?? '')
-  if (!loaded) {
-    await writeStatus(own, run, { lastHandledRequestedAt: asked })
-    own.tell(run, {
-      type: 'Warning',
-      reason: 'PlanGone',
-      message: 'Its plan is not there any more; make a new Run instead.',
-    })
-    return done
+  if (!loaded) return refuse('PlanGone', `its plan is not there any more. Run the ${kind} ${name} anew instead.`)
+  const nowMs = own.clock.now()
+  if (kind === 'Activation') {
+    const floorMs = floorMsOf(own, run.namespace, name, keyOf(run))
+    if (nowMs < floorMs) return { kind: 'again', afterMs: floorMs - nowMs }
   }
   const holder = own.reservations.take(keyOf(run), reservedBy(own, run))
   if (holder !== null) return { kind: 'again', afterMs: lookAgainMs }
-  return stepOn(
-    own,
-    run,
-    loaded,
-    entry.name,
-    (run.status.attempt ?? 1) + 1,
-    {},
-    {
-      lastHandledRequestedAt: asked,
-      finishedAt: undefined,
-    },
-  )
+  if (kind === 'Activation') noteActivation(own, run.namespace, name, nowMs)
+  const fresh = {
+    lastHandledRequestedAt: asked,
+    finishedAt: undefined,
+    ...(kind === 'Activation' && { activatedTime: timeText(nowMs) }),
+  }
+  return stepOn(own, run, loaded, entry.name, (run.status.attempt ?? 1) + 1, {}, fresh)
 }
 
 async function wait(

@@ -1,4 +1,4 @@
-import type { Detail, Kind, RunReport } from '#crds'
+import type { Detail, JobPlan, Kind, RunReport } from '#crds'
 import { pathOf } from './caches.ts'
 import { timeText } from './conditions.ts'
 import type { Resource } from './definition.ts'
@@ -54,21 +54,32 @@ export async function tellCounts(
 async function settleStore(own: Surroundings, run: Run, succeeded: boolean): Promise<void> {
   if (!succeeded) return
   const { target, evaluation, scheduledTime, trigger } = run.definition.spec
+  const before = own.caches.get('ProfileStore', run.namespace, target.name)?.status
   const totals = run.status.steps?.find(({ name }) => name === 'ingest')?.totals ?? {}
-  await tell(own, 'ProfileStore', run.namespace, target.name, {
-    evaluatedAt: run.status.now,
-    profiles: totals['profiles'],
-    events: totals['events'],
-    // One by hand at another time is not the daily evaluation that Activations wait for.
-    ...(evaluation !== 'Streaming' && trigger !== 'Manual' && { lastSuccessfulBatchTime: scheduledTime }),
-  })
+  await tell(
+    own,
+    'ProfileStore',
+    run.namespace,
+    target.name,
+    {
+      evaluatedAt: run.status.now,
+      profiles: totals['profiles'],
+      events: totals['events'],
+      // One by hand at another time is not the daily evaluation that Activations wait for.
+      ...(evaluation !== 'Streaming' &&
+        trigger !== 'Manual' && { lastSuccessfulBatchTime: later(scheduledTime, before?.lastSuccessfulBatchTime) }),
+    },
+    target.uid,
+  )
 }
 
 async function settleSource(own: Surroundings, run: Run, succeeded: boolean): Promise<void> {
   if (!succeeded) return
   const { target, scheduledTime } = run.definition.spec
+  const before = own.caches.get('CampaignSource', run.namespace, target.name)?.status
   const rows = run.status.steps?.find(({ name }) => name === 'extract')?.totals?.['rowsRead']
-  await tell(own, 'CampaignSource', run.namespace, target.name, { lastSuccessfulTime: scheduledTime, rows })
+  const fields = { lastSuccessfulTime: later(scheduledTime, before?.lastSuccessfulTime), rows }
+  await tell(own, 'CampaignSource', run.namespace, target.name, fields, target.uid)
 }
 
 async function settleActivation(own: Surroundings, run: Run, succeeded: boolean): Promise<void> {
@@ -79,11 +90,12 @@ async function settleActivation(own: Surroundings, run: Run, succeeded: boolean)
   // Its Runs go with it.
   if (!live || (target.uid !== undefined && live.metadata.uid !== target.uid)) return
   const status = live.status ?? {}
+  const plan = (await own.plans.load(namespace, run.status.planDigest ?? ''))?.plan
   const delivered = (run.status.segments ?? []).some(({ manifest }) => manifest !== undefined)
   const patch = mergePatchOf(status as Readonly<Record<string, unknown>>, {
-    baselines: baselinesAfter(status.baselines ?? [], own, run),
-    lastActivatedTime: run.status.activatedTime,
-    ...(succeeded && { lastSuccessfulTime: scheduledTime }),
+    ...(plan && { baselines: baselinesAfter(status.baselines ?? [], own, run, plan) }),
+    lastActivatedTime: later(run.status.activatedTime, status.lastActivatedTime),
+    ...(succeeded && { lastSuccessfulTime: later(scheduledTime, status.lastSuccessfulTime) }),
   })
   const { uid, resourceVersion } = live.metadata
   if (patch) await own.api.patch(`${path}/status`, { metadata: { uid, resourceVersion }, status: patch }, 'merge')
@@ -97,42 +109,80 @@ type Live = {
   readonly status?: Resource<'Activation'>['status']
 }
 
-export type Baseline = NonNullable<Resource<'Activation'>['status']['baselines']>[number]
-
-/**
- * What Campaign is known to have after the Run. A Segment whose import may or may not have been committed is known of no more: its next
- * file is a backfill, which replaces the whole audience; an increment against the wrong set would lose exits for ever.
- */
-function baselinesAfter(before: readonly Baseline[], own: Surroundings, run: Run): readonly Baseline[] {
-  const baselines = new Map(before.map((baseline) => [baseline.segment, baseline]))
-  const imported = run.status.steps?.find(({ name }) => name === 'import')
-  for (const { segment, manifest, acknowledged, departed } of run.status.segments ?? []) {
-    if (manifest === undefined) continue
-    if (acknowledged && departed) baselines.delete(segment)
-    else if (acknowledged) {
-      const spec = own.caches.get('Segment', run.namespace, segment)?.definition.spec
-      baselines.set(segment, {
-        segment,
-        run: run.name,
-        acknowledgedAt: timeText(own.clock.now()),
-        ...(spec?.deletionPolicy === 'ExportExits' && { exitsOnDeletion: true }),
-        ...(spec?.displayName !== undefined && { displayName: spec.displayName.slice(0, 256) }),
-      })
-    } else if (acknowledged === undefined && imported) baselines.delete(segment)
-  }
-  return [...baselines.values()].sort((a, b) => (a.segment < b.segment ? -1 : 1))
+/** Times in statuses do not go back, whichever Run is finished last. */
+function later(time: string | undefined, before: string | undefined): string | undefined {
+  return before !== undefined && (time === undefined || Date.parse(before) > Date.parse(time)) ? before : time
 }
 
-/** Writes what differs from the copy into a status; a resource that is gone has no status. */
+export type Baseline = NonNullable<Resource<'Activation'>['status']['baselines']>[number]
+
+const longestBaselines = 200
+
+/**
+ * What Campaign is known to have after the Run. A Segment whose delivery may or may not have reached it is known of no more: its next
+ * file is a backfill, which replaces the whole audience; an increment against the wrong set would lose exits for ever.
+ */
+function baselinesAfter(before: readonly Baseline[], own: Surroundings, run: Run, plan: JobPlan): readonly Baseline[] {
+  const baselines = new Map(before.map((baseline) => [baseline.segment, baseline]))
+  const told = new Map((run.status.segments ?? []).map((segment) => [segment.segment, segment]))
+  const names = new Set([...(plan.export?.segments ?? []).map(({ name }) => name), ...told.keys()])
+  for (const segment of names) {
+    const fate = fateOf(told.get(segment), run, plan)
+    if (fate === 'unknown' || fate === 'departed') baselines.delete(segment)
+    if (fate !== 'delivered') continue
+    const spec = own.caches.get('Segment', run.namespace, segment)?.definition.spec
+    const exitsOnDeletion = spec?.deletionPolicy === 'ExportExits'
+    baselines.set(segment, {
+      segment,
+      run: run.name,
+      acknowledgedAt: timeText(own.clock.now()),
+      ...(exitsOnDeletion && { exitsOnDeletion }),
+      // The names of its last files need it when nobody else knows it any more.
+      ...(exitsOnDeletion && spec.displayName !== undefined && { displayName: spec.displayName.slice(0, 256) }),
+    })
+  }
+  // Those that the Activation delivers come before those that it once did.
+  const ranked = [...baselines.values()].sort((a, b) => rankOf(a, names) - rankOf(b, names))
+  return ranked.slice(0, longestBaselines).sort((a, b) => (a.segment < b.segment ? -1 : 1))
+}
+
+function rankOf({ segment, exitsOnDeletion }: Baseline, names: ReadonlySet<string>): number {
+  return names.has(segment) ? 0 : exitsOnDeletion ? 1 : 2
+}
+
+type Told = NonNullable<Run['status']['segments']>[number]
+
+/** What became of a Segment's delivery; 'none' where Campaign has what it had before. */
+function fateOf(told: Told | undefined, { status }: Run, plan: JobPlan): 'delivered' | 'departed' | 'unknown' | 'none' {
+  const stepOf = (step: string) => status.steps?.find(({ name }) => name === step)
+  const exported = stepOf('export')
+  const isExported = exported?.outcome === 'Succeeded' || exported?.outcome === 'Held'
+  if (!told) {
+    // Beyond what a status holds.
+    if (isExported) return 'unknown'
+    // Nobody but our own import reads the files of an export that failed; a first attempt that says why has delivered nothing else.
+    const saysAll = exported?.reportDigest !== undefined && exported.attempt === 1
+    return plan.import || exported === undefined || saysAll ? 'none' : 'unknown'
+  }
+  const { manifest, acknowledged, departed } = told
+  if (acknowledged && manifest !== undefined) return departed ? 'departed' : 'delivered'
+  // Where there was nobody left to say so of, it is done; else they leave once more, which harms nobody.
+  if (departed) return isExported && manifest === undefined ? 'departed' : 'none'
+  if (plan.import) return manifest !== undefined && acknowledged === undefined && stepOf('import') ? 'unknown' : 'none'
+  return acknowledged === undefined ? 'unknown' : 'none'
+}
+
+/** Writes what differs from the copy into a status; one that is gone, or is not `expected` (uid), has none. */
 async function tell(
   own: Surroundings,
   kind: Kind,
   namespace: string,
   name: string | undefined,
   fields: Readonly<Record<string, unknown>>,
+  expected?: string,
 ): Promise<void> {
   const known = name === undefined ? null : own.caches.get(kind, namespace, name)
-  if (!known) return
+  if (!known || (expected !== undefined && expected !== known.uid)) return
   const said = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
   const status = mergePatchOf(known.status as Readonly<Record<string, unknown>>, said)
   if (status === null) return

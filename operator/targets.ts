@@ -1,16 +1,17 @@
 import type { Schedule, Scheduled } from '#compiler'
 import { annotations, digestOf, labels, type RunnableKind, runNameOf, withDefaults } from '#crds'
-import { type Agenda, agendaOf } from './agenda.ts'
+import { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
 import { pathOf } from './caches.ts'
 import { type Claim, conditionOf, conditionsOf, timeText } from './conditions.ts'
 import { keyOf, type Resource } from './definition.ts'
-import { floorMsOf } from './floor.ts'
+import { departingPlan } from './departing.ts'
+import { ownFloorOf } from './floor.ts'
 import { ownerOf } from './job.ts'
 import { ApiError } from './kernel/api.ts'
 import type { Result } from './kernel/queue.ts'
 import type { ApiObject } from './kernel/reflector.ts'
 import { isFinished, type Run, runLabels } from './runs.ts'
-import { mergePatchOf } from './status-patch.ts'
+import { isEqual, mergePatchOf } from './status-patch.ts'
 import type { Surroundings } from './surroundings.ts'
 import type { View } from './views.ts'
 
@@ -38,26 +39,32 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
   if (target.definition.metadata.deletionTimestamp !== undefined) return { kind: 'done' }
   const status = statusOf(target)
   const nowMs = own.clock.now()
-  const runs = own.caches.runsOf(keyOf(target))
-  const planDigest = await currentPlan(own, target, view)
+  // Those of a resource that had the name before go with it.
+  const runs = own.caches.runsOf(keyOf(target)).filter((run) => isOf(target, run.definition.spec))
+  const departing = target.kind === 'Activation' ? await departingPlan(own, target as Resource<'Activation'>) : null
+  const planDigest = departing?.planDigest ?? (await currentPlan(own, target, view))
   const isSuspended =
     target.definition.metadata.annotations?.[annotations.suspend] === 'true' ||
     (target as Resource<'Activation'>).definition.spec.suspend === true
-  const scheduled = isSuspended ? [] : (own.settledOf(target.namespace)?.schedules.get(keyOf(target)) ?? [])
-  const observedSchedule = observed(scheduled, isSuspended)
+  const scheduled = isSuspended
+    ? []
+    : (departing?.scheduled ?? own.settledOf(target.namespace)?.schedules.get(keyOf(target)) ?? [])
+  const observedSchedule = isSuspended ? 'suspended' : (observed(scheduled) ?? status.observedSchedule)
   // Slots before the change belong to the schedule before; of a resource that is new, its making is the beginning.
-  const hasChanged = status.observedSchedule !== undefined && status.observedSchedule !== observedSchedule
-  const sinceMs = hasChanged
-    ? nowMs
-    : Date.parse(status.scheduleChangedTime ?? target.definition.metadata.creationTimestamp ?? '')
+  const hasChanged =
+    status.observedSchedule === undefined ? isEdited(target) : status.observedSchedule !== observedSchedule
+  const scheduleChangedTime = hasChanged ? timeText(nowMs) : status.scheduleChangedTime
+  const sinceMs = Date.parse(scheduleChangedTime ?? target.definition.metadata.creationTimestamp ?? '')
 
-  const fields: Record<string, unknown> = {
-    planDigest,
-    observedSchedule,
-    ...(hasChanged && { scheduleChangedTime: timeText(nowMs) }),
-  }
+  const fields: Record<string, unknown> = { planDigest, observedSchedule, scheduleChangedTime }
+  const store =
+    departing?.store ?? own.settledOf(target.namespace)?.activations.get(keyOf(target))?.store?.resource.name ?? null
   const made: string[] = []
   let wakeMs = nowMs + longestSleepMs
+  const take = (run: MadeRun): void => {
+    made.push(run.name)
+    if (run.answers !== null) fields['lastHandledApprove'] = run.answers
+  }
   for (const evaluation of evaluationsOf(target)) {
     const { last, next } = timeFields[evaluation ?? 'none']
     const entry = scheduled.find((each) => each.evaluation === evaluation)
@@ -65,41 +72,34 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
       fields[next] = undefined
       continue
     }
-    const agenda = agendaFor(own, target, entry, runs, sinceMs, nowMs)
+    const agenda = agendaFor(own, target, { ...entry, store }, runs, sinceMs, nowMs)
     if (agenda.nextMs !== null) wakeMs = Math.min(wakeMs, agenda.nextMs)
     fields[next] = agenda.nextMs === null ? undefined : timeText(agenda.nextMs)
-    if (agenda.missed > 0 && evaluation !== 'Streaming') {
-      own.metrics.count('convoke_missed_slots_total', { kind: target.kind }, agenda.missed)
-      const slots = agenda.missed === 1 ? 'The slot' : `${agenda.missed} slots, the latest`
-      own.tell(target, {
-        type: 'Warning',
-        reason: 'MissedSlot',
-        message: `${slots} ${timeText(agenda.missedMs!)}, will not be run.`,
-      })
-      // Stored before anything else counts from it.
-      await writeStatus(own, target, {
-        missedSlots: (status.missedSlots ?? 0) + agenda.missed,
-        lastMissedTime: timeText(agenda.missedMs!),
-      })
-      return { kind: 'again', afterMs: 10 }
-    }
+    if (agenda.missed > 0 && evaluation !== 'Streaming')
+      return skip(own, target, { count: agenda.missed, latestMs: agenda.missedMs!, ...missedWords(agenda) })
     if (agenda.due === null || planDigest === undefined) continue
     // One that is slow is not overtaken, and a batch evaluation covers every Segment.
     const isBusy = made.length > 0 || runs.some((run) => !isFinished(run))
     if (evaluation === 'Streaming' && isBusy) continue
     const { slotMs, trigger } = agenda.due
-    const name = await makeRun(own, target, { evaluation, slotMs, trigger, planDigest, request: null })
-    if (name === null) return { kind: 'again', afterMs: 100 }
-    made.push(name)
+    const run = await makeRun(own, target, { evaluation, slotMs, trigger, planDigest, request: null })
+    if (run === 'outdated') return { kind: 'again', afterMs: 100 }
+    if (run !== 'foreign') take(run)
+    else if (evaluation !== 'Streaming')
+      return skip(own, target, {
+        count: 1,
+        latestMs: slotMs,
+        reason: 'NameCollision',
+        message: `The slot ${timeText(slotMs)} is skipped: there is a Run of its name that has another target. Delete it, or rename one of the two.`,
+      })
     fields[last] = timeText(slotMs)
-    if (target.definition.metadata.annotations?.[annotations.approve] !== undefined)
-      fields['lastHandledApprove'] = target.definition.metadata.annotations[annotations.approve]
     own.metrics.observe('convoke_run_start_skew_seconds', { kind: target.kind }, (own.clock.now() - slotMs) / 1000)
   }
   if (planDigest !== undefined) {
     const asked = await makeRequested(own, target, planDigest)
+    if (asked === 'outdated') return { kind: 'again', afterMs: 1000 }
     if (asked !== null) {
-      if (asked.run !== null) made.push(asked.run)
+      if (asked.run !== null) take(asked.run)
       fields['lastHandledRequestedAt'] = asked.requestedAt
     }
   }
@@ -113,7 +113,12 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
     activeRuns: active.slice(0, longestActive),
     ...(target.kind === 'Activation' && { held: heldOf(own, target as Resource<'Activation'>, latest) }),
     observedGeneration: target.generation,
-    conditions: conditionsOf(status.conditions, claimsOf(view, isSuspended, latest), target.generation, nowMs),
+    conditions: conditionsOf(
+      status.conditions,
+      claimsOf(view, isSuspended, latest, departing?.message ?? null),
+      target.generation,
+      nowMs,
+    ),
   })
   return { kind: 'again', afterMs: Math.max(1, wakeMs - own.clock.now()), priority: duePriority }
 }
@@ -131,20 +136,44 @@ async function currentPlan(own: Surroundings, target: Target, view: View): Promi
     await own.plans.keep(plan, target)
     return plan.digest
   }
-  if (view.isRunnable && isIncomplete) return before
-  return target.kind === 'Activation' && hasOnlyDeparted(own, target as Resource<'Activation'>) ? before : undefined
+  return view.isRunnable ? before : undefined
 }
 
-/** The only Segments left were deleted, and Campaign has not heard of their exits. */
-function hasOnlyDeparted(own: Surroundings, { namespace, status, definition }: Resource<'Activation'>): boolean {
-  const refs = definition.spec.segmentRefs ?? []
-  const exists = ({ name }: { readonly name: string }): boolean => own.caches.get('Segment', namespace, name) !== null
-  return (
-    !refs.some(exists) &&
-    (status.baselines ?? []).some(
-      ({ segment, exitsOnDeletion }) => exitsOnDeletion === true && !exists({ name: segment }),
-    )
-  )
+/** Slots that are not run are counted, and stored before anything else counts from them. */
+async function skip(
+  own: Surroundings,
+  target: Target,
+  slots: { readonly count: number; readonly latestMs: number; readonly reason: string; readonly message: string },
+): Promise<Result> {
+  const { count, latestMs, reason, message } = slots
+  await writeStatus(own, target, {
+    missedSlots: (statusOf(target).missedSlots ?? 0) + count,
+    lastMissedTime: timeText(latestMs),
+  })
+  own.metrics.count('convoke_missed_slots_total', { kind: target.kind }, count)
+  own.tell(target, { type: 'Warning', reason, message })
+  return { kind: 'again', afterMs: 10 }
+}
+
+function missedWords({ missed, missedMs, because, due }: Agenda): {
+  readonly reason: string
+  readonly message: string
+} {
+  const latest = timeText(missedMs!)
+  const slots = missed === 1 ? `The slot ${latest} was` : `${missed} slots, the latest ${latest}, were`
+  const why =
+    because === 'floor'
+      ? ' It gives way to the next one, which it would make late: no Segment is activated more often than limits.minActivationInterval says (activation-too-frequent).'
+      : due !== null
+        ? ` The one of ${timeText(due.slotMs)} is run now.`
+        : ''
+  return { reason: 'MissedSlot', message: `${slots} not run and will not be.${why}` }
+}
+
+/** Since the latest pass over it. */
+function isEdited({ status, generation }: Target): boolean {
+  const { observedGeneration = -1 } = status
+  return observedGeneration > 0 && observedGeneration !== generation
 }
 
 type Status = {
@@ -168,10 +197,13 @@ function evaluationsOf({ kind }: Target): readonly Evaluation[] {
   return kind === 'ProfileStore' ? ['Batch', 'Streaming'] : [null]
 }
 
-/** What slots hang on, as text. Streaming evaluations are not caught up, so that theirs does not matter. */
-function observed(scheduled: readonly Scheduled[], isSuspended: boolean): string {
+/**
+ * What slots hang on, as text; null where nothing is scheduled, as while something is broken: the slots of then are caught up. Streaming
+ * evaluations are not, so that theirs does not matter.
+ */
+function observed(scheduled: readonly Pick<Scheduled, 'schedule' | 'evaluation'>[]): string | null {
   const texts = scheduled.flatMap(({ evaluation, schedule }) => (evaluation === 'Streaming' ? [] : [textOf(schedule)]))
-  return [...texts, ...(isSuspended ? ['suspended'] : [])].join(', ').slice(0, 1024)
+  return texts.length === 0 ? null : texts.join(', ').slice(0, 1024)
 }
 
 function textOf(schedule: Schedule): string {
@@ -181,14 +213,15 @@ function textOf(schedule: Schedule): string {
     case 'every':
       return `every ${schedule.seconds} s from ${timeText(schedule.startAt.getTime())}`
     case 'after':
-      return `after ${textOf(schedule.evaluation)}`
+      // Whenever that is: what was evaluated is delivered, though the store has another schedule since.
+      return 'after Evaluation'
   }
 }
 
 function agendaFor(
   own: Surroundings,
   target: Target,
-  { schedule, evaluation }: Scheduled,
+  { schedule, evaluation, store }: Pick<Scheduled, 'schedule' | 'evaluation'> & { readonly store: string | null },
   runs: readonly Run[],
   sinceMs: number,
   nowMs: number,
@@ -204,6 +237,7 @@ function agendaFor(
   ].flatMap((time) => (typeof time === 'string' ? [Date.parse(time)] : []))
   const activation = target.kind === 'Activation' ? (target as Resource<'Activation'>) : null
   const spec = activation && withDefaults('Activation', activation.definition.spec, target.name)
+  const floor = activation && ownFloorOf(own, target.namespace, target.name)
   return agendaOf({
     schedule,
     nowMs,
@@ -211,16 +245,23 @@ function agendaFor(
     sinceMs,
     catchUp: isStreaming ? 'None' : (spec?.catchUp ?? 'Latest'),
     startingDeadlineSeconds: activation?.definition.spec.startingDeadlineSeconds ?? null,
-    ...(schedule.kind === 'after' && { evaluatedMs: evaluatedMsOf(own, target) }),
-    ...(activation && { floorMs: floorMsOf(own, target.namespace, target.name, null) }),
+    ...(schedule.kind === 'after' && { evaluation: evaluationOf(own, target.namespace, store) }),
+    ...(floor && { floor }),
   })
 }
 
-/** The latest batch slot of the Activation's store whose evaluation succeeded; null before the first. */
-function evaluatedMsOf(own: Surroundings, target: Target): number | null {
-  const store = own.settledOf(target.namespace)?.activations.get(keyOf(target))?.store?.resource.name
-  const time = store && own.caches.get('ProfileStore', target.namespace, store)?.status.lastSuccessfulBatchTime
-  return time ? Date.parse(time) : null
+/** Of the store of an Activation that runs after its evaluation. */
+function evaluationOf(
+  own: Surroundings,
+  namespace: string,
+  name: string | null,
+): NonNullable<AgendaInput['evaluation']> {
+  const store = name === null ? null : own.caches.get('ProfileStore', namespace, name)
+  const { lastSuccessfulBatchTime, scheduleChangedTime } = store?.status ?? {}
+  return {
+    latestMs: lastSuccessfulBatchTime === undefined ? null : Date.parse(lastSuccessfulBatchTime),
+    sinceMs: Date.parse(scheduleChangedTime ?? store?.definition.metadata.creationTimestamp ?? ''),
+  }
 }
 
 type RunRequest = {
@@ -231,24 +272,32 @@ type RunRequest = {
   readonly request: string | null
 }
 
+/** `answers`: the value of the annotation that its approvals are from; null where they are from none. */
+type MadeRun = { readonly name: string; readonly answers: string | null }
+
 /**
- * Makes the Run of a slot, or finds it there: its name. null where the copy of the target is not what the API server has, so that the
- * slot may have been run already.
+ * Makes the Run of a slot, or finds it there. 'outdated': the copy of the target is not what the API server has, so that the slot may
+ * have been run already. 'foreign': a Run of another target has the name.
  */
-async function makeRun(own: Surroundings, target: Target, request: RunRequest): Promise<string | null> {
+async function makeRun(
+  own: Surroundings,
+  target: Target,
+  request: RunRequest,
+): Promise<MadeRun | 'outdated' | 'foreign'> {
   const { kind, namespace } = target
   const { evaluation, slotMs, trigger, planDigest } = request
   const slot = new Date(slotMs)
   const name = runNameOf({ kind, name: target.name, evaluation, slot, request: request.request })
-  const isOurs = (run: Pick<Run, 'definition'>): boolean => {
-    const { target: of } = run.definition.spec
-    return of.kind === kind && of.name === target.name && (of.uid ?? target.uid) === target.uid
-  }
-  const known = own.caches.get('Run', namespace, name)
-  if (known && isOurs(known)) return name
+  const approval = approvalOf(target)
+  /** One that was made before somebody approved answers nothing. */
+  const found = ({ approved }: RunSpec): MadeRun => ({
+    name,
+    answers: approval && isEqual(approved, approval.segments) ? approval.text : null,
+  })
+  const known = own.caches.get('Run', namespace, name)?.definition.spec
+  if (known && isOf(target, known)) return found(known)
   const live = await own.api.get<ApiObject>(pathOf(kind, namespace, target.name))
-  if (!live || !isUpToDate(target, live)) return null
-  const approved = approvedBy(target)
+  if (!live || !isUpToDate(target, live)) return 'outdated'
   const run = {
     apiVersion: 'convoke.dev/v1alpha1',
     kind: 'Run',
@@ -267,27 +316,28 @@ async function makeRun(own: Surroundings, target: Target, request: RunRequest): 
       trigger,
       planDigest,
       ...(evaluation && { evaluation }),
-      ...(approved.length > 0 && { approved }),
+      ...(approval && { approved: approval.segments }),
     },
   }
   try {
     await own.caches.write(keyOf(target), { kind: 'Run', namespace, name }, () =>
       own.api.create<ApiObject>(pathOf('Run', namespace), run),
     )
+    return { name, answers: approval?.text ?? null }
   } catch (error) {
     if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
-    const there = await own.api.get<ApiObject & { readonly spec: Run['definition']['spec'] }>(
-      pathOf('Run', namespace, name),
-    )
-    if (!there) return null
-    if (!isOurs({ definition: { ...there, kind: 'Run', apiVersion: '', spec: there.spec } }))
-      own.tell(target, {
-        type: 'Warning',
-        reason: 'NameCollision',
-        message: `A Run ${name} of another target is there; the slot ${timeText(slotMs)} is skipped.`,
-      })
+    const there = await own.api.get<ApiObject & { readonly spec: RunSpec }>(pathOf('Run', namespace, name))
+    if (!there) return 'outdated'
+    if (isOf(target, there.spec)) return found(there.spec)
+    // One of a resource that had the name before is on its way out.
+    return there.spec.target.kind === kind && there.spec.target.name === target.name ? 'outdated' : 'foreign'
   }
-  return name
+}
+
+type RunSpec = Run['definition']['spec']
+
+function isOf({ kind, name, uid }: Target, { target }: RunSpec): boolean {
+  return target.kind === kind && target.name === name && (target.uid ?? uid) === uid
 }
 
 /** Whether what was decided on the copy still holds: a leader before may have written since. */
@@ -302,13 +352,16 @@ function isUpToDate(target: Target, { metadata, status = {} }: ApiObject & { rea
   )
 }
 
-/** Names of Segments in the annotation that no Run has answered yet. What follows an `@` tells one approval from the next. */
-function approvedBy({ definition, status }: Target): readonly string[] {
-  const text = definition.metadata.annotations?.[annotations.approve]
-  if (text === undefined || text === (status as unknown as Status).lastHandledApprove) return []
-  return [...new Set(text.split(',').map((name) => name.replace(/@.*/, '').trim()))]
-    .filter((name) => name !== '')
-    .slice(0, 200)
+/** Segments in the annotation that no Run has answered yet. What follows an `@` tells one approval from the next. */
+function approvalOf({
+  definition,
+  status,
+}: Target): { readonly text: string; readonly segments: readonly string[] } | null {
+  const text = definition.metadata.annotations?.[annotations.approve]?.slice(0, 8192)
+  if (text === undefined || text === (status as unknown as Status).lastHandledApprove) return null
+  const names = text.split(',').map((name) => name.replace(/@.*/, '').trim())
+  const segments = [...new Set(names)].filter((name) => name !== '').slice(0, 200)
+  return segments.length === 0 ? null : { text, segments }
 }
 
 /** The Run that the annotation asks for; null where it asks for none, `run` null where it was made already. */
@@ -316,17 +369,20 @@ async function makeRequested(
   own: Surroundings,
   target: Target,
   planDigest: string,
-): Promise<{ readonly requestedAt: string; readonly run: string | null } | null> {
+): Promise<{ readonly requestedAt: string; readonly run: MadeRun | null } | 'outdated' | null> {
   const requestedAt = target.definition.metadata.annotations?.[annotations.requestedAt]?.slice(0, 128)
   if (requestedAt === undefined || requestedAt === statusOf(target).lastHandledRequestedAt) return null
   // By its label, since the name holds the minute in which the request was first seen.
   const selector = `${labels.targetKind}=${target.kind},${labels.target}=${target.name},${labels.request}=${digitsOf(requestedAt)}`
-  const there = await own.api.list<ApiObject>(pathOf('Run', target.namespace), { labelSelector: selector })
-  if (there.length > 0) return { requestedAt, run: null }
+  const there = await own.api.list<{ readonly spec: RunSpec }>(pathOf('Run', target.namespace), {
+    labelSelector: selector,
+  })
+  if (there.some(({ spec }) => isOf(target, spec))) return { requestedAt, run: null }
   const slotMs = Math.floor(own.clock.now() / 1000) * 1000
   const evaluation = target.kind === 'ProfileStore' ? 'Batch' : null
   const run = await makeRun(own, target, { evaluation, slotMs, trigger: 'Manual', planDigest, request: requestedAt })
-  return run === null ? null : { requestedAt, run }
+  // A foreign one of this minute's name: the next minute has another.
+  return run === 'outdated' || run === 'foreign' ? 'outdated' : { requestedAt, run }
 }
 
 function digitsOf(request: string): string {
@@ -400,8 +456,15 @@ function latestFinished(runs: readonly Run[]): Run | null {
   )
 }
 
-function claimsOf(view: View, isSuspended: boolean, latest: Run | null): readonly Claim[] {
-  return view.claims.map((claim): Claim => {
+function claimsOf(view: View, isSuspended: boolean, latest: Run | null, departing: string | null): readonly Claim[] {
+  const claims: readonly Claim[] =
+    departing === null
+      ? view.claims
+      : [
+          { type: 'Ready', status: 'True', reason: 'Ready', message: departing },
+          ...view.claims.filter(({ type }) => type === 'GuardrailsPassed'),
+        ]
+  return claims.map((claim): Claim => {
     if (claim.type !== 'Ready' || claim.status !== 'True') return claim
     const ended = latest && conditionOf(latest.status.conditions, 'Succeeded')
     if (ended?.status === 'False')
@@ -411,7 +474,7 @@ function claimsOf(view: View, isSuspended: boolean, latest: Run | null): readonl
         reason: 'RunFailed',
         message: `${latest!.name}: ${ended.reason}: ${ended.message}`,
       }
-    return isSuspended ? { ...claim, reason: 'Suspended', message: 'No new Runs are made.' } : claim
+    return isSuspended ? { ...claim, reason: 'Suspended', message: 'No new Runs are made by its schedule.' } : claim
   })
 }
 

@@ -1,0 +1,88 @@
+import type { Schedule, Scheduled } from '#compiler'
+import { digestOf, type JobPlan } from '#crds'
+import { keyOf, type Resource, type ResourceKey } from './definition.ts'
+import { hasError } from './settle.ts'
+import type { Surroundings } from './surroundings.ts'
+
+/** What an Activation still has to do when all its Segments were deleted. */
+export type Departing = {
+  readonly planDigest: string
+  readonly scheduled: readonly Pick<Scheduled, 'schedule' | 'evaluation'>[]
+  readonly store: string | null
+  /** For people. */
+  readonly message: string
+}
+
+/**
+ * The plan of an Activation whose last Segments were deleted with `deletionPolicy: ExportExits`: that of before without any, since
+ * Campaign has not heard yet that everybody leaves. null where that is not so, or where something else is wrong as well.
+ */
+export async function departingPlan(own: Surroundings, activation: Resource<'Activation'>): Promise<Departing | null> {
+  const { namespace, status } = activation
+  const names = departedOf(own, activation)
+  if (names.length === 0 || status.planDigest === undefined || !lacksOnlySegments(own, activation)) return null
+  const before = (await own.plans.load(namespace, status.planDigest))?.plan
+  if (before?.export?.membershipStatus !== 'Include' || before.export.export !== 'Incremental') return null
+  const plan = withoutSegments(before, before.export)
+  await own.plans.keep(plan, activation)
+  const store = plan.store?.name ?? null
+  return {
+    planDigest: plan.digest,
+    scheduled: scheduledOf(own, activation, `ProfileStore/${namespace}/${store}`),
+    store,
+    message: `Its Segments were deleted. The next Run tells Campaign who leaves ${names.join(', ')}.`,
+  }
+}
+
+function departedOf(own: Surroundings, { namespace, status }: Resource<'Activation'>): readonly string[] {
+  return (status.baselines ?? [])
+    .filter(
+      ({ segment, exitsOnDeletion }) =>
+        exitsOnDeletion === true && own.caches.get('Segment', namespace, segment) === null,
+    )
+    .map(({ segment }) => segment)
+}
+
+function lacksOnlySegments(own: Surroundings, activation: Resource<'Activation'>): boolean {
+  const { namespace, definition } = activation
+  const settled = own.settledOf(namespace)
+  const key = keyOf(activation)
+  const { segmentRefs, destinationRef } = definition.spec
+  const isLeft = segmentRefs
+    ? segmentRefs.some(({ name }) => own.caches.get('Segment', namespace, name) !== null)
+    : settled?.activations.get(key)?.segments.length !== 0
+  if (!settled || isLeft) return false
+  const faults = (settled.findings.get(key) ?? []).filter(({ path }) => !path.startsWith('spec.segmentRefs'))
+  const destination = own.caches.get('Destination', namespace, destinationRef.name)
+  const instance = destination?.definition.spec.campaignInstanceRef.name
+  const needs: readonly ResourceKey[] = [
+    `Destination/${namespace}/${destinationRef.name}`,
+    `CampaignInstance/${namespace}/${instance}`,
+  ]
+  return (
+    !hasError(faults) &&
+    destination !== null &&
+    own.caches.get('CampaignInstance', namespace, instance ?? '') !== null &&
+    needs.every((need) => !hasError(settled.findings.get(need)))
+  )
+}
+
+function withoutSegments(plan: JobPlan, exported: NonNullable<JobPlan['export']>): JobPlan {
+  const { digest: _, ...body } = { ...plan, export: { ...exported, segments: [] } }
+  return { ...body, digest: digestOf(body) }
+}
+
+/** Without a Segment the compiler does not know whose evaluation comes before. */
+function scheduledOf(
+  own: Surroundings,
+  activation: Resource<'Activation'>,
+  store: ResourceKey,
+): Departing['scheduled'] {
+  const { schedules } = own.settledOf(activation.namespace)!
+  if (activation.definition.spec.schedule.after === undefined) return schedules.get(keyOf(activation)) ?? []
+  return (schedules.get(store) ?? []).flatMap(({ schedule, evaluation }) =>
+    evaluation === 'Batch' && schedule.kind === 'cron'
+      ? [{ schedule: { kind: 'after', evaluation: schedule } satisfies Schedule, evaluation: null }]
+      : [],
+  )
+}
