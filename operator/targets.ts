@@ -78,7 +78,7 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
     if (agenda.missed > 0 && evaluation !== 'Streaming')
       return skip(own, target, { count: agenda.missed, latestMs: agenda.missedMs!, ...missedWords(agenda) })
     if (agenda.due === null || planDigest === undefined) continue
-    // One that is slow is not overtaken, and a batch evaluation covers every Segment.
+    // One that is slow is not overtaken.
     const isBusy = made.length > 0 || runs.some((run) => !isFinished(run))
     if (evaluation === 'Streaming' && isBusy) continue
     const { slotMs, trigger } = agenda.due
@@ -230,9 +230,11 @@ function agendaFor(
   const isStreaming = evaluation === 'Streaming'
   const times = [
     status[timeFields[evaluation ?? 'none'].last],
-    isStreaming ? undefined : status.lastMissedTime,
+    isStreaming ? status[timeFields.Batch.last] : status.lastMissedTime,
     ...runs
-      .filter(({ definition: { spec } }) => spec.trigger !== 'Manual' && (spec.evaluation ?? null) === evaluation)
+      .filter(({ definition: { spec } }) => spec.trigger !== 'Manual')
+      // A batch evaluation covers every Segment.
+      .filter(({ definition: { spec } }) => isStreaming || (spec.evaluation ?? null) === evaluation)
       .map(({ definition }) => definition.spec.scheduledTime),
   ].flatMap((time) => (typeof time === 'string' ? [Date.parse(time)] : []))
   const activation = target.kind === 'Activation' ? (target as Resource<'Activation'>) : null

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import type { Detail, JobPlan, RunInput, RunReport } from '#crds'
-import { digestOf, labels, managedBy, reportLinesOf, terminationMessageOf } from '#crds'
+import { apiVersion, digestOf, labels, managedBy, reportLinesOf, terminationMessageOf } from '#crds'
 import { realClock } from '../../operator/kernel/clock.ts'
 import { type ApiObject, reflect } from '../../operator/kernel/reflector.ts'
 import type { Transport } from '../../operator/kernel/transport.ts'
@@ -27,6 +27,12 @@ export type Work = {
 export type Played =
   | { readonly kind: 'report'; readonly report: RunReport; readonly log?: string | null }
   | { readonly kind: 'crash'; readonly exitCode: number; readonly reason: string; readonly message: string }
+  /** The kubelet took it from its node before it could say anything. */
+  | { readonly kind: 'evicted'; readonly message: string }
+  /** The Job took longer than it may. */
+  | { readonly kind: 'deadline' }
+  /** It does not get to work, until somebody deletes the Job. */
+  | { readonly kind: 'pending'; readonly reason: string; readonly message: string }
   /** Nothing, until somebody deletes the Job. */
   | { readonly kind: 'hang' }
 
@@ -41,7 +47,7 @@ export type Player = {
 // Test files share a cluster, and each has its own kubelet.
 const node = `player-${process.pid}`
 
-/** Plays for the given namespaces only, since tests share a cluster. */
+/** Plays for the given namespaces only, since tests share a cluster. Garbage is collected as well: what belongs to a Run or Job that is gone goes. */
 export async function play(
   transport: Transport,
   behaviour: Behaviour,
@@ -63,24 +69,69 @@ export async function play(
       indices: {},
       onChange: (key) => {
         const job = jobs.get(key)?.value
-        if (!job || taken.has(job.metadata.uid) || !plays(job.metadata.namespace!)) return
+        const [namespace, name] = key.split('/') as [string, string]
+        if (!plays(namespace)) return
+        if (!job || job.metadata['deletionTimestamp'] !== undefined)
+          quietly(collect(namespace, name, job as Job | undefined))
+        if (!job || taken.has(job.metadata.uid)) return
         taken.add(job.metadata.uid)
         seen.push({ namespace: job.metadata.namespace!, name: job.metadata.name, uid: job.metadata.uid })
-        playJob(job as Job).catch((error: Error) => {
-          // A Job that goes away while it is played is no fault.
-          if (!/\b(404|409|422)\b/.test(error.message)) console.error(`player: ${error.message}`)
-        })
+        quietly(playJob(job as Job))
       },
       failed: () => {},
     },
   )
-  await jobs.synced
+  const runs = reflect(
+    { clock: realClock, transport, metrics: silent, random: Math.random },
+    {
+      name: 'owners',
+      path: `/apis/${apiVersion}/runs`,
+      project: ({ metadata }) => metadata.uid,
+      indices: {},
+      onChange: (key) => {
+        const [namespace, name] = key.split('/') as [string, string]
+        if (plays(namespace) && runs.get(key) === null) quietly(removeJobsOf(namespace, name))
+      },
+      failed: () => {},
+    },
+  )
+  await Promise.all([jobs.synced, runs.synced])
   return {
     seen,
     async stop() {
-      await jobs.stop()
+      await Promise.all([jobs.stop(), runs.stop()])
       await kubelet.stop()
     },
+  }
+
+  /** Something that goes away while it is played is no fault. */
+  function quietly(work: Promise<void>): void {
+    work.catch((error: Error) => {
+      if (!/\b(404|409|422)\b/.test(error.message)) console.error(`player: ${error.message}`)
+    })
+  }
+
+  async function collect(namespace: string, job: string, deleted: Job | undefined): Promise<void> {
+    const path = `/api/v1/namespaces/${namespace}/pods`
+    const { items } = await api<{ items: ApiObject[] }>(
+      'GET',
+      `${path}?labelSelector=batch.kubernetes.io/job-name=${job}`,
+    )
+    for (const { metadata } of items) await api('DELETE', `${path}/${metadata.name}`, { gracePeriodSeconds: 0 })
+    if (deleted?.metadata['finalizers'] !== undefined)
+      await api('PATCH', `/apis/batch/v1/namespaces/${namespace}/jobs/${job}`, {
+        metadata: { uid: deleted.metadata.uid, finalizers: null },
+      })
+  }
+
+  async function removeJobsOf(namespace: string, run: string): Promise<void> {
+    const path = `/apis/batch/v1/namespaces/${namespace}/jobs`
+    const { items } = await api<{ items: ApiObject[] }>('GET', `${path}?labelSelector=${labels.run}=${run}`)
+    for (const { metadata } of items)
+      await api('DELETE', `${path}/${metadata.name}`, {
+        propagationPolicy: 'Background',
+        preconditions: { uid: metadata.uid },
+      })
   }
 
   async function playJob(job: Job): Promise<void> {
@@ -113,51 +164,68 @@ export async function play(
       plan: await planOf(path, parts),
       input: JSON.parse((await api<ConfigMap>('GET', `${path}/configmaps/${input}`)).data!['run.json']!),
     })
+    const podPath = `${path}/pods/${pod.metadata.name}`
+    const jobStatus = (status: object) =>
+      api('PATCH', `/apis/batch/v1/namespaces/${namespace}/jobs/${name}/status`, { status })
     if (played.kind === 'hang') return
-    const failed = played.kind === 'crash' || played.report.outcome === 'Failed'
+    if (played.kind === 'pending') {
+      const waiting = { reason: played.reason, message: played.message }
+      await api('PATCH', `${podPath}/status`, {
+        status: { phase: 'Pending', containerStatuses: [{ ...container, state: { waiting } }] },
+      })
+      await jobStatus({ ready: 0 })
+      return
+    }
+    const failed = played.kind !== 'report' || played.report.outcome === 'Failed'
     const exitCode =
-      played.kind === 'crash' ? played.exitCode : !failed ? 0 : played.report.error?.retryable === false ? 64 : 1
+      played.kind === 'crash'
+        ? played.exitCode
+        : !failed
+          ? 0
+          : played.kind === 'report' && played.report.error?.retryable === false
+            ? 64
+            : 1
     const finished = new Date().toISOString().replace(/\.\d+Z/, 'Z')
     if (played.kind === 'report') {
       const log = played.log === undefined ? `${reportLinesOf(played.report).join('\n')}\n` : played.log
       if (log !== null) logs.set(`${namespace}/${pod.metadata.name}`, log)
     }
-    const container = {
-      name: 'convoke',
-      image: 'convoke',
-      imageID: '',
-      ready: false,
-      restartCount: 0,
-      state: {
-        terminated: {
-          exitCode,
-          reason: played.kind === 'crash' ? played.reason : failed ? 'Error' : 'Completed',
-          message: played.kind === 'crash' ? played.message : terminationMessageOf(played.report),
-          startedAt: started,
-          finishedAt: finished,
+    if (played.kind === 'evicted')
+      await api('PATCH', `${podPath}/status`, {
+        status: { phase: 'Failed', reason: 'Evicted', message: played.message, containerStatuses: null },
+      })
+    else if (played.kind === 'deadline') await api('DELETE', podPath, { gracePeriodSeconds: 0 })
+    else {
+      const terminated = {
+        exitCode,
+        reason: played.kind === 'crash' ? played.reason : failed ? 'Error' : 'Completed',
+        message: played.kind === 'crash' ? played.message : terminationMessageOf(played.report),
+        startedAt: started,
+        finishedAt: finished,
+      }
+      await api('PATCH', `${podPath}/status`, {
+        status: {
+          phase: failed ? 'Failed' : 'Succeeded',
+          containerStatuses: [{ ...container, state: { terminated } }],
         },
-      },
+      })
     }
-    await api('PATCH', `${path}/pods/${pod.metadata.name}/status`, {
-      status: { phase: failed ? 'Failed' : 'Succeeded', containerStatuses: [container] },
-    })
+    const reason = played.kind === 'deadline' ? 'DeadlineExceeded' : 'PodFailurePolicy'
     const times = { lastProbeTime: finished, lastTransitionTime: finished, status: 'True' }
     const conditions = failed
       ? [
-          { type: 'FailureTarget', reason: 'PodFailurePolicy', message: '', ...times },
-          { type: 'Failed', reason: 'PodFailurePolicy', message: `exit code ${exitCode}`, ...times },
+          { type: 'FailureTarget', reason, message: '', ...times },
+          { type: 'Failed', reason, message: `exit code ${exitCode}`, ...times },
         ]
       : [
           { type: 'SuccessCriteriaMet', reason: 'CompletionsReached', message: '', ...times },
           { type: 'Complete', reason: 'CompletionsReached', message: '', ...times },
         ]
-    await api('PATCH', `/apis/batch/v1/namespaces/${namespace}/jobs/${name}/status`, {
-      status: {
-        active: 0,
-        ready: 0,
-        conditions,
-        ...(failed ? { failed: 1 } : { succeeded: 1, completionTime: finished }),
-      },
+    await jobStatus({
+      active: 0,
+      ready: 0,
+      conditions,
+      ...(failed ? { failed: 1 } : { succeeded: 1, completionTime: finished }),
     })
   }
 
@@ -190,6 +258,8 @@ export function reportOf(
     ...more,
   }
 }
+
+const container = { name: 'convoke', image: 'convoke', imageID: '', ready: false, restartCount: 0 }
 
 type ConfigMap = { readonly data?: Record<string, string>; readonly binaryData?: Record<string, string> }
 
