@@ -126,8 +126,8 @@ function verifiedFixes(
   const identity = ({ code, file, message }: Diagnostic): string => `${code} ${file} ${message}`
   const known = new Set(diagnostics.map(identity))
   const bringsNothingNew = (some: readonly Diagnostic[]): boolean => {
-    const { changed } = applyFixes(sources, some, ['safe'])
-    const fixed = sources.map((source) => changed.find(({ file }) => file === source.file) ?? source)
+    const changed = new Map(applyFixes(sources, some, ['safe']).changed.map((source) => [source.file, source]))
+    const fixed = sources.map((source) => changed.get(source.file) ?? source)
     return compileLoaded(loadSources(fixed), options).diagnostics.every((diagnostic) => known.has(identity(diagnostic)))
   }
   const claimed = diagnostics.filter(({ fixes }) => fixes.some(({ safety }) => safety === 'safe'))

@@ -10,34 +10,52 @@ export function applyFixes(
   diagnostics: readonly Diagnostic[],
   safeties: readonly Fix['safety'][],
 ): { readonly changed: readonly Source[]; readonly applied: number } {
-  const taken: Edit[] = []
+  const taken = new Map<string, Edit[]>()
   let applied = 0
   for (const diagnostic of diagnostics) {
     const fix = diagnostic.fixes.find((candidate) => safeties.includes(candidate.safety))
-    if (
-      !fix ||
-      fix.edits.some((edit) =>
-        taken.some(
-          (other) =>
-            other.file === edit.file &&
-            edit.start < Math.max(other.end, other.start + 1) &&
-            other.start < Math.max(edit.end, edit.start + 1),
-        ),
-      )
-    )
-      continue
-    taken.push(...fix.edits)
+    if (!fix || fix.edits.some((edit) => isTaken(taken.get(edit.file) ?? [], edit))) continue
+    for (const edit of fix.edits) {
+      const edits = taken.get(edit.file) ?? []
+      edits.splice(placeIn(edits, edit.start), 0, edit)
+      taken.set(edit.file, edits)
+    }
     applied += 1
   }
   const changed = sources.flatMap((source) => {
-    const edits = taken.filter((edit) => edit.file === source.file).sort((a, b) => b.start - a.start)
-    if (edits.length === 0) return []
-    return [
-      {
-        file: source.file,
-        text: edits.reduce((text, edit) => text.slice(0, edit.start) + edit.text + text.slice(edit.end), source.text),
-      },
-    ]
+    const edits = taken.get(source.file)
+    return edits ? [{ file: source.file, text: edited(source.text, edits) }] : []
   })
   return { changed, applied }
+}
+
+/** Does it overlap one of the edits, which are in the order of their starts? An insertion takes the character it stands before. */
+function isTaken(edits: readonly Edit[], edit: Edit): boolean {
+  const place = placeIn(edits, edit.start)
+  const [before, behind] = [edits[place - 1], edits[place]]
+  const endOf = ({ start, end }: Edit): number => Math.max(end, start + 1)
+  return (before !== undefined && edit.start < endOf(before)) || (behind !== undefined && behind.start < endOf(edit))
+}
+
+/** How many of them start before. */
+function placeIn(edits: readonly Edit[], start: number): number {
+  let [low, high] = [0, edits.length]
+  // Findings come in the order of the file, most of them.
+  if (high > 0 && edits[high - 1]!.start < start) return high
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (edits[middle]!.start < start) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function edited(text: string, edits: readonly Edit[]): string {
+  let at = 0
+  const parts: string[] = []
+  for (const edit of edits) {
+    parts.push(text.slice(at, edit.start), edit.text)
+    at = edit.end
+  }
+  return parts.join('') + text.slice(at)
 }

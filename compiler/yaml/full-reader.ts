@@ -7,6 +7,7 @@ import {
   type Node,
   parseAllDocuments,
   type Scalar,
+  Schema,
   type YAMLError,
   type YAMLMap,
   type YAMLSeq,
@@ -28,10 +29,8 @@ export function readFull(
 ): { readonly documents: YamlNode[]; readonly faults: YamlFault[] } {
   const documents: YamlNode[] = []
   const faults: YamlFault[] = []
-  // "failsafe" leaves every scalar as text; this project resolves them itself, with Kubernetes in mind.
   const parsed = parseAllDocuments(source, {
-    schema: 'failsafe',
-    resolveKnownTags: false,
+    schema: failsafe,
     uniqueKeys: false,
     prettyErrors: false,
     logLevel: 'silent',
@@ -47,6 +46,9 @@ export function readFull(
   }
   return { documents, faults }
 }
+
+/** It leaves every scalar as text; this project resolves them itself, with Kubernetes in mind. */
+const failsafe = new Schema({ schema: 'failsafe', resolveKnownTags: false })
 
 /** A document may grow by this many nodes through aliases; more is a bomb, not a configuration. */
 const maxAliasedNodes = 10_000

@@ -11,8 +11,12 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
   const seen = new Set<YamlNode>()
   const tabsAllowed: TextRange[] = []
   let previousEnd = base
+  const isBlock = document.kind === 'scalar' && (document.style === 'literal' || document.style === 'folded')
+  if (isBlock && /\n\S/.test(written(document.start, document.end))) faults.push(blockAtMargin(document))
   visit(document, false)
-  between(written(previousEnd, document.end), previousEnd, false)
+  // An anchor without a node stands behind the last one, on the same line.
+  const rest = /^[^\n]*/.exec(written(document.end, base + source.length))![0]
+  between(written(previousEnd, document.end) + rest, previousEnd, false)
   return [...faults, ...tabFaults(source, base, tabsAllowed)]
 
   function written(start: number, end: number): string {
@@ -69,7 +73,7 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
 
   /** What stands between two scalars: indicators, anchors, aliases, tags, comments. */
   function between(text: string, start: number, isInBrackets: boolean): void {
-    for (const match of text.matchAll(/#[^\n]*|[&*][\w-]*([^\w\s,\]}-]|(?<=&[\w-]+)\r?\n)|!(?=[[{"'\]},])/g)) {
+    for (const match of text.matchAll(/#[^\n]*|[&*][\w-]*([^\w \t\r\n,\]}-]|(?<=&[\w-]+)\r?\n)|!(?=[[{"'\]},])/g)) {
       if (match[0].startsWith('#') || (match[1]?.endsWith('\n') && !isInBrackets)) continue
       faults.push(oddIndicator(match[0], start + match.index))
     }
@@ -129,6 +133,16 @@ function lateColon(key: YamlScalar): YamlFault {
     help: 'Move the colon up, or look for a missing one.',
     start: key.start,
     end: key.end,
+  }
+}
+
+function blockAtMargin(document: YamlNode): YamlFault {
+  return {
+    code: 'yaml-syntax',
+    message: 'Kubernetes reads no lines of a text block that are not indented',
+    help: 'Indent the text.',
+    start: document.start,
+    end: document.start + 1,
   }
 }
 

@@ -28,6 +28,13 @@ export function documentEnd(text: string, start: number): number {
  */
 const maxSlowLength = 1024 * 1024
 
+/**
+ * So much of a whole file is read by the full reader, about a second's worth: 10,000 resources of the usual size may need it. A document
+ * counts for `slowDocument` more than its length.
+ */
+const maxSlowTotal = 4_500_000
+const slowDocument = 150
+
 const maxCharacterFaults = 20
 
 /** Whatever YAML does not allow, and the line breaks of YAML 1.1 that YAML 1.2 no longer has. */
@@ -36,25 +43,41 @@ const unusualCharacter =
 
 type Read = { readonly documents: YamlNode[]; readonly faults: YamlFault[] }
 
-/** Each document on its own; null where documents cannot be cut apart at `---` lines. */
+/** Each document on its own; null where one cannot be read without a directive (`%YAML`) that stands before its `---`. */
 function readApart(text: string, begin: number, isUnusual: boolean): Read | null {
   const documents: YamlNode[] = []
   const faults: YamlFault[] = []
   let isCutKnown = false
+  let slow = 0
+  let firstUnread: number | null = null
   for (let start = begin; start < text.length; ) {
     const end = documentEnd(text, start)
-    const read = isUnusual ? 'handed-on' : readSubset(text, start, end)
+    const isOdd = isUnusual && unusualCharacter.test(text.slice(start, end))
+    const read = isOdd ? 'handed-on' : readSubset(text, start, end)
     if (read === 'handed-on') {
-      if (!isCutKnown && /^(?:%|\.\.\.)/m.test(text)) return null
+      if (!isCutKnown && /^%/m.test(text)) return null
       isCutKnown = true
-      const slow = readSlowly(text, start, end)
-      for (const document of slow.documents) documents.push(document)
-      for (const fault of slow.faults) faults.push(fault)
+      // A longer one costs nothing, as it is left unread.
+      if (end - start <= maxSlowLength) slow += end - start + slowDocument
+      if (slow > maxSlowTotal) firstUnread ??= start
+      else {
+        const slowly = readSlowly(text, start, end)
+        for (const document of slowly.documents) documents.push(document)
+        for (const fault of slowly.faults) faults.push(fault)
+      }
     } else if (read !== 'empty') {
       documents.push(read)
     }
     start = end
   }
+  if (firstUnread !== null)
+    faults.push({
+      code: 'yaml-syntax',
+      message: 'Too much of this file is not plain YAML; documents like this one are left unread from here on',
+      help: 'Split the file, or write it in plain YAML, without anchors, tags and the like.',
+      start: firstUnread,
+      end: Math.min(text.length, firstUnread + 3),
+    })
   return { documents, faults }
 }
 

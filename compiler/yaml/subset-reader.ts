@@ -4,7 +4,7 @@ import { decodeFlowScalar, foldLines } from './scalar-text.ts'
 
 /**
  * Reads one document the quick way if it keeps to the plain part of YAML that people and tools write: block and flow collections,
- * simple keys, plain scalars on one line, quoted scalars, block scalars without indentation digit, comments. It only ever accepts.
+ * simple keys, plain and quoted scalars, block scalars without indentation digit, comments. It only ever accepts.
  * Whatever is doubtful or faulty (anchors, tags, tabs, duplicate or ambiguous scalars, wrong indentation) is handed on to the full
  * reader, which knows the whole language and reports. `start` is at the beginning of a line; the range holds no second `---`, no control
  * characters and no line break but LF and CRLF.
@@ -259,18 +259,30 @@ class SubsetReader {
     } else {
       if (code === DOUBLE || code === SINGLE) node = this.#quoted(parentIndent, code)
       else if (code === 0x5b || code === 0x7b) node = this.#flow(parentIndent)
-      else node = this.#plain()
+      else node = this.#plain(parentIndent)
       this.#endOfLine()
     }
     if (this.#indent > parentIndent) throw handOn
     return node
   }
 
-  #plain(): YamlScalar {
-    const text = this.#text
+  #plain(parentIndent: number): YamlScalar {
     const start = this.#at
     if (!plays(this.#code(start), BLOCK_START) && (this.#code(start) !== DASH || isBlank(this.#code(start + 1))))
       throw handOn
+    let stop = this.#plainStop(start)
+    let end = this.#trimmed(stop)
+    const firstEnd = end
+    for (let next = this.#goesOn(stop, parentIndent); next !== -1; next = this.#goesOn(stop, parentIndent)) {
+      stop = this.#plainStop(next)
+      end = this.#trimmed(stop)
+    }
+    return this.#plainScalar(start, end, end > firstEnd)
+  }
+
+  /** The line break or comment that plain text on one line ends at. */
+  #plainStop(start: number): number {
+    const text = this.#text
     let at = start
     for (; at < this.#end; at += 1) {
       const code = text.charCodeAt(at)
@@ -279,12 +291,37 @@ class SubsetReader {
       if (code === TAB || (code === COLON && isBlank(this.#code(at + 1)))) throw handOn
       if (code === HASH && text.charCodeAt(at - 1) === SPACE) break
     }
-    while (text.charCodeAt(at - 1) === SPACE) at -= 1
-    return this.#plainScalar(start, at)
+    return at
   }
 
-  #plainScalar(start: number, end: number): YamlScalar {
-    const value = readPlain(this.#text.slice(start, end))
+  #trimmed(end: number): number {
+    let at = end
+    while (this.#text.charCodeAt(at - 1) === SPACE) at -= 1
+    return at
+  }
+
+  /** Where plain text that was left at a line break goes on below, deeper than its parent; -1 where it does not. */
+  #goesOn(stop: number, parentIndent: number): number {
+    let lineStart = stop
+    while (lineStart < this.#end) {
+      const lineBreak = this.#code(lineStart)
+      if (lineBreak !== LF && lineBreak !== CR) return -1
+      lineStart += lineBreak === LF ? 1 : 2
+      let at = lineStart
+      while (this.#code(at) === SPACE) at += 1
+      const code = this.#code(at)
+      if (code === LF || code === CR) lineStart = at
+      else if (at - lineStart <= parentIndent || code === HASH) return -1
+      // What begins otherwise may be meant as a list or a key.
+      else if (parentIndent < 0 || !plays(code, BLOCK_START)) throw handOn
+      else return at
+    }
+    return -1
+  }
+
+  #plainScalar(start: number, end: number, isFolded = false): YamlScalar {
+    const text = isFolded ? decodeFlowScalar(this.#text, start, end, 'plain')?.value : this.#text.slice(start, end)
+    const value = text === undefined ? undefined : readPlain(text)
     if (value === undefined) throw handOn
     this.#at = end
     return scalar(start, end, 'plain', value)

@@ -75,6 +75,28 @@ list:
     last
   # the end
 `,
+  `description: Bought at least three times,
+  but nothing in the last 90 days
+
+  since then
+list:
+- one that goes
+  on below
+-   two
+  lines, not a key
+    but text
+nested:
+  a:
+    text below its key
+      deeper still
+  b: 12
+    13
+  c: yes
+    sir
+last: .5
+  and more
+`,
+  'folded: one\r\n  two\r\n\r\n  three\r\nnext: x\r\n',
   'crlf: one\r\nblock: |\r\n  a\r\n  b\r\nlist:\r\n  - x\r\n  - "y"\r\n',
 ]
 

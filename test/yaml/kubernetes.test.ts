@@ -106,6 +106,7 @@ const structure: readonly (readonly [title: string, text: string])[] = [
   ['a next-line character in a comment', '# b\u0085a: 1\nc: 2\n'],
   ['a lone carriage return', 'a: "b\rc"\n'],
   ['a deleted character', 'a: "\x7f"\n'],
+  ['a text block that is not indented', '|-\n# a\nb\n'],
 ]
 
 test.each(structure)('%s is reported', (_, text) => {
