@@ -98,12 +98,13 @@ export function jobOf({
       // Two Pods of one step never write at the same time.
       podReplacementPolicy: 'Failed',
       podFailurePolicy: {
+        // The first that fits counts: of a Pod that was drained the step ends in order, and is begun again elsewhere.
         rules: [
+          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
           {
             action: 'FailJob',
             onExitCodes: { containerName: container, operator: 'In', values: reportedExitCodes },
           },
-          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
         ],
       },
       template: {

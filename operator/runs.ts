@@ -295,26 +295,30 @@ async function advance(own: Surroundings, run: Run): Promise<Result> {
   }
   if (!job.end) return job.deleting ? done : atWork(own, run, loaded, entry, job)
   const outcome = await outcomeOf(own.api, jobOfStep(run, entry, job.name))
-  if (outcome.kind === 'reported' && outcome.details === null && outcome.report.reportPath !== undefined) {
-    const details = await reprinted(own, run, loaded, entry, outcome.report)
-    if (details === 'waiting') return { kind: 'again', afterMs: patienceMs }
-    return stepEnded(own, run, loaded, entry, job, { ...outcome, details })
-  }
-  return stepEnded(own, run, loaded, entry, job, outcome)
+  const report = outcome.kind === 'reported' ? outcome.report : null
+  const isLogLost = outcome.kind === 'reported' && outcome.details === null && outcome.report.reportPath !== undefined
+  // A drain takes the Pod of a step that does its work to the end, and with it what the step said.
+  const isReportLost = report === null && job.end.kind === 'Complete'
+  if (!isLogLost && !isReportLost) return stepEnded(own, run, loaded, entry, job, outcome)
+  const reprint = await reprinted(own, run, loaded, entry)
+  if (reprint === 'waiting') return { kind: 'again', afterMs: patienceMs }
+  if (report === null) return stepEnded(own, run, loaded, entry, job, reprint)
+  const details = reprint.kind === 'reported' ? reprint.details : null
+  const isSame = details !== null && isWhole(report, details)
+  return stepEnded(own, run, loaded, entry, job, { kind: 'reported', report, details: isSame ? details : null })
 }
 
 function jobOfStep(run: Run, entry: StepStatus, name: string): Parameters<typeof outcomeOf>[1] {
   return { namespace: run.namespace, name, run: run.name, step: entry.name, attempt: entry.attempt ?? 1 }
 }
 
-/** Details of a report whose log is lost, from the store; null where they are not there either. */
+/** What the store says of a step whose report or log is lost. */
 async function reprinted(
   own: Surroundings,
   run: Run,
   loaded: LoadedPlan,
   entry: StepStatus,
-  report: RunReport,
-): Promise<readonly Detail[] | null | 'waiting'> {
+): Promise<Outcome | 'waiting'> {
   const name = jobNameOf(run.name, entry.name, entry.attempt ?? 1, true)
   const job = own.caches.jobsOf(keyOf(run)).find((other) => other.name === name)
   if (!job) {
@@ -322,11 +326,10 @@ async function reprinted(
     return 'waiting'
   }
   if (!job.end) {
-    await say(own, run, `The log of ${entry.name} is lost; its report is read from the store by ${name}.`)
+    await say(own, run, `What ${entry.name} said is lost; its report is read from the store by ${name}.`)
     return 'waiting'
   }
-  const outcome = await outcomeOf(own.api, jobOfStep(run, entry, name))
-  return outcome.kind === 'reported' && outcome.details && isWhole(report, outcome.details) ? outcome.details : null
+  return outcomeOf(own.api, jobOfStep(run, entry, name))
 }
 
 async function stepEnded(

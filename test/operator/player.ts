@@ -23,9 +23,9 @@ export type Work = {
   readonly input: RunInput
 }
 
-/** What becomes of the Pod. `log: null` loses the log. */
+/** What becomes of the Pod. `log: null` loses the log, `gone` the Pod as well. */
 export type Played =
-  | { readonly kind: 'report'; readonly report: RunReport; readonly log?: string | null }
+  | { readonly kind: 'report'; readonly report: RunReport; readonly log?: string | null; readonly gone?: boolean }
   | { readonly kind: 'crash'; readonly exitCode: number; readonly reason: string; readonly message: string }
   /** The kubelet took it from its node before it could say anything. */
   | { readonly kind: 'evicted'; readonly message: string }
@@ -210,6 +210,7 @@ export async function play(
         },
       })
     }
+    if (played.kind === 'report' && played.gone) await api('DELETE', podPath, { gracePeriodSeconds: 0 })
     const reason = played.kind === 'deadline' ? 'DeadlineExceeded' : 'PodFailurePolicy'
     const times = { lastProbeTime: finished, lastTransitionTime: finished, status: 'True' }
     const conditions = failed
