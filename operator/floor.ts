@@ -3,7 +3,7 @@ import { keyOf, type ResourceKey } from './definition.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /** When Segments were last activated by Runs that this process began; the copies of the cluster may not show them yet. */
-export type Activations = Map<`${string}/${string}/${string}`, number>
+export type Activations = Map<`${string}/${string}/${string}`, { readonly run: ResourceKey; readonly atMs: number }>
 
 /**
  * Before this instant no Segment of the Activation may be activated again: its CampaignInstance takes one activation of a Segment per
@@ -22,12 +22,19 @@ export function floorMsOf(
   const take = (ms: number | undefined): void => {
     if (ms !== undefined && ms > latest) latest = ms
   }
-  for (const segment of segments) take(own.activations.get(`${namespace}/${instance}/${segment}`))
+  for (const segment of segments) {
+    const noted = own.activations.get(`${namespace}/${instance}/${segment}`)
+    if (noted && noted.run !== except) take(noted.atMs)
+  }
+  const ownRuns = own.caches.runsOf(`Activation/${namespace}/${activation}`)
+  const ownTime = ownRuns.find((run) => keyOf(run) === except)?.status.activatedTime
   for (const other of own.settledOf(namespace)!.model.activations) {
     if (other.instance?.name !== instance) continue
     const { name } = other.resource
     const shares = other.segments.some(({ resource }) => segments.has(resource.name))
-    if (shares) take(msOf(own.caches.get('Activation', namespace, name)?.status.lastActivatedTime))
+    const { lastActivatedTime } = own.caches.get('Activation', namespace, name)?.status ?? {}
+    const isOwn = name === activation && lastActivatedTime === ownTime
+    if (shares && !isOwn) take(msOf(lastActivatedTime))
     for (const run of own.caches.runsOf(`Activation/${namespace}/${name}`)) {
       if (keyOf(run) === except) continue
       // Of Segments that the Activation delivers no more, too.
@@ -55,10 +62,16 @@ export function ownFloorOf(
 }
 
 /** To be called in the same breath as `floorMsOf`: from now on every other Run has to wait. */
-export function noteActivation(own: Surroundings, namespace: string, activation: string, atMs: number): void {
+export function noteActivation(
+  own: Surroundings,
+  namespace: string,
+  activation: string,
+  run: ResourceKey,
+  atMs: number,
+): void {
   const found = activatedBy(own, namespace, activation)
-  if (found)
-    for (const segment of found.segments) own.activations.set(`${namespace}/${found.instance}/${segment}`, atMs)
+  for (const segment of found?.segments ?? [])
+    own.activations.set(`${namespace}/${found!.instance}/${segment}`, { run, atMs })
 }
 
 type Activated = { readonly instance: string; readonly segments: ReadonlySet<string>; readonly intervalMs: number }

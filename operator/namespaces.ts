@@ -7,7 +7,9 @@ import { type View, viewsOf } from './views.ts'
 /** What the compiler says of each namespace, as of the latest pass over it. */
 export type Namespaces = {
   readonly settledOf: (namespace: string) => Settled | null
-  /** null before the first pass over its namespace, and of what came later. */
+  /** Whether something changed that the compiler has not looked at yet. */
+  readonly isStale: (namespace: string) => boolean
+  /** null before the first pass over its namespace, and of what came or was edited later. */
   readonly viewOf: (resource: Resource) => View | null
   /** Takes a change of a resource; whether the compiler has to look at its namespace again. */
   readonly changed: (kind: Resource['kind'], namespace: string, name: string) => boolean
@@ -18,6 +20,8 @@ export type Namespaces = {
 type Compiled = {
   readonly settled: Settled
   readonly views: ReadonlyMap<ResourceKey, View>
+  /** What the views are of. */
+  readonly definitions: ReadonlyMap<ResourceKey, Definition>
   /** What was said of each resource, as text, to see what changed. */
   readonly said: ReadonlyMap<ResourceKey, string>
 }
@@ -26,20 +30,31 @@ export function openNamespaces(caches: Caches): Namespaces {
   const compiled = new Map<string, Compiled>()
   /** The same object as long as it says the same, so that the compiler knows what it has seen. */
   const definitions = new Map<ResourceKey, Definition>()
+  const stale = new Set<string>()
 
   return {
     settledOf: (namespace) => compiled.get(namespace)?.settled ?? null,
-    viewOf: (resource) => compiled.get(resource.namespace)?.views.get(keyOf(resource)) ?? null,
+    isStale: (namespace) => stale.has(namespace),
+    viewOf(resource) {
+      const { views, definitions: seen } = compiled.get(resource.namespace) ?? {}
+      const { metadata } = seen?.get(keyOf(resource)) ?? {}
+      const isCurrent =
+        metadata?.uid === resource.uid && metadata.generation === resource.definition.metadata.generation
+      return (isCurrent && views?.get(keyOf(resource))) || null
+    },
     changed(kind, namespace, name) {
       const key: ResourceKey = `${kind}/${namespace}/${name}`
       const resource = caches.get(kind, namespace, name)
       const before = definitions.get(key)
-      if (!resource) return definitions.delete(key)
-      if (before && isSameDefinition(before, resource.definition)) return false
-      definitions.set(key, resource.definition)
+      const isSame = before && resource && isSameDefinition(before, resource.definition)
+      if (isSame || (!before && !resource)) return false
+      if (resource) definitions.set(key, resource.definition)
+      else definitions.delete(key)
+      stale.add(namespace)
       return true
     },
     compile(namespace) {
+      stale.delete(namespace)
       const resources = caches.ofNamespace(namespace)
       if (resources.length === 0) {
         compiled.delete(namespace)
@@ -56,17 +71,20 @@ export function openNamespaces(caches: Caches): Namespaces {
             ?.status.baselines?.some((baseline) => baseline.segment === segment) === true,
       })
       const views = viewsOf(settled, own)
-      const said = new Map([...views].map(([key, view]) => [key, textOf(key, view, settled)]))
-      compiled.set(namespace, { settled, views, said })
+      const seen = new Map(own.map((definition, index) => [keyOf(resources[index]!), definition]))
+      const said = new Map([...views].map(([key, view]) => [key, textOf(key, view, seen.get(key)!, settled)]))
+      compiled.set(namespace, { settled, views, definitions: seen, said })
       return [...said].flatMap(([key, text]) => (before?.said.get(key) === text ? [] : [key]))
     },
   }
 }
 
-function textOf(key: ResourceKey, view: View, settled: Settled): string {
+function textOf(key: ResourceKey, view: View, { metadata }: Definition, settled: Settled): string {
   const plan = settled.plans.get(key)
   const scheduled = settled.schedules.get(key)
   return JSON.stringify([
+    metadata.uid,
+    metadata.generation,
     view,
     plan?.digest,
     scheduled && canonicalJson(JSON.parse(JSON.stringify(scheduled.map(({ schedule }) => schedule)))),

@@ -117,6 +117,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     metrics,
     options,
     settledOf: namespaces.settledOf,
+    isStale: namespaces.isStale,
     touch,
     tell: ports.record,
     log,
@@ -211,7 +212,8 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     gauges.show(resource)
     const view = namespaces.viewOf(resource)
     if (view === null) {
-      compilations.add(namespace)
+      // It is looked at again when the compiler has seen it.
+      if (!namespaces.isStale(namespace)) compilations.add(namespace)
       return { kind: 'done' }
     }
     tellVerdict(resource, view)

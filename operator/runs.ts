@@ -124,8 +124,7 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
       `It could not begin within ${deadline.seconds} s of its time (startingDeadlineSeconds).`,
     )
 
-  // A change that was not looked at yet may make another plan.
-  if (run.definition.spec.planDigest === undefined && (owner.status.observedGeneration ?? -1) < owner.generation)
+  if (run.definition.spec.planDigest === undefined && (await isBehind(own, owner)))
     return { kind: 'again', afterMs: 100 }
   const digest = run.definition.spec.planDigest ?? (owner.status as { readonly planDigest?: string }).planDigest
   if (digest === undefined)
@@ -175,7 +174,8 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
 
   const isOnTime = trigger !== 'Manual' && lateMs >= 0 && lateMs <= 60_000
   const activatedTime = isOnTime ? scheduledTime : timeText(nowMs)
-  if (target.kind === 'Activation') noteActivation(own, run.namespace, target.name, Date.parse(activatedTime))
+  if (target.kind === 'Activation')
+    noteActivation(own, run.namespace, target.name, keyOf(run), Date.parse(activatedTime))
   const started = {
     planDigest: digest,
     now: now ?? timeText(nowMs),
@@ -205,6 +205,24 @@ function deadlineOf(
         ? nowMs
         : Date.parse(seen)
   return { seconds, isOver: nowMs - fromMs > seconds * 1000 }
+}
+
+/** Whether a change that was made before the Run may still make another plan. */
+async function isBehind(own: Surroundings, { kind, namespace, name, status }: Resource): Promise<boolean> {
+  if (own.isStale(namespace)) return true
+  const live = await own.api.get<ApiObject & { readonly status?: { readonly observedGeneration?: number } }>(
+    pathOf(kind, namespace, name),
+  )
+  if (live && (live.status?.observedGeneration ?? -1) < Number(live.metadata['generation'])) return true
+  const { plans, incomplete } = own.settledOf(namespace)!
+  const { planDigest } = status as { readonly planDigest?: string }
+  const plan = plans.get(keyOf({ kind, namespace, name }))
+  return (
+    plan !== undefined &&
+    planDigest !== undefined &&
+    !incomplete.has(keyOf({ kind, namespace, name })) &&
+    plan.digest !== planDigest
+  )
 }
 
 /** Waits for something that no other Run has to wait for. */
@@ -827,7 +845,7 @@ async function again(own: Surroundings, run: Run, asked: string): Promise<Result
   }
   const holder = own.reservations.take(keyOf(run), reservedBy(own, run))
   if (holder !== null) return { kind: 'again', afterMs: lookAgainMs }
-  if (kind === 'Activation') noteActivation(own, run.namespace, name, nowMs)
+  if (kind === 'Activation') noteActivation(own, run.namespace, name, keyOf(run), nowMs)
   const fresh = {
     lastHandledRequestedAt: asked,
     finishedAt: undefined,

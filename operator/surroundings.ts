@@ -22,6 +22,8 @@ export type Surroundings = {
   readonly options: ControllerOptions
   /** null until the namespace was compiled for the first time. */
   readonly settledOf: (namespace: string) => Settled | null
+  /** Whether something changed that it does not show yet. */
+  readonly isStale: (namespace: string) => boolean
   /** Asks for one more pass over what the key names. */
   readonly touch: (key: ResourceKey, options?: { readonly afterMs?: number; readonly priority?: number }) => void
   /** A Kubernetes Event on a resource. Never throws, and never waits. */

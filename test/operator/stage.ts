@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import type { Detail, Kind, ResourceByKind } from '#crds'
 import { keyOf } from '../../operator/definition.ts'
-import type { Transport } from '../../operator/kernel/transport.ts'
+import { type HttpRequest, type Transport, textOf } from '../../operator/kernel/transport.ts'
 import type { ControllersOptions } from '../../operator/operator.ts'
 import type { Cluster } from '../api/convoke.ts'
 import { type Bundle, minimal } from './bundle.ts'
@@ -33,7 +33,10 @@ export type Stage = Workshop & {
   readonly behave: (behaviour: Behaviour) => void
   /** Every work that was begun, in order. */
   readonly works: readonly Work[]
-  readonly start: (options?: Parameters<typeof startOperator>[1]) => Promise<void>
+  /** `through` stands between it and the API server. */
+  readonly start: (
+    options?: Parameters<typeof startOperator>[1] & { readonly through?: (transport: Transport) => Transport },
+  ) => Promise<void>
   readonly kill: () => Promise<void>
   readonly leave: () => Promise<void>
   /** By name, the oldest slot first. */
@@ -75,7 +78,10 @@ export function foundation(): Bundle {
 
 export async function openStage(
   cluster: Cluster,
-  options: Partial<ControllersOptions> & { readonly bundle?: Bundle; readonly claims?: readonly string[] } = {},
+  options: Partial<ControllersOptions> & {
+    readonly bundle?: readonly object[]
+    readonly claims?: readonly string[]
+  } = {},
 ): Promise<Stage> {
   const { bundle = minimal(), claims = ['profile-store', 'landing', 'landing-zone'], ...controllers } = options
   const transport = await transportOf(cluster.kubeconfig)
@@ -110,8 +116,13 @@ export async function openStage(
     behave: (next) => {
       behaviour = next
     },
-    async start(more = {}) {
-      operator = await startOperator(transport, { clock, namespaces: [shop.namespace], ...controllers, ...more })
+    async start({ through = (own: Transport) => own, ...more } = {}) {
+      operator = await startOperator(through(transport), {
+        clock,
+        namespaces: [shop.namespace],
+        ...controllers,
+        ...more,
+      })
     },
     async kill() {
       await operator?.kill()
@@ -228,4 +239,26 @@ export function outcomes(runs: readonly Run[]): readonly (readonly [string, stri
     const { status, reason } = conditionOf(run, 'Succeeded') ?? { status: 'Unknown', reason: '' }
     return [run.metadata.name, status === 'Unknown' ? `… ${reason}`.trim() : reason] as const
   })
+}
+
+/** Of a process that dies right after a write, before it hears how it went. */
+export function dyingAfter(isLast: (request: HttpRequest) => boolean): {
+  readonly through: (transport: Transport) => Transport
+  readonly died: Promise<void>
+} {
+  const { promise: died, resolve } = Promise.withResolvers<void>()
+  let alive = true
+  const gone = new Error('the process is gone')
+  return {
+    died,
+    through: (transport) => async (request) => {
+      if (!alive) throw gone
+      if (request.method === 'GET' || !isLast(request)) return transport(request)
+      alive = false
+      const answer = await transport(request)
+      await textOf(answer)
+      resolve()
+      throw gone
+    },
+  }
 }
