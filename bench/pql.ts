@@ -10,8 +10,8 @@ import { membershipQuery } from '../compiler/sql/membership-query.ts'
 const rounds = 7
 const count = 5_000
 const types = {
-  profile: readUnionSchema(example.schema.profile).type,
-  event: withTimestamp(readUnionSchema(example.schema.event).type),
+  profile: readUnionSchema(example.schema.profile, 'profile').type,
+  event: withTimestamp(readUnionSchema(example.schema.event, 'event').type),
 }
 const names = { types, segments: new Set(['gold-members']) }
 

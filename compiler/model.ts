@@ -326,8 +326,8 @@ function readSchemas(resource: Resource<'ProfileStore'>): ReadSchemas {
 }
 
 function schemasOf(schema: Resource<'ProfileStore'>['spec']['schema']): ReadSchemas {
-  const profile = readUnionSchema(schema.profile)
-  const event = schema.event === undefined ? null : readUnionSchema(schema.event)
+  const profile = readUnionSchema(schema.profile, 'profile')
+  const event = schema.event === undefined ? null : readUnionSchema(schema.event, 'event')
   return { profile, event, types: { profile: profile.type, event: event && withTimestamp(event.type) } }
 }
 

@@ -45,14 +45,14 @@ const maxDepth = 20
 
 /**
  * Reads a JSON Schema of the subset a union schema may use. Faulty parts are left out of the type and reported, with paths relative
- * to the schema given. The root must be an object.
+ * to the schema given. The root must be an object; an event's has a `timestamp` whether it is listed or not.
  */
-export function readUnionSchema(schema: unknown): {
-  readonly type: ObjectType
-  readonly faults: readonly SchemaFault[]
-} {
+export function readUnionSchema(
+  schema: unknown,
+  record: 'profile' | 'event',
+): { readonly type: ObjectType; readonly faults: readonly SchemaFault[] } {
   const faults: SchemaFault[] = []
-  const type = read(schema, [], faults)
+  const type = read(schema, [], faults, record === 'event' ? ['timestamp'] : [])
   if (type?.kind === 'object') return { type, faults }
   if (type)
     faults.push({
@@ -69,7 +69,13 @@ export function withTimestamp(event: ObjectType): ObjectType {
   return { kind: 'object', fields: new Map([...event.fields, ['timestamp', { kind: 'timestamp' }]]) }
 }
 
-function read(schema: unknown, path: readonly (string | number)[], faults: SchemaFault[]): Type | null {
+/** `given`: fields that an object has whether they are listed or not. */
+function read(
+  schema: unknown,
+  path: readonly (string | number)[],
+  faults: SchemaFault[],
+  given: readonly string[] = [],
+): Type | null {
   const fault = (code: SchemaFault['code'], at: readonly (string | number)[], message: string, help: string): null => {
     faults.push({ code, path: [...path, ...at], message, help })
     return null
@@ -138,6 +144,7 @@ function read(schema: unknown, path: readonly (string | number)[], faults: Schem
           'Add one of the two.',
         )
       const fields = new Map<string, Type>()
+      const spellings = new Map(given.map((name) => [name.toLowerCase(), name]))
       for (const [name, property] of Object.entries(properties)) {
         if (!names.test(name)) {
           fault(
@@ -145,6 +152,17 @@ function read(schema: unknown, path: readonly (string | number)[], faults: Schem
             ['properties', name],
             `\`${name}\` is not a field name`,
             'Field names have letters, digits and underscores and do not start with a digit.',
+          )
+          continue
+        }
+        const spelling = spellings.get(name.toLowerCase()) ?? name
+        spellings.set(name.toLowerCase(), spelling)
+        if (spelling !== name) {
+          fault(
+            'invalid-value',
+            ['properties', name],
+            `\`${name}\` and \`${spelling}\` differ in capitals only`,
+            'Rename one of the two: the engines take both for the same column.',
           )
           continue
         }

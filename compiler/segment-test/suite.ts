@@ -203,7 +203,7 @@ class SuiteReader {
   ownEnvironment(): Environment {
     const { schema } = this.document.spec
     const read = (part: 'profile' | 'event', value: unknown): ObjectType => {
-      const { type, faults } = readUnionSchema(value)
+      const { type, faults } = readUnionSchema(value, part)
       for (const fault of faults)
         this.report(fault.code, ['spec', 'schema', part, ...fault.path], fault.message, {
           help: fault.help,

@@ -13,7 +13,7 @@ import {
 import { referencesFirst } from '../references-first.ts'
 import type { Dialect } from './dialect.ts'
 import { duckdb } from './duckdb.ts'
-import { type Binding, millionths, type Printer, printerOf } from './print.ts'
+import { type Binding, millionths, type Printer, printerOf, segmentColumn } from './print.ts'
 import { spark } from './spark.ts'
 
 export type SegmentCondition = { readonly name: string; readonly condition: Condition }
@@ -348,7 +348,7 @@ function print(
           ? `e.${identifier(part.name)}`
           : `coalesce(e.${identifier(part.name)}, ${part.otherwise}) AS ${identifier(part.name)}`,
       ),
-      ...references.map((name) => `coalesce(m.${identifier(name)}, FALSE) AS ${identifier(name)}`),
+      ...references.map((name) => `coalesce(m.${identifier(name)}, FALSE) AS ${identifier(segmentColumn(name))}`),
     ]
     from = `(SELECT ${columns.join(', ')}\nFROM profiles AS p\n${joins.join('\n')}) AS joined`
   }
@@ -364,16 +364,17 @@ function print(
     from = `(SELECT *, ${leaves.slice(shared.sequences.length).join(',\n  ')}\nFROM ${from}) AS leaves`
 
   const layers = layersOf(shared.segments)
-  const names = shared.segments.map((segment) => identifier(segment.name))
+  const isOnlyLayer = layers.length === 1
   for (const [index, layer] of layers.entries()) {
-    const columns = layer.map(
-      (segment) => `(${printer.condition(segment.condition, none)} IS TRUE) AS ${identifier(segment.name)}`,
-    )
-    if (index === layers.length - 1 && layers.length === 1)
-      return `SELECT ${[profileId, ...columns].join(',\n  ')}\nFROM ${from}`
+    const columns = layer.map(({ name, condition }) => {
+      const column = identifier(isOnlyLayer ? name : segmentColumn(name))
+      return `(${printer.condition(condition, none)} IS TRUE) AS ${column}`
+    })
+    if (isOnlyLayer) return `SELECT ${[profileId, ...columns].join(',\n  ')}\nFROM ${from}`
     from = `(SELECT *, ${columns.join(',\n  ')}\nFROM ${from}) AS layer${index}`
   }
-  return `SELECT ${[profileId, ...names].join(', ')}\nFROM ${from}`
+  const named = shared.segments.map(({ name }) => `${identifier(segmentColumn(name))} AS ${identifier(name)}`)
+  return `SELECT ${[profileId, ...named].join(', ')}\nFROM ${from}`
 }
 
 /** Segments in the order in which they can be computed: a layer refers to earlier layers only. */

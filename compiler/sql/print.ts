@@ -14,6 +14,11 @@ export type Printer = {
 
 const longestRepeated = 200
 
+/** The column a Segment has inside the query; no attribute of a profile is called so, whatever the Segment's name. */
+export function segmentColumn(name: string): string {
+  return `$in:${name}`
+}
+
 /** Prints typed trees for one engine. Columns print as bare identifiers: the caller provides a row in which they are unambiguous. */
 export function printerOf(dialect: Dialect): Printer {
   type Bindings = ReadonlyMap<number, Binding>
@@ -110,7 +115,7 @@ export function printerOf(dialect: Dialect): Printer {
         return node.test === 'subsetOf' ? dialect.hasAll(right, left) : dialect.hasAll(left, right)
       }
       case 'segment':
-        return dialect.identifier(node.name)
+        return dialect.identifier(segmentColumn(node.name))
       case 'sequence':
         throw new Error('Fault in Convoke: a sequence is printed from its aggregates. Please report it.')
       default:

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { main } from '../../cli/main.ts'
-import { passing, segments, suite } from './suites.ts'
+import { namesakes, passing, segments, suite } from './suites.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convoke-segment-test-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -139,6 +139,14 @@ describe('Segments that refer to others', () => {
       0,
       `of-segments\n  ✓ far references\n  ✓ by expression\n  ✓ over time\n\n3 passed, 0 failed${engine === 'duckdb' ? ', on duckdb' : ''}\n`,
       '',
+    ])
+  })
+
+  test('may be called like attributes', async () => {
+    const { code, out } = await run(namesakes, '--engine', 'all')
+    expect([code, out]).toEqual([
+      0,
+      'of-segments\n  ✓ far references\n  ✓ by expression\n  ✓ over time\n\n3 passed, 0 failed, on reference and duckdb\n',
     ])
   })
 

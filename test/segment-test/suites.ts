@@ -135,3 +135,6 @@ spec:
         - {at: "2026-01-22T00:00:00Z", events: [{profile: bob}], members: [ann, kid], exited: [bob]}
         - {at: "2026-01-30T00:00:00Z", entered: [bob]}
 `
+
+/** The same with a Segment that is called like an attribute. */
+export const namesakes = segments.replaceAll('adults', 'age')

@@ -13,7 +13,7 @@ import { convoke } from '../cli-tools/command-line.ts'
 import { disagreement, worlds } from '../pql/arbitrary.ts'
 import { constructs } from '../pql/constructs.ts'
 import { corpus } from '../pql/corpora.ts'
-import { passing, segments, suite } from '../segment-test/suites.ts'
+import { namesakes, passing, suite } from '../segment-test/suites.ts'
 import {
   asParquet,
   compileAll,
@@ -117,7 +117,7 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
   test('SegmentTests run on it, beside the other engines', { timeout: 1_200_000 }, async () => {
     const tests = mkdtempSync(join(folder, 'tests-'))
     writeFileSync(join(tests, 'own.test.yaml'), passing)
-    writeFileSync(join(tests, 'segments.test.yaml'), segments)
+    writeFileSync(join(tests, 'segments.test.yaml'), namesakes)
     writeFileSync(
       join(tests, 'wrong.test.yaml'),
       suite('- {name: wrong, expression: tags.count() > 1, members: [bob]}').replace('shop', 'wrong'),

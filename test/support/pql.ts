@@ -14,8 +14,8 @@ export type TestPerson = { readonly id: string; readonly attributes: unknown; re
 
 export function typesOf(schema: { readonly profile: unknown; readonly event?: unknown }): UnionTypes {
   return {
-    profile: readUnionSchema(schema.profile).type,
-    event: schema.event === undefined ? null : withTimestamp(readUnionSchema(schema.event).type),
+    profile: readUnionSchema(schema.profile, 'profile').type,
+    event: schema.event === undefined ? null : withTimestamp(readUnionSchema(schema.event, 'event').type),
   }
 }
 
