@@ -49,6 +49,7 @@ export const conditionReasons = {
   CompileFailed: 'The compiler found at least one error; nothing new is run, what is in flight is finished.',
   Progressing: 'A change is being worked on.',
   Suspended: 'No new Runs are made.',
+  KubernetesOutdated: 'The API server is older than the operator works with; nothing is run.',
   CrdOutdated: 'The CRDs in the cluster are older than the operator; nothing is run.',
   WaitingForDependency: 'Something this resource refers to is not ready.',
   MissingVolume: 'A PersistentVolumeClaim does not exist.',

@@ -12,7 +12,7 @@ import { openNamespaces } from './namespaces.ts'
 import { openPlans } from './plans.ts'
 import { openReservations } from './reservations.ts'
 import { forgetRun, isFinished, reconcileRun, reservedBy } from './runs.ts'
-import { skewOf } from './skew.ts'
+import { type Skew, skewOf } from './skew.ts'
 import type { ControllerOptions, LogLine, Surroundings, Told } from './surroundings.ts'
 import { duePriority, reconcileTarget, type Target, writeStatus } from './targets.ts'
 import type { View } from './views.ts'
@@ -78,8 +78,14 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   /** Whom a Run or Job that is gone belonged to. */
   const owners = new Map<string, ResourceKey>()
   let lastCompileMs = 0
-  /** Why nothing may be run, since what is written would be dropped; null: all is well. */
-  let skew: string | null = null
+  /** Why nothing may be run, since what is written would be dropped; null: all is well, or nobody has looked. */
+  let skew: Skew | null = null
+  let looking: Promise<void> | null = null
+  const amiss = Promise.withResolvers<void>()
+  /** Whether the copies are. Of a kind that is not installed there is none, and nobody waits for it to say so. */
+  let isWhole = false
+  let isElected = false
+  let isStopped = false
   let cancelWatch: Cancel = () => {}
   let cancelSkew: Cancel = () => {}
 
@@ -88,8 +94,10 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     concurrency: options.concurrency,
     longestBackoffMs,
     handle: (key) => reconcile(key as ResourceKey).catch(forgivenOf), // only such keys are added
-    failed: ({ key, error, failures, retryMs }) =>
-      say('warning', error, { key, failures, retryMs: Math.round(retryMs) }),
+    failed: ({ key, error, failures, retryMs }) => {
+      say('warning', error, { key, failures, retryMs: Math.round(retryMs) })
+      if (error instanceof ApiError && error.message.includes('strict decoding error')) void lookForSkew()
+    },
   })
   const compilations = openQueue(ports, {
     name: 'namespaces',
@@ -103,8 +111,10 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     changed,
     shareChanged: (namespace) => compilations.add(namespace),
     settled: (owner) => touch(owner, { priority: priorityOf(owner) }),
-    failed: (collection, { error, retryMs }: Fault) =>
-      say('warning', error, { collection, retryMs: Math.round(retryMs) }),
+    failed: (collection, { error, retryMs }: Fault) => {
+      say('warning', error, { collection, retryMs: Math.round(retryMs) })
+      if (skew === null && error instanceof ApiError && error.status === 404) void lookForSkew()
+    },
   })
   const namespaces = openNamespaces(caches)
   const surroundings: Surroundings = {
@@ -123,20 +133,24 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     log,
   }
 
+  void lookForSkew()
+  const whole = caches.synced.then(() => {
+    isWhole = true
+    return lookForSkew()
+  })
+
   return {
     caches,
-    synced: caches.synced.then(lookForSkew),
+    synced: Promise.race([whole, amiss.promise]),
     queues: [resources, compilations],
     surroundings,
     elected() {
-      // What is at work keeps what it has, before anything else may take it.
-      for (const run of caches.list('Run'))
-        if (run.status.startedAt !== undefined && !isFinished(run))
-          surroundings.reservations.take(keyOf(run), reservedBy(surroundings, run))
-      watchSkew()
+      isElected = true
+      reserve()
       watchClock(clock.now() - clock.elapsed())
     },
     async stop() {
+      isStopped = true
       cancelWatch()
       cancelSkew()
       await caches.stop()
@@ -226,31 +240,47 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     return { kind: 'done' }
   }
 
-  /** CRDs are upgraded, and downgraded, under an operator that runs. */
-  function watchSkew(): void {
-    cancelSkew = clock.after(skew === null ? skewMs : skewAgainMs, async () => {
-      const before = skew
-      await lookForSkew()
-      if (skew !== before) touchAll()
-      watchSkew()
-    })
+  /** What is at work keeps what it has, before anything else may take it. */
+  function reserve(): void {
+    for (const run of caches.list('Run'))
+      if (run.status.startedAt !== undefined && !isFinished(run))
+        surroundings.reservations.take(keyOf(run), reservedBy(surroundings, run))
   }
 
-  async function lookForSkew(): Promise<void> {
+  /** Now, and again from time to time: CRDs are upgraded, and downgraded, under an operator that runs. */
+  function lookForSkew(): Promise<void> {
+    cancelSkew()
+    looking ??= look().finally(() => {
+      looking = null
+      if (!isStopped)
+        cancelSkew = clock.after(skew === null && isWhole ? skewMs : skewAgainMs, () => void lookForSkew())
+    })
+    return looking
+  }
+
+  async function look(): Promise<void> {
     const before = skew
     try {
-      skew = await skewOf(api)
+      const found = await skewOf(api)
+      // Of kinds that have just come the copies are not there yet.
+      if (found === null && before !== null && !isWhole) return
+      skew = found
     } catch (error) {
-      say('warning', error, {})
+      return say('warning', error, {})
     }
-    if (skew !== null && skew !== before) say('error', skew, {})
+    if (skew?.message === before?.message) return
+    if (skew === null) log({ level: 'info', message: 'the cluster is as it should be: work goes on' })
+    else say('error', skew.message, {})
+    amiss.resolve()
+    if (isElected && skew === null) reserve()
+    touchAll()
   }
 
-  async function tellSkew(resource: Resource, message: string): Promise<void> {
+  async function tellSkew(resource: Resource, { reason, message }: Skew): Promise<void> {
     if (resource.kind === 'Run') return
     const claims: Claim[] = [
-      { type: 'Ready', status: 'False', reason: 'CrdOutdated', message },
-      { type: 'Stalled', status: 'True', reason: 'CrdOutdated', message },
+      { type: 'Ready', status: 'False', reason, message },
+      { type: 'Stalled', status: 'True', reason, message },
     ]
     const conditions = conditionsOf(resource.status.conditions, claims, resource.generation, clock.now())
     await writeStatus(surroundings, resource, { conditions })

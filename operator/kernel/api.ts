@@ -67,7 +67,8 @@ const textLimitBytes = 8 * 2 ** 20
 export function openApi(ports: ApiPorts, { fieldManager, writeDeadlineMs = () => Infinity }: ApiOptions): Api {
   const { clock, mayWrite } = ports
   const transport = counted(ports)
-  const manager = { fieldManager }
+  // Fields that the server does not know it refuses, instead of dropping them without a word.
+  const manager = { fieldManager, fieldValidation: 'Strict' }
 
   return {
     get: <T>(path: string, query: Query = {}) => orNull(read<T>(path, query, jsonOf)),

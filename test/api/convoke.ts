@@ -25,20 +25,36 @@ export async function openCluster(): Promise<Cluster | null> {
     console.warn(`Skipped what needs an API server: ${cluster.skip}.`)
     return null
   }
-  const api = await apiOf(cluster.kubeconfig)
-  for (const { crd } of readCrds()) {
-    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${crd.metadata.name}`
-    await fine(api('PATCH', `${path}?fieldManager=test&force=true`, { body: crd, contentType: serverSideApply }))
-    while (!isEstablished(await fine(api('GET', path)))) await sleep(50)
-  }
-  // Served a moment after it is said to be established.
-  for (const kind of Object.keys(kinds)) while ((await api('GET', pathOf(kind))).status === 404) await sleep(50)
+  const opened = await clusterAt(cluster.kubeconfig)
+  await installCrds(opened)
+  return opened
+}
+
+/** A cluster as it is. */
+export async function clusterAt(kubeconfig: string): Promise<Cluster> {
+  const api = await apiOf(kubeconfig)
   const namespace = async (): Promise<string> => {
     const made = await fine(api('POST', '/api/v1/namespaces', { body: { metadata: { generateName: 'test-' } } }))
     return made.metadata.name
   }
-  return { kubeconfig: cluster.kubeconfig, api, namespace }
+  return { kubeconfig, api, namespace }
 }
+
+/** The CRDs as they are here, or others in their place. */
+export async function installCrds(
+  { api }: Pick<Cluster, 'api'>,
+  crds = readCrds().map(({ crd }) => crd),
+): Promise<void> {
+  for (const crd of crds) {
+    const path = `${definitions}/${crd.metadata.name}`
+    await fine(api('PATCH', `${path}?fieldManager=test&force=true`, { body: crd, contentType: serverSideApply }))
+    while (!isEstablished(await fine(api('GET', path)))) await sleep(50)
+  }
+  // Served a moment after it is said to be established.
+  for (const { spec } of crds) while ((await api('GET', pathOf(spec.names.kind))).status === 404) await sleep(50)
+}
+
+export const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
 
 /** The list of a kind, everywhere or in a namespace. */
 export function pathOf(kind: string, namespace?: string): string {

@@ -8,10 +8,13 @@ import { delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive } from './process.ts'
 
-/** Of Kubernetes; etcd's is the one that its go.mod asks for. */
+/** Of Kubernetes, the newest that is supported; etcd's is the one that its go.mod asks for. */
 const kubernetes = versionIn('go.mod', 'k8s.io/kubernetes')
 const kubernetesFolder = `kubernetes-${kubernetes}`
 const [major, minor] = kubernetes.slice(1).split('.')
+
+/** The oldest that is supported, in its newest patch. */
+export const oldestKubernetes = versionIn('oldest/go.mod', 'k8s.io/kubernetes')
 
 type Build = {
   readonly package: string
@@ -23,13 +26,13 @@ type Build = {
   readonly set?: Readonly<Record<string, string>>
 }
 
-const ofKubernetes = (program: string): Build => ({
+const ofKubernetes = (program: string, version = kubernetes): Build => ({
   package: `k8s.io/kubernetes/cmd/${program}`,
   folder: '.',
   set: {
-    'k8s.io/component-base/version.gitVersion': kubernetes,
-    'k8s.io/component-base/version.gitMajor': major!,
-    'k8s.io/component-base/version.gitMinor': minor!,
+    'k8s.io/component-base/version.gitVersion': version,
+    'k8s.io/component-base/version.gitMajor': version.slice(1).split('.')[0]!,
+    'k8s.io/component-base/version.gitMinor': version.slice(1).split('.')[1]!,
   },
 })
 
@@ -65,6 +68,12 @@ const builds = {
   containerd: ofContainerd('containerd'),
   'containerd-shim-runc-v2': ofContainerd('containerd-shim-runc-v2'),
   ctr: ofContainerd('ctr'),
+  // Another 5–10 minutes: it shares no package with the newest.
+  'oldest-kube-apiserver': {
+    ...ofKubernetes('kube-apiserver', oldestKubernetes),
+    folder: 'oldest',
+    version: oldestKubernetes,
+  },
   coredns: { package: '.', folder: 'dns', version: versionIn('dns/go.mod', 'github.com/coredns/coredns') },
 } satisfies Record<string, Build>
 

@@ -68,22 +68,30 @@ function scene(metrics: Metrics = recordMetrics().metrics): Scene {
 test.each<readonly [string, (api: Api) => Promise<unknown>, string]>([
   ['get', (api) => api.get('/p', { resourceVersion: '0' }), 'GET /p?resourceVersion=0'],
   ['getText', (api) => api.getText('/p/log', { tailLines: '9' }), 'GET /p/log?tailLines=9'],
-  ['create', (api) => api.create('/p', { ä: 1 }), 'POST /p?fieldManager=me application/json {"ä":1}'],
-  ['replace', (api) => api.replace('/p/status', {}), 'PUT /p/status?fieldManager=me application/json {}'],
+  [
+    'create',
+    (api) => api.create('/p', { ä: 1 }),
+    'POST /p?fieldManager=me&fieldValidation=Strict application/json {"ä":1}',
+  ],
+  [
+    'replace',
+    (api) => api.replace('/p/status', {}),
+    'PUT /p/status?fieldManager=me&fieldValidation=Strict application/json {}',
+  ],
   [
     'patch, merged',
     (api) => api.patch('/p', { a: 1 }, 'merge'),
-    'PATCH /p?fieldManager=me application/merge-patch+json {"a":1}',
+    'PATCH /p?fieldManager=me&fieldValidation=Strict application/merge-patch+json {"a":1}',
   ],
   [
     'patch, by operations',
     (api) => api.patch('/p', [{ op: 'test' }], 'json'),
-    'PATCH /p?fieldManager=me application/json-patch+json [{"op":"test"}]',
+    'PATCH /p?fieldManager=me&fieldValidation=Strict application/json-patch+json [{"op":"test"}]',
   ],
   [
     'patch, applied',
     (api) => api.patch('/p', {}, 'apply', { force: 'true' }),
-    'PATCH /p?fieldManager=me&force=true application/apply-patch+yaml {}',
+    'PATCH /p?fieldManager=me&fieldValidation=Strict&force=true application/apply-patch+yaml {}',
   ],
   [
     'delete',

@@ -1,9 +1,9 @@
-// CRDs in the cluster that are not this version's: said before anything is dropped.
+// CRDs in the cluster that are not this version's, and a Kubernetes that is too old: said before anything is dropped.
 import { describe, expect, test } from 'vitest'
 import { openApi } from '../../operator/kernel/api.ts'
 import { realClock } from '../../operator/kernel/clock.ts'
-import type { Transport } from '../../operator/kernel/transport.ts'
-import { skewOf } from '../../operator/skew.ts'
+import type { HttpResponse, Transport } from '../../operator/kernel/transport.ts'
+import { type Skew, skewOf } from '../../operator/skew.ts'
 import { openCluster } from '../api/convoke.ts'
 import { recordMetrics } from '../kernel/metrics-record.ts'
 import { fineApi } from './api.ts'
@@ -19,10 +19,16 @@ type Document = {
 describe.skipIf(cluster === null)('CRDs', () => {
   /** What the real API server publishes, after a change. */
   async function skewAfter(change: (document: Document) => void): Promise<string | null> {
-    const real = await transportOf(cluster!.kubeconfig)
-    const document = await fineApi(real)<Document>('GET', '/openapi/v3/apis/convoke.dev/v1alpha1')
+    const document = await fineApi(await transportOf(cluster!.kubeconfig))<Document>('GET', published)
     change(document)
-    const transport: Transport = async () => ({ status: 200, headers: {}, body: bodyOf(JSON.stringify(document)) })
+    const found = await skewWhere(published, answerOf(200, document))
+    if (found !== null) expect(found.reason).toBe('CrdOutdated')
+    return found?.message ?? null
+  }
+  /** Where the real API server gives another answer. */
+  async function skewWhere(path: string, answer: HttpResponse): Promise<Skew | null> {
+    const real = await transportOf(cluster!.kubeconfig)
+    const transport: Transport = async (request) => (request.path === path ? answer : real(request))
     return skewOf(
       openApi(
         { clock: realClock, transport, metrics: recordMetrics().metrics, mayWrite: () => false },
@@ -71,7 +77,39 @@ describe.skipIf(cluster === null)('CRDs', () => {
       }),
     ).toMatch(/The CRD of Dataset is not installed/)
   })
+
+  test('that are not there at all are said, with the next step', async () => {
+    const found = await skewWhere(published, answerOf(404, {}))
+    expect(found?.message).toMatch(
+      /^The API server does not know convoke\.dev\/v1alpha1: .*Install them with the chart/,
+    )
+  })
+
+  const versions: readonly (readonly [said: string, answer: HttpResponse, message: RegExp | null])[] = [
+    ['1.30', kubernetes('30', 'v1.30.14'), /^Kubernetes v1\.30\.14 is older than 1\.31, .*Upgrade the cluster, or/],
+    ['1.9', kubernetes('9+', 'v1.9.7-gke.11'), /^Kubernetes v1\.9\.7-gke\.11 is older than 1\.31/],
+    ['1.31', kubernetes('31', 'v1.31.0'), null],
+    ['1.31 of a cloud', kubernetes('31+', 'v1.31.14-eks-1'), null],
+    ['1.100', kubernetes('100', 'v1.100.0'), null],
+    ['no version', answerOf(200, {}), null],
+    ['a version to nobody', answerOf(403, {}), null],
+  ]
+  test.each(versions)('an API server that says %s is judged by it', async (_, answer, message) => {
+    const found = await skewWhere('/version', answer)
+    if (message === null) return expect(found).toBeNull()
+    expect(found).toEqual({ reason: 'KubernetesOutdated', message: expect.stringMatching(message) })
+  })
 })
+
+const published = '/openapi/v3/apis/convoke.dev/v1alpha1'
+
+function kubernetes(minor: string, gitVersion: string): HttpResponse {
+  return answerOf(200, { major: '1', minor, gitVersion })
+}
+
+function answerOf(status: number, body: object): HttpResponse {
+  return { status, headers: {}, body: bodyOf(JSON.stringify(body)) }
+}
 
 async function* bodyOf(text: string): AsyncIterable<Uint8Array> {
   yield Buffer.from(text)
