@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { compile, type Source } from '#compiler'
+import { compile, compileObjects, readYaml, type Source, valueOf } from '#compiler'
 import { isKind, kinds, schemaOf } from '#crds'
 
 const store = `apiVersion: convoke.dev/v1alpha1
@@ -75,8 +75,9 @@ spec:
 }
 
 /**
- * `bench compile [N] [FILES]`: N Segments (1,000) from text to plans, in one process; twice as many, for growth; and FILES files (10,000)
- * by `convoke check` against kubeconform's schema step, cold processes in turn, where Go is there to build it.
+ * `bench compile [N] [FILES]`: N Segments (1,000) from text to plans, in one process; twice as many, for growth; 10,000 Segments as
+ * the operator holds them, of which one changes; and FILES files (10,000) by `convoke check` against kubeconform's schema step, cold processes in
+ * turn, where Go is there to build it.
  */
 export function run(args: readonly string[]): object {
   const count = Number(args[0] ?? 1000)
@@ -88,6 +89,7 @@ export function run(args: readonly string[]): object {
     cold,
     warm,
     double,
+    oneOfObjects: oneChanged(10_000),
     growth: double.cpuSeconds / warm.cpuSeconds,
     maxRssMiB,
     files: sideBySide(Number(args[1] ?? 10_000)),
@@ -104,6 +106,43 @@ function measure(size: number) {
   const cpu = process.cpuUsage(before)
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error').length
   return { segments: size, seconds, cpuSeconds: (cpu.user + cpu.system) / 1e6, errors, plans: plansOfStores }
+}
+
+/** CPU milliseconds to compile all again when one Segment has changed: all in one store, and in namespaces of 50, then with all plans. */
+function oneChanged(size: number): object {
+  const [bundle, ...segments] = segmentSources(size).map(({ text }) => readYaml(text).documents.map(valueOf))
+  const resources = (bundle ?? []) as Resource[] // maps with metadata, as they are written above
+  const all = segments.flat() as Resource[]
+  const into = (namespace: string) => (resource: Resource) => ({
+    ...resource,
+    metadata: { ...resource.metadata, namespace },
+  })
+  const apart = all.flatMap((segment, index) => {
+    const own = into(`n${Math.floor(index / 50)}`)
+    return index % 50 === 0 ? [...resources.map(own), own(segment)] : [own(segment)]
+  })
+  return {
+    oneStore: recompiled([...resources, ...all], false),
+    storesOf50: recompiled(apart, false),
+    storesOf50WithPlans: recompiled(apart, true),
+  }
+}
+
+type Resource = { readonly metadata: object; readonly spec: object }
+
+function recompiled(objects: readonly Resource[], withPlans: boolean): object {
+  const at = objects.length - 1
+  const milliseconds = Array.from({ length: 40 }, (_, round) => {
+    const changed = { ...objects[at]!, spec: { ...objects[at]!.spec, expression: `loyalty.points > ${round}` } }
+    const before = process.threadCpuUsage()
+    const compilation = compileObjects(objects.with(at, changed))
+    if (withPlans) void compilation.plans.length
+    const { user, system } = process.threadCpuUsage(before)
+    return (user + system) / 1000
+  })
+  const [first, ...others] = milliseconds
+  others.sort((a, b) => a - b)
+  return { first: Math.round(first!), fastest: Math.round(others[0]!), median: Math.round(others[others.length >> 1]!) }
 }
 
 const kubeconformVersion = 'v0.8.0'
