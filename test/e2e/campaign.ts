@@ -10,6 +10,8 @@ import { type Cluster, manifests } from './cluster.ts'
 export type Campaign = AsyncDisposable & {
   /** As the database's owner. */
   readonly query: (sql: string, values?: readonly unknown[]) => Promise<readonly Readonly<Record<string, unknown>>[]>
+  /** Lets imports wait for its recipients until what it gives is called. */
+  readonly occupy: () => Promise<() => Promise<void>>
 }
 
 /** With the target table of the plan, filled from a CSV file, and a role that may do in it what an import needs and no more. */
@@ -59,6 +61,12 @@ export async function startCampaign(
   )
   return {
     query: async (sql, values = []) => (await client.query(sql, [...values])).rows,
+    async occupy() {
+      const other = new pg.Client({ connectionString: url.href })
+      await other.connect()
+      await other.query(`BEGIN; LOCK TABLE ${plan.target.schema}.${plan.target.table} IN ACCESS EXCLUSIVE MODE`)
+      return () => other.end()
+    },
     async [Symbol.asyncDispose]() {
       await client.end()
       await server.stop()

@@ -10,17 +10,23 @@ const examples = join(import.meta.dirname, '../../examples')
 /** What the story must know of an example. SQL on `files` reads the volumes' files, SQL on `campaign` its database. */
 type Facts = {
   readonly store: string
+  /** Primary identity of its profiles, by which Campaign's external_id means them. */
+  readonly identity: string
   /** Of three kinds where the example has them: one with a list, and others. */
   readonly activations: readonly string[]
+  /** What the store says that it holds. */
+  readonly counted: { readonly profiles: number; readonly events: number }
   /** What an import writes into recipients, the same from the files and from Campaign, in one order. */
   readonly updated: { readonly files: string; readonly campaign: string }
-  /** A Segment of the first Activation whose expression is made narrower, and who is left in it at the second instant. */
+  /** A Segment of the first Activation whose expression is made narrower, and who is left in it `$now`. */
   readonly edit: { readonly segment: string; readonly from: string; readonly to: string; readonly left: string }
 }
 
 const facts = {
   retail: {
     store: 'grocery',
+    identity: 'HouseholdId',
+    counted: { profiles: 2_469, events: 1_633_846 },
     activations: ['retention', 'in-store-moments', 'household-profiles'],
     updated: {
       files: `SELECT external_id::VARCHAR AS id, kids::INTEGER AS kids, size::INTEGER AS size
@@ -39,6 +45,8 @@ const facts = {
   },
   minimal: {
     store: 'customers',
+    identity: 'CustomerId',
+    counted: { profiles: 8, events: 14 },
     activations: ['newsletter'],
     updated: {
       files: `SELECT id, tier FROM 'landing/customers/customers.csv' WHERE id IN ('C1', 'C2', 'C5', 'C6') ORDER BY id`,
@@ -66,8 +74,9 @@ export type Example = Facts & {
   readonly members: Readonly<Record<string, Readonly<Record<string, number>>>>
 }
 
-/** Retail, or where its data cannot be had, the one that brings its own. Its data is in `volumes` then. */
+/** Retail, or where its data cannot be had or CONVOKE_TEST_EXAMPLE is `minimal`, the one that brings its own. Its data is in `volumes` then. */
 export function openExample(volumes: string): Example {
+  if (process.env['CONVOKE_TEST_EXAMPLE'] === 'minimal') return minimal(volumes)
   const { status, stderr } = spawnSync(process.execPath, [join(examples, 'fetch.ts'), 'retail', volumes], {
     encoding: 'utf8',
   })
@@ -75,6 +84,10 @@ export function openExample(volumes: string): Example {
   // No Python, pip or network here.
   if (status !== 3) throw new Error(stderr)
   console.warn(`The story is of examples/minimal: ${stderr.split('\n')[0]}`)
+  return minimal(volumes)
+}
+
+function minimal(volumes: string): Example {
   cpSync(join(examples, 'minimal/volumes'), volumes, { recursive: true })
   return exampleOf('minimal')
 }

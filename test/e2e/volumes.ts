@@ -4,8 +4,12 @@ import { join } from 'node:path'
 import { type Cluster, manifests } from './cluster.ts'
 
 export type Volumes = {
+  /** What a script writes to standard output in a container of the product's image, with the claims under /volumes. */
+  readonly exec: (script: string, input?: string) => Promise<string>
   /** Copies the files of a folder into the claim of its name. */
   readonly load: (folder: string, claim: string) => Promise<void>
+  /** Paths of a claim's files. */
+  readonly list: (claim: string) => Promise<readonly string[]>
   /** Contents of a claim's files, by their paths in it. */
   readonly read: (claim: string) => Promise<Readonly<Record<string, string>>>
 }
@@ -54,16 +58,17 @@ export async function openVolumes(
   }
   await kubectl(['-n', namespace, 'apply', '-f', '-'], manifests(...claims.map(claim), clerk))
   await kubectl(['-n', namespace, 'wait', '--for=condition=Ready', 'pod/clerk', '--timeout=120s'])
-  const inPod = (script: string, input?: string): Promise<string> =>
+  const exec = (script: string, input?: string): Promise<string> =>
     kubectl(['-n', namespace, 'exec', '-i', 'clerk', '--', '/usr/bin/node', '-e', script], input)
   return {
+    exec,
     load: async (folder, name) => {
       const files = globSync('**', { cwd: folder, withFileTypes: true }).filter((file) => file.isFile())
       const lines = files.map(({ parentPath, name: file }) => {
         const path = join(parentPath, file)
         return JSON.stringify([path.slice(folder.length + 1), readFileSync(path, 'base64')])
       })
-      await inPod(
+      await exec(
         `const { mkdirSync, readFileSync, writeFileSync } = require('node:fs')
         const { dirname, join } = require('node:path')
         for (const line of readFileSync(0, 'utf8').split('\\n')) {
@@ -74,14 +79,19 @@ export async function openVolumes(
         lines.join('\n'),
       )
     },
+    list: async (name) => JSON.parse(await exec(`${filesOf(name)}; console.log(JSON.stringify(files.sort()))`)),
     read: async (name) =>
       JSON.parse(
-        await inPod(
-          `const { globSync, readFileSync, statSync } = require('node:fs')
-          process.chdir('${join(mounted, name)}')
-          const files = globSync('**').filter((path) => statSync(path).isFile())
+        await exec(
+          `${filesOf(name)}
           console.log(JSON.stringify(Object.fromEntries(files.map((path) => [path, readFileSync(path, 'utf8')]))))`,
         ),
       ),
   }
+}
+
+function filesOf(claim: string): string {
+  return `const { globSync, readFileSync, statSync } = require('node:fs')
+    process.chdir('${join(mounted, claim)}')
+    const files = globSync('**').filter((path) => statSync(path).isFile())`
 }
