@@ -10,6 +10,9 @@ const quick = ['pql', 'rules', 'yaml', 'schedule', 'segment-test', 'render', 'cl
 
 /** Folders whose tests run on a whole node. */
 const heavy = ['node', 'e2e'].filter((folder) => existsSync(join(import.meta.dirname, folder)))
+const isHeavy = (path: string): boolean => heavy.some((folder) => path.startsWith(`test/${folder}`))
+/** A node of a cluster wants the machine for itself. */
+const alone = '--maxWorkers=1'
 
 type Results = {
   readonly numPassedTests: number
@@ -44,11 +47,10 @@ let skipped = 0
 const stages: readonly (readonly [name: string, args: readonly string[]])[] = isQuick
   ? [['tests', quick.map((folder) => `test/${folder}`)]]
   : named.length > 0
-    ? [['tests', named]]
+    ? [['tests', named.every(isHeavy) ? [alone, ...named] : named]]
     : [
         ['tests', heavy.map((folder) => `--exclude=test/${folder}/**`)],
-        // A node of a cluster wants the machine for itself.
-        ['tests on a node', ['--maxWorkers=1', ...heavy.map((folder) => `test/${folder}`)]],
+        ['tests on a node', [alone, ...heavy.map((folder) => `test/${folder}`)]],
       ]
 mkdirSync(join(root, '.cache'), { recursive: true })
 for (const [name, args] of stages) {
