@@ -12,24 +12,24 @@ export const commands: Readonly<Record<string, () => Promise<{ readonly command:
   plan: () => import('./commands/plan.ts'),
   test: () => import('./commands/test.ts'),
   query: () => import('./commands/query.ts'),
-  run: () => import('./commands/run.ts'),
+  slots: () => import('./commands/slots.ts'),
+  graph: () => import('./commands/graph.ts'),
   status: () => import('./commands/status.ts'),
+  run: () => import('./commands/run.ts'),
   approve: () => import('./commands/approve.ts'),
   logs: () => import('./commands/logs.ts'),
   why: () => import('./commands/why.ts'),
-  slots: () => import('./commands/slots.ts'),
+  operator: () => import('./commands/operator.ts'),
   ingest: () => step('ingest'),
   extract: () => step('extract'),
   evaluate: () => step('evaluate'),
   export: () => step('export'),
   import: () => step('import'),
   report: () => import('./commands/report.ts'),
-  fmt: () => import('./commands/fmt.ts'),
-  graph: () => import('./commands/graph.ts'),
   init: () => import('./commands/init.ts'),
+  fmt: () => import('./commands/fmt.ts'),
   convert: () => import('./commands/convert.ts'),
   lsp: () => import('./commands/lsp.ts'),
-  operator: () => import('./commands/operator.ts'),
   schema: () => import('./commands/schema.ts'),
   completion: () => import('./commands/completion.ts'),
 }
@@ -106,6 +106,14 @@ function parse(
   }
 }
 
+/** What stands before a command in the overview. */
+const chapters: Readonly<Record<string, string>> = {
+  check: 'With files',
+  status: 'In a cluster',
+  ingest: 'Job steps, as containers run them',
+  init: 'Writing',
+}
+
 async function overview(program: Io['program']): Promise<string> {
   const rows = await Promise.all(
     Object.entries(commands).map(async ([name, load]) => [name, (await load()).command.summary] as const),
@@ -116,7 +124,10 @@ async function overview(program: Io['program']): Promise<string> {
     '',
     `Usage: ${program} COMMAND …`,
     '',
-    ...rows.map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}`),
+    ...rows.flatMap(([name, summary]) => [
+      ...(chapters[name] ? [...(name === rows[0]?.[0] ? [] : ['']), `${chapters[name]}:`] : []),
+      `  ${name.padEnd(width)}  ${summary}`,
+    ]),
     '',
     `Try \`${program} check examples/minimal\`, and \`${program} COMMAND --help\` for examples.`,
     '',

@@ -59,6 +59,14 @@ export async function follow(
       }
       if (isFinished(run)) {
         line.clear()
+        if (
+          before !== null &&
+          run.status?.attempt === before.status?.attempt &&
+          run.status?.finishedAt === before.status?.finishedAt
+        )
+          throw new UsageError(
+            `The operator did not try \`${name}\` again: its plan is not there any more, or no step of it failed. \`${io.program} run ${run.spec.target.kind}/${run.spec.target.name}${inNamespace(cluster)}\` makes a new one.`,
+          )
         return run
       }
     }

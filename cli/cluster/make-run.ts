@@ -14,7 +14,7 @@ import { wholeSeconds } from '../instants.ts'
 import { type Cluster, inNamespace, openCluster, pathOf, resourcesOf } from '../kubernetes.ts'
 import { endOf, follow } from './follow.ts'
 import { didYouMean, kindAndName } from './kind-name.ts'
-import { isFinished, stateOf } from './resources.ts'
+import { conditionOf, isFinished, stateOf } from './resources.ts'
 
 const runnable: readonly RunnableKind[] = ['Activation', 'ProfileStore', 'CampaignSource']
 
@@ -105,6 +105,10 @@ async function retried(cluster: Cluster, name: string, values: Values, io: Io): 
       isFinished(run)
         ? `The Run \`${name}\` has succeeded; there is nothing to retry. \`${io.program} run ${run.spec.target.kind}/${run.spec.target.name}\` makes a new one.`
         : `The Run \`${name}\` is not finished (${state}); only a failed one is retried.`,
+    )
+  if (run.status?.steps?.at(-1)?.outcome !== 'Failed')
+    throw new UsageError(
+      `No step of the Run \`${name}\` failed (${conditionOf(run, 'succeeded')?.reason}); \`${io.program} run ${run.spec.target.kind}/${run.spec.target.name}\` makes a new one.`,
     )
   const requestedAt = io.now().toISOString()
   await cluster.patch<Run>(pathOf('Run', cluster.namespace, run.metadata.name), {

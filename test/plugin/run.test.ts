@@ -230,7 +230,30 @@ describe.skipIf(cluster === null)('run --retry', () => {
     expect(code).toBe(0)
   })
 
+  test('that the operator only takes note of says that nothing was tried', async () => {
+    const scene = await openScene(cluster!)
+    const target = { kind: 'Activation', name: 'win-back' } as const
+    await scene.run({ target, scheduledTime: '2026-12-01T10:00:00Z' }, 'failed')
+    await scene.status('Run', 'failed', { ...failed, finishedAt: '2026-12-01T10:01:00Z' })
+    const ended = scene.convoke(['run', '--retry', 'failed', '--wait'])
+    const requestedAt = await until(
+      async () => (await scene.get('Run', 'failed')).metadata.annotations?.[annotations.requestedAt],
+    )
+    await scene.status('Run', 'failed', { lastHandledRequestedAt: requestedAt })
+    expect(await ended).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(
+        /The operator did not try `failed` again.*`convoke run Activation\/win-back -n NAMESPACE`/,
+      ),
+    })
+  })
+
   test.each([
+    [
+      'replaced',
+      { conditions: conditions([['Succeeded', 'False', 'Replaced']]), steps: [exported] },
+      /No step of the Run `replaced` failed \(Replaced\); `convoke run Activation\/win-back` makes a new one/,
+    ],
     [
       'succeeded',
       { conditions: conditions([['Succeeded', 'True', 'Succeeded']]) },
