@@ -18,10 +18,10 @@ export type Departing = {
  * Campaign has not heard yet that everybody leaves. null where that is not so, or where something else is wrong as well.
  */
 export async function departingPlan(own: Surroundings, activation: Resource<'Activation'>): Promise<Departing | null> {
-  const { namespace, status } = activation
+  const { namespace } = activation
   const names = departedOf(own, activation)
-  if (names.length === 0 || status.planDigest === undefined || !lacksOnlySegments(own, activation)) return null
-  const before = (await own.plans.load(namespace, status.planDigest))?.plan
+  if (names.length === 0 || !lacksOnlySegments(own, activation)) return null
+  const before = await latestPlan(own, activation)
   if (before?.export?.membershipStatus !== 'Include' || before.export.export !== 'Incremental') return null
   const plan = withoutSegments(before, before.export)
   await own.plans.keep(plan, activation)
@@ -32,6 +32,20 @@ export async function departingPlan(own: Surroundings, activation: Resource<'Act
     store,
     message: `Its Segments were deleted. The next Run tells Campaign who leaves ${names.join(', ')}.`,
   }
+}
+
+/** null where it is not there any more. */
+async function latestPlan(own: Surroundings, activation: Resource<'Activation'>): Promise<JobPlan | null> {
+  const { namespace, status } = activation
+  // While it could not run for another reason, its status told of none.
+  const runs = [...own.caches.runsOf(keyOf(activation))].sort((a, b) =>
+    (a.status.startedAt ?? '') > (b.status.startedAt ?? '') ? -1 : 1,
+  )
+  for (const digest of new Set([status.planDigest, ...runs.map((run) => run.status.planDigest)])) {
+    const loaded = digest === undefined ? null : await own.plans.load(namespace, digest)
+    if (loaded) return loaded.plan
+  }
+  return null
 }
 
 function departedOf(own: Surroundings, { namespace, status }: Resource<'Activation'>): readonly string[] {
