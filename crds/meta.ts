@@ -22,6 +22,8 @@ export const labels = {
   evaluation: 'convoke.dev/evaluation',
   /** On Runs that somebody asked for by annotation: which request it was. */
   request: 'convoke.dev/request',
+  /** On Runs that let held Segments pass by annotation: which approval it was. */
+  approval: 'convoke.dev/approval',
   /** First 40 hexadecimal digits of the plan's digest. */
   plan: 'convoke.dev/plan',
 } as const

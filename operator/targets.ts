@@ -11,7 +11,7 @@ import { ApiError } from './kernel/api.ts'
 import type { Result } from './kernel/queue.ts'
 import type { ApiObject } from './kernel/reflector.ts'
 import { isFinished, type Run, runLabels } from './runs.ts'
-import { isEqual, mergePatchOf } from './status-patch.ts'
+import { mergePatchOf } from './status-patch.ts'
 import type { Surroundings } from './surroundings.ts'
 import type { View } from './views.ts'
 
@@ -61,6 +61,8 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
     departing?.store ?? own.settledOf(target.namespace)?.activations.get(keyOf(target))?.store?.resource.name ?? null
   const made: string[] = []
   let wakeMs = nowMs + longestSleepMs
+  const approval = approvalOf(target, runs)
+  if (approval?.isAnswered) fields['lastHandledApprove'] = approval.text
   const take = (run: MadeRun): void => {
     made.push(run.name)
     if (run.answers !== null) fields['lastHandledApprove'] = run.answers
@@ -73,6 +75,7 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
       continue
     }
     const agenda = agendaFor(own, target, { ...entry, store }, runs, sinceMs, nowMs)
+    fields[last] = latestOf(evaluation, status, runs)
     if (agenda.nextMs !== null) wakeMs = Math.min(wakeMs, agenda.nextMs)
     fields[next] = agenda.nextMs === null ? undefined : timeText(agenda.nextMs)
     if (agenda.missed > 0 && evaluation !== 'Streaming')
@@ -82,7 +85,7 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
     const isBusy = made.length > 0 || runs.some((run) => !isFinished(run))
     if (evaluation === 'Streaming' && isBusy) continue
     const { slotMs, trigger } = agenda.due
-    const run = await makeRun(own, target, { evaluation, slotMs, trigger, planDigest, request: null })
+    const run = await makeRun(own, target, { evaluation, slotMs, trigger, planDigest, request: null, approval })
     if (run === 'outdated') return { kind: 'again', afterMs: 100 }
     if (run !== 'foreign') take(run)
     else if (evaluation !== 'Streaming')
@@ -96,7 +99,7 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
     own.metrics.observe('convoke_run_start_skew_seconds', { kind: target.kind }, (own.clock.now() - slotMs) / 1000)
   }
   if (planDigest !== undefined) {
-    const asked = await makeRequested(own, target, planDigest)
+    const asked = await makeRequested(own, target, planDigest, approval)
     if (asked === 'outdated') return { kind: 'again', afterMs: 1000 }
     if (asked !== null) {
       if (asked.run !== null) take(asked.run)
@@ -218,6 +221,17 @@ function textOf(schedule: Schedule): string {
   }
 }
 
+/** The latest slot that a Run was made for, also by an operator that could not write it down any more. */
+function latestOf(evaluation: Evaluation, status: Status, runs: readonly Run[]): string | undefined {
+  const times = runs
+    .map(({ definition: { spec } }) => spec)
+    .filter((spec) => spec.trigger !== 'Manual' && (spec.evaluation ?? null) === evaluation)
+    .map(({ scheduledTime }) => Date.parse(scheduledTime))
+  const before = status[timeFields[evaluation ?? 'none'].last]
+  const latestMs = Math.max(typeof before === 'string' ? Date.parse(before) : Number.NEGATIVE_INFINITY, ...times)
+  return latestMs === Number.NEGATIVE_INFINITY ? undefined : timeText(latestMs)
+}
+
 function agendaFor(
   own: Surroundings,
   target: Target,
@@ -272,6 +286,7 @@ type RunRequest = {
   readonly trigger: 'Schedule' | 'CatchUp' | 'Manual'
   readonly planDigest: string
   readonly request: string | null
+  readonly approval: Approval | null
 }
 
 /** `answers`: the value of the annotation that its approvals are from; null where they are from none. */
@@ -288,16 +303,11 @@ async function makeRun(
 ): Promise<MadeRun | 'outdated' | 'foreign'> {
   const { kind, namespace } = target
   const { evaluation, slotMs, trigger, planDigest } = request
+  const approval = request.approval?.isAnswered === false ? request.approval : null
   const slot = new Date(slotMs)
   const name = runNameOf({ kind, name: target.name, evaluation, slot, request: request.request })
-  const approval = approvalOf(target)
-  /** One that was made before somebody approved answers nothing. */
-  const found = ({ approved }: RunSpec): MadeRun => ({
-    name,
-    answers: approval && isEqual(approved, approval.segments) ? approval.text : null,
-  })
-  const known = own.caches.get('Run', namespace, name)?.definition.spec
-  if (known && isOf(target, known)) return found(known)
+  const known = own.caches.get('Run', namespace, name)
+  if (known && isOf(target, known.definition.spec)) return { name, answers: null }
   const live = await own.api.get<ApiObject>(pathOf(kind, namespace, target.name))
   if (!live || !isUpToDate(target, live)) return 'outdated'
   const run = {
@@ -309,6 +319,7 @@ async function makeRun(
       labels: {
         ...runLabels(target, evaluation ?? undefined),
         ...(request.request !== null && { [labels.request]: digitsOf(request.request) }),
+        ...(approval && { [labels.approval]: digitsOf(approval.text) }),
       },
       ownerReferences: [ownerOf(kind, target)],
     },
@@ -330,7 +341,7 @@ async function makeRun(
     if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
     const there = await own.api.get<ApiObject & { readonly spec: RunSpec }>(pathOf('Run', namespace, name))
     if (!there) return 'outdated'
-    if (isOf(target, there.spec)) return found(there.spec)
+    if (isOf(target, there.spec)) return { name, answers: null }
     // One of a resource that had the name before is on its way out.
     return there.spec.target.kind === kind && there.spec.target.name === target.name ? 'outdated' : 'foreign'
   }
@@ -354,16 +365,16 @@ function isUpToDate(target: Target, { metadata, status = {} }: ApiObject & { rea
   )
 }
 
-/** Segments in the annotation that no Run has answered yet. What follows an `@` tells one approval from the next. */
-function approvalOf({
-  definition,
-  status,
-}: Target): { readonly text: string; readonly segments: readonly string[] } | null {
+type Approval = { readonly text: string; readonly segments: readonly string[]; readonly isAnswered: boolean }
+
+/** Segments in the annotation, unless its answer is known. What follows an `@` tells one approval from the next. */
+function approvalOf({ definition, status }: Target, runs: readonly Run[]): Approval | null {
   const text = definition.metadata.annotations?.[annotations.approve]?.slice(0, 8192)
   if (text === undefined || text === (status as unknown as Status).lastHandledApprove) return null
   const names = text.split(',').map((name) => name.replace(/@.*/, '').trim())
   const segments = [...new Set(names)].filter((name) => name !== '').slice(0, 200)
-  return segments.length === 0 ? null : { text, segments }
+  const isAnswered = runs.some((run) => run.definition.metadata.labels?.[labels.approval] === digitsOf(text))
+  return segments.length === 0 ? null : { text, segments, isAnswered }
 }
 
 /** The Run that the annotation asks for; null where it asks for none, `run` null where it was made already. */
@@ -371,6 +382,7 @@ async function makeRequested(
   own: Surroundings,
   target: Target,
   planDigest: string,
+  approval: Approval | null,
 ): Promise<{ readonly requestedAt: string; readonly run: MadeRun | null } | 'outdated' | null> {
   const requestedAt = target.definition.metadata.annotations?.[annotations.requestedAt]?.slice(0, 128)
   if (requestedAt === undefined || requestedAt === statusOf(target).lastHandledRequestedAt) return null
@@ -382,7 +394,14 @@ async function makeRequested(
   if (there.some(({ spec }) => isOf(target, spec))) return { requestedAt, run: null }
   const slotMs = Math.floor(own.clock.now() / 1000) * 1000
   const evaluation = target.kind === 'ProfileStore' ? 'Batch' : null
-  const run = await makeRun(own, target, { evaluation, slotMs, trigger: 'Manual', planDigest, request: requestedAt })
+  const run = await makeRun(own, target, {
+    evaluation,
+    slotMs,
+    trigger: 'Manual',
+    planDigest,
+    request: requestedAt,
+    approval,
+  })
   // A foreign one of this minute's name: the next minute has another.
   return run === 'outdated' || run === 'foreign' ? 'outdated' : { requestedAt, run }
 }
