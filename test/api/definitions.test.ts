@@ -2,8 +2,10 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { type Kind, kinds } from '#crds'
+import { readCrds } from '../../crds/generate.ts'
+import { lostOf, serverSideApply } from '../cluster/api.ts'
 import { bundle, exampleOf } from '../crds/documents.ts'
-import { applied, fine, openCluster, pathOf } from './convoke.ts'
+import { applied, definitions, fine, openCluster, pathOf } from './convoke.ts'
 
 const cluster = await openCluster()
 const hasKubectl = spawnSync('kubectl', ['version', '--client']).status === 0
@@ -29,10 +31,19 @@ describe.skipIf(cluster === null)('the CRDs', () => {
       const { status } = await fine(
         cluster!.api<{
           readonly status: { readonly conditions: readonly { readonly type: string; readonly status: string }[] }
-        }>('GET', `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${plural}.convoke.dev`),
+        }>('GET', `${definitions}/${plural}.convoke.dev`),
       )
       const conditions = Object.fromEntries(status.conditions.map(({ type, status }) => [type, status]))
       expect(conditions, plural).toEqual({ NamesAccepted: 'True', Established: 'True' })
+    }
+  })
+
+  test('are stored as they are written, without a word', async () => {
+    for (const { crd } of readCrds()) {
+      const path = `${definitions}/${crd.metadata.name}?fieldManager=test&fieldValidation=Strict&dryRun=All`
+      const { status, body, warnings } = await cluster!.api('PATCH', path, { body: crd, contentType: serverSideApply })
+      expect([status, warnings], JSON.stringify(body)).toEqual([200, []])
+      expect(lostOf(crd, body)).toEqual([])
     }
   })
 

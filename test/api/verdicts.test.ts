@@ -168,7 +168,8 @@ const onlyCompiler: readonly (readonly [resources: RegExp, change: RegExp, reaso
   [/act-win-back/, /^spec\.scheduledTime = \[\]/, 'the API server takes a list for a text that has a format'],
 ]
 
-describe.skipIf(cluster === null)('the API server and convoke check', () => {
+// Thousands of documents: on a busy machine that takes its time.
+describe.skipIf(cluster === null)('the API server and convoke check', { timeout: 120_000 }, () => {
   test('give the same verdict under the same code', async () => {
     const namespace = await cluster!.namespace()
     const documents = table.map(([, kind, changes]) => changed(exampleOf(kind), ...changes))

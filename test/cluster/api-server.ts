@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { findBinaries } from './binaries.ts'
+import { type Binaries, findBinaries, findPrograms } from './binaries.ts'
 import type { ControlPlane, ControlPlanePrograms } from './control-plane.ts'
 import type { Order } from './supervisor.ts'
 
@@ -29,10 +29,20 @@ export async function sharedCluster(): Promise<{ readonly kubeconfig: string } |
   const given = process.env['CONVOKE_TEST_KUBECONFIG']
   if (given !== undefined) return { kubeconfig: given }
   const binaries = await findBinaries()
-  if ('skip' in binaries) return binaries
+  return 'skip' in binaries ? binaries : shared('convoke-cluster', binaries)
+}
+
+/** Of the oldest Kubernetes that is supported, and shared in the same way. */
+export async function sharedOldestCluster(): Promise<{ readonly kubeconfig: string } | { readonly skip: string }> {
+  const found = await findPrograms(['etcd', 'oldest-kube-apiserver'])
+  if ('skip' in found) return found
+  return shared('convoke-oldest-cluster', { etcd: found.etcd, 'kube-apiserver': found['oldest-kube-apiserver'] })
+}
+
+function shared(name: string, binaries: Binaries): Promise<ApiServer> {
   // The workers of vitest are children of its main process, with which the server ends.
   const owner = process.env['VITEST'] === undefined ? process.pid : process.ppid
-  const folder = join(tmpdir(), `convoke-cluster-${owner}`)
+  const folder = join(tmpdir(), `${name}-${owner}`)
   if (mkdirSync(folder, { recursive: true, mode: 0o700 }) !== undefined) supervise(binaries, folder, owner)
   return running(folder)
 }

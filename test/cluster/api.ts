@@ -3,7 +3,12 @@ import { Agent, request } from 'node:https'
 import { connect } from '../../cli/kubernetes.ts'
 
 /** The body is read as JSON; it is the text where it is none. `T` is what the caller knows of the API. */
-export type Answer<T> = { readonly status: number; readonly body: T }
+export type Answer<T> = {
+  readonly status: number
+  readonly body: T
+  /** What kubectl shows as `Warning: …`. */
+  readonly warnings: readonly string[]
+}
 
 /** Of every object and of every list of the API, what tests look at. */
 export type ApiObject = {
@@ -57,12 +62,39 @@ export async function apiOf(kubeconfig: string): Promise<Api> {
         const parts: Buffer[] = []
         response.on('data', (part: Buffer) => parts.push(part))
         response.on('end', () =>
-          done({ status: response.statusCode ?? 0, body: read(Buffer.concat(parts).toString()) }),
+          done({
+            status: response.statusCode ?? 0,
+            body: read(Buffer.concat(parts).toString()),
+            warnings: warningsIn(response.headers['warning']),
+          }),
         )
       })
       sent.on('error', fail)
       sent.end(typeof body === 'object' ? JSON.stringify(body) : body)
     })
+}
+
+/** Of the header that holds them all. */
+function warningsIn(header: string | undefined): readonly string[] {
+  return [...(header ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, warning]) =>
+    warning!.replace(/\\(.)/g, '$1'),
+  )
+}
+
+/**
+ * What of an object that was sent is not in what was stored, each as its path and both values: what an API server does not know, or what a
+ * feature gate holds back, it drops without a word. Null and what is empty are as good as absent; 1 and "1" are the same.
+ */
+export function lostOf(sent: unknown, stored: unknown, path = ''): readonly string[] {
+  if (typeof sent !== 'object' || sent === null)
+    return (sent ?? '') === (stored ?? '') || String(sent) === String(stored)
+      ? []
+      : [`${path}: ${JSON.stringify(sent)}, not ${JSON.stringify(stored)}`]
+  return Object.entries(sent).flatMap(([name, value]) => {
+    // Of a version that is asked for there is a later one after the writing.
+    if (path === 'metadata' && name === 'resourceVersion') return []
+    return lostOf(value, Object(stored)[name], path === '' ? name : `${path}.${name}`)
+  })
 }
 
 /** What the caller says it is; a test that is wrong about that fails at what it expects. */

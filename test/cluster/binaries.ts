@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isAlive } from './process.ts'
 
 /** Of Kubernetes, the newest that is supported; etcd's is the one that its go.mod asks for. */
-const kubernetes = versionIn('go.mod', 'k8s.io/kubernetes')
+export const kubernetes = versionIn('go.mod', 'k8s.io/kubernetes')
 const kubernetesFolder = `kubernetes-${kubernetes}`
 const [major, minor] = kubernetes.slice(1).split('.')
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { realClock } from '../../operator/kernel/clock.ts'
 import { type Operator, startOperator } from '../../operator/start.ts'
 import { openCluster, pathOf } from '../api/convoke.ts'
+import { type Refusal, serverSideApply } from '../cluster/api.ts'
 import { minimal, withSpec } from './bundle.ts'
 import { conditionOf, transportOf, type Workshop, workshop } from './harness.ts'
 
@@ -82,22 +83,12 @@ describe.skipIf(cluster === null)('the webhook', () => {
   async function applied(
     resource: ReturnType<typeof minimal>[number],
   ): Promise<{ refused: string | null; warnings: readonly string[] }> {
-    const transport = await transportOf(cluster!.kubeconfig)
-    const answer = await transport({
-      method: 'PATCH',
-      path: `${pathOf(resource.kind, shop.namespace)}/${resource.metadata.name}`,
-      query: { fieldManager: 'test', force: 'true', dryRun: 'All' },
-      body: resource,
-      contentType: 'application/apply-patch+yaml',
-      signal: AbortSignal.timeout(20_000),
-    })
-    let text = ''
-    for await (const part of answer.body) text += Buffer.from(part).toString()
-    const header = answer.headers['warning']
-    const warnings = [...String(header ?? '').matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, warning]) =>
-      warning!.replace(/\\(.)/g, '$1'),
+    const { status, body, warnings } = await cluster!.api<Refusal>(
+      'PATCH',
+      `${pathOf(resource.kind, shop.namespace)}/${resource.metadata.name}?fieldManager=test&force=true&dryRun=All`,
+      { body: resource, contentType: serverSideApply },
     )
-    return { refused: answer.status < 300 ? null : JSON.parse(text).message, warnings }
+    return { refused: status < 300 ? null : body.message, warnings }
   }
 
   test('an error of the resource itself denies, with the code, the words and the next step', async () => {

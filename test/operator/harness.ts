@@ -7,17 +7,20 @@ import { connect } from '../../cli/kubernetes.ts'
 import { openApi } from '../../operator/kernel/api.ts'
 import { type Clock, realClock } from '../../operator/kernel/clock.ts'
 import { openRegistry } from '../../operator/kernel/metrics-registry.ts'
-import type { Transport } from '../../operator/kernel/transport.ts'
+import { type Transport, textOf } from '../../operator/kernel/transport.ts'
 import { operatorMetrics } from '../../operator/metrics.ts'
 import { type Controllers, type ControllersOptions, openControllers } from '../../operator/operator.ts'
 import type { LogLine, Told } from '../../operator/surroundings.ts'
 import { type Cluster, pathOf } from '../api/convoke.ts'
+import { lostOf } from '../cluster/api.ts'
 import { type Api, fineApi } from './api.ts'
 
 export type Operator = {
   readonly controllers: Controllers
   readonly log: readonly LogLine[]
   readonly events: readonly (Told & { readonly about: string })[]
+  /** What of its writes an API server took and did not store. */
+  readonly dropped: readonly string[]
   readonly metrics: () => Promise<string>
   /** As a process that is killed: nothing more is sent. */
   readonly kill: () => Promise<void>
@@ -56,9 +59,10 @@ export async function startOperator(
   const log: LogLine[] = []
   const events: (Told & { about: string })[] = []
   const clock = options.clock ?? realClock
+  const dropped: string[] = []
+  const compared = comparing(transport, dropped)
   let alive = true
-  const guarded: Transport = (request) =>
-    alive ? transport(request) : Promise.reject(new Error('the process is gone'))
+  const guarded: Transport = (request) => (alive ? compared(request) : Promise.reject(new Error('the process is gone')))
   const api = openApi(
     { clock, transport: guarded, metrics: registry, mayWrite: options.mayWrite ?? (() => alive) },
     { fieldManager: 'convoke' },
@@ -96,6 +100,7 @@ export async function startOperator(
     controllers,
     log,
     events,
+    dropped,
     metrics: () => registry.text(),
     async kill() {
       alive = false
@@ -103,6 +108,22 @@ export async function startOperator(
       await controllers.stop()
     },
   }
+}
+
+/** Holds what is sent to what comes back. */
+function comparing(transport: Transport, dropped: string[]): Transport {
+  return async (request) => {
+    const answer = await transport(request)
+    if (!('body' in request) || request.method === 'DELETE' || answer.status >= 300) return answer
+    const text = await textOf(answer)
+    for (const each of lostOf(request.body, JSON.parse(text)))
+      dropped.push(`${request.method} ${request.path}: ${each}`)
+    return { ...answer, body: bodyOf(text) }
+  }
+}
+
+async function* bodyOf(text: string): AsyncIterable<Uint8Array> {
+  yield Buffer.from(text)
 }
 
 /** A namespace of one's own with what one needs to work in it. */

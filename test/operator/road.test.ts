@@ -108,7 +108,17 @@ describe.skipIf(cluster === null)('the whole way', () => {
         ['gold-members', 'lapsed-buyers'].map((segment) => [segment, `act-newsletter-${minute}`]),
       )
     })
+    const jobs = await shop.until(async () => {
+      const { items } = await shop.api<{ items: readonly { spec: { ttlSecondsAfterFinished?: number } }[] }>(
+        'GET',
+        `/apis/batch/v1/namespaces/${shop.namespace}/jobs`,
+      )
+      for (const { spec } of items) expect(spec.ttlSecondsAfterFinished).toBeGreaterThan(0)
+      return items
+    })
+    expect(jobs).toHaveLength(4)
     expect(operator.log.filter(({ level }) => level !== 'info')).toEqual([])
+    expect(operator.dropped).toEqual([])
   })
 })
 
