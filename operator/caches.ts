@@ -148,6 +148,14 @@ export function targetKeyOf({ namespace, definition }: Resource<'Run'>): Resourc
   return `${kind}/${namespace}/${name}`
 }
 
+/** The one it is for: a resource made anew under its name is another. undefined: nobody has said so yet. */
+export function targetUidOf({
+  definition: { metadata, spec },
+}: Pick<Resource<'Run'>, 'definition'>): string | undefined {
+  const { kind, name, uid } = spec.target
+  return uid ?? metadata.ownerReferences?.find((owner) => owner.kind === kind && owner.name === name)?.uid
+}
+
 type Collection<T, Index extends string> = Pick<Reflector<T, Index>, 'list' | 'find'> & {
   readonly get: (key: string) => T | null
   readonly writes: OwnWrites

@@ -9,7 +9,7 @@ import {
   type RunReport,
   type RunStatus,
 } from '#crds'
-import { jobPath, pathOf, targetKeyOf } from './caches.ts'
+import { jobPath, pathOf, targetKeyOf, targetUidOf } from './caches.ts'
 import { conditionOf, conditionsOf, timeText } from './conditions.ts'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { floorMsOf, noteActivation } from './floor.ts'
@@ -97,7 +97,7 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
   if (!live) return finish(own, run, 'TargetGone', `There is no ${target.kind} ${target.name}.`)
   // The watch of its kind is behind that of Runs.
   if (!owner) return { kind: 'again', afterMs: 100 }
-  if (target.uid !== undefined && target.uid !== owner.uid)
+  if ((targetUidOf(run) ?? owner.uid) !== owner.uid)
     return finish(own, run, 'TargetGone', `The ${target.kind} ${target.name} was made anew since.`)
   // What it may do the compiler says.
   if (own.settledOf(run.namespace) === null) return { kind: 'again', afterMs: 200 }

@@ -1,5 +1,5 @@
 import type { Detail, JobPlan, Kind, RunReport } from '#crds'
-import { pathOf } from './caches.ts'
+import { pathOf, targetUidOf } from './caches.ts'
 import { timeText } from './conditions.ts'
 import type { Resource } from './definition.ts'
 import { ApiError } from './kernel/api.ts'
@@ -69,7 +69,7 @@ async function settleStore(own: Surroundings, run: Run, succeeded: boolean): Pro
       ...(evaluation !== 'Streaming' &&
         trigger !== 'Manual' && { lastSuccessfulBatchTime: later(scheduledTime, before?.lastSuccessfulBatchTime) }),
     },
-    target.uid,
+    targetUidOf(run),
   )
 }
 
@@ -79,7 +79,7 @@ async function settleSource(own: Surroundings, run: Run, succeeded: boolean): Pr
   const before = own.caches.get('CampaignSource', run.namespace, target.name)?.status
   const rows = run.status.steps?.find(({ name }) => name === 'extract')?.totals?.['rowsRead']
   const fields = { lastSuccessfulTime: later(scheduledTime, before?.lastSuccessfulTime), rows }
-  await tell(own, 'CampaignSource', run.namespace, target.name, fields, target.uid)
+  await tell(own, 'CampaignSource', run.namespace, target.name, fields, targetUidOf(run))
 }
 
 async function settleActivation(own: Surroundings, run: Run, succeeded: boolean): Promise<void> {
@@ -88,7 +88,7 @@ async function settleActivation(own: Surroundings, run: Run, succeeded: boolean)
   const path = pathOf('Activation', namespace, target.name)
   const live = await own.api.get<Live>(path)
   // Its Runs go with it.
-  if (!live || (target.uid !== undefined && live.metadata.uid !== target.uid)) return
+  if (!live || live.metadata.uid !== targetUidOf(run)) return
   const status = live.status ?? {}
   const plan = (await own.plans.load(namespace, run.status.planDigest ?? ''))?.plan
   const delivered = (run.status.segments ?? []).some(({ manifest }) => manifest !== undefined)

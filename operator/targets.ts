@@ -1,9 +1,9 @@
 import type { Schedule, Scheduled } from '#compiler'
 import { annotations, digestOf, labels, type RunnableKind, runNameOf, withDefaults } from '#crds'
 import { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
-import { pathOf } from './caches.ts'
+import { pathOf, targetUidOf } from './caches.ts'
 import { type Claim, conditionOf, conditionsOf, timeText } from './conditions.ts'
-import { keyOf, type Resource } from './definition.ts'
+import { keyOf, type Resource, resourceOf } from './definition.ts'
 import { departingPlan } from './departing.ts'
 import { ownFloorOf } from './floor.ts'
 import { ownerOf } from './job.ts'
@@ -40,7 +40,7 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
   const status = statusOf(target)
   const nowMs = own.clock.now()
   // Those of a resource that had the name before go with it.
-  const runs = own.caches.runsOf(keyOf(target)).filter((run) => isOf(target, run.definition.spec))
+  const runs = own.caches.runsOf(keyOf(target)).filter((run) => isOf(target, run))
   const departing = target.kind === 'Activation' ? await departingPlan(own, target as Resource<'Activation'>) : null
   const planDigest = departing?.planDigest ?? (await currentPlan(own, target, view))
   const isSuspended =
@@ -307,7 +307,7 @@ async function makeRun(
   const slot = new Date(slotMs)
   const name = runNameOf({ kind, name: target.name, evaluation, slot, request: request.request })
   const known = own.caches.get('Run', namespace, name)
-  if (known && isOf(target, known.definition.spec)) return { name, answers: null }
+  if (known && isOf(target, known)) return { name, answers: null }
   const live = await own.api.get<ApiObject>(pathOf(kind, namespace, target.name))
   if (!live || !isUpToDate(target, live)) return 'outdated'
   const run = {
@@ -341,7 +341,7 @@ async function makeRun(
     if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
     const there = await own.api.get<ApiObject & { readonly spec: RunSpec }>(pathOf('Run', namespace, name))
     if (!there) return 'outdated'
-    if (isOf(target, there.spec)) return { name, answers: null }
+    if (isOf(target, resourceOf('Run', there))) return { name, answers: null }
     // One of a resource that had the name before is on its way out.
     return there.spec.target.kind === kind && there.spec.target.name === target.name ? 'outdated' : 'foreign'
   }
@@ -349,8 +349,9 @@ async function makeRun(
 
 type RunSpec = Run['definition']['spec']
 
-function isOf({ kind, name, uid }: Target, { target }: RunSpec): boolean {
-  return target.kind === kind && target.name === name && (target.uid ?? uid) === uid
+function isOf({ kind, name, uid }: Target, run: Pick<Run, 'definition'>): boolean {
+  const { target } = run.definition.spec
+  return target.kind === kind && target.name === name && (targetUidOf(run) ?? uid) === uid
 }
 
 /** Whether what was decided on the copy still holds: a leader before may have written since. */
@@ -388,10 +389,8 @@ async function makeRequested(
   if (requestedAt === undefined || requestedAt === statusOf(target).lastHandledRequestedAt) return null
   // By its label, since the name holds the minute in which the request was first seen.
   const selector = `${labels.targetKind}=${target.kind},${labels.target}=${target.name},${labels.request}=${digitsOf(requestedAt)}`
-  const there = await own.api.list<{ readonly spec: RunSpec }>(pathOf('Run', target.namespace), {
-    labelSelector: selector,
-  })
-  if (there.some(({ spec }) => isOf(target, spec))) return { requestedAt, run: null }
+  const there = await own.api.list<ApiObject>(pathOf('Run', target.namespace), { labelSelector: selector })
+  if (there.some((run) => isOf(target, resourceOf('Run', run)))) return { requestedAt, run: null }
   const slotMs = Math.floor(own.clock.now() / 1000) * 1000
   const evaluation = target.kind === 'ProfileStore' ? 'Batch' : null
   const run = await makeRun(own, target, {
