@@ -11,8 +11,8 @@ import { type OptionSpec, text, UsageError, type Values } from './command.ts'
 /** kubectl's page: a list of 20,000 Jobs in one answer would hold the process for seconds. */
 const pageSize = 500
 
-/** Who wrote a field, for whoever asks the API server. */
-const fieldManager = 'convoke-cli'
+/** Who wrote a field, for whoever asks the API server; and fields that it does not know it shall refuse, not drop. */
+const writing = { fieldManager: 'convoke-cli', fieldValidation: 'Strict' }
 
 /** How a command is told which cluster and namespace it is about; the same words as kubectl's. */
 export const clusterOptions = {
@@ -229,9 +229,9 @@ function clusterOf(
     get: (path) => call('GET', path, {}, null),
     list: (path, query = {}) => listPages((page) => call('GET', path, { ...query, ...page }, null)),
     create: async (path, object) =>
-      found(await call('POST', path, { fieldManager }, { type: 'application/json', object }), path),
+      found(await call('POST', path, writing, { type: 'application/json', object }), path),
     patch: async (path, object) =>
-      found(await call('PATCH', path, { fieldManager }, { type: 'application/merge-patch+json', object }), path),
+      found(await call('PATCH', path, writing, { type: 'application/merge-patch+json', object }), path),
     remove: async (path) => void (await call('DELETE', path, { propagationPolicy: 'Background' }, null)),
     stream: async (path, query, signal) => {
       const { status, body } = await send('GET', path, query, null, signal)
@@ -271,6 +271,9 @@ function faultOf(
   { server, context }: { readonly server: string; readonly context: string },
 ): string {
   const said = saidBy(body)
+  const [, field] = /strict decoding error: unknown field "([^"]+)"/.exec(said) ?? []
+  if (field !== undefined)
+    return `${server} does not know the field ${field}: Convoke's CRDs there are older than this command. Upgrade them with the chart.`
   switch (status) {
     case 401:
       return `${server} does not accept the credentials of the context \`${context}\`. Sign in again, or name another kubeconfig with --kubeconfig.`

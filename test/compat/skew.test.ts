@@ -7,6 +7,7 @@ import { type Crd, readCrds } from '../../crds/generate.ts'
 import { realClock } from '../../operator/kernel/clock.ts'
 import type { HttpRequest, Transport } from '../../operator/kernel/transport.ts'
 import { type Cluster, clusterAt, definitions, fine, installCrds } from '../api/convoke.ts'
+import { convoke } from '../cli-tools/command-line.ts'
 import { type ApiServer, startApiServer } from '../cluster/api-server.ts'
 import { findBinaries } from '../cluster/binaries.ts'
 import { minimal } from '../operator/bundle.ts'
@@ -136,7 +137,17 @@ describe.skipIf('skip' in binaries)('an operator in an older cluster', { timeout
   })
 
   test('notices CRDs that are replaced by older ones with the first field that would be dropped', async () => {
-    await installCrds(cluster, [without('Segment', 'status', 'effectiveLatency')])
+    await installCrds(cluster, [without('Segment', 'status', 'effectiveLatency'), without('Run', 'spec', 'approved')])
+    // An approval that is dropped would be a Run like any other.
+    const place = ['--kubeconfig', server.kubeconfig, '-n', shop.namespace]
+    const approve = ['approve', 'newsletter', 'gold-members', '--force', ...place]
+    expect(await convoke(process.cwd(), approve)).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringMatching(
+        /does not know the field spec\.approved: Convoke's CRDs there are older.* Upgrade them/,
+      ),
+    })
     await shop.patch('Segment', 'gold-members', { spec: { expression: 'loyalty.tier = "silver"' } })
     await shop.until(async () => {
       expect(conditionOf(await shop.get('Segment', 'gold-members'), 'Stalled')).toMatchObject({
