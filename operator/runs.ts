@@ -298,7 +298,7 @@ async function advance(own: Surroundings, run: Run): Promise<Result> {
       'Failed',
       `Its plan ${status.planDigest?.slice(0, 19)}… is not there any more. Run ${run.definition.spec.target.name} again.`,
     )
-  const job = own.caches.jobsOf(keyOf(run)).find(({ name }) => name === entry.job)
+  const job = jobsOf(own, run).find(({ name }) => name === entry.job)
   const replacedBy = replacementOf(own, run)
   // What a Job has done that has ended is not thrown away.
   if (replacedBy !== null && !(job?.end && entry.outcome === undefined)) return replace(own, run, replacedBy)
@@ -338,7 +338,7 @@ async function reprinted(
   entry: StepStatus,
 ): Promise<Outcome | 'waiting'> {
   const name = jobNameOf(run.name, entry.name, entry.attempt ?? 1, true)
-  const job = own.caches.jobsOf(keyOf(run)).find((other) => other.name === name)
+  const job = jobsOf(own, run).find((other) => other.name === name)
   if (!job) {
     await makeJob(own, run, loaded, entry, true)
     return 'waiting'
@@ -566,8 +566,8 @@ async function makeJob(
 ): Promise<void> {
   const { plan, parts } = loaded
   const attempt = entry.attempt ?? 1
-  const { namespace, name } = run
-  if (!reprint) await makeInput(own, run, loaded, entry)
+  const { namespace } = run
+  if (!reprint && !(await makeInput(own, run, loaded, entry))) return
   const job = jobOf({
     defaults: own.options.jobs,
     run,
@@ -585,18 +585,51 @@ async function makeJob(
     )
   } catch (error) {
     if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
-    const there = await own.api.get<ApiObject>(jobPath(namespace, job.metadata.name))
-    const owners = (there?.metadata['ownerReferences'] ?? []) as readonly { readonly uid: string }[]
-    if (!there || owners.some(({ uid }) => uid === run.uid)) return
-    if (there.metadata['deletionTimestamp'] !== undefined)
-      throw new Error(`Job ${namespace}/${job.metadata.name} of an earlier Run is being deleted.`)
-    const message = `There is a Job ${job.metadata.name} that is not of ${name}. Delete it, then try the Run again, or rename the target.`
-    const ended: StepStatus = { ...entry, outcome: 'Failed', reason: 'NameCollision', message }
-    await finish(own, run, 'NameCollision', message, { steps: stepsWith(run, ended) })
+    await takeOver(own, run, entry, 'Job', jobPath(namespace, job.metadata.name))
   }
 }
 
-async function makeInput(own: Surroundings, run: Run, { plan }: LoadedPlan, entry: StepStatus): Promise<void> {
+/**
+ * What has the name already: made for this Run before, it is taken as it is; made for one before it of the same name, it goes, and the
+ * pass is made again; whoever else's it is, the Run ends. Whether it is this Run's now.
+ */
+async function takeOver(
+  own: Surroundings,
+  run: Run,
+  entry: StepStatus,
+  kind: 'Job' | 'ConfigMap',
+  path: string,
+): Promise<boolean> {
+  const there = await own.api.get<ApiObject>(path)
+  if (!there) throw new Error(`${path} was there and is gone.`)
+  const { metadata } = there
+  const owners = (metadata['ownerReferences'] ?? []) as readonly { readonly uid: string }[]
+  const has = (metadata['labels'] ?? {}) as Readonly<Record<string, string>>
+  if (owners.some(({ uid }) => uid === run.uid)) return true
+  if (has[labels.managedBy] === managedBy && has[labels.run] === run.name) {
+    const { uid, resourceVersion } = metadata
+    if (owners.length > 0) {
+      const propagationPolicy = kind === 'Job' ? 'Foreground' : 'Background'
+      await own.api.delete(path, { propagationPolicy, preconditions: { uid } })
+      throw new Error(`${path} of an earlier Run has to go first.`)
+    }
+    // Somebody took its owner away.
+    await own.api.patch(path, { metadata: { uid, resourceVersion, ownerReferences: [ownerOf('Run', run)] } }, 'merge')
+    return true
+  }
+  const message = `There is a ${kind} ${metadata.name} that is not of this Run. Try the Run again: that of its next attempt has another name.`
+  const ended: StepStatus = { ...entry, outcome: 'Failed', reason: 'NameCollision', message }
+  await finish(own, run, 'NameCollision', message, { steps: stepsWith(run, ended) })
+  return false
+}
+
+/** Of a Run; of one before it of the same name there may still be some as well. */
+function jobsOf(own: Surroundings, run: Run): readonly JobState[] {
+  return own.caches.jobsOf(keyOf(run)).filter(({ owner }) => owner === run.uid || owner === null)
+}
+
+/** Whether it is there, and the Run's. */
+async function makeInput(own: Surroundings, run: Run, { plan }: LoadedPlan, entry: StepStatus): Promise<boolean> {
   const { namespace, name, definition, status } = run
   const { scheduledTime, trigger, evaluation, approved } = definition.spec
   const attempt = entry.attempt ?? 1
@@ -622,23 +655,28 @@ async function makeInput(own: Surroundings, run: Run, { plan }: LoadedPlan, entr
     immutable: true,
     data: { 'run.json': `${JSON.stringify(input, null, 2)}\n` },
   }
+  const path = `/api/v1/namespaces/${namespace}/configmaps`
   try {
-    await own.api.create(`/api/v1/namespaces/${namespace}/configmaps`, map)
+    await own.api.create(path, map)
+    return true
   } catch (error) {
     if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
+    return takeOver(own, run, entry, 'ConfigMap', `${path}/${map.metadata.name}`)
   }
 }
 
 /** What Campaign has, as the API server says it now, and the deleted Segments whose exits it has not heard of. */
 async function deliveredBefore(
   own: Surroundings,
-  { namespace, definition }: Run,
+  run: Run,
   plan: LoadedPlan['plan'],
 ): Promise<Pick<RunInput, 'baselines' | 'departed'>> {
-  const activation = await own.api.get<{ readonly status?: Resource<'Activation'>['status'] }>(
+  const { namespace, definition } = run
+  const activation = await own.api.get<ApiObject & { readonly status?: Resource<'Activation'>['status'] }>(
     pathOf('Activation', namespace, definition.spec.target.name),
   )
-  const baselines = activation?.status?.baselines ?? []
+  const isSame = activation?.metadata.uid === targetUidOf(run)
+  const baselines = (isSame && activation?.status?.baselines) || []
   const departed: { name: string; displayName: string }[] = []
   for (const { segment, exitsOnDeletion, displayName = segment } of baselines) {
     if (!exitsOnDeletion || own.caches.get('Segment', namespace, segment) !== null) continue
@@ -681,7 +719,7 @@ async function atWork(
   const { kind, name } = run.definition.spec.target
   const target = own.caches.get(kind, run.namespace, name)
   if (target) await own.plans.restore(loaded, target)
-  await makeInput(own, run, loaded, entry)
+  if (!(await makeInput(own, run, loaded, entry))) return done
   const reason = await waitingReason(own.api, run.namespace, job.name)
   if (reason !== null) await say(own, run, `${entry.name} waits for its Pod: ${reason}`)
   return { kind: 'again', afterMs: patienceMs }
@@ -716,7 +754,7 @@ function replacementOf(own: Surroundings, run: Run): Run | null {
 
 /** Its Jobs end first: two Runs of an Activation never deliver at the same time. */
 async function replace(own: Surroundings, run: Run, by: Run): Promise<Result> {
-  const jobs = own.caches.jobsOf(keyOf(run)).filter(({ end }) => end === null)
+  const jobs = jobsOf(own, run).filter(({ end }) => end === null)
   for (const job of jobs) if (!job.deleting) await endJob(own, job)
   if (jobs.length > 0) return done
   const entry = run.status.steps?.at(-1)
@@ -807,7 +845,7 @@ async function afterwards(own: Surroundings, run: Run): Promise<Result> {
   for (const key of own.reservations.release(keyOf(run))) own.touch(key)
   const asked = run.definition.metadata.annotations?.[annotations.requestedAt]?.slice(0, 128)
   if (asked !== undefined && asked !== run.status.lastHandledRequestedAt) return again(own, run, asked)
-  for (const job of own.caches.jobsOf(keyOf(run))) {
+  for (const job of jobsOf(own, run)) {
     if (job.deleting) continue
     const path = jobPath(job.namespace, job.name)
     if (!job.end) await own.api.delete(path, { propagationPolicy: 'Background', preconditions: { uid: job.uid } })

@@ -461,8 +461,10 @@ function succeeded({ status }: Run): boolean {
   return conditionOf(status.conditions, 'Succeeded')?.status === 'True'
 }
 
+/** By when they ended: one by hand may be for a time of long ago, and is looked at now. */
 function newestFirst(a: Run, b: Run): number {
-  return Date.parse(b.definition.spec.scheduledTime) - Date.parse(a.definition.spec.scheduledTime)
+  const order = ({ status, definition }: Run): string => `${status.finishedAt} ${definition.spec.scheduledTime}`
+  return order(a) > order(b) ? -1 : 1
 }
 
 /** Streaming Runs aside, which come and go; null before the first. */
@@ -471,9 +473,7 @@ function latestFinished(runs: readonly Run[]): Run | null {
   const told = finished.filter(
     ({ status }) => !['Replaced', 'TargetGone'].includes(conditionOf(status.conditions, 'Succeeded')!.reason),
   )
-  return (
-    [...told].sort((a, b) => Date.parse(b.status.finishedAt ?? '') - Date.parse(a.status.finishedAt ?? ''))[0] ?? null
-  )
+  return [...told].sort(newestFirst)[0] ?? null
 }
 
 function claimsOf(view: View, isSuspended: boolean, latest: Run | null, departing: string | null): readonly Claim[] {
