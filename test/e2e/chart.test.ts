@@ -10,13 +10,14 @@ if ('skip' in found) console.warn(`Skipped the chart on a node: ${found.skip}.`)
 describe.skipIf('skip' in found)('the chart', { timeout: 180_000 }, () => {
   // The tests run only if there is one.
   const { api, image, kubectl, helm } = found as Exclude<typeof found, { readonly skip: string }>
-  // Other files of a run have the same release, before or after this one: the kinds are its, and stay.
+  // Other files of a run have the same release, or the kinds alone, before or after this one: the kinds become its, and stay.
   const release = ['convoke', '-n', 'convoke'] as const
   beforeAll(async () => {
     const [repository, tag] = image.split(/:(?=[^:]+$)/)
     const values = { image: { repository, tag }, webhook: { enabled: true }, admissionPolicy: { enabled: true } }
     await kubectl(['apply', '-f', '-'], manifests(namespaceOf('convoke'), namespaceOf('chart-shop')))
-    await helm(['upgrade', '--install', ...release, 'charts/convoke', '--wait', '--timeout=120s'], values)
+    const options = ['--take-ownership', '--wait', '--timeout=120s']
+    await helm(['upgrade', '--install', ...release, 'charts/convoke', ...options], values)
   }, 200_000)
   afterAll(async () => {
     await helm(['uninstall', ...release, '--ignore-not-found', '--wait'])

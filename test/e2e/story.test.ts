@@ -44,7 +44,9 @@ describe.skipIf('skip' in found)('an installation', { timeout: 180_000 }, () => 
   const cluster = found as Exclude<typeof found, { readonly skip: string }>
   const { api, kubectl, helm, convoke } = cluster
   const release = 'convoke'
-  const operators = operatorsOf(api, release, release)
+  /** Where it is, with an account that no other file's operators have. */
+  const system = 'convoke-story'
+  const operators = operatorsOf(api, system, release)
   const shop = `shop-${randomUUID().slice(0, 8)}`
   const folder = mkdtempSync(join(tmpdir(), 'convoke-story-'))
   const data = join(folder, 'volumes')
@@ -112,8 +114,11 @@ describe.skipIf('skip' in found)('an installation', { timeout: 180_000 }, () => 
   })
 
   chapter('a release of the chart is installed: two operators are ready, one of them leads', async () => {
-    await kubectl(['apply', '-f', '-'], manifests({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: release } }))
-    before = await releaseBefore(cluster, release, volumes, folder)
+    await kubectl(['apply', '-f', '-'], manifests({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: system } }))
+    // Other files of a run may have left them, of today.
+    const definitions = Object.values(kinds).map(({ plural }) => `${plural}.${group}`)
+    await kubectl(['delete', 'customresourcedefinitions', ...definitions, '--ignore-not-found', '--timeout=60s'])
+    before = await releaseBefore(cluster, system, volumes, folder)
     await install('install', before.chart, before.values)
     expect((await operators.list()).map(({ ready }) => ready)).toEqual([true, true])
     await until('one leads', operators.leader)
@@ -250,9 +255,9 @@ describe.skipIf('skip' in found)('an installation', { timeout: 180_000 }, () => 
       try {
         for (const pod of pods) expect(await evict(shop, pod)).toBe(201)
         const others = (await operators.list()).filter(({ pod }) => pod !== leader.pod)
-        expect(await evict(release, leader.pod)).toBe(201)
+        expect(await evict(system, leader.pod)).toBe(201)
         // Nothing takes the place of the first one while there is none to have.
-        for (const { pod } of others) expect(await evict(release, pod)).toBe(429)
+        for (const { pod } of others) expect(await evict(system, pod)).toBe(429)
         await until('the other one leads', async () => {
           const next = await operators.leader()
           return next !== null && next.pod !== leader.pod ? next : null
@@ -265,7 +270,7 @@ describe.skipIf('skip' in found)('an installation', { timeout: 180_000 }, () => 
         ['ingest', 1, 'Succeeded'],
         ['evaluate', 1, 'Succeeded'],
       ])
-      await kubectl(['-n', release, 'rollout', 'status', `deployment/${release}`, '--timeout=60s'])
+      await kubectl(['-n', system, 'rollout', 'status', `deployment/${release}`, '--timeout=60s'])
     },
   )
 
@@ -333,7 +338,7 @@ describe.skipIf('skip' in found)('an installation', { timeout: 180_000 }, () => 
   })
 
   chapter('helm test runs one tiny Activation', async () => {
-    const said = await helm(['test', release, '-n', release, '--logs', '--timeout=120s'])
+    const said = await helm(['test', release, '-n', system, '--logs', '--timeout=120s'])
     expect(said).toMatch(/Phase: +Succeeded[\s\S]*files_gold_\S+csv/)
   })
 
@@ -345,7 +350,7 @@ describe.skipIf('skip' in found)('an installation', { timeout: 180_000 }, () => 
     })
     const known = await state()
     const from = new Date()
-    await helm(['uninstall', release, '-n', release, '--wait', '--timeout=60s'])
+    await helm(['uninstall', release, '-n', system, '--wait', '--timeout=60s'])
     expect(await state()).toEqual(known)
     uninstalled = [from, new Date()]
     await install('install', chart)
@@ -362,14 +367,14 @@ describe.skipIf('skip' in found)('an installation', { timeout: 180_000 }, () => 
   })
 
   chapter('the operators used their rights, all of them, and asked for no more', async () => {
-    const text = await helm(['get', 'manifest', release, '-n', release])
+    const text = await helm(['get', 'manifest', release, '-n', system])
     const granted: Record<string, readonly string[]> = {}
-    for (const grants of Object.values(grantsOf(manifestsOf(text))))
+    for (const grants of Object.values(grantsOf(manifestsOf(text), { release, namespace: system })))
       for (const [what, verbs] of Object.entries(grants)) {
         const resource = what.replace(/:.*/, '')
         granted[resource] = [...new Set([...(granted[resource] ?? []), ...verbs])].sort()
       }
-    const used = usedBy(`system:serviceaccount:${release}:${release}`, cluster.audit, uninstalled)
+    const used = usedBy(`system:serviceaccount:${system}:${release}`, cluster.audit, uninstalled)
     expect(used.forbidden).toEqual([])
     const unused = Object.entries(granted).flatMap(([what, verbs]) =>
       verbs.filter((verb) => !used.verbs[what]?.includes(verb)).map((verb) => `${verb} ${what}`),
@@ -381,15 +386,15 @@ describe.skipIf('skip' in found)('an installation', { timeout: 180_000 }, () => 
 
   chapter('the release and its kinds are uninstalled, and nothing is left', async () => {
     await install('upgrade', chart, { crds: { keep: false } })
-    await helm(['uninstall', release, '-n', release, '--wait', '--timeout=60s'])
+    await helm(['uninstall', release, '-n', system, '--wait', '--timeout=60s'])
     await until('the kinds are gone', async () => ((await api('GET', pathOf('Run'))).status === 404 ? true : null))
-    await kubectl(['delete', 'namespace', release, '--wait=false'])
+    await kubectl(['delete', 'namespace', system, '--wait=false'])
   })
 
   const [repository, tag] = cluster.image.split(/:(?=[^:]+$)/)
 
   async function install(verb: 'install' | 'upgrade', path: string, values: object = {}): Promise<void> {
-    const options = ['-n', release, '--create-namespace', '--wait', '--timeout=120s']
+    const options = ['-n', system, '--create-namespace', '--wait', '--timeout=120s']
     await helm([verb, release, path, ...options], { image: { repository, tag }, ...values })
   }
 
@@ -512,8 +517,8 @@ describe.skipIf('skip' in found)('an installation', { timeout: 180_000 }, () => 
     const looks = [
       ['-n', shop, 'get', 'convoke,jobs,pods', '-o', 'wide'],
       ['-n', shop, 'get', 'events', '--sort-by=.lastTimestamp'],
-      ['-n', release, 'get', 'pods', '-o', 'wide'],
-      ['-n', release, 'logs', '-l', 'app.kubernetes.io/component=operator', '--tail=40', '--prefix'],
+      ['-n', system, 'get', 'pods', '-o', 'wide'],
+      ['-n', system, 'logs', '-l', 'app.kubernetes.io/component=operator', '--tail=40', '--prefix'],
     ]
     const said = looks.map((args) => kubectl(args).then((out) => `kubectl ${args.join(' ')}\n${out}`, String))
     return (await Promise.all(said)).join('\n')
