@@ -147,7 +147,7 @@ export async function workshop(cluster: Cluster, transport: Transport): Promise<
     },
     get: (kind, name) => api('GET', `${pathOf(kind, namespace)}/${name}`),
     list: async (kind) => (await api<{ items: never[] }>('GET', pathOf(kind, namespace))).items,
-    patch: (kind, name, patch) => api('PATCH', `${pathOf(kind, namespace)}/${name}`, patch),
+    patch: (kind, name, patch) => api('PATCH', `${pathOf(kind, namespace)}/${name}?fieldManager=test`, patch),
     remove: async (kind, name) => void (await api('DELETE', `${pathOf(kind, namespace)}/${name}`)),
     async claims(...names) {
       for (const name of names)
