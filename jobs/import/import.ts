@@ -218,17 +218,25 @@ async function refuseOld(
   const seconds = parseDurationSeconds(plan.retention)
   if (seconds === null) throw new JobError('InvalidPlan', `The retention ${plan.retention} is no duration like 168h.`)
   const written = await landing.stat(manifestName)
-  const ages = [
-    written ? ports.now().getTime() - written.modifiedAt.getTime() : 0,
-    new Date(input.now).getTime() - new Date(manifest.evaluatedAt).getTime(),
-  ]
-  const hours = Math.floor(Math.max(...ages) / 3_600_000)
-  if (Math.max(...ages) > seconds * 1000) {
+  const refuse = (ageMs: number, says: (hours: number) => string, next: string): void => {
+    if (ageMs <= seconds * 1000) return
+    const said = says(Math.floor(ageMs / 3_600_000))
     throw new JobError(
       'RetentionExceeded',
-      `${manifestName} in ${landing.place} is ${hours} h old; the landing zone keeps files for ${plan.retention}. Run the Activation again.`,
+      `${manifestName} in ${landing.place} is ${said}; the landing zone keeps files for ${plan.retention}. ${next}`,
     )
   }
+  if (written)
+    refuse(
+      ports.now().getTime() - written.modifiedAt.getTime(),
+      (hours) => `${hours} h old`,
+      'Run the Activation again.',
+    )
+  refuse(
+    new Date(input.now).getTime() - new Date(manifest.evaluatedAt).getTime(),
+    (hours) => `of an evaluation ${hours} h ago`,
+    'Evaluate its ProfileStore, then run the Activation again.',
+  )
 }
 
 /** Local copies of the files, each checked against the manifest. */

@@ -25,13 +25,13 @@ export type Cluster = {
 }
 
 export async function openCluster(): Promise<Cluster | Skip> {
-  const image = await productImage()
-  if ('skip' in image) return image
   const node = await sharedNode()
   if ('skip' in node) return node
   const { kubeconfig, reach, audit } = node
   if (reach === null || audit === null)
     return { skip: "Campaign is on this machine's loopback, which only Pods of the harness's own node reach" }
+  const image = await productImage()
+  if ('skip' in image) return image
   const programs = await findPrograms(['kubectl', 'helm'])
   if ('skip' in programs) return programs
   if (image.archive !== null) await node.load(image.archive)

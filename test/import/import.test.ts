@@ -445,7 +445,7 @@ describe('a fault', () => {
     deliver({ files: [good] })
     expect((await run(importPlan(), { now: '2026-12-09T04:00:00Z' })).error).toMatchObject({
       reason: 'RetentionExceeded',
-      message: expect.stringContaining('168h'),
+      message: expect.stringMatching(/evaluation 193 h ago; .* 168h\. Evaluate its ProfileStore/),
     })
   })
 
