@@ -120,7 +120,12 @@ export async function run([
   }
 }
 
-function planOf(some: readonly string[], memoryLimit: string, first = 0): JobPlan {
+export function planOf(
+  some: readonly string[],
+  memoryLimit: string,
+  first = 0,
+  evaluation: 'Batch' | 'Streaming' = 'Batch',
+): JobPlan {
   const segments = some.map(
     (expression, index): Source => ({
       file: `segment-${index}.yaml`,
@@ -128,7 +133,7 @@ function planOf(some: readonly string[], memoryLimit: string, first = 0): JobPla
         apiVersion: 'convoke.dev/v1alpha1',
         kind: 'Segment',
         metadata: { name: `segment-${first + index}` },
-        spec: { profileStoreRef: { name: 'retail' }, expression },
+        spec: { profileStoreRef: { name: 'retail' }, expression, evaluation },
       }),
     }),
   )
@@ -165,7 +170,7 @@ spec:
   return plan
 }
 
-function storeOf(plan: JobPlan): NonNullable<JobPlan['store']> {
+export function storeOf(plan: JobPlan): NonNullable<JobPlan['store']> {
   if (!plan.store) throw new Error('The plan has no store.')
   return plan.store
 }
@@ -173,7 +178,7 @@ function storeOf(plan: JobPlan): NonNullable<JobPlan['store']> {
 type Timed<T> = { readonly value: T; readonly seconds: { readonly wall: number; readonly cpu: number } }
 
 /** Of the whole process; on a busy machine only CPU seconds compare. */
-async function timed<T>(work: () => Promise<T>): Promise<Timed<T>> {
+export async function timed<T>(work: () => Promise<T>): Promise<Timed<T>> {
   const started = performance.now()
   const before = process.cpuUsage()
   const value = await work()
@@ -185,7 +190,7 @@ async function timed<T>(work: () => Promise<T>): Promise<Timed<T>> {
 }
 
 /** Writes the store's Parquet files bucket by bucket; events are more on profiles of a low number. */
-async function generate(engine: Engine, root: string, profiles: number, events: number): Promise<void> {
+export async function generate(engine: Engine, root: string, profiles: number, events: number): Promise<void> {
   if (existsSync(join(root, 'data.json'))) return
   rmSync(root, { recursive: true, force: true })
   const buckets = 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(profiles / profilesPerBucket, events / 1_000_000))))

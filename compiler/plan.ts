@@ -16,6 +16,7 @@ import type { ActivationModel, Model, SegmentModel, SourceModel, StoreModel } fr
 import type { Condition } from './pql/ir.ts'
 import { referencesFirst } from './references-first.ts'
 import type { Resource } from './resource.ts'
+import { streamingQuery } from './sql/flip-query.ts'
 import { membershipQuery } from './sql/membership-query.ts'
 
 /**
@@ -189,7 +190,7 @@ function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): Eva
       evaluation: segment.resource.spec.evaluation,
     })),
     full: membershipQuery(entries(ordered), store.eventColumns),
-    ...(streaming.length > 0 ? { streaming: membershipQuery(entries(streaming), store.eventColumns) } : {}),
+    ...(streaming.length > 0 ? { streaming: streamingQuery(entries(streaming), store.eventColumns) } : {}),
   }
 }
 

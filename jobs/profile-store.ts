@@ -40,6 +40,11 @@ export type DataManifest = {
   readonly events: BucketFiles
   /** "$profile" and reason VARCHAR of those left out; neither `profiles` nor `events` hold them. */
   readonly leftOutProfiles: BucketFiles
+  /**
+   * Per bucket, files whose "$profile" names everybody whose profile or events differ from the version before; null: anybody's may.
+   * Absent in what an earlier version of convoke wrote.
+   */
+  readonly touched?: readonly (readonly string[] | null)[]
   /** Private graph only: node VARCHAR (`namespace:value`), profile VARCHAR and size (identities of that profile) BIGINT. */
   readonly identities: string | null
   /** Record files that `profiles` and `events` are made of, sorted, and the digest of how they were merged. Those in `sources` but not here are merged by the next ingest. */
@@ -89,6 +94,8 @@ export type MembershipManifest = {
    * One row per profile that is or was in something, sorted by "$profile".
    */
   readonly files: BucketFiles
+  /** Per bucket, rows of the same shape that stand in place of those of the same profile in `files`; absent: none. */
+  readonly changed?: BucketFiles
   /** History of this version: "$profile", segment VARCHAR, change VARCHAR ('entered' | 'exited'), at TIMESTAMP. */
   readonly transitions: readonly string[]
 }
@@ -122,15 +129,29 @@ export function membersSql(
   segments: readonly string[],
 ): string {
   const wanted = manifest.segments.filter(({ segment }) => segments.includes(segment))
-  const files = manifest.files[bucket] ?? []
+  const rows = membershipRowsSql(manifest, root, bucket)
   const empty = `SELECT NULL::VARCHAR AS "$profile", NULL::VARCHAR AS segment, NULL::BOOLEAN AS realized, NULL::TIMESTAMP AS since WHERE false`
-  if (wanted.length === 0 || files.length === 0) return empty
+  if (wanted.length === 0 || rows === null) return empty
   const entries = wanted.map(
     ({ segment, slot }) => `{segment: ${literal(segment)}, realized: ${bitSql(slot)}, since: t${slot}}`,
   )
   return `SELECT "$profile", m.segment, m.realized, m.since FROM (
-    SELECT "$profile", unnest([${entries.join(', ')}]) AS m FROM ${readParquet(root, files)}
+    SELECT "$profile", unnest([${entries.join(', ')}]) AS m FROM (${rows})
   ) WHERE m.since IS NOT NULL`
+}
+
+/** SELECT of a bucket's rows in the shape of the manifest's `files`; null where it has no file. */
+export function membershipRowsSql(
+  { files, changed }: Pick<MembershipManifest, 'files' | 'changed'>,
+  root: string,
+  bucket: number,
+): string | null {
+  const [base, later] = [files[bucket] ?? [], changed?.[bucket] ?? []]
+  if (base.length === 0 && later.length === 0) return null
+  if (base.length === 0 || later.length === 0) return `SELECT * FROM ${readParquet(root, [...base, ...later])}`
+  // A bare * of an ANTI JOIN within a UNION is refused.
+  return `SELECT base.* FROM ${readParquet(root, base)} AS base ANTI JOIN ${readParquet(root, later)} USING ("$profile")
+    UNION ALL BY NAME SELECT * FROM ${readParquet(root, later)}`
 }
 
 /** SQL over a membership row: whether the bit of the slot is set. */

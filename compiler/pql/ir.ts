@@ -233,7 +233,7 @@ export function visit(node: unknown, see: (node: Node) => void): void {
 }
 
 /** The parts of a node in which the variables it binds can be read; a variable means the innermost binding around it. */
-const bindingParts: Partial<Record<Node['kind'], readonly string[]>> = {
+export const bindingParts: Partial<Record<Node['kind'], readonly string[]>> = {
   any: ['where'],
   filter: ['where'],
   map: ['to'],
@@ -288,7 +288,8 @@ function walkFree(
   )
 }
 
-function variablesOf(node: Node): readonly number[] {
+/** The variables that a node binds. */
+export function variablesOf(node: Node): readonly number[] {
   if (node.kind === 'mapEntries') return [node.keyVariable, node.valueVariable]
   return 'variable' in node ? [node.variable] : []
 }

@@ -4,10 +4,11 @@ import { type Dialect, filtered, intervalUnits, yearsOf } from './dialect.ts'
 
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
-/** `$now` is the plan's placeholder; a text that happens to hold it is put together from two. */
+/** `$now` and `$since` are the plan's placeholders; a text that happens to hold one is put together from two. */
 const text = (value: string): string => {
   const quoted = `'${value.replaceAll("'", "''")}'`
-  return quoted.includes('$now') ? `(${quoted.replaceAll('$now', () => "$' || 'now")})` : quoted
+  const parted = quoted.replaceAll(/\$(?=now|since)/g, () => "$' || '")
+  return parted === quoted ? quoted : `(${parted})`
 }
 
 function type(of: DataType): string {

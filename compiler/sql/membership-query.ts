@@ -42,8 +42,16 @@ export function membershipQuery(
   }
 }
 
+/** SQL of instants before the first of which the query for these Segments reads no event; null where it reads all of them. */
+export function earliestEvent(
+  segments: readonly SegmentCondition[],
+  eventColumns: readonly Column[],
+): readonly string[] | null {
+  return earliestOf(share(segments, eventColumns).aggregates, printerOf(duckdb))
+}
+
 /** The variable under which aggregates see the event row. */
-const row = 0
+export const row = 0
 
 type Aggregate =
   | { readonly kind: 'any'; readonly name: string; readonly where: Condition }
@@ -218,7 +226,7 @@ function both(left: Condition, right: Condition): Condition {
 }
 
 /** The node with its event variable renamed to the row, or null when it reads anything else that varies by profile. */
-function onRow<N extends Node>(node: N, variable: number): N | null {
+export function onRow<N extends Node>(node: N, variable: number): N | null {
   let readsProfile = false
   visit(node, (part) => {
     if (part.kind === 'column' || part.kind === 'events' || part.kind === 'segment' || part.kind === 'sequence')
@@ -508,15 +516,12 @@ function sequenceSql(sequence: Sequence, dialect: Dialect): string {
 
 /** Events that no aggregate wants need not be read: none later than now, none before the earliest window, none of other types. */
 function eventFilter(aggregates: readonly Aggregate[], dialect: Dialect, printer: Printer): string {
-  const bindings: ReadonlyMap<number, Binding> = new Map([[row, { kind: 'row' }]])
   const parts = [`${dialect.identifier('timestamp')} <= $now`]
-  const lower = aggregates.map((aggregate) => lowerBound(aggregate.where))
-  if (lower.every((bound) => bound !== null)) {
-    const distinct = [...new Set(lower.map((bound) => printer.value(bound, bindings)))]
+  const earliest = earliestOf(aggregates, printer)
+  if (earliest !== null)
     parts.push(
-      `${dialect.identifier('timestamp')} >= ${distinct.length === 1 ? distinct[0] : `least(${distinct.join(', ')})`}`,
+      `${dialect.identifier('timestamp')} >= ${earliest.length === 1 ? earliest[0] : `least(${earliest.join(', ')})`}`,
     )
-  }
   const equalities = aggregates.map((aggregate) => equalitiesOf(aggregate.where))
   for (const path of equalities[0]?.keys() ?? []) {
     if (!equalities.every((own) => own.has(path))) continue
@@ -524,6 +529,15 @@ function eventFilter(aggregates: readonly Aggregate[], dialect: Dialect, printer
     parts.push(`${dialect.identifier(path)} IN (${values.map(dialect.text).join(', ')})`)
   }
   return parts.join(' AND ')
+}
+
+/** Where each of the aggregates' windows begins; null where one has none. */
+function earliestOf(aggregates: readonly Aggregate[], printer: Printer): readonly string[] | null {
+  const bindings: ReadonlyMap<number, Binding> = new Map([[row, { kind: 'row' }]])
+  const lower = aggregates.map((aggregate) => lowerBound(aggregate.where))
+  return lower.every((bound) => bound !== null)
+    ? [...new Set(lower.map((bound) => printer.value(bound, bindings)))]
+    : null
 }
 
 const conjuncts = (condition: Condition): readonly Condition[] =>
@@ -545,7 +559,7 @@ function since(earliest: Value): Condition {
 }
 
 /** A bound from `now` alone that every event of the condition keeps, or null. */
-function lowerBound(where: Condition): Value | null {
+export function lowerBound(where: Condition): Value | null {
   for (const part of conjuncts(where)) {
     if (
       part.kind !== 'within' ||

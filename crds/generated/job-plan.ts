@@ -201,6 +201,14 @@ export interface MembershipQuery {
   eventColumns: string[]
   duckdb: string
   spark?: string
+  /**
+   * For DuckDB, over `profiles` and `events`: "$profile" of everybody for whom the query may yield something else at `$now` than at the earlier `$since`, while their data and the members stay as they are. Where it is absent, nobody knows.
+   */
+  flips?: string
+  /**
+   * For DuckDB: `duckdb` and `flips` read no event before the lesser of this at `$now` and at `$since`. Absent: they read all.
+   */
+  earliest?: string
 }
 export interface ExportPlan {
   activation: string

@@ -13,6 +13,7 @@ import {
   eventsSql,
   type MembershipManifest,
   type MembershipSegment,
+  membershipRowsSql,
   profilesSql,
   readDataManifest,
   readMembershipManifest,
@@ -23,11 +24,14 @@ import {
 } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { lockStore } from '../writer-lock.ts'
+import { findCandidates, isSameLayout, type Narrowing, narrowingOf, recentSql } from './narrowing.ts'
 
 /**
  * Evaluates a store's Segments at `input.now` over its current data and commits the next membership version. A Batch run evaluates all;
  * a Streaming run the Streaming ones, and carries the others over as they were. A profile that is gone leaves its Segments; so does
  * every member of a Segment that left the plan. Repeating a run that was committed commits nothing and gives the same report.
+ *
+ * A Streaming run looks only at profiles whose data changed and at those whose answer may turn with time, where both are known.
  */
 export function evaluate(context: StepContext): Promise<RunReport> {
   return runStep('evaluate', context, () => work(context))
@@ -58,7 +62,8 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
     const tracks = tracksOf(evaluatePlan, query, previous)
     const version = sha256(digestOf([input.run, plan.digest, data.version, previous?.version ?? null])).slice(0, 16)
     mkdirSync(join(root, 'membership', version), { recursive: true })
-    const context = { root, store, data, previous, query, tracks, version, now: input.now }
+    const narrowing = narrowingOf({ digest: plan.digest, query, segments: tracks, now: input.now }, data, previous)
+    const context = { root, store, data, previous, query, tracks, version, now: input.now, narrowing }
     const results = await evaluateBuckets(engine, context, ports)
     const sum = (index: number, key: 'members' | 'entered' | 'exited') =>
       results.reduce((total, { counts }) => total + (counts[index]?.[key] ?? 0), 0)
@@ -77,11 +82,15 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         digest,
         slot,
         evaluatedAt: evaluatedAt ?? input.now,
-        members: sum(index, 'members'),
+        // Of a bucket that was narrowed only the changes are counted.
+        members: narrowing
+          ? (previous?.segments[index]?.members ?? 0) + sum(index, 'entered') - sum(index, 'exited')
+          : sum(index, 'members'),
         entered: sum(index, 'entered'),
         exited: sum(index, 'exited'),
       })),
       files: results.map(({ files }) => files),
+      changed: results.map(({ changed }) => changed),
       transitions: results.flatMap(({ transitions }) => transitions),
     }
     lock.check()
@@ -156,10 +165,12 @@ type BucketContext = {
   readonly tracks: readonly Track[]
   readonly version: string
   readonly now: string
+  readonly narrowing: Narrowing | null
 }
 
 type BucketResult = {
   readonly files: readonly string[]
+  readonly changed: readonly string[]
   readonly transitions: readonly string[]
   readonly counts: readonly { readonly members: number; readonly entered: number; readonly exited: number }[]
 }
@@ -188,56 +199,122 @@ async function evaluateBuckets(engine: Engine, context: BucketContext, ports: Po
 }
 
 async function evaluateBucket(engine: Engine, context: BucketContext, bucket: number): Promise<BucketResult> {
-  const { root, store, data, previous, query, tracks, version, now } = context
+  const { root, store, data, previous, query, tracks, now, narrowing } = context
   const columns = (paths: readonly string[], of: StorePlan['profile']) => of.filter(({ path }) => paths.includes(path))
-  const before = previousSql(context, bucket)
   const instant = timestampLiteral(now)
+  const relations = {
+    profiles: profilesSql(data, root, bucket, columns(query.profileColumns, store.profile)),
+    events: eventsSql(data, root, bucket, columns(query.eventColumns, store.event)),
+    before: previousSql(context, bucket),
+  }
+  const provide = (own: typeof relations, some: string) =>
+    engine.run(
+      Object.entries(own)
+        .map(([name, sql]) => `CREATE OR REPLACE TEMP VIEW ${name} AS SELECT own.* FROM (${sql}) AS own ${some};`)
+        .join('\n'),
+    )
+  const kept = { files: previous?.files[bucket] ?? [], changed: previous?.changed?.[bucket] ?? [] }
+  const touched = narrowing?.touched[bucket] ?? null
+  const isNarrow = narrowing !== null && touched !== null
+  if (isNarrow) {
+    const { earliest } = query
+    const read = earliest === undefined ? relations : { ...relations, events: 'SELECT * FROM recent' }
+    // Read once, for whom to look at and for what becomes of them.
+    if (earliest !== undefined)
+      await engine.run(
+        `CREATE OR REPLACE TEMP TABLE recent AS ${recentSql(relations.events, earliest, narrowing, now)}`,
+      )
+    await provide(read, '')
+    if ((await findCandidates(engine, root, query, narrowing, touched, now)) === 0)
+      return { ...kept, transitions: [], counts: tracks.map(() => ({ members: 0, entered: 0, exited: 0 })) }
+    await provide(read, 'SEMI JOIN candidates USING ("$profile")')
+  } else await provide(relations, '')
   await engine.run(`
-    CREATE OR REPLACE TEMP VIEW profiles AS ${profilesSql(data, root, bucket, columns(query.profileColumns, store.profile))};
-    CREATE OR REPLACE TEMP VIEW events AS ${eventsSql(data, root, bucket, columns(query.eventColumns, store.event))};
-    CREATE OR REPLACE TEMP VIEW members AS SELECT "$profile"${query.references.map((name) => `, ${memberSql(context, name)} AS ${identifier(name)}`).join('')} FROM (${before});
+    CREATE OR REPLACE TEMP VIEW members AS SELECT "$profile"${query.references.map((name) => `, ${memberSql(context, name)} AS ${identifier(name)}`).join('')} FROM before;
     CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(
       tracks,
       query.duckdb.replaceAll('$now', () => instant),
-      before,
+      'SELECT * FROM before',
       instant,
     )}`)
-  const counts = await countBucket(engine, tracks)
-  const hasChanges = counts.some(({ entered, exited }) => entered + exited > 0)
-  const isSameLayout =
-    previous !== null &&
-    previous.buckets === data.buckets &&
-    JSON.stringify(previous.segments.map(slotOf)) === JSON.stringify(tracks.map(slotOf))
+  const { members, changed } = await countMembers(engine, tracks)
+  const isSame = changed === 0 && previous?.buckets === data.buckets && isSameLayout(previous.segments, tracks)
   // Without a change the bucket would be written as it is.
-  if (!hasChanges && isSameLayout) return { files: previous.files[bucket] ?? [], transitions: [], counts }
-
-  const words = wordsOf(tracks)
-  const write = async (name: string, select: string): Promise<string[]> => {
-    const path = `membership/${version}/${name}-${bucket}.parquet`
-    const temporary = temporaryOf(join(root, path))
-    await engine.run(`COPY (${select}) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`)
-    settleFile(temporary, join(root, path))
-    return [path]
-  }
-  const [rows] = await engine.rows('SELECT count(*) AS rows FROM membership')
-  const kept = [...words.map((word) => `m${word}`), ...tracks.map(({ slot }) => `t${slot}`)]
-  const files =
-    rows?.['rows'] === 0
-      ? []
-      : await write('members', `SELECT "$profile", ${kept.join(', ')} FROM membership ORDER BY "$profile"`)
-  const transitions = hasChanges ? await write('transitions', transitionsSql(tracks, instant)) : []
-  return { files, transitions, counts }
+  const written = isSame
+    ? kept
+    : await (isNarrow ? writeChanges(engine, context, bucket, kept) : writeMembers(engine, context, bucket))
+  const transitions =
+    changed === 0 ? [] : await writeFile(engine, context, `transitions-${bucket}`, transitionsSql(tracks, instant))
+  const changes = await countChanges(engine, root, tracks, transitions)
+  const counts = changes.map((change, index) => ({ members: members[index] ?? 0, ...change }))
+  return { ...written, transitions, counts }
 }
 
-function slotOf({ segment, slot }: { readonly segment: string; readonly slot: number }): readonly [string, number] {
-  return [segment, slot]
+type MemberFiles = Pick<BucketResult, 'files' | 'changed'>
+
+async function writeMembers(engine: Engine, context: BucketContext, bucket: number): Promise<MemberFiles> {
+  const [row] = await engine.rows('SELECT count(*) AS rows FROM membership')
+  if (row?.['rows'] === 0) return { files: [], changed: [] }
+  const all = `${memberRowsSql(context.tracks)} ORDER BY "$profile"`
+  return { files: await writeFile(engine, context, `members-${bucket}`, all), changed: [] }
+}
+
+/** The share of a bucket's rows that is written again and again beside it; when more have changed, the whole bucket is written once. */
+const largestChange = 1 / 8
+
+/** Writes the rows that have changed, with those that had changed before, beside the bucket's files, or all rows in their place. */
+async function writeChanges(
+  engine: Engine,
+  context: BucketContext,
+  bucket: number,
+  kept: MemberFiles,
+): Promise<MemberFiles> {
+  const { root, tracks } = context
+  await engine.run(`CREATE OR REPLACE TEMP TABLE changes AS ${memberRowsSql(tracks)} WHERE ${changedSql(tracks)}`)
+  if (kept.changed.length > 0)
+    await engine.run(
+      `INSERT INTO changes BY NAME SELECT * FROM ${readParquet(root, kept.changed)} ANTI JOIN (SELECT "$profile" FROM changes) USING ("$profile")`,
+    )
+  const base = kept.files.length === 0 ? null : readParquet(root, kept.files)
+  const [row] = await engine.rows(
+    `SELECT (SELECT count(*) FROM changes) AS changes, ${base === null ? '0' : `(SELECT count(*) FROM ${base})`} AS rows`,
+  )
+  if (Number(row?.['changes']) <= Number(row?.['rows']) * largestChange) {
+    const some = 'SELECT * FROM changes ORDER BY "$profile"'
+    return { files: kept.files, changed: await writeFile(engine, context, `changed-${bucket}`, some) }
+  }
+  const rest =
+    base === null ? '' : `UNION ALL BY NAME SELECT base.* FROM ${base} AS base ANTI JOIN changes USING ("$profile")`
+  const all = `SELECT * FROM (SELECT * FROM changes ${rest}) ORDER BY "$profile"`
+  return { files: await writeFile(engine, context, `members-${bucket}`, all), changed: [] }
+}
+
+async function writeFile(
+  engine: Engine,
+  { root, version }: BucketContext,
+  name: string,
+  select: string,
+): Promise<readonly string[]> {
+  const path = `membership/${version}/${name}.parquet`
+  const temporary = temporaryOf(join(root, path))
+  await engine.run(`COPY (${select}) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`)
+  settleFile(temporary, join(root, path))
+  return [path]
+}
+
+/** What a version keeps of the table `membership`. */
+function memberRowsSql(tracks: readonly Track[]): string {
+  const kept = [...wordsOf(tracks).map((word) => `m${word}`), ...tracks.map(({ slot }) => `t${slot}`)]
+  return `SELECT "$profile", ${kept.join(', ')} FROM membership`
 }
 
 /** Rows of the version before that belong to this bucket, whatever its number of buckets was. */
 function previousSql({ root, previous, data, tracks }: BucketContext, bucket: number): string {
   const stride = Math.min(previous?.buckets ?? 1, data.buckets)
-  const files = (previous?.files ?? []).filter((_files, index) => index % stride === bucket % stride).flat()
-  if (!previous || files.length === 0) {
+  const parts = (previous?.files ?? []).flatMap((_files, index) =>
+    previous && index % stride === bucket % stride ? (membershipRowsSql(previous, root, index) ?? []) : [],
+  )
+  if (!previous || parts.length === 0) {
     const nothing = [
       ...wordsOf(tracks).map((word) => `NULL::BIGINT AS m${word}`),
       ...tracks.map(({ slot }) => `NULL::TIMESTAMP AS t${slot}`),
@@ -245,7 +322,7 @@ function previousSql({ root, previous, data, tracks }: BucketContext, bucket: nu
     return `SELECT NULL::VARCHAR AS "$profile"${nothing.map((column) => `, ${column}`).join('')} WHERE false`
   }
   const filter = previous.buckets < data.buckets ? `WHERE ${bucketSql('"$profile"', data.buckets)} = ${bucket}` : ''
-  return `SELECT * FROM ${readParquet(root, files)} ${filter}`
+  return `SELECT * FROM (${parts.join(' UNION ALL BY NAME ')}) ${filter}`
 }
 
 function memberSql({ previous }: BucketContext, segment: string): string {
@@ -307,35 +384,48 @@ function changedSql(tracks: readonly Track[]): string {
     .join(' OR ')
 }
 
-async function countBucket(engine: Engine, tracks: readonly Track[]): Promise<BucketResult['counts']> {
-  if (tracks.length === 0) return []
-  const members = tracks.map(({ slot }) => `sum(${bitSql(slot)}::INTEGER) AS i${slot}`)
-  const changes = tracks.map(
-    ({ slot }) =>
-      `count_if(${bitSql(slot)} AND NOT ${wasSql(slot)}) AS e${slot}, count_if(${wasSql(slot)} AND NOT ${bitSql(slot)}) AS x${slot}`,
-  )
+/** How many profiles of the table `membership` are in each Segment, and how many of them changed in any. */
+async function countMembers(
+  engine: Engine,
+  tracks: readonly Track[],
+): Promise<{ readonly members: readonly number[]; readonly changed: number }> {
+  if (tracks.length === 0) return { members: [], changed: 0 }
+  const sums = tracks.map(({ slot }) => `sum(${bitSql(slot)}::INTEGER) AS i${slot}`)
   const [row] = await engine.rows(
-    `SELECT count_if(${changedSql(tracks)}) AS changed, ${members.join(', ')} FROM membership`,
+    `SELECT count_if(${changedSql(tracks)}) AS changed, ${sums.join(', ')} FROM membership`,
   )
-  const [changed] =
-    row?.['changed'] === 0
-      ? [null]
-      : await engine.rows(`SELECT ${changes.join(', ')} FROM membership WHERE ${changedSql(tracks)}`)
-  return tracks.map(({ slot }) => ({
-    members: Number(row?.[`i${slot}`]),
-    entered: Number(changed?.[`e${slot}`] ?? 0),
-    exited: Number(changed?.[`x${slot}`] ?? 0),
+  return { members: tracks.map(({ slot }) => Number(row?.[`i${slot}`])), changed: Number(row?.['changed']) }
+}
+
+/** Counts a bucket's transitions per Segment. */
+async function countChanges(
+  engine: Engine,
+  root: string,
+  tracks: readonly Track[],
+  transitions: readonly string[],
+): Promise<readonly { readonly entered: number; readonly exited: number }[]> {
+  const rows =
+    transitions.length === 0
+      ? []
+      : await engine.rows(
+          `SELECT segment, count_if(change = 'entered') AS entered, count_if(change = 'exited') AS exited FROM ${readParquet(root, transitions)} GROUP BY segment`,
+        )
+  const counts = new Map(rows.map((row) => [row['segment'], row]))
+  return tracks.map(({ segment }) => ({
+    entered: Number(counts.get(segment)?.['entered'] ?? 0),
+    exited: Number(counts.get(segment)?.['exited'] ?? 0),
   }))
 }
 
+/** A row for each profile and Segment that changed. */
 function transitionsSql(tracks: readonly Track[], instant: string): string {
-  const changes = tracks.map(
-    ({
-      segment,
-      slot,
-    }) => `SELECT "$profile", ${literal(segment)} AS segment, CASE WHEN ${bitSql(slot)} THEN 'entered' ELSE 'exited' END AS change, ${instant} AS at
-      FROM membership WHERE ${bitSql(slot)} <> ${wasSql(slot)}`,
-  )
+  const changes = wordsOf(tracks).map((word) => {
+    const own = tracks
+      .filter(({ slot }) => Math.floor(slot / slotsPerWord) === word)
+      .map(({ segment, slot }) => `(${slot % slotsPerWord}, ${literal(segment)})`)
+    return `SELECT "$profile", segment, CASE WHEN (m${word} >> bit) & 1 = 1 THEN 'entered' ELSE 'exited' END AS change, ${instant} AS at
+      FROM membership, (VALUES ${own.join(', ')}) AS track(bit, segment) WHERE m${word} <> o${word} AND (xor(m${word}, o${word}) >> bit) & 1 = 1`
+  })
   return changes.join(' UNION ALL ')
 }
 
@@ -360,7 +450,7 @@ function removeOldVersions(root: string, current: MembershipManifest | null, now
     if (age > 1 && (age > historyVersions || now.getTime() - Date.parse(manifest.evaluatedAt) > historyMs)) break
     keep(`membership/${manifest.version}/manifest.json`)
     for (const path of manifest.transitions) keep(path)
-    if (age <= 1) for (const path of manifest.files.flat()) keep(path)
+    if (age <= 1) for (const path of [manifest.files, manifest.changed ?? []].flat(2)) keep(path)
     const path = manifest.previous === null ? null : join(folder, manifest.previous, 'manifest.json')
     // Written by the evaluation that committed that version.
     manifest = path !== null && existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as MembershipManifest) : null

@@ -12,13 +12,14 @@ import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import type { DeliveryManifest, Detail, ExportPlan, RunReport } from '#crds'
 import { canonicalJson, sha256OfFile } from '../digest.ts'
-import { type Engine, identifier, literal, openDuckDB, readParquet } from '../engines/duckdb.ts'
+import { type Engine, identifier, literal, openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import {
   bitSql,
   type DataManifest,
   type MembershipManifest,
   type MembershipSegment,
+  membershipRowsSql,
   membersSql,
   profilesSql,
   readDataManifest,
@@ -193,7 +194,12 @@ function aligned(data: DataManifest, membership: MembershipManifest) {
   if (data.buckets === membership.buckets) return { data, membership }
   return {
     data: { ...data, buckets: 1, profiles: [data.profiles.flat()] },
-    membership: { ...membership, buckets: 1, files: [membership.files.flat()] },
+    membership: {
+      ...membership,
+      buckets: 1,
+      files: [membership.files.flat()],
+      changed: [(membership.changed ?? []).flat()],
+    },
   }
 }
 
@@ -319,13 +325,13 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
     `CREATE TEMP TABLE unsorted (p VARCHAR, ${columnsOf(key)}, line VARCHAR, complete BOOLEAN${words.map((word) => `, ${word} BIGINT`).join('')})`,
   )
   for (let bucket = 0; bucket < membership.buckets; bucket++) {
-    const files = membership.files[bucket] ?? []
-    if (files.length === 0) continue
+    const members = membershipRowsSql(membership, root, bucket)
+    if (members === null) continue
     await reading(work, () =>
       engine.run(`INSERT INTO unsorted
         SELECT p, ${keySql(key, (index) => `c${index}`, 'p')}, ${lineOf(plan, (index) => `c${index}`)},
           ${[required.join(' AND ') || 'true', ...words].join(', ')}
-        FROM (SELECT ${['"$profile" AS p', ...words].join(', ')} FROM ${readParquet(root, files)} WHERE ${inAny}) AS m
+        FROM (SELECT ${['"$profile" AS p', ...words].join(', ')} FROM (${members}) WHERE ${inAny}) AS m
         JOIN (${cellsSql(work, bucket)}) AS c USING (p)`),
     )
     context.ports.progress({

@@ -65,6 +65,7 @@ export async function mergeData(
   const change: Change = { previous, records, added, removed, buckets, identities, folder }
   const eventPart = await mergeEvents(engine, context, sql, writer, change)
   const profiles = await mergeProfiles(engine, context, sql, writer, change, eventPart)
+  const touched = await touchedProfiles(engine, sql, writer, change, eventPart)
   const { events, leftOut } = eventPart
   writer.close()
   return {
@@ -75,6 +76,7 @@ export async function mergeData(
     profiles,
     events,
     leftOutProfiles: leftOut,
+    touched,
     identities,
     merged: { records, definition },
     profileCount: await countRows(engine, root, profiles.flat()),
@@ -103,6 +105,8 @@ type EventPart = {
   /** Buckets made again, and those appended to. */
   readonly rebuilt: ReadonlySet<number>
   readonly grown: ReadonlySet<number>
+  /** Per grown bucket, the files of the events that are new. */
+  readonly additions: ReadonlyMap<number, readonly string[]>
 }
 
 async function mergeEvents(
@@ -121,6 +125,7 @@ async function mergeEvents(
 
   // Appended first: it goes by what `eventBucketsToRebuild` decided about the new rows alone.
   const grown = new Set<number>()
+  const additions = new Map<number, readonly string[]>()
   const fresh = previous ? sql.eventRows(added) : null
   if (fresh !== null) {
     for (const bucket of await bucketsOf(engine, fresh, buckets)) if (!rebuilt.has(bucket)) grown.add(bucket)
@@ -128,6 +133,7 @@ async function mergeEvents(
     for (const bucket of grown) {
       const rows = shuffled(bucket)
       const addition = rows === null ? [] : await writer.write(`events-${bucket}`, sql.eventBucket(rows, false))
+      additions.set(bucket, addition)
       const files = [...(events[bucket] ?? []), ...addition]
       const compacted = `SELECT * FROM ${readParquet(context.root, files)} ORDER BY "$profile", "timestamp"`
       events[bucket] =
@@ -149,7 +155,7 @@ async function mergeEvents(
         : await writer.write(`leftout-${bucket}`, 'SELECT * FROM left_out ORDER BY "$profile"')
     events[bucket] = rows === null ? [] : await writer.write(`events-${bucket}`, sql.eventBucket(rows))
   }
-  return { events, leftOut, rebuilt, grown }
+  return { events, leftOut, rebuilt, grown, additions }
 }
 
 async function mergeProfiles(
@@ -183,6 +189,30 @@ async function mergeProfiles(
   return profiles
 }
 
+/** For the manifest's `touched`. New events name their own profiles, even after they have been put together with others. */
+async function touchedProfiles(
+  engine: Engine,
+  sql: MergeSql,
+  writer: BucketWriter,
+  { previous, added, removed, buckets }: Change,
+  { rebuilt, additions }: EventPart,
+): Promise<readonly (readonly string[] | null)[]> {
+  if (!previous) return Array.from({ length: buckets }, () => null)
+  const rows = sql.profileRows([...added, ...removed])
+  const decided = new Set((await bucketsOf(engine, rows, buckets)).filter((bucket) => !rebuilt.has(bucket)))
+  const ids = await writer.shuffle('touched', rows && `SELECT DISTINCT "$profile" FROM (${rows})`, decided)
+  const touched: (readonly string[] | null)[] = []
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    const named = decided.has(bucket) ? ids(bucket) : null
+    touched.push(
+      rebuilt.has(bucket)
+        ? null
+        : [...(additions.get(bucket) ?? []), ...(named === null ? [] : await writer.write(`touched-${bucket}`, named))],
+    )
+  }
+  return touched
+}
+
 /** Removes what no manifest names that a reader may hold: the current data version's and the one before. */
 export function removeOrphans(root: string): void {
   const current = readDataManifest(root)
@@ -197,6 +227,7 @@ export function removeOrphans(root: string): void {
     kept.add(`data/${manifest.version}/manifest.json`)
     for (const files of [manifest.profiles, manifest.events, manifest.leftOutProfiles])
       for (const file of files.flat()) kept.add(file)
+    for (const files of manifest.touched ?? []) for (const file of files ?? []) kept.add(file)
     if (manifest.identities !== null) kept.add(manifest.identities)
     for (const path of manifest.merged.records) kept.add(path)
     for (const source of Object.values(manifest.sources))

@@ -364,6 +364,65 @@ describe('files', () => {
   })
 })
 
+describe('a data version names whom it differs in from the one before', () => {
+  const order = (customer: string, at = '2026-01-02', id?: string) => `${JSON.stringify({ customer, at, id })}\n`
+  const withIds = { ...orders, eventId: 'id' }
+
+  /** `anybody`, or the sorted profiles. */
+  async function touched(workspace: Workspace): Promise<string | readonly string[]> {
+    const [files] = dataOf(workspace).touched ?? []
+    if (files === undefined || files === null) return 'anybody'
+    if (files.length === 0) return []
+    const list = files.map((file) => `'${join(workspace.root, file)}'`).join(', ')
+    const rows = await workspace.engine.rows(
+      `SELECT DISTINCT "$profile" FROM read_parquet([${list}], union_by_name = true) ORDER BY 1`,
+    )
+    return rows.map((row) => String(row['$profile']))
+  }
+
+  test.each<[string, readonly DatasetPlan[], Readonly<Record<string, string>>, string | readonly string[]]>([
+    ['new events', [customers, orders], { 'orders/b.ndjson': order('p1') + order('p9') }, ['p1', 'p9']],
+    [
+      'new and changed profiles',
+      [customers, orders],
+      { 'customers/a.csv': `${header}p2,Bea,,,,2026-01-03\np5,Eve,,,,2026-01-01\n` },
+      // What the file said before of p1 and p2 is taken back.
+      ['p1', 'p2', 'p5'],
+    ],
+    [
+      'both',
+      [customers, orders],
+      { 'orders/b.ndjson': order('p1'), 'customers/b.csv': `${header}p3,Cid,,,,2026-01-01\n` },
+      ['p1', 'p3'],
+    ],
+    ['events that are taken back', [customers, orders], { 'orders/a.ndjson': order('p2') }, 'anybody'],
+    ['an event that is known', [customers, withIds], { 'orders/b.ndjson': order('p1', '2026-01-02', 'e1') }, 'anybody'],
+    ['another plan', [customers], {}, 'anybody'],
+  ])('%s', async (_, datasets, files, expected) => {
+    await using workspace = await openWorkspace()
+    workspace.land('customers/a.csv', `${header}p1,Ann,,,,2026-01-01\np2,Bob,,,,2026-01-01\n`)
+    workspace.land('orders/a.ndjson', order('p1', '2026-01-01', 'e1') + order('p4', '2026-01-01', 'e2'))
+    await run(workspace, [customers, datasets.includes(withIds) ? withIds : orders])
+    expect(await touched(workspace)).toBe('anybody')
+    const before = dataOf(workspace)
+    for (const [name, content] of Object.entries(files)) workspace.land(name, content)
+    await run(workspace, datasets)
+    expect(dataOf(workspace).previous).toBe(before.version)
+    expect(await touched(workspace)).toEqual(expected)
+  })
+
+  test('also where the bucket is put together from many files', async () => {
+    await using workspace = await openWorkspace()
+    for (let file = 0; file < 12; file++) {
+      workspace.land(`orders/${file}.ndjson`, order(`p${file}`))
+      await run(workspace, [orders])
+      if (file > 0) expect(await touched(workspace)).toEqual([`p${file}`])
+    }
+    await run(workspace, [orders])
+    expect(await touched(workspace)).toEqual(['p11'])
+  })
+})
+
 describe('event ids', () => {
   const withIds: DatasetPlan = { ...orders, eventId: 'id' }
   const event = (id: string, customer: string, at: string, type: string) =>

@@ -7,6 +7,7 @@ import { type Datum, type DatumObject, holds, type Person, readDatum } from '../
 import type { Condition } from '../../compiler/pql/ir.ts'
 import { columnsOf, dataTypeOf, readUnionSchema, type UnionTypes, withTimestamp } from '../../compiler/schema.ts'
 import { duckdb } from '../../compiler/sql/duckdb.ts'
+import { flipQuery } from '../../compiler/sql/flip-query.ts'
 import { membershipQuery } from '../../compiler/sql/membership-query.ts'
 import { spark } from '../../compiler/sql/spark.ts'
 
@@ -83,6 +84,25 @@ export async function onDuckdb(
     throw new Error(`${String(error)}\n${sql}`)
   })
   return membersOf(names, result.columnNames(), result.getRows())
+}
+
+/** Ids that the flip query finds between two instants, of people whose data stay as they are. */
+export async function flippedOnDuckdb(
+  conditions: readonly Condition[],
+  people: readonly TestPerson[],
+  types: UnionTypes,
+  since: string,
+  now: string,
+): Promise<ReadonlySet<string>> {
+  const database = await connection()
+  await loadTables(database, people, types)
+  const sql = flipQuery(conditions, types.event ? columnsOf(types.event) : [])
+    .sql.replaceAll('$now', () => duckdb.timestamp(Date.parse(now)))
+    .replaceAll('$since', () => duckdb.timestamp(Date.parse(since)))
+  const result = await database.runAndReadAll(sql).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${sql}`)
+  })
+  return new Set(result.getRows().map(([id]) => String(id)))
 }
 
 /** The membership query of one engine at an instant. */

@@ -1,0 +1,150 @@
+import type { Column, MembershipQuery } from '#crds'
+import { bindingParts, type Condition, freeVariables, type Node, type Value, variablesOf, visit } from '../pql/ir.ts'
+import { duckdb } from './duckdb.ts'
+import { earliestEvent, lowerBound, membershipQuery, onRow, row, type SegmentCondition } from './membership-query.ts'
+import { type Binding, printerOf } from './print.ts'
+
+/** The query for Segments that are evaluated again and again, with what tells whom to look at. */
+export function streamingQuery(
+  segments: readonly SegmentCondition[],
+  eventColumns: readonly Column[],
+): MembershipQuery {
+  const flips = flipQuery(
+    segments.map(({ condition }) => condition),
+    eventColumns,
+  )
+  const earliest = earliestEvent(segments, eventColumns)
+  return {
+    ...membershipQuery(segments, eventColumns),
+    flips: flips.sql,
+    ...(flips.earliest && earliest && earliest.length > 0
+      ? { earliest: `least(${[...new Set(['$now', ...flips.earliest, ...earliest])].join(', ')})` }
+      : {}),
+  }
+}
+
+/**
+ * SELECT of "$profile" over the relations `profiles` and `events`: everybody for whom one of the conditions may come out otherwise at
+ * `$now` than at `$since` while nothing is known of them that was not known then. More than those, where a clock is read in a way
+ * that no single row shows; never fewer. It reads no event before the first of `earliest`, at either instant; null: it reads all.
+ *
+ * A tree has the same value at two instants where all its parts have that read the clock. So the largest such parts that can be
+ * computed from a profile's row, or from an event's, are compared at both instants, row by row; whatever else reads the clock is
+ * taken apart, in the end down to the clock itself, which is never the same.
+ */
+export function flipQuery(
+  conditions: readonly Condition[],
+  eventColumns: readonly Column[],
+): { readonly sql: string; readonly earliest: readonly string[] | null } {
+  const columns = new Set(eventColumns.map(({ path }) => path))
+  const ofProfiles = new Map<string, Node>()
+  const ofEvents = new Map<string, Node>()
+  let readsEvents = false
+  const walk = (part: unknown, events: ReadonlySet<number>): void => {
+    if (Array.isArray(part)) for (const item of part) walk(item, events)
+    if (Array.isArray(part) || typeof part !== 'object' || part === null) return
+    const node = part as Node // bounds, steps and fields have no kind
+    if (node.kind === 'events' || node.kind === 'sequence') readsEvents = true
+    if ('kind' in node && readsClock(node)) {
+      if (isOfProfile(node)) return void ofProfiles.set(JSON.stringify(node), node)
+      const own = onEvent(node, events, columns)
+      if (own) return void ofEvents.set(JSON.stringify(own), own)
+    }
+    const inner = 'kind' in node ? boundBy(node, events) : events
+    for (const [key, child] of Object.entries(part))
+      if (key !== 'type' && key !== 'regex')
+        walk(child, 'kind' in node && bindingParts[node.kind]?.includes(key) ? inner : events)
+  }
+  for (const condition of conditions) walk(condition, new Set())
+
+  const printer = printerOf(duckdb)
+  const print = (node: Node, bindings: ReadonlyMap<number, Binding>): string =>
+    isCondition(node) ? `(${printer.condition(node, bindings)} IS TRUE)` : printer.value(node, bindings)
+  const differs = (sql: string): string => `(${since(sql)}) IS DISTINCT FROM (${sql})`
+  const onRows = new Map<number, Binding>([[row, { kind: 'row' }]])
+  const profileTests = [...ofProfiles.values()].map((node) => differs(print(node, new Map())))
+  const eventTests = [...ofEvents.values()].map((node) => differs(print(node, onRows)))
+  // An event dated ahead has not happened yet.
+  if (readsEvents) eventTests.push(differs('("timestamp" <= $now)'))
+  const bounds = [...ofEvents.values()].map((node) => (isCondition(node) ? lowerBound(node) : null))
+  const earliest = bounds.every((bound) => bound !== null)
+    ? [...new Set(['$now', ...bounds.map((bound) => printer.value(bound, onRows))])]
+    : null
+  // Rows before every window, at either instant, cannot differ, and need not be looked at one by one.
+  const within =
+    earliest === null ? '' : `"timestamp" >= least(${[...earliest, ...earliest.map(since)].join(', ')}) AND `
+  const selects = [
+    `SELECT "$profile" FROM profiles WHERE ${profileTests.join(' OR ') || 'FALSE'}`,
+    ...(eventTests.length === 0 ? [] : [`SELECT "$profile" FROM events WHERE ${within}(${eventTests.join(' OR ')})`]),
+  ]
+  return { sql: selects.join('\nUNION\n'), earliest }
+}
+
+/** The same at the earlier instant. */
+function since(sql: string): string {
+  return sql.replaceAll('$now', () => '$since')
+}
+
+function readsClock(node: Node): boolean {
+  let reads = false
+  visit(node, (part) => {
+    if (part.kind === 'now') reads = true
+  })
+  return reads
+}
+
+function isOfProfile(node: Node): boolean {
+  let isOwn = true
+  visit(node, (part) => {
+    if (part.kind === 'events' || part.kind === 'sequence' || part.kind === 'segment') isOwn = false
+  })
+  return isOwn && freeVariables(node).length === 0
+}
+
+/** The node over the row of the one event it reads, or null where it reads anything else, or something of it that is no column. */
+function onEvent(node: Node, events: ReadonlySet<number>, columns: ReadonlySet<string>): Node | null {
+  const [variable, ...others] = new Set(freeVariables(node).map(({ id }) => id))
+  if (variable === undefined || others.length > 0 || !events.has(variable)) return null
+  const own = onRow(node, variable)
+  let isOfColumns = own !== null
+  visit(own, (part) => {
+    if (part.kind === 'member' && part.object.kind === 'variable' && part.object.id === row)
+      isOfColumns &&= columns.has(part.path.join('.'))
+  })
+  return isOfColumns ? own : null
+}
+
+/** The variables that stand for events in what a node binds variables for. */
+function boundBy(node: Node, events: ReadonlySet<number>): ReadonlySet<number> {
+  const own = variablesOf(node)
+  if (own.length === 0) return events
+  const isEvent = node.kind === 'sequence' || ('list' in node && isEvents(node.list))
+  return new Set([...[...events].filter((id) => !own.includes(id)), ...(isEvent ? own : [])])
+}
+
+function isEvents(list: Value): boolean {
+  if (list.kind === 'events') return true
+  return (list.kind === 'filter' || list.kind === 'top' || list.kind === 'distinct') && isEvents(list.list)
+}
+
+const conditionKinds: Readonly<Record<Condition['kind'], true>> = {
+  constant: true,
+  and: true,
+  or: true,
+  not: true,
+  compare: true,
+  within: true,
+  isTrue: true,
+  isDefined: true,
+  any: true,
+  text: true,
+  matches: true,
+  includes: true,
+  overlap: true,
+  segment: true,
+  sequence: true,
+}
+
+function isCondition(node: Node): node is Condition {
+  return Object.hasOwn(conditionKinds, node.kind)
+}
