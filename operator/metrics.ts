@@ -11,7 +11,7 @@ export const operatorMetrics = {
     kind: 'histogram',
     labels: ['kind'],
     help: 'From a slot to the making of its Run.',
-    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 900, 3600, 3 * 3600, 12 * 3600, 24 * 3600],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 15, 30, 60, 300, 900, 3600, 3 * 3600, 12 * 3600, 24 * 3600],
   },
   convoke_run_duration_seconds: {
     kind: 'histogram',

@@ -14,7 +14,7 @@ import { openReservations } from './reservations.ts'
 import { forgetRun, isFinished, reconcileRun, reservedBy } from './runs.ts'
 import { type Skew, skewOf } from './skew.ts'
 import type { ControllerOptions, LogLine, Surroundings, Told } from './surroundings.ts'
-import { duePriority, reconcileTarget, type Target, writeStatus } from './targets.ts'
+import { reconcileTarget, type Target, writeStatus } from './targets.ts'
 import type { View } from './views.ts'
 
 export type ControllersPorts = Omit<ReflectorPorts, 'metrics'> & {
@@ -56,6 +56,8 @@ const conflictMs = 50
 const watchClockMs = 1000
 /** Between two looks at the CRDs, and while they are not right. */
 const [skewMs, skewAgainMs] = [600_000, 10_000]
+/** Runs and what they are made for go before what merely says how it is; slots that are due go before both. */
+const workPriority = 5
 const runnableKinds: readonly Kind[] = [
   'ProfileStore',
   'Activation',
@@ -168,7 +170,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
       if (job) owners.set(own, `Run/${namespace}/${job.run}`)
       const run = owners.get(own)
       if (!job) owners.delete(own)
-      if (run) touch(run, { priority: duePriority })
+      if (run) touch(run, { priority: workPriority })
       return
     }
     const key: ResourceKey = `${kind}/${namespace}/${name}`
@@ -184,22 +186,22 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     if (kind !== 'ProfileStore') return
     // Activations that run after its evaluation.
     for (const [activation, { store }] of namespaces.settledOf(namespace)?.activations ?? [])
-      if (store?.resource.name === name) touch(activation, { priority: duePriority })
+      if (store?.resource.name === name) touch(activation, { priority: workPriority })
   }
 
   function runChanged(key: ResourceKey, run: Resource<'Run'> | null): void {
     if (run) owners.set(key, targetKeyOf(run))
     const target = owners.get(key)
     if (!run) owners.delete(key)
-    touch(key, { priority: duePriority })
+    touch(key, { priority: workPriority })
     if (!target) return
-    touch(target, { priority: duePriority })
+    touch(target, { priority: workPriority })
     for (const sibling of caches.runsOf(target))
-      if (!isFinished(sibling)) touch(keyOf(sibling), { priority: duePriority })
+      if (!isFinished(sibling)) touch(keyOf(sibling), { priority: workPriority })
   }
 
   function priorityOf(key: ResourceKey): number {
-    return [...runnableKinds, 'Run'].some((kind) => key.startsWith(`${kind}/`)) ? duePriority : 0
+    return [...runnableKinds, 'Run'].some((kind) => key.startsWith(`${kind}/`)) ? workPriority : 0
   }
 
   function compile(namespace: string): Result {

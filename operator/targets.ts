@@ -63,10 +63,6 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
   let wakeMs = nowMs + longestSleepMs
   const approval = approvalOf(target, runs)
   if (approval?.isAnswered) fields['lastHandledApprove'] = approval.text
-  const take = (run: MadeRun): void => {
-    made.push(run.name)
-    if (run.answers !== null) fields['lastHandledApprove'] = run.answers
-  }
   for (const evaluation of evaluationsOf(target)) {
     const { last, next } = timeFields[evaluation ?? 'none']
     const entry = scheduled.find((each) => each.evaluation === evaluation)
@@ -87,7 +83,7 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
     const { slotMs, trigger } = agenda.due
     const run = await makeRun(own, target, { evaluation, slotMs, trigger, planDigest, request: null, approval })
     if (run === 'outdated') return { kind: 'again', afterMs: 100 }
-    if (run !== 'foreign') take(run)
+    if (run !== 'foreign') made.push(run.name)
     else if (evaluation !== 'Streaming')
       return skip(own, target, {
         count: 1,
@@ -95,20 +91,25 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
         reason: 'NameCollision',
         message: `The slot ${timeText(slotMs)} is skipped: there is a Run of its name that has another target. Delete it, or rename one of the two.`,
       })
-    fields[last] = timeText(slotMs)
     own.metrics.observe('convoke_run_start_skew_seconds', { kind: target.kind }, (own.clock.now() - slotMs) / 1000)
   }
   if (planDigest !== undefined) {
     const asked = await makeRequested(own, target, planDigest, approval)
     if (asked === 'outdated') return { kind: 'again', afterMs: 1000 }
     if (asked !== null) {
-      if (asked.run !== null) take(asked.run)
+      if (asked.run !== null) made.push(asked.run.name)
       fields['lastHandledRequestedAt'] = asked.requestedAt
     }
   }
 
+  // Of many that are due at once, all are begun before the first is written down; the Run itself tells the next pass.
+  if (made.length > 0) return { kind: 'again', afterMs: 1 }
+
   await forget(own, target, runs, planDigest)
-  const active = [...new Set([...runs.filter((run) => !isFinished(run)).map(({ name }) => name), ...made])].sort()
+  const active = runs
+    .filter((run) => !isFinished(run))
+    .map(({ name }) => name)
+    .sort()
   const latest = latestFinished(runs)
   await writeStatus(own, target, {
     ...view.fields,
@@ -126,8 +127,8 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
   return { kind: 'again', afterMs: Math.max(1, wakeMs - own.clock.now()), priority: duePriority }
 }
 
-/** What is due goes before what is merely looked at again. */
-export const duePriority = 10
+/** What is due goes before everything else. */
+const duePriority = 10
 
 /** The digest that new Runs get: of the plan as it is now, or, where that must not be used, of the one before; undefined: none may be made. */
 async function currentPlan(own: Surroundings, target: Target, view: View): Promise<string | undefined> {
@@ -289,8 +290,7 @@ type RunRequest = {
   readonly approval: Approval | null
 }
 
-/** `answers`: the value of the annotation that its approvals are from; null where they are from none. */
-type MadeRun = { readonly name: string; readonly answers: string | null }
+type MadeRun = { readonly name: string }
 
 /**
  * Makes the Run of a slot, or finds it there. 'outdated': the copy of the target is not what the API server has, so that the slot may
@@ -307,7 +307,7 @@ async function makeRun(
   const slot = new Date(slotMs)
   const name = runNameOf({ kind, name: target.name, evaluation, slot, request: request.request })
   const known = own.caches.get('Run', namespace, name)
-  if (known && isOf(target, known)) return { name, answers: null }
+  if (known && isOf(target, known)) return { name }
   const live = await own.api.get<ApiObject>(pathOf(kind, namespace, target.name))
   if (!live || !isUpToDate(target, live)) return 'outdated'
   const run = {
@@ -336,12 +336,12 @@ async function makeRun(
     await own.caches.write(keyOf(target), { kind: 'Run', namespace, name }, () =>
       own.api.create<ApiObject>(pathOf('Run', namespace), run),
     )
-    return { name, answers: approval?.text ?? null }
+    return { name }
   } catch (error) {
     if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
     const there = await own.api.get<ApiObject & { readonly spec: RunSpec }>(pathOf('Run', namespace, name))
     if (!there) return 'outdated'
-    if (isOf(target, resourceOf('Run', there))) return { name, answers: null }
+    if (isOf(target, resourceOf('Run', there))) return { name }
     // One of a resource that had the name before is on its way out.
     return there.spec.target.kind === kind && there.spec.target.name === target.name ? 'outdated' : 'foreign'
   }

@@ -288,6 +288,7 @@ describe.skipIf(cluster === null)('what the operator makes', () => {
       // What went can come again.
       await stage.patch('Activation', 'offers', { spec: { circuitBreaker: { maxExitedPercent: 10 } } })
       await stage.until(async () => expect(await digits()).toBe(second))
+      stage.at(tomorrow('14:00', 3))
       await run('offers')
     })
   })
