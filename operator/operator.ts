@@ -184,9 +184,13 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     if (!runnableKinds.includes(kind)) return
     for (const run of caches.runsOf(key)) if (run.status.startedAt === undefined && !isFinished(run)) touch(keyOf(run))
     if (kind !== 'ProfileStore') return
-    // Activations that run after its evaluation.
-    for (const [activation, { store }] of namespaces.settledOf(namespace)?.activations ?? [])
-      if (store?.resource.name === name) touch(activation, { priority: workPriority })
+    // Activations that run after its evaluation. Without a Segment left nobody knows which one that is.
+    const settled = namespaces.settledOf(namespace)
+    for (const resource of caches.ofNamespace(namespace)) {
+      if (resource.kind !== 'Activation') continue
+      const store = settled?.activations.get(keyOf(resource))?.store?.resource.name ?? name
+      if (store === name) touch(keyOf(resource), { priority: workPriority })
+    }
   }
 
   function runChanged(key: ResourceKey, run: Resource<'Run'> | null): void {

@@ -63,14 +63,19 @@ describe.skipIf(cluster === null)('the whole way', () => {
 
   test('from kubectl apply to recipients that are updated', async () => {
     await shop.claims('profile-store', 'landing', 'landing-zone')
-    await shop.apply(...minimal())
+    await shop.apply(
+      ...minimal().map((resource) =>
+        resource.kind === 'Segment'
+          ? { ...resource, spec: { ...resource.spec, deletionPolicy: 'ExportExits' } }
+          : resource,
+      ),
+    )
     await shop.until(async () => {
       for (const kind of ['ProfileStore', 'Activation'] as const)
         expect(conditionOf((await shop.list(kind))[0]!, 'Ready')).toMatchObject({ status: 'True' })
     })
     // The night comes.
-    const night = `${new Date(Date.now() + 86_400_000).toISOString().slice(0, 10)}T02:00:00Z`
-    const minute = Date.parse(night) / 60_000
+    const [night, minute] = nightAfter(1)
     clock.set(night)
     await shop.until(async () => {
       const runs = await shop.list('Run')
@@ -120,7 +125,40 @@ describe.skipIf(cluster === null)('the whole way', () => {
     expect(operator.log.filter(({ level }) => level !== 'info')).toEqual([])
     expect(operator.dropped).toEqual([])
   })
+
+  test('Segments that are deleted leave Campaign the next night, though none is left', async () => {
+    for (const { metadata } of await shop.list('Segment')) await shop.remove('Segment', metadata.name)
+    await shop.until(async () =>
+      expect(conditionOf((await shop.list('Activation'))[0]!, 'Ready')).toEqual({
+        status: 'True',
+        reason: 'Ready',
+        message: 'Its Segments were deleted. The next Run tells Campaign who leaves gold-members, lapsed-buyers.',
+      }),
+    )
+    const [night, minute] = nightAfter(2)
+    clock.set(night)
+    await shop.until(async () => {
+      const run = await shop.get('Run', `act-newsletter-${minute}`)
+      expect(conditionOf(run, 'Succeeded')).toEqual({ status: 'True', reason: 'Succeeded', message: '' })
+      expect(run.status!.segments!.map(({ segment, exited, departed }) => [segment, exited, departed])).toEqual([
+        ['gold-members', 3, true],
+        ['lapsed-buyers', 6, true],
+      ])
+    }, 60)
+    expect(await database.query('SELECT * FROM convoke.audience_members')).toEqual([])
+    await shop.until(async () => {
+      const { status } = (await shop.list('Activation'))[0]!
+      expect(status!.baselines).toEqual([])
+      // There is nothing left to deliver.
+      expect(status).not.toHaveProperty('planDigest')
+    })
+  })
 })
+
+function nightAfter(days: number): readonly [time: string, minute: number] {
+  const night = `${new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)}T02:00:00Z`
+  return [night, Date.parse(night) / 60_000]
+}
 
 type Database = Awaited<ReturnType<typeof startDatabase>>
 
