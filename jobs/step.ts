@@ -54,7 +54,7 @@ export async function runStep(
 const nothingDone: StepResult = { totals: {}, details: [] }
 
 /** Sorts whatever a step threw; what nobody foresaw is our own fault. */
-function faultOf(error: unknown): JobError {
+export function faultOf(error: unknown): JobError {
   if (error instanceof JobError) return error
   const text = error instanceof Error ? error.message : String(error)
   const known = surroundings.find(({ pattern }) => pattern.test(text))

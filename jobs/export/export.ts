@@ -27,7 +27,7 @@ import {
   slotsPerWord,
   storeRootOf,
 } from '../profile-store.ts'
-import { runStep, type StepContext, type StepResult } from '../step.ts'
+import { faultOf, runStep, type StepContext, type StepResult } from '../step.ts'
 import { type LandingStore, openLandingStore } from '../stores/index.ts'
 import { cellSql, headerLine, lineSql } from './csv-line.ts'
 import { commitDelivered, deliveredPath, pruneDelivered, readableBaseline } from './delivered-set.ts'
@@ -158,8 +158,16 @@ async function deliver(context: StepContext): Promise<StepResult> {
         })
       ports.progress({ step: 'export', subject: segment.name, done: index, total: deliveries.length, unit: 'segments' })
       const held = input.approved?.includes(segment.name) ? null : heldBecause(plan, delivery)
-      if (held === null) details.set(segment.name, await publish(work, delivery))
-      else {
+      if (held === null) {
+        try {
+          details.set(segment.name, await publish(work, delivery))
+        } catch (error) {
+          // Its manifest may be there, or not; those after it are not.
+          details.set(segment.name, { segment: segment.name, counts: { uncertain: 1 } })
+          const told = [...plan.segments, ...departed].map(({ name }) => details.get(name) ?? { segment: name })
+          return { totals: totalsOf(told), details: told, warnings, fault: faultOf(error) }
+        }
+      } else {
         details.set(segment.name, { ...detailOf(delivery, plan), held })
         warnings.push({
           code: 'Held',

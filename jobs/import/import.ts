@@ -82,7 +82,10 @@ async function importAll(context: StepContext): Promise<StepResult> {
       })
       try {
         details.push(...(await importManifest(work, manifestName, manifest)))
-      } catch (error) {
+      } catch (thrown) {
+        const isUnknown = thrown instanceof UnknownCommit
+        if (isUnknown) details.push({ segment: manifest.segment, manifest: manifestName, counts: { uncertain: 1 } })
+        const error = isUnknown ? thrown.cause : thrown
         const grant = `GRANT SELECT, UPDATE ON ${name(plan.target.schema, plan.target.table)} TO ${open.user};`
         const found = databaseFault(error, place, grant)
         fault ??= found
@@ -175,12 +178,23 @@ async function importManifest(
       JSON.stringify(details),
     ])
     if (context.ports.signal.aborted) throw interrupted()
-    await client.query('COMMIT')
+    await client.query('COMMIT').catch((error: unknown) => {
+      throw isAnswer(error) ? error : new UnknownCommit('no answer to COMMIT', { cause: error })
+    })
     return details
   } finally {
     // After COMMIT there is nothing to roll back.
     await client.query('ROLLBACK').catch(() => {})
   }
+}
+
+/** The database may have done it and could not say so any more. */
+class UnknownCommit extends Error {}
+
+/** Whether the database has said no; classes 08 and 57 say that it was cut short. */
+function isAnswer(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return /^[0-9A-Z]{5}$/.test(code) && !/^(08|57)/.test(code)
 }
 
 /** What the ledger says about these files, or null; the same name with other content is refused. */

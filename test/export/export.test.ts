@@ -748,6 +748,39 @@ describe('what is not evaluated', () => {
   })
 })
 
+describe('a fault at one Segment', () => {
+  const three = ['copper', 'gold', 'silver'].map((name) => ({ name, displayName: name }))
+  const everywhere = () => {
+    const { profiles, members } = people('ab')
+    return store({
+      profiles: profiles!,
+      members: Object.fromEntries(three.map(({ name }) => [name, members!['gold']!])),
+    })
+  }
+
+  test('leaves what was delivered before it delivered, and says so; of the one it was at nobody knows', async () => {
+    await everywhere()
+    // No file can take the place of a folder.
+    mkdirSync(join(zone, 'zone_gold_20261201T040000Z.csv', 'inside'), { recursive: true })
+    const report = await run('1', { segments: three })
+    expect(report).toMatchObject({ outcome: 'Failed', error: { reason: expect.any(String) } })
+    expect(report.details).toEqual([
+      expect.objectContaining({
+        segment: 'copper',
+        realized: 2,
+        manifest: 'zone_copper_20261201T040000Z.csv.manifest.json',
+      }),
+      { segment: 'gold', counts: { uncertain: 1 } },
+      { segment: 'silver' },
+    ])
+    rmSync(join(zone, 'zone_gold_20261201T040000Z.csv'), { recursive: true })
+    const again = await run('1', { segments: three }, { attempt: 2 })
+    expect(
+      again.details!.map(({ segment, manifest, realized }) => [segment, manifest !== undefined, realized]),
+    ).toEqual(three.map(({ name }) => [name, true, 2]))
+  })
+})
+
 describe('a run that is repeated', () => {
   const snapshot = () => Object.fromEntries(files().map((name) => [name, text(name)]))
 

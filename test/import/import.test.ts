@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { JobPlan, RunInput, RunReport } from '#crds'
@@ -441,6 +442,31 @@ describe('a fault', () => {
     expect(await members('silver')).toEqual(['P2'])
   })
 
+  test.each([
+    ['before', []],
+    ['after', ['P1']],
+  ] as const)(
+    'in the moment of the commit, %s it was done, is told as one of which nobody knows',
+    async (moment, expected) => {
+      deliver({ files: [good] })
+      deliver({ segment: 'silver', files: [csv(`external_id,name,${status}`, 'P2,Bob,realized')] })
+      await run(importPlan(), { run: 'nothing-yet' })
+      const { port, close } = await cuttingAtCommit(new URL(database.url), moment)
+      const url = database.url.replace(/:\d+\//, `:${port}/`)
+      const report = await run(importPlan(), {}, url)
+      expect(report).toMatchObject({ outcome: 'Failed', error: { reason: 'DatabaseUnavailable', retryable: true } })
+      expect(report.details).toEqual([
+        { segment: 'gold', manifest: 'zone_gold_20261201T040000Z.csv.manifest.json', counts: { uncertain: 1 } },
+      ])
+      await close()
+      expect(await members()).toEqual(expected)
+      // Another attempt finds out.
+      const again = await run(importPlan(), { attempt: 2 })
+      expect(again).toMatchObject({ outcome: 'Succeeded', details: [{ segment: 'gold' }, { segment: 'silver' }] })
+      expect(await members()).toEqual(['P1'])
+    },
+  )
+
   test('of the files is told where they were evaluated longer ago than the landing zone keeps them', async () => {
     deliver({ files: [good] })
     expect((await run(importPlan(), { now: '2026-12-09T04:00:00Z' })).error).toMatchObject({
@@ -530,3 +556,35 @@ test.each([
   )
   expect(rows).toEqual([{ ours: valid, builtin: valid }])
 })
+
+/** A way to the database that breaks when an import is committed: before the database hears of it, or before it can answer. */
+async function cuttingAtCommit(
+  { hostname, port }: URL,
+  moment: 'before' | 'after',
+): Promise<{ readonly port: number; readonly close: () => Promise<void> }> {
+  const server = createServer((client) => {
+    const database = connect(Number(port), hostname)
+    let isLast = false
+    for (const socket of [client, database]) socket.on('error', () => {})
+    database.on('data', (data) => client.write(data))
+    client.on('data', (data) => {
+      isLast ||= data.includes('INSERT INTO convoke.import_results')
+      if (!isLast || !data.includes('COMMIT\0')) return database.write(data)
+      if (moment === 'before') database.destroy()
+      else {
+        // Until it is idle again, nobody hears anything.
+        database.removeAllListeners('data')
+        database.on('data', (answer) => answer.includes('COMMIT') && client.destroy())
+        database.write(data)
+      }
+      if (moment === 'before') client.destroy()
+    })
+    client.on('close', () => database.destroy())
+    database.on('close', () => client.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as AddressInfo).port, // of a TCP server
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  }
+}
