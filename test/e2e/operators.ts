@@ -21,21 +21,24 @@ type Pod = ApiObject & {
 
 export function operatorsOf(api: Api, namespace: string, release: string): Operators {
   const pods = `/api/v1/namespaces/${namespace}/pods`
+  const list = async (): Promise<readonly Operator[]> => {
+    const selector = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=operator`
+    const { items } = await fine(api<{ readonly items: readonly Pod[] }>('GET', `${pods}?labelSelector=${selector}`))
+    return items.map(({ metadata, status }) => ({
+      pod: metadata.name,
+      ready: (status.conditions ?? []).some(({ type, status: is }) => type === 'Ready' && is === 'True'),
+    }))
+  }
   return {
-    async list() {
-      const selector = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=operator`
-      const { items } = await fine(api<{ readonly items: readonly Pod[] }>('GET', `${pods}?labelSelector=${selector}`))
-      return items.map(({ metadata, status }) => ({
-        pod: metadata.name,
-        ready: (status.conditions ?? []).some(({ type, status: is }) => type === 'Ready' && is === 'True'),
-      }))
-    },
+    list,
     async leader() {
       type Lease = ApiObject & { readonly spec: { readonly holderIdentity?: string } }
       const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${release}`
       const { spec } = await fine(api<Lease>('GET', path))
       const identity = spec.holderIdentity ?? ''
-      return identity === '' ? null : { pod: identity.split('_')[0]!, identity }
+      // One that was uninstalled loses its rights first, and so cannot give the Lease back.
+      const found = (await list()).find(({ pod }) => identity.startsWith(`${pod}_`))
+      return found ? { pod: found.pod, identity } : null
     },
     async metrics(pod) {
       const text = await fine(api<string>('GET', `${pods}/${pod}:8080/proxy/metrics`))
