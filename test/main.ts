@@ -1,7 +1,7 @@
 // `make test`: types, format and lint, then every test. The last line is `N passed, N failed, N skipped`.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 const results = join(root, '.cache', 'test-results.json')
@@ -19,7 +19,23 @@ type Results = {
   readonly numFailedTests: number
   readonly numPendingTests: number
   readonly numFailedTestSuites: number
-  readonly testResults: readonly { readonly name: string; readonly status: string; readonly message: string }[]
+  readonly testResults: readonly {
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages: readonly string[]
+    }[]
+  }[]
+}
+
+type Stage = {
+  readonly passed: number
+  readonly broken: number
+  readonly skipped: number
+  readonly said: readonly string[]
 }
 
 let failed = 0
@@ -44,6 +60,8 @@ if (!isQuick && named.length === 0) {
 
 let passed = 0
 let skipped = 0
+/** What failed and why, for the end of the output: all that a reader of a shortened log gets to see. */
+const said: string[] = []
 const stages: readonly (readonly [name: string, args: readonly string[]])[] = isQuick
   ? [['tests', quick.map((folder) => `test/${folder}`)]]
   : named.length > 0
@@ -66,9 +84,11 @@ for (const [name, args] of stages) {
   const stage = read()
   passed += stage.passed
   skipped += stage.skipped
+  said.push(...stage.said)
   // A file that cannot be loaded has no tests to fail; it counts as one.
   failed += stage.broken + (status !== 0 && stage.broken === 0 ? 1 : 0)
 }
+for (const line of said) console.log(line)
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`)
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 
@@ -81,12 +101,35 @@ function run(command: string, args: readonly string[]): number {
   )
 }
 
-function read(): { passed: number; broken: number; skipped: number } {
+function read(): Stage {
+  let report: Results
   try {
-    const read: Results = JSON.parse(readFileSync(results, 'utf8'))
-    const unloadable = read.testResults.filter((file) => file.status === 'failed' && file.message !== '').length
-    return { passed: read.numPassedTests, broken: read.numFailedTests + unloadable, skipped: read.numPendingTests }
+    report = JSON.parse(readFileSync(results, 'utf8'))
   } catch {
-    return { passed: 0, broken: 1, skipped: 0 }
+    return { passed: 0, broken: 1, skipped: 0, said: ['FAILED  the tests ended without a report'] }
   }
+  const files = report.testResults.map((file) => ({ ...file, path: relative(root, file.name) }))
+  const unloadable = files.filter((file) => file.status === 'failed' && file.message !== '')
+  const failedTests = files.flatMap((file) =>
+    file.assertionResults.filter((test) => test.status === 'failed').map((test) => ({ ...test, path: file.path })),
+  )
+  return {
+    passed: report.numPassedTests,
+    broken: report.numFailedTests + unloadable.length,
+    skipped: report.numPendingTests,
+    said: [
+      ...unloadable.map((file) => `FAILED  ${file.path}\n${shortened(file.message)}`),
+      ...failedTests.map(
+        (test) => `FAILED  ${test.path}  ${test.fullName}\n${test.failureMessages.map(shortened).join('\n')}`,
+      ),
+    ],
+  }
+}
+
+function shortened(message: string): string {
+  return message
+    .split('\n')
+    .slice(0, 12)
+    .map((line) => `        ${line.slice(0, 300)}`)
+    .join('\n')
 }

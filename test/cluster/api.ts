@@ -93,8 +93,14 @@ export function lostOf(sent: unknown, stored: unknown, path = ''): readonly stri
   return Object.entries(sent).flatMap(([name, value]) => {
     // Of a version that is asked for there is a later one after the writing.
     if (path === 'metadata' && name === 'resourceVersion') return []
+    // Of a Secret; it is kept as data.
+    if (path === '' && name === 'stringData') return lostOf(value, decoded(Object(stored).data), name)
     return lostOf(value, Object(stored)[name], path === '' ? name : `${path}.${name}`)
   })
+}
+
+function decoded(data: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(data).map(([name, text]) => [name, Buffer.from(text, 'base64').toString()]))
 }
 
 /** What the caller says it is; a test that is wrong about that fails at what it expects. */
