@@ -7,6 +7,15 @@ import { type OwnWrites, ownWrites } from './kernel/own-writes.ts'
 import { type ApiObject, type Fault, type Reflector, type ReflectorPorts, reflect } from './kernel/reflector.ts'
 import type { Indices, Version } from './kernel/store.ts'
 
+/** The copy does not show what is known to be there: the pass has to be done again, soon at first, and later and later. */
+export class CopyBehindError extends Error {
+  override readonly name = 'CopyBehindError'
+
+  constructor(key: ResourceKey) {
+    super(`The copy of ${key} is behind.`)
+  }
+}
+
 /** Copies of what the operator watches, and its own writes as far as the copies do not show them. */
 export type Caches = {
   readonly get: <K extends Kind>(kind: K, namespace: string, name: string) => Resource<K> | null

@@ -2,7 +2,7 @@ import { parseDurationSeconds } from '#crds'
 import { keyOf, type ResourceKey } from './definition.ts'
 import type { Surroundings } from './surroundings.ts'
 
-/** When Segments were last activated by Runs that this process began; the copies of the cluster may not show them yet. */
+/** When Segments were last activated by Runs that this process had in hand; the copies of the cluster may not show it. */
 export type Activations = Map<`${string}/${string}/${string}`, { readonly run: ResourceKey; readonly atMs: number }>
 
 /**
@@ -37,9 +37,9 @@ export function floorMsOf(
     if (shares && !isOwn) take(msOf(lastActivatedTime))
     for (const run of own.caches.runsOf(`Activation/${namespace}/${name}`)) {
       if (keyOf(run) === except) continue
-      // Of Segments that the Activation delivers no more, too.
-      const { segments: delivered, activatedTime } = run.status
-      if (delivered ? delivered.some(({ segment }) => segments.has(segment)) : shares) take(msOf(activatedTime))
+      // Of Segments that the Activation delivers no more, too; what a Run at work has not told of it may yet deliver.
+      const { segments: delivered = [], activatedTime } = run.status
+      if (shares || delivered.some(({ segment }) => segments.has(segment))) take(msOf(activatedTime))
     }
   }
   return latest === Number.NEGATIVE_INFINITY ? 0 : latest + intervalMs
@@ -61,7 +61,10 @@ export function ownFloorOf(
   return { floorMs: times.length === 0 ? 0 : Math.max(...times) + intervalMs, intervalMs }
 }
 
-/** To be called in the same breath as `floorMsOf`: from now on every other Run has to wait. */
+/**
+ * From now on every other Run has to wait. To be called in the same breath as `floorMsOf`, and of a Run at work, which may be another
+ * process's: once it is finished and forgotten, a copy of its Activation may not show it yet.
+ */
 export function noteActivation(
   own: Surroundings,
   namespace: string,
@@ -70,8 +73,10 @@ export function noteActivation(
   atMs: number,
 ): void {
   const found = activatedBy(own, namespace, activation)
-  for (const segment of found?.segments ?? [])
-    own.activations.set(`${namespace}/${found!.instance}/${segment}`, { run, atMs })
+  for (const segment of found?.segments ?? []) {
+    const place = `${namespace}/${found!.instance}/${segment}` as const
+    if ((own.activations.get(place)?.atMs ?? 0) <= atMs) own.activations.set(place, { run, atMs })
+  }
 }
 
 type Activated = { readonly instance: string; readonly segments: ReadonlySet<string>; readonly intervalMs: number }

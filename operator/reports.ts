@@ -1,6 +1,7 @@
 import { type Detail, isWhole, type RunReport, readReportLines, readTerminationMessage } from '#crds'
 import { container } from './job.ts'
-import type { Api } from './kernel/api.ts'
+import { type Api, ApiError } from './kernel/api.ts'
+import type { Surroundings } from './surroundings.ts'
 
 /** What a Job's Pods say of how it went. */
 export type Outcome =
@@ -33,9 +34,15 @@ type ContainerStatus = {
   }
 }
 
+/** Logs that could not be read for another reason than that there are none, by path: since when, by `Clock.elapsed`. */
+export type UnreadLogs = Map<string, number>
+
+/** So long such a log is asked for; then its node may be gone for good. */
+const logPatienceMs = 60_000
+
 /** Of a Job that has ended. A report of another step or attempt is none of it. */
 export async function outcomeOf(
-  api: Api,
+  own: LogReader,
   of: {
     readonly namespace: string
     readonly name: string
@@ -45,13 +52,11 @@ export async function outcomeOf(
   },
 ): Promise<Outcome> {
   const { namespace, name } = of
-  const pods = (await podsOf(api, namespace, name)).sort(latestFirst)
+  const pods = (await podsOf(own.api, namespace, name)).sort(latestFirst)
   for (const pod of pods) {
     const report = reportOf(ownContainer(pod)?.state?.terminated?.message ?? '')
     if (report?.run !== of.run || report.step !== of.step || report.attempt !== of.attempt) continue
-    const log = await api
-      .getText(`/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}/log`, { container })
-      .catch(() => null)
+    const log = await logOf(own, `/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}/log`)
     const read = log === null ? null : readReportLines(log)
     return { kind: 'reported', report, details: read && isWhole(report, read.details) ? read.details : null }
   }
@@ -69,6 +74,23 @@ export async function outcomeOf(
     )
   }
   return silent('NoPod', 'No Pod of the Job has said anything.')
+}
+
+type LogReader = Pick<Surroundings, 'api' | 'clock' | 'unreadLogs'>
+
+/** null where it is lost. Throws where it may be read a little later. */
+async function logOf({ api, clock, unreadLogs }: LogReader, path: string): Promise<string | null> {
+  const nowMs = clock.elapsed()
+  const sinceMs = unreadLogs.get(path) ?? nowMs
+  unreadLogs.delete(path)
+  try {
+    return await api.getText(path, { container })
+  } catch (error) {
+    const isRefused = error instanceof ApiError && error.status < 500 && error.status !== 429
+    if (isRefused || nowMs - sinceMs >= logPatienceMs) return null
+    unreadLogs.set(path, sinceMs)
+    throw error
+  }
 }
 
 function silent(reason: string, message: string): Outcome {

@@ -9,7 +9,7 @@ import {
   type RunReport,
   type RunStatus,
 } from '#crds'
-import { jobPath, pathOf, targetKeyOf, targetUidOf } from './caches.ts'
+import { CopyBehindError, jobPath, pathOf, targetKeyOf, targetUidOf } from './caches.ts'
 import { conditionOf, conditionsOf, timeText } from './conditions.ts'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { floorMsOf, noteActivation } from './floor.ts'
@@ -60,8 +60,12 @@ export async function reconcileRun(own: Surroundings, run: Run): Promise<Result>
   const { status } = run
   if (isFinished(run)) return afterwards(own, run)
   if (status.startedAt === undefined) return begin(own, run)
-  // After a restart: it is at work, so what it needs is its own.
+  // After a restart: it is at work, so what it needs is its own, and what it activates is activated.
   own.reservations.take(key, reservedBy(own, run))
+  if (status.activatedTime !== undefined) {
+    if (own.settledOf(run.namespace) === null) return { kind: 'again', afterMs: 200 }
+    noteActivation(own, run.namespace, run.definition.spec.target.name, key, Date.parse(status.activatedTime))
+  }
   return advance(own, run)
 }
 
@@ -96,7 +100,7 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
   const live = owner ?? (await own.api.get<ApiObject>(pathOf(target.kind, run.namespace, target.name)))
   if (!live) return finish(own, run, 'TargetGone', `There is no ${target.kind} ${target.name}.`)
   // The watch of its kind is behind that of Runs.
-  if (!owner) return { kind: 'again', afterMs: 100 }
+  if (!owner) throw new CopyBehindError(targetKeyOf(run))
   if ((targetUidOf(run) ?? owner.uid) !== owner.uid)
     return finish(own, run, 'TargetGone', `The ${target.kind} ${target.name} was made anew since.`)
   // What it may do the compiler says.
@@ -125,7 +129,7 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
     )
 
   if (run.definition.spec.planDigest === undefined && (await isBehind(own, owner)))
-    return { kind: 'again', afterMs: 100 }
+    throw new CopyBehindError(targetKeyOf(run))
   const digest = run.definition.spec.planDigest ?? (owner.status as { readonly planDigest?: string }).planDigest
   if (digest === undefined)
     return wait(
@@ -312,7 +316,7 @@ async function advance(own: Surroundings, run: Run): Promise<Result> {
     return { kind: 'again', afterMs: patienceMs }
   }
   if (!job.end) return job.deleting ? done : atWork(own, run, loaded, entry, job)
-  const outcome = await outcomeOf(own.api, jobOfStep(run, entry, job.name))
+  const outcome = await outcomeOf(own, jobOfStep(run, entry, job.name))
   const report = outcome.kind === 'reported' ? outcome.report : null
   const isLogLost = outcome.kind === 'reported' && outcome.details === null && outcome.report.reportPath !== undefined
   // A drain takes the Pod of a step that does its work to the end, and with it what the step said.
@@ -347,7 +351,7 @@ async function reprinted(
     await say(own, run, `What ${entry.name} said is lost; its report is read from the store by ${name}.`)
     return 'waiting'
   }
-  return outcomeOf(own.api, jobOfStep(run, entry, name))
+  return outcomeOf(own, jobOfStep(run, entry, name))
 }
 
 async function stepEnded(

@@ -3,6 +3,7 @@ import { pathOf, targetUidOf } from './caches.ts'
 import { timeText } from './conditions.ts'
 import type { Resource } from './definition.ts'
 import { ApiError } from './kernel/api.ts'
+import type { ApiObject } from './kernel/reflector.ts'
 import { mergePatchOf } from './status-patch.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -38,37 +39,41 @@ export async function tellCounts(
   const { namespace } = run
   if (step === 'evaluate')
     await each(details, ({ segment, members, entered, exited }) =>
-      tell(own, 'Segment', namespace, segment, { members, entered, exited, lastEvaluatedTime: run.status.now }),
+      tell(own, 'Segment', namespace, segment, () => ({
+        members,
+        entered,
+        exited,
+        lastEvaluatedTime: run.status.now,
+      })),
     )
   if (step === 'ingest')
     await each(details, ({ dataset, counts = {} }) =>
-      tell(own, 'Dataset', namespace, dataset, {
+      tell(own, 'Dataset', namespace, dataset, () => ({
         lastIngestedTime: timeText(Date.parse(report.finishedAt)),
         files: counts['files'],
         records: counts['records'],
         rejected: (counts['badRows'] ?? 0) + (counts['oversize'] ?? 0),
-      }),
+      })),
     )
 }
 
 async function settleStore(own: Surroundings, run: Run, succeeded: boolean): Promise<void> {
   if (!succeeded) return
   const { target, evaluation, scheduledTime, trigger } = run.definition.spec
-  const before = own.caches.get('ProfileStore', run.namespace, target.name)?.status
   const totals = run.status.steps?.find(({ name }) => name === 'ingest')?.totals ?? {}
   await tell(
     own,
     'ProfileStore',
     run.namespace,
     target.name,
-    {
+    ({ lastSuccessfulBatchTime: before }) => ({
       evaluatedAt: run.status.now,
       profiles: totals['profiles'],
       events: totals['events'],
       // One by hand at another time is not the daily evaluation that Activations wait for.
       ...(evaluation !== 'Streaming' &&
-        trigger !== 'Manual' && { lastSuccessfulBatchTime: later(scheduledTime, before?.lastSuccessfulBatchTime) }),
-    },
+        trigger !== 'Manual' && { lastSuccessfulBatchTime: later(scheduledTime, before) }),
+    }),
     targetUidOf(run),
   )
 }
@@ -76,10 +81,15 @@ async function settleStore(own: Surroundings, run: Run, succeeded: boolean): Pro
 async function settleSource(own: Surroundings, run: Run, succeeded: boolean): Promise<void> {
   if (!succeeded) return
   const { target, scheduledTime } = run.definition.spec
-  const before = own.caches.get('CampaignSource', run.namespace, target.name)?.status
   const rows = run.status.steps?.find(({ name }) => name === 'extract')?.totals?.['rowsRead']
-  const fields = { lastSuccessfulTime: later(scheduledTime, before?.lastSuccessfulTime), rows }
-  await tell(own, 'CampaignSource', run.namespace, target.name, fields, targetUidOf(run))
+  await tell(
+    own,
+    'CampaignSource',
+    run.namespace,
+    target.name,
+    ({ lastSuccessfulTime: before }) => ({ lastSuccessfulTime: later(scheduledTime, before), rows }),
+    targetUidOf(run),
+  )
 }
 
 async function settleActivation(own: Surroundings, run: Run, succeeded: boolean): Promise<void> {
@@ -101,7 +111,7 @@ async function settleActivation(own: Surroundings, run: Run, succeeded: boolean)
   if (patch) await own.api.patch(`${path}/status`, { metadata: { uid, resourceVersion }, status: patch }, 'merge')
   const destination = own.caches.get('Activation', namespace, target.name)?.definition.spec.destinationRef.name
   if (delivered && destination !== undefined)
-    await tell(own, 'Destination', namespace, destination, { lastDeliveredTime: timeText(own.clock.now()) })
+    await tell(own, 'Destination', namespace, destination, () => ({ lastDeliveredTime: timeText(own.clock.now()) }))
 }
 
 type Live = {
@@ -172,27 +182,38 @@ function fateOf(told: Told | undefined, { status }: Run, plan: JobPlan): 'delive
   return acknowledged === undefined ? 'unknown' : 'none'
 }
 
-/** Writes what differs from the copy into a status; one that is gone, or is not `expected` (uid), has none. */
-async function tell(
+/** Writes what differs into a status, onto the version that was looked at; one that is gone, or is not `expected` (uid), has none. */
+async function tell<K extends Kind>(
   own: Surroundings,
-  kind: Kind,
+  kind: K,
   namespace: string,
   name: string | undefined,
-  fields: Readonly<Record<string, unknown>>,
+  fieldsOf: (status: Partial<Resource<K>['status']>) => Readonly<Record<string, unknown>>,
   expected?: string,
 ): Promise<void> {
   const known = name === undefined ? null : own.caches.get(kind, namespace, name)
   if (!known || (expected !== undefined && expected !== known.uid)) return
-  const said = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
-  const status = mergePatchOf(known.status as Readonly<Record<string, unknown>>, said)
-  if (status === null) return
+  const path = pathOf(kind, namespace, known.name)
   const { uid } = known
-  await own.api
-    .patch(`${pathOf(kind, namespace, name)}/status`, { metadata: { uid }, status }, 'merge')
-    .catch((error: unknown) => {
-      // Deleted, or made anew, meanwhile.
+  let { resourceVersion } = known
+  let status: Partial<Resource<K>['status']> = known.status
+  for (;;) {
+    const said = Object.entries(fieldsOf(status)).filter(([, value]) => value !== undefined)
+    const patch = mergePatchOf(status as Readonly<Record<string, unknown>>, Object.fromEntries(said))
+    if (patch === null) return
+    try {
+      await own.api.patch(`${path}/status`, { metadata: { uid, resourceVersion }, status: patch }, 'merge')
+      return
+    } catch (error) {
       if (!(error instanceof ApiError && (error.status === 404 || error.status === 409))) throw error
-    })
+      const live = await own.api.get<ApiObject & { readonly status?: typeof status }>(path)
+      // Deleted, or made anew, meanwhile.
+      if (live?.metadata.uid !== uid) return
+      if (live.metadata.resourceVersion === resourceVersion) throw error
+      resourceVersion = live.metadata.resourceVersion
+      status = live.status ?? {}
+    }
+  }
 }
 
 async function each<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {

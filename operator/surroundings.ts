@@ -7,6 +7,7 @@ import type { Api } from './kernel/api.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import type { Plans } from './plans.ts'
+import type { UnreadLogs } from './reports.ts'
 import type { Reservations } from './reservations.ts'
 import type { Settled } from './settle.ts'
 
@@ -18,6 +19,7 @@ export type Surroundings = {
   readonly plans: Plans
   readonly reservations: Reservations
   readonly activations: Activations
+  readonly unreadLogs: UnreadLogs
   readonly metrics: OperatorMetrics
   readonly options: ControllerOptions
   /** null until the namespace was compiled for the first time. */

@@ -1,7 +1,7 @@
 import type { Schedule, Scheduled } from '#compiler'
 import { annotations, digestOf, labels, type RunnableKind, runNameOf, withDefaults } from '#crds'
 import { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
-import { pathOf, targetUidOf } from './caches.ts'
+import { CopyBehindError, pathOf, targetUidOf } from './caches.ts'
 import { type Claim, conditionOf, conditionsOf, timeText } from './conditions.ts'
 import { keyOf, type Resource, resourceOf } from './definition.ts'
 import { departingPlan } from './departing.ts'
@@ -82,7 +82,6 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
     if (evaluation === 'Streaming' && isBusy) continue
     const { slotMs, trigger } = agenda.due
     const run = await makeRun(own, target, { evaluation, slotMs, trigger, planDigest, request: null, approval })
-    if (run === 'outdated') return { kind: 'again', afterMs: 100 }
     if (run !== 'foreign') made.push(run.name)
     else if (evaluation !== 'Streaming')
       return skip(own, target, {
@@ -95,7 +94,8 @@ export async function reconcileTarget(own: Surroundings, target: Target, view: V
   }
   if (planDigest !== undefined) {
     const asked = await makeRequested(own, target, planDigest, approval)
-    if (asked === 'outdated') return { kind: 'again', afterMs: 1000 }
+    // There is another Run of this minute's name; the next minute has another.
+    if (asked === 'foreign') return { kind: 'again', afterMs: 1000 }
     if (asked !== null) {
       if (asked.run !== null) made.push(asked.run.name)
       fields['lastHandledRequestedAt'] = asked.requestedAt
@@ -293,14 +293,10 @@ type RunRequest = {
 type MadeRun = { readonly name: string }
 
 /**
- * Makes the Run of a slot, or finds it there. 'outdated': the copy of the target is not what the API server has, so that the slot may
- * have been run already. 'foreign': a Run of another target has the name.
+ * Makes the Run of a slot, or finds it there. Throws CopyBehindError where the copy of the target is not what the API server has, so that
+ * the slot may have been run already. 'foreign': a Run of another target has the name.
  */
-async function makeRun(
-  own: Surroundings,
-  target: Target,
-  request: RunRequest,
-): Promise<MadeRun | 'outdated' | 'foreign'> {
+async function makeRun(own: Surroundings, target: Target, request: RunRequest): Promise<MadeRun | 'foreign'> {
   const { kind, namespace } = target
   const { evaluation, slotMs, trigger, planDigest } = request
   const approval = request.approval?.isAnswered === false ? request.approval : null
@@ -309,7 +305,7 @@ async function makeRun(
   const known = own.caches.get('Run', namespace, name)
   if (known && isOf(target, known)) return { name }
   const live = await own.api.get<ApiObject>(pathOf(kind, namespace, target.name))
-  if (!live || !isUpToDate(target, live)) return 'outdated'
+  if (!live || !isUpToDate(target, live)) throw new CopyBehindError(keyOf(target))
   const run = {
     apiVersion: 'convoke.dev/v1alpha1',
     kind: 'Run',
@@ -340,10 +336,11 @@ async function makeRun(
   } catch (error) {
     if (!(error instanceof ApiError && error.reason === 'AlreadyExists')) throw error
     const there = await own.api.get<ApiObject & { readonly spec: RunSpec }>(pathOf('Run', namespace, name))
-    if (!there) return 'outdated'
+    if (!there) throw new CopyBehindError(keyOf(target))
     if (isOf(target, resourceOf('Run', there))) return { name }
     // One of a resource that had the name before is on its way out.
-    return there.spec.target.kind === kind && there.spec.target.name === target.name ? 'outdated' : 'foreign'
+    if (there.spec.target.kind !== kind || there.spec.target.name !== target.name) return 'foreign'
+    throw new CopyBehindError(keyOf(target))
   }
 }
 
@@ -384,7 +381,7 @@ async function makeRequested(
   target: Target,
   planDigest: string,
   approval: Approval | null,
-): Promise<{ readonly requestedAt: string; readonly run: MadeRun | null } | 'outdated' | null> {
+): Promise<{ readonly requestedAt: string; readonly run: MadeRun | null } | 'foreign' | null> {
   const requestedAt = target.definition.metadata.annotations?.[annotations.requestedAt]?.slice(0, 128)
   if (requestedAt === undefined || requestedAt === statusOf(target).lastHandledRequestedAt) return null
   // By its label, since the name holds the minute in which the request was first seen.
@@ -401,8 +398,7 @@ async function makeRequested(
     request: requestedAt,
     approval,
   })
-  // A foreign one of this minute's name: the next minute has another.
-  return run === 'outdated' || run === 'foreign' ? 'outdated' : { requestedAt, run }
+  return run === 'foreign' ? run : { requestedAt, run }
 }
 
 function digitsOf(request: string): string {

@@ -1,5 +1,6 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { createSecureContext } from 'node:tls'
 import type { Clock } from './clock.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -103,8 +104,10 @@ export function httpTransport(server: string, credentialsOf: () => Promise<Crede
   /** One for exchanges that may wait for one another, one for those apart. */
   function openAgents(): readonly [HttpAgent, HttpAgent] {
     const limited = { ...settled, maxSockets: connectionLimit }
+    // Read once, and not for each connection.
+    const known = { ...tls, secureContext: createSecureContext(tls) }
     return secure
-      ? [new HttpsAgent({ ...limited, ...tls }), new HttpsAgent({ ...settled, ...tls })]
+      ? [new HttpsAgent({ ...limited, ...known }), new HttpsAgent({ ...settled, ...known })]
       : [new HttpAgent(limited), new HttpAgent(settled)]
   }
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Binaries, findBinaries, findPrograms } from './binaries.ts'
-import type { ControlPlane, ControlPlanePrograms } from './control-plane.ts'
+import { answers, type ControlPlane, type ControlPlanePrograms } from './control-plane.ts'
 import type { Order } from './supervisor.ts'
 
 /** A start takes 4 s on an idle machine. */
@@ -15,6 +15,8 @@ export const startSeconds = 180
 export type ApiServer = ControlPlane & {
   /** The processes and their data are gone when this resolves. They also go when the process that started them ends. */
   readonly stop: () => Promise<void>
+  /** The API server is killed, and another is ready on the same data when this resolves. */
+  readonly restart: () => Promise<void>
 }
 
 /**
@@ -75,5 +77,14 @@ async function running(folder: string): Promise<ApiServer> {
     process.kill(supervisor, 'SIGTERM')
     while (existsSync(folder)) await sleep(20)
   }
-  return { ...server, stop }
+  const restart = async (): Promise<void> => {
+    const until = Date.now() + startSeconds * 1000
+    process.kill(supervisor, 'SIGUSR2')
+    for (const isReady of [false, true])
+      while ((await answers(`${server.url}/readyz`, server.ca, server.token)) !== isReady) {
+        if (Date.now() > until) throw new Error(`No API server within ${startSeconds} s; see ${folder}.`)
+        await sleep(20)
+      }
+  }
+  return { ...server, stop, restart }
 }

@@ -12,6 +12,8 @@ export type Children = {
     flags: Readonly<Record<string, string>>,
     environment?: Readonly<Record<string, string>>,
   ) => void
+  /** As it was started, once the one before is gone. */
+  readonly restart: (name: string) => Promise<void>
   /** Throws, if one of them has ended, which one and how. */
   readonly check: () => void
   /** The owner, who waits for a file, reads why; the folder stays until it ends. */
@@ -22,6 +24,7 @@ export type Children = {
 
 export function childrenIn(folder: string): Children {
   const children = new Map<string, ChildProcess>()
+  const starts = new Map<string, () => void>()
   const running = (): ChildProcess[] =>
     [...children.values()].filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
   return {
@@ -30,7 +33,16 @@ export function childrenIn(folder: string): Children {
       const log = openSync(join(folder, `${name}.log`), 'w')
       const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
       const env = { ...process.env, ...environment }
-      children.set(name, spawn(program, args, { stdio: ['ignore', log, log], env }))
+      const start = (): void => void children.set(name, spawn(program, args, { stdio: ['ignore', log, log], env }))
+      starts.set(name, start)
+      start()
+    },
+    restart: async (name) => {
+      const child = children.get(name)!
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+      starts.get(name)!()
     },
     check: () => {
       for (const [name, { exitCode, signalCode }] of children)

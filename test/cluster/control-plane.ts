@@ -18,6 +18,8 @@ export type ControlPlane = {
   readonly token: string
   /** PEM. */
   readonly ca: string
+  /** For whoever wants to do to its data what the API server does not. */
+  readonly etcdUrl: string
 }
 
 export type ControlPlanePrograms = Binaries & Partial<Programs<'kube-controller-manager' | 'kube-scheduler' | 'kwok'>>
@@ -87,6 +89,8 @@ export async function startControlPlane(
       // The certificate is no authority's, as that one wants it.
       controllers: '*,-kube-apiserver-serving-clustertrustbundle-publisher-controller',
       'concurrent-job-syncs': '20',
+      // A quota of a kind that is new is counted when the next round comes.
+      'resource-quota-sync-period': '10s',
       // A Pod of a node that died is gone as fast as tests want to see it.
       'node-monitor-grace-period': '20s',
     })
@@ -102,7 +106,7 @@ export async function startControlPlane(
     const api = await apiOf(kubeconfig)
     await api('POST', '/api/v1/nodes', { body: { metadata: { name: 'kwok' } } })
   }
-  return { kubeconfig, url, token, ca }
+  return { kubeconfig, url, token, ca, etcdUrl }
 }
 
 function ofController(kubeconfig: string): Record<string, string> {
@@ -118,7 +122,7 @@ function ofController(kubeconfig: string): Record<string, string> {
 }
 
 /** JSON is YAML. */
-export function writeKubeconfig(path: string, { url, ca, token }: Omit<ControlPlane, 'kubeconfig'>): void {
+export function writeKubeconfig(path: string, { url, ca, token }: Pick<ControlPlane, 'url' | 'ca' | 'token'>): void {
   const cluster = { server: url, 'certificate-authority-data': Buffer.from(ca).toString('base64') }
   const config = {
     apiVersion: 'v1',
@@ -142,7 +146,8 @@ async function ready(children: Children, url: string, token: string): Promise<st
   throw new Error(`kube-apiserver was not ready within ${startSeconds} s`)
 }
 
-function answers(url: string, ca: string, token: string): Promise<boolean> {
+/** Whether it is well. */
+export function answers(url: string, ca: string, token: string): Promise<boolean> {
   return new Promise((done) => {
     get(url, { ca, agent: false, headers: { authorization: `Bearer ${token}` } }, (response) => {
       response.resume()

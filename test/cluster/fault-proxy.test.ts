@@ -6,7 +6,8 @@ import { connect } from '../../cli/kubernetes.ts'
 import { httpTransport, type Transport, textOf } from '../../operator/kernel/transport.ts'
 import { apiOf } from './api.ts'
 import { sharedCluster } from './api-server.ts'
-import { type Fault, type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy.ts'
+import { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy.ts'
+import type { Fault } from './faults.ts'
 
 const cluster = await sharedCluster()
 const namespace = `faults-${randomUUID().slice(0, 8)}`

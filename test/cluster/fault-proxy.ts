@@ -1,7 +1,5 @@
 // A proxy before a real API server that does to requests what networks and servers do to them, by a seed: plain HTTP in front, the
-// kubeconfig's TLS and credentials behind. What befalls a request depends on the seed, its method and path, and how often it was asked
-// before, and not on the order in which requests of different paths come.
-import { createHash } from 'node:crypto'
+// kubeconfig's TLS and credentials behind.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -11,71 +9,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from '../../cli/kubernetes.ts'
-
-export type Asked = {
-  readonly method: string
-  /** Without the query. */
-  readonly path: string
-  readonly query: URLSearchParams
-  readonly kind: 'get' | 'list' | 'watch' | 'write'
-}
-
-/** Kinds of requests that a fault can befall. */
-type Concern = readonly Asked['kind'][]
-
-const reads: Concern = ['get', 'list']
-const writes: Concern = ['write']
-const watches: Concern = ['watch']
-const all: Concern = [...reads, ...writes, ...watches]
-
-const table = {
-  /** Not done, and never answered. */
-  drop: all,
-  /** Not done; the connection breaks. */
-  reset: all,
-  /** Done, after a while. */
-  delay: all,
-  /** Done at once, and answered after a while. */
-  answerLate: all,
-  /** Done, and the connection breaks instead of the answer. */
-  loseAnswer: [...reads, ...writes],
-  /** Done, and the connection breaks within the answer. */
-  cutAnswer: reads,
-  /** Not done: answered 409 Conflict. */
-  conflict: writes,
-  /** Not done: answered 429 with Retry-After of 1 s. */
-  tooMany: all,
-  /** Not done: answered 500. */
-  error: all,
-  /** Done, and answered 500 all the same, as when the API server waits too long for etcd. */
-  errorWhenDone: writes,
-  /** Answered 410, as for a version or a page that is forgotten. */
-  gone: ['list', 'watch'],
-  /** Ended by the server, as it should be, after a while. */
-  endWatch: watches,
-  /** Broken after a while. */
-  resetWatch: watches,
-  /** Ended after a while by an ERROR of 410. */
-  goneInWatch: watches,
-  /** Open, and silent after a while. */
-  stallWatch: watches,
-  /** Each event comes late: whoever watches sees an old state. */
-  slowWatch: watches,
-  /** From this request on no request comes through and no answer, for a while; after it some of what was sent comes late. */
-  partition: all,
-} as const satisfies Record<string, Concern>
-
-export type Fault = keyof typeof table
-
-// The keys of a table of literals.
-export const faults = Object.keys(table) as readonly Fault[]
+import {
+  type Asked,
+  askedOf,
+  canBefall,
+  type Draw,
+  drawn,
+  type Fault,
+  faults,
+  isWork,
+  openDraws,
+  type Rates,
+  refusals,
+  statusOf,
+} from './faults.ts'
 
 export type FaultProxyOptions = {
   /** Of the API server behind. */
   readonly kubeconfig: string
   readonly seed: number
-  /** By fault the share of the requests that it can befall, from 0 to 1; 0 unless given. */
-  readonly rates?: Readonly<Partial<Record<Fault, number>>>
+  readonly rates?: Rates
   /** Requests that nothing befalls by seed; partitions aside. */
   readonly spare?: (asked: Asked) => boolean
   /** How long a while is, from and to, in milliseconds; 10 to 500 unless given. */
@@ -112,6 +65,7 @@ export type FaultProxy = {
    * aside: with it done or not. Resolves then; nothing comes through any more until `revive`.
    */
   readonly dieAt: (write: number, isDone: boolean) => Promise<void>
+  readonly die: () => void
   /** Also takes back a death to come. */
   readonly revive: () => void
   readonly stop: () => Promise<void>
@@ -127,7 +81,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
 
   const exchanges: Exchange[] = []
   const counts = Object.fromEntries(faults.map((fault) => [fault, 0])) as Record<Fault, number> // one for each
-  const occurrences = new Map<string, number>()
+  const drawFor = openDraws(seed)
   const scripted: { readonly fault: Fault; readonly isMeant: (asked: Asked) => boolean }[] = []
   const sockets = new Set<Socket>()
   let paused = false
@@ -158,6 +112,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     partition: part,
     heal,
     dieAt: (write, isDone) => new Promise((died) => void (death = { left: write, isDone, died })),
+    die,
     revive() {
       dead = false
       death = null
@@ -174,7 +129,8 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
   }
 
   async function take(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const asked = askedOf(request)
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://proxy')
+    const asked = askedOf(request.method ?? '', pathname, searchParams)
     const body = await bytesOf(request)
     const draw = drawFor(asked)
     const dies = isDeath(asked)
@@ -202,13 +158,10 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
         await sleep(someMs(draw('delay')))
         break
       case 'conflict':
-        return refuse(response, 409, 'Conflict')
       case 'tooMany':
-        return refuse(response, 429, 'TooManyRequests', { 'retry-after': '1' })
       case 'error':
-        return refuse(response, 500, 'InternalError')
       case 'gone':
-        return refuse(response, 410, 'Expired')
+        return refuse(response, fault)
     }
     const answer = await forward(request, body)
     exchange.status = answer.statusCode ?? null
@@ -223,7 +176,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       case 'loseAnswer':
         return breakOff(response)
       case 'errorWhenDone':
-        return refuse(response, 500, 'InternalError')
+        return refuse(response, fault)
     }
     const { 'transfer-encoding': _, ...headers } = answer.headers
     response.writeHead(answer.statusCode ?? 502, { ...headers, 'content-length': text.length })
@@ -231,29 +184,20 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     response.write(text.subarray(0, text.length / 2), () => breakOff(response))
   }
 
-  /** A number from 0 to less than 1 by what is drawn for; the same for the same seed. */
-  function drawFor({ method, path, kind }: Asked): (what: string) => number {
-    const place = `${method} ${kind} ${path}`
-    const occurrence = occurrences.get(place) ?? 0
-    occurrences.set(place, occurrence + 1)
-    return (what) =>
-      createHash('sha256').update(`${seed} ${place} ${occurrence} ${what}`).digest().readUIntBE(0, 6) / 2 ** 48
-  }
-
-  function someMs(drawn: number): number {
+  function someMs(share: number): number {
     const [from, to] = whileMs
-    return from + drawn * (to - from)
+    return from + share * (to - from)
   }
 
-  function faultOf(asked: Asked, draw: (what: string) => number): Fault | null {
+  function faultOf(asked: Asked, draw: Draw): Fault | null {
     const place = scripted.findIndex(({ fault, isMeant }) => canBefall(fault, asked) && isMeant(asked))
     if (place >= 0) return scripted.splice(place, 1)[0]!.fault
     if (paused || spare(asked)) return null
-    return faults.find((fault) => canBefall(fault, asked) && draw(fault) < (rates[fault] ?? 0)) ?? null
+    return drawn(rates, asked, draw)
   }
 
-  function isDeath({ kind, path }: Asked): boolean {
-    if (death === null || kind !== 'write' || /\/(?:leases|events)(?:\/|$)/.test(path)) return false
+  function isDeath(asked: Asked): boolean {
+    if (death === null || !isWork(asked)) return false
     death.left -= 1
     return death.left < 0
   }
@@ -292,7 +236,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     answer: IncomingMessage,
     response: ServerResponse,
     fault: Fault | null,
-    draw: (what: string) => number,
+    draw: Draw,
   ): Promise<void> {
     response.on('close', () => answer.destroy())
     response.writeHead(answer.statusCode ?? 502, { 'content-type': 'application/json' })
@@ -331,30 +275,15 @@ const watchEnds: Readonly<Partial<Record<Fault, (response: ServerResponse) => vo
   goneInWatch: (response) => response.end(`${JSON.stringify({ type: 'ERROR', object: statusOf(410, 'Expired') })}\n`),
 }
 
-function canBefall(fault: Fault, { kind }: Asked): boolean {
-  const concern: Concern = table[fault]
-  return concern.includes(kind)
-}
-
-function askedOf({ method = '', url = '' }: IncomingMessage): Asked {
-  const { pathname: path, searchParams: query } = new URL(url, 'http://proxy')
-  const kind = method !== 'GET' ? 'write' : query.has('watch') ? 'watch' : query.has('limit') ? 'list' : 'get'
-  return { method, path, query, kind }
-}
-
 function breakOff(response: ServerResponse): void {
   response.socket?.resetAndDestroy()
 }
 
-function refuse(response: ServerResponse, code: number, reason: string, headers: object = {}): void {
+function refuse(response: ServerResponse, fault: Fault): void {
+  const { code, reason } = refusals[fault]!
   response
-    .writeHead(code, { 'content-type': 'application/json', ...headers })
+    .writeHead(code, { 'content-type': 'application/json', ...(code === 429 && { 'retry-after': '1' }) })
     .end(JSON.stringify(statusOf(code, reason)))
-}
-
-function statusOf(code: number, reason: string): object {
-  const message = `the fault proxy says ${code}`
-  return { apiVersion: 'v1', kind: 'Status', status: 'Failure', code, reason, message }
 }
 
 function writeKubeconfig(folder: string, server: string): string {

@@ -1,5 +1,5 @@
 // A process of its own that runs a control plane for as long as its owner lives, however that ends: `node supervisor.ts ORDER`.
-// It writes server.json into the folder when the API server is ready, or failed.txt with the ends of the logs; at the end it removes the folder.
+// On SIGUSR2 the API server is killed and started anew. It writes server.json into the folder when the API server is ready, or failed.txt with the ends of the logs; at the end it removes the folder.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { childrenIn, publish } from './children.ts'
@@ -17,6 +17,7 @@ const order: Order = JSON.parse(process.argv[2]!)
 const children = childrenIn(order.folder)
 
 process.on('SIGTERM', end)
+process.on('SIGUSR2', () => void children.restart('kube-apiserver'))
 process.on('uncaughtException', children.fail)
 setInterval(() => {
   if (!isAlive(order.owner)) end()

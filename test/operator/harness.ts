@@ -11,8 +11,10 @@ import { type Transport, textOf } from '../../operator/kernel/transport.ts'
 import { operatorMetrics } from '../../operator/metrics.ts'
 import { type Controllers, type ControllersOptions, openControllers } from '../../operator/operator.ts'
 import type { LogLine, Told } from '../../operator/surroundings.ts'
-import { type Cluster, pathOf } from '../api/convoke.ts'
+import { type Cluster, clusterAt, installCrds, openCluster, pathOf } from '../api/convoke.ts'
 import { lostOf } from '../cluster/api.ts'
+import { startApiServer } from '../cluster/api-server.ts'
+import { findBinaries } from '../cluster/binaries.ts'
 import { type Api, fineApi } from './api.ts'
 
 export type Operator = {
@@ -124,6 +126,26 @@ function comparing(transport: Transport, dropped: string[]): Transport {
 
 async function* bodyOf(text: string): AsyncIterable<Uint8Array> {
   yield Buffer.from(text)
+}
+
+/**
+ * A cluster of one's own, for tests that ask so much of it that others would wait, or beside which nobody may work; given on purpose, that one.
+ * Null, with a line that says why, where there is none and none can be made.
+ */
+export async function openClusterApart(): Promise<(Cluster & { readonly stop: () => Promise<void> }) | null> {
+  if (process.env['CONVOKE_TEST_KUBECONFIG'] !== undefined) {
+    const cluster = await openCluster()
+    return cluster && { ...cluster, stop: async () => {} }
+  }
+  const programs = await findBinaries()
+  if ('skip' in programs) {
+    console.warn(`Skipped what needs an API server: ${programs.skip}.`)
+    return null
+  }
+  const { kubeconfig, stop } = await startApiServer(programs)
+  const cluster = await clusterAt(kubeconfig)
+  await installCrds(cluster)
+  return { ...cluster, stop }
 }
 
 /** A namespace of one's own with what one needs to work in it. */

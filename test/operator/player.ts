@@ -6,6 +6,7 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import type { Detail, JobPlan, RunInput, RunReport } from '#crds'
 import { apiVersion, digestOf, labels, managedBy, reportLinesOf, terminationMessageOf } from '#crds'
@@ -54,9 +55,7 @@ export async function play(
   plays: (namespace: string) => boolean,
 ): Promise<Player> {
   const api = fineApi(transport)
-  const logs = new Map<string, string>()
-  const kubelet = await startKubelet(logs)
-  await register(api, kubelet.port)
+  const { playPod, stop } = await openNode(api, behaviour)
   const seen: { namespace: string; name: string; uid: string }[] = []
   const taken = new Set<string>()
   const jobs = reflect(
@@ -100,15 +99,8 @@ export async function play(
     seen,
     async stop() {
       await Promise.all([jobs.stop(), runs.stop()])
-      await kubelet.stop()
+      await stop()
     },
-  }
-
-  /** Something that goes away while it is played is no fault. */
-  function quietly(work: Promise<void>): void {
-    work.catch((error: Error) => {
-      if (!/\b(404|409|422)\b/.test(error.message)) console.error(`player: ${error.message}`)
-    })
   }
 
   async function collect(namespace: string, job: string, deleted: Job | undefined): Promise<void> {
@@ -117,7 +109,11 @@ export async function play(
       'GET',
       `${path}?labelSelector=batch.kubernetes.io/job-name=${job}`,
     )
-    for (const { metadata } of items) await api('DELETE', `${path}/${metadata.name}`, { gracePeriodSeconds: 0 })
+    // There may be another Job of that name by now.
+    const next = deleted === undefined ? jobs.get(`${namespace}/${job}`)?.value.metadata.uid : undefined
+    for (const { metadata } of items)
+      if (next === undefined || (metadata['ownerReferences'] as { uid: string }[])[0]!.uid !== next)
+        await api('DELETE', `${path}/${metadata.name}`, { gracePeriodSeconds: 0 })
     if (deleted?.metadata['finalizers'] !== undefined)
       await api('PATCH', `/apis/batch/v1/namespaces/${namespace}/jobs/${job}`, {
         metadata: { uid: deleted.metadata.uid, finalizers: null },
@@ -136,45 +132,143 @@ export async function play(
 
   async function playJob(job: Job): Promise<void> {
     const { namespace, name, uid } = job.metadata
-    const { spec } = job.spec.template
-    const args = spec.containers[0]!.args
-    const reprint = args[0] === 'report'
-    const path = `/api/v1/namespaces/${namespace}`
-    const started = new Date().toISOString().replace(/\.\d+Z/, 'Z')
-    await api('PATCH', `/apis/batch/v1/namespaces/${namespace}/jobs/${name}/status`, {
-      status: { startTime: started, active: 1, ready: 1 },
-    })
-    const pod = await api<ApiObject>('POST', `${path}/pods`, {
+    const jobStatus = (status: object) =>
+      api('PATCH', `/apis/batch/v1/namespaces/${namespace}/jobs/${name}/status`, { status })
+    await jobStatus({ startTime: nowText(), active: 1, ready: 1 })
+    const pod = await api<Pod>('POST', `/api/v1/namespaces/${namespace}/pods`, {
       metadata: {
         name: `${name.slice(0, 50)}-${uid.slice(0, 6)}`,
-        labels: { ...job.spec.template.metadata.labels, 'batch.kubernetes.io/job-name': name },
+        labels: { ...job.spec.template.metadata.labels, [jobLabel]: name },
         ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid, controller: true }],
       },
-      spec: { ...spec, nodeName: node },
+      spec: { ...job.spec.template.spec, nodeName: node },
     })
+    const end = await playPod(pod)
+    if (end === 'never') return
+    if (end === 'pending') return void (await jobStatus({ ready: 0 }))
+    const times = { lastProbeTime: nowText(), lastTransitionTime: nowText(), status: 'True' }
+    const reason = end.kind === 'deadline' ? 'DeadlineExceeded' : 'PodFailurePolicy'
+    const conditions =
+      end.kind !== 'succeeded'
+        ? [
+            { type: 'FailureTarget', reason, message: '', ...times },
+            { type: 'Failed', reason, message: `exit code ${end.exitCode}`, ...times },
+          ]
+        : [
+            { type: 'SuccessCriteriaMet', reason: 'CompletionsReached', message: '', ...times },
+            { type: 'Complete', reason: 'CompletionsReached', message: '', ...times },
+          ]
+    await jobStatus({
+      active: 0,
+      ready: 0,
+      conditions,
+      ...(end.kind !== 'succeeded' ? { failed: 1 } : { succeeded: 1, completionTime: nowText() }),
+    })
+  }
+}
+
+/** Plays the node alone, where Jobs are in good hands. Pods that are deleted are gone at once. */
+export async function playPods(
+  transport: Transport,
+  behaviour: Behaviour,
+  plays: (namespace: string) => boolean,
+): Promise<Player> {
+  const api = patient(fineApi(transport))
+  const { playPod, stop } = await openNode(api, behaviour)
+  const seen: { namespace: string; name: string; uid: string }[] = []
+  const taken = new Set<string>()
+  const pods = reflect(
+    { clock: realClock, transport, metrics: silent, random: Math.random },
+    {
+      name: 'played',
+      path: '/api/v1/pods',
+      labelSelector: `${labels.managedBy}=${managedBy}`,
+      project: (object) => object as Pod,
+      indices: {},
+      onChange: (key) => {
+        const pod = pods.get(key)?.value
+        if (!pod || !plays(pod.metadata.namespace)) return
+        const { namespace, name, uid, deletionTimestamp } = pod.metadata
+        if (deletionTimestamp !== undefined && pod.spec.nodeName !== undefined)
+          quietly(api('DELETE', `/api/v1/namespaces/${namespace}/pods/${name}`, { gracePeriodSeconds: 0 }))
+        if (taken.has(uid)) return
+        taken.add(uid)
+        seen.push({ namespace, name, uid })
+        quietly(start(pod))
+      },
+      failed: () => {},
+    },
+  )
+  await pods.synced
+  return {
+    seen,
+    async stop() {
+      await pods.stop()
+      await stop()
+    },
+  }
+
+  async function start(pod: Pod): Promise<void> {
+    const { namespace, name } = pod.metadata
+    const path = `/api/v1/namespaces/${namespace}/pods/${name}`
+    await api('POST', `${path}/binding`, { metadata: { name }, target: { apiVersion: 'v1', kind: 'Node', name: node } })
+    await api('PATCH', `${path}/status`, { status: { phase: 'Running', startTime: nowText() } })
+    await playPod(pod)
+  }
+}
+
+/** A node outlives its API server: what is not answered is asked again, for a minute. */
+function patient(api: Api): Api {
+  return async (method, path, body) => {
+    for (const until = Date.now() + 60_000; ; await sleep(200)) {
+      try {
+        return await api(method, path, body)
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error) || Date.now() > until) throw error
+      }
+    }
+  }
+}
+
+type PodEnd = 'never' | 'pending' | { readonly kind: 'succeeded' | 'failed' | 'deadline'; readonly exitCode: number }
+
+/** A node on which Pods end as a behaviour says, with its kubelet. */
+async function openNode(
+  api: Api,
+  behaviour: Behaviour,
+): Promise<{ readonly playPod: (pod: Pod) => Promise<PodEnd>; readonly stop: () => Promise<void> }> {
+  const logs = new Map<string, string>()
+  const plans = new Map<string, Promise<JobPlan>>()
+  const kubelet = await startKubelet(logs)
+  await register(api, kubelet.port)
+  return { playPod, stop: kubelet.stop }
+
+  async function playPod({ metadata, spec }: Pod): Promise<PodEnd> {
+    const { namespace, name } = metadata
+    const path = `/api/v1/namespaces/${namespace}`
+    const podPath = `${path}/pods/${name}`
+    const started = nowText()
+    const args = spec.containers[0]!.args
+    const reprint = args[0] === 'report'
     const parts = spec.volumes
       .find((volume) => volume.name === 'plan')!
       .projected!.sources.map(({ configMap }) => configMap.name)
     const input = spec.volumes.find((volume) => volume.name === 'run')!.configMap!.name
     const played = await behaviour({
       namespace,
-      job: name,
+      job: metadata.labels[jobLabel]!,
       step: (reprint ? args[2] : args[0]) as Work['step'],
       reprint,
       plan: await planOf(path, parts),
       input: JSON.parse((await api<ConfigMap>('GET', `${path}/configmaps/${input}`)).data!['run.json']!),
     })
-    const podPath = `${path}/pods/${pod.metadata.name}`
-    const jobStatus = (status: object) =>
-      api('PATCH', `/apis/batch/v1/namespaces/${namespace}/jobs/${name}/status`, { status })
-    if (played.kind === 'hang') return
+    if (played.kind === 'hang') return 'never'
     if (played.kind === 'pending') {
       const waiting = { reason: played.reason, message: played.message }
       await api('PATCH', `${podPath}/status`, {
         status: { phase: 'Pending', containerStatuses: [{ ...container, state: { waiting } }] },
       })
-      await jobStatus({ ready: 0 })
-      return
+      return 'pending'
     }
     const failed = played.kind !== 'report' || played.report.outcome === 'Failed'
     const exitCode =
@@ -185,10 +279,9 @@ export async function play(
           : played.kind === 'report' && played.report.error?.retryable === false
             ? 64
             : 1
-    const finished = new Date().toISOString().replace(/\.\d+Z/, 'Z')
     if (played.kind === 'report') {
       const log = played.log === undefined ? `${reportLinesOf(played.report).join('\n')}\n` : played.log
-      if (log !== null) logs.set(`${namespace}/${pod.metadata.name}`, log)
+      if (log !== null) logs.set(`${namespace}/${name}`, log)
     }
     if (played.kind === 'evicted')
       await api('PATCH', `${podPath}/status`, {
@@ -201,7 +294,7 @@ export async function play(
         reason: played.kind === 'crash' ? played.reason : failed ? 'Error' : 'Completed',
         message: played.kind === 'crash' ? played.message : terminationMessageOf(played.report),
         startedAt: started,
-        finishedAt: finished,
+        finishedAt: nowText(),
       }
       await api('PATCH', `${podPath}/status`, {
         status: {
@@ -211,26 +304,19 @@ export async function play(
       })
     }
     if (played.kind === 'report' && played.gone) await api('DELETE', podPath, { gracePeriodSeconds: 0 })
-    const reason = played.kind === 'deadline' ? 'DeadlineExceeded' : 'PodFailurePolicy'
-    const times = { lastProbeTime: finished, lastTransitionTime: finished, status: 'True' }
-    const conditions = failed
-      ? [
-          { type: 'FailureTarget', reason, message: '', ...times },
-          { type: 'Failed', reason, message: `exit code ${exitCode}`, ...times },
-        ]
-      : [
-          { type: 'SuccessCriteriaMet', reason: 'CompletionsReached', message: '', ...times },
-          { type: 'Complete', reason: 'CompletionsReached', message: '', ...times },
-        ]
-    await jobStatus({
-      active: 0,
-      ready: 0,
-      conditions,
-      ...(failed ? { failed: 1 } : { succeeded: 1, completionTime: finished }),
-    })
+    return { kind: played.kind === 'deadline' ? 'deadline' : failed ? 'failed' : 'succeeded', exitCode }
   }
 
-  async function planOf(path: string, parts: readonly string[]): Promise<JobPlan> {
+  /** Read once: the ConfigMaps of a plan never change. */
+  function planOf(path: string, parts: readonly string[]): Promise<JobPlan> {
+    const key = `${path} ${parts.join()}`
+    const known = plans.get(key) ?? readPlan(path, parts)
+    plans.set(key, known)
+    known.catch(() => plans.delete(key))
+    return known
+  }
+
+  async function readPlan(path: string, parts: readonly string[]): Promise<JobPlan> {
     const maps = await Promise.all(parts.map((part) => api<ConfigMap>('GET', `${path}/configmaps/${part}`)))
     const packed = maps.flatMap(({ binaryData }) =>
       Object.values(binaryData!).map((text) => Buffer.from(text, 'base64')),
@@ -238,6 +324,19 @@ export async function play(
     return JSON.parse(gunzipSync(Buffer.concat(packed)).toString())
   }
 }
+
+/** Something that goes away while it is played is no fault. */
+function quietly(work: Promise<unknown>): void {
+  work.catch((error: Error) => {
+    if (!/\b(404|409|422)\b/.test(error.message)) console.error(`player: ${error.message}`)
+  })
+}
+
+function nowText(): string {
+  return new Date().toISOString().replace(/\.\d+Z/, 'Z')
+}
+
+const jobLabel = 'batch.kubernetes.io/job-name'
 
 /** A report with its digest, as a step that succeeded makes it. */
 export function reportOf(
@@ -264,20 +363,24 @@ const container = { name: 'convoke', image: 'convoke', imageID: '', ready: false
 
 type ConfigMap = { readonly data?: Record<string, string>; readonly binaryData?: Record<string, string> }
 
+type PodSpec = {
+  readonly nodeName?: string
+  readonly containers: readonly { readonly args: readonly string[] }[]
+  readonly volumes: readonly {
+    readonly name: string
+    readonly projected?: { readonly sources: readonly { readonly configMap: { readonly name: string } }[] }
+    readonly configMap?: { readonly name: string }
+  }[]
+}
+
+type Named = ApiObject['metadata'] & { readonly namespace: string; readonly labels: Readonly<Record<string, string>> }
+
+type Pod = ApiObject & { readonly metadata: Named; readonly spec: PodSpec }
+
 type Job = ApiObject & {
-  readonly metadata: { readonly namespace: string; readonly name: string; readonly uid: string }
+  readonly metadata: Named
   readonly spec: {
-    readonly template: {
-      readonly metadata: { readonly labels: Record<string, string> }
-      readonly spec: {
-        readonly containers: readonly { readonly args: readonly string[] }[]
-        readonly volumes: readonly {
-          readonly name: string
-          readonly projected?: { readonly sources: readonly { readonly configMap: { readonly name: string } }[] }
-          readonly configMap?: { readonly name: string }
-        }[]
-      }
-    }
+    readonly template: { readonly metadata: { readonly labels: Record<string, string> }; readonly spec: PodSpec }
   }
 }
 
