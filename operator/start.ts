@@ -46,7 +46,8 @@ export type Operator = {
 
 /** Of a pass every request has its deadline; a Run that tells the counts of thousands of Segments takes the longest. */
 const longestPassMs = 15 * 60_000
-const settleMs = 3000
+/** The last Events may take so long of the time without a leader. */
+const settleMs = 1000
 
 /** The whole operator: election, caches, controllers, Events, metrics, probes and the webhook. */
 export async function startOperator(ports: OperatorPorts, options: OperatorOptions): Promise<Operator> {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { digestOf } from '#crds'
 import type { Certificate, LogLine, OperatorOptions } from '#operator'
 import { type Command, choice, exitCodes, type Io, text, texts, UsageError, type Values } from '../command.ts'
@@ -75,6 +76,8 @@ export const command: Command = {
   run: async ({ positionals, values, io }) => {
     if (positionals.length > 0) throw new UsageError(`operator takes options only, not \`${positionals[0]}\`.`)
     const options = optionsOf(values, io)
+    // It lives for months beside others: a quarter less memory at 10,000 Segments is worth 5 % of the start.
+    setFlagsFromString('--heap-growing-percent=15')
     const [{ connect }, { transportOf }, { startOperator, realClock }] = await Promise.all([
       import('../kubernetes.ts'),
       import('../cluster-transport.ts'),
