@@ -312,6 +312,7 @@ async function advance(own: Surroundings, run: Run): Promise<Result> {
     return stepOn(own, run, loaded, entry.name, (status.attempt ?? 1) + 1, {})
   }
   if (!job) {
+    await mustBeCurrent(own, run)
     await makeJob(own, run, loaded, entry, false)
     return { kind: 'again', afterMs: patienceMs }
   }
@@ -330,6 +331,12 @@ async function advance(own: Surroundings, run: Run): Promise<Result> {
   return stepEnded(own, run, loaded, entry, job, { kind: 'reported', report, details: isSame ? details : null })
 }
 
+/** A leader before may have written since, or the Run may be gone: no Job is made by an old copy. */
+async function mustBeCurrent(own: Surroundings, run: Run): Promise<void> {
+  const live = await own.api.get<ApiObject>(pathOf('Run', run.namespace, run.name))
+  if (live?.metadata.resourceVersion !== run.resourceVersion) throw new CopyBehindError(keyOf(run))
+}
+
 function jobOfStep(run: Run, entry: StepStatus, name: string): Parameters<typeof outcomeOf>[1] {
   return { namespace: run.namespace, name, run: run.name, step: entry.name, attempt: entry.attempt ?? 1 }
 }
@@ -344,6 +351,7 @@ async function reprinted(
   const name = jobNameOf(run.name, entry.name, entry.attempt ?? 1, true)
   const job = jobsOf(own, run).find((other) => other.name === name)
   if (!job) {
+    await mustBeCurrent(own, run)
     await makeJob(own, run, loaded, entry, true)
     return 'waiting'
   }
