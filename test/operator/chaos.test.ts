@@ -221,7 +221,7 @@ describe.skipIf('skip' in programs)('beside real controllers', () => {
     // One operator for both from here on.
     await shop.replica.stop()
     for (const { house } of [shop, other]) house.move(6 * hourMs)
-    await settle(() => atWork(shop) && atWork(other))
+    await settle(() => atWork(shop))
     await world.api('DELETE', '/api/v1/namespaces/doomed')
     await settle(async () => (await cluster.api('GET', '/api/v1/namespaces/doomed')).status === 404)
     other.house.move(6 * hourMs)
