@@ -232,6 +232,15 @@ export function visit(node: unknown, see: (node: Node) => void): void {
   }
 }
 
+/** Whether some node of a tree, itself included, is as asked. */
+export function hasPart(tree: unknown, is: (node: Node) => boolean): boolean {
+  let has = false
+  visit(tree, (node) => {
+    has ||= is(node)
+  })
+  return has
+}
+
 /** The parts of a node in which the variables it binds can be read; a variable means the innermost binding around it. */
 export const bindingParts: Partial<Record<Node['kind'], readonly string[]>> = {
   any: ['where'],

@@ -1,5 +1,5 @@
 import { unitMilliseconds, unitMonths } from './calendar.ts'
-import { type Condition, type Node, type Value, visit } from './ir.ts'
+import { type Condition, hasPart, type Node, type Value, visit } from './ir.ts'
 
 /** Why a condition cannot be evaluated on streams. */
 export type StreamingReason = { readonly message: string; readonly help: string }
@@ -63,11 +63,7 @@ export function streamingReasons(
 
 /** Does the condition itself, Segments it refers to left aside, read events? */
 export function readsEvents(condition: Condition): boolean {
-  let reads = false
-  visit(condition, (node) => {
-    if (node.kind === 'events' || node.kind === 'sequence') reads = true
-  })
-  return reads
+  return hasPart(condition, ({ kind }) => kind === 'events' || kind === 'sequence')
 }
 
 type EventQuery = {
@@ -262,25 +258,14 @@ function holdsForNone(node: Extract<Condition, { kind: 'compare' }>): boolean {
 }
 
 function readsEventList(value: Value): boolean {
-  let reads = false
-  visit(value, (node) => {
-    if (node.kind === 'events') reads = true
-  })
-  return reads
+  return hasPart(value, ({ kind }) => kind === 'events')
 }
 
 /** A month or day of a profile's date set against the current one. */
 function comparesAnniversary(node: Condition): boolean {
-  let readsNow = false
-  let readsPart = false
-  visit(node, (part) => {
-    if (part.kind === 'now') readsNow = true
-    if (part.kind !== 'part' || part.part === 'year') return
-    visit(part.of, (inner) => {
-      if (inner.kind === 'column') readsPart = true
-    })
-  })
-  return readsNow && readsPart
+  const isPartOfColumn = (part: Node): boolean =>
+    part.kind === 'part' && part.part !== 'year' && hasPart(part.of, ({ kind }) => kind === 'column')
+  return hasPart(node, ({ kind }) => kind === 'now') && hasPart(node, isPartOfColumn)
 }
 
 function whatOf(filters: readonly Filter[]): string {

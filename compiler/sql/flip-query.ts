@@ -1,5 +1,5 @@
 import type { Column, MembershipQuery } from '#crds'
-import { bindingParts, type Condition, freeVariables, type Node, type Value, variablesOf, visit } from '../pql/ir.ts'
+import { bindingParts, type Condition, freeVariables, hasPart, type Node, type Value, variablesOf } from '../pql/ir.ts'
 import { duckdb } from './duckdb.ts'
 import { earliestEvent, lowerBound, membershipQuery, onRow, row, type SegmentCondition } from './membership-query.ts'
 import { type Binding, printerOf } from './print.ts'
@@ -86,19 +86,12 @@ function since(sql: string): string {
 }
 
 function readsClock(node: Node): boolean {
-  let reads = false
-  visit(node, (part) => {
-    if (part.kind === 'now') reads = true
-  })
-  return reads
+  return hasPart(node, ({ kind }) => kind === 'now')
 }
 
 function isOfProfile(node: Node): boolean {
-  let isOwn = true
-  visit(node, (part) => {
-    if (part.kind === 'events' || part.kind === 'sequence' || part.kind === 'segment') isOwn = false
-  })
-  return isOwn && freeVariables(node).length === 0
+  const readsOthers = hasPart(node, ({ kind }) => kind === 'events' || kind === 'sequence' || kind === 'segment')
+  return !readsOthers && freeVariables(node).length === 0
 }
 
 /** The node over the row of the one event it reads, or null where it reads anything else, or something of it that is no column. */
@@ -106,12 +99,12 @@ function onEvent(node: Node, events: ReadonlySet<number>, columns: ReadonlySet<s
   const [variable, ...others] = new Set(freeVariables(node).map(({ id }) => id))
   if (variable === undefined || others.length > 0 || !events.has(variable)) return null
   const own = onRow(node, variable)
-  let isOfColumns = own !== null
-  visit(own, (part) => {
-    if (part.kind === 'member' && part.object.kind === 'variable' && part.object.id === row)
-      isOfColumns &&= columns.has(part.path.join('.'))
-  })
-  return isOfColumns ? own : null
+  const isNoColumn = (part: Node): boolean =>
+    part.kind === 'member' &&
+    part.object.kind === 'variable' &&
+    part.object.id === row &&
+    !columns.has(part.path.join('.'))
+  return own !== null && !hasPart(own, isNoColumn) ? own : null
 }
 
 /** The variables that stand for events in what a node binds variables for. */

@@ -4,6 +4,7 @@ import {
   type Fold,
   freeVariables,
   greatestVariable,
+  hasPart,
   type Node,
   replaceVariable,
   rewrite,
@@ -227,11 +228,7 @@ function both(left: Condition, right: Condition): Condition {
 
 /** The node with its event variable renamed to the row, or null when it reads anything else that varies by profile. */
 export function onRow<N extends Node>(node: N, variable: number): N | null {
-  let readsProfile = false
-  visit(node, (part) => {
-    if (part.kind === 'column' || part.kind === 'events' || part.kind === 'segment' || part.kind === 'sequence')
-      readsProfile = true
-  })
+  const readsProfile = hasPart(node, ({ kind }) => ['column', 'events', 'segment', 'sequence'].includes(kind))
   // The whole event, not one of its fields: there is no such thing in a row.
   if (readsProfile || freeVariables(node).some((free) => free.id !== variable || free.whole)) return null
   return replaceVariable(node, variable, (event) => ({ ...event, id: row, type: 'string' }))
