@@ -52,7 +52,8 @@ const longestGatherMs = 1000
 const jumpMs = 2000
 /** What fails is mostly the way to the API server: when that is there again, nobody shall wait for long. */
 const longestBackoffMs = 30_000
-const [conflictMs, longestConflictMs] = [50, 10_000]
+/** The copy is about to show what is there, or, where its watch is silent, is not for a while. */
+const untilShown: Result = { kind: 'retry', firstMs: 50, longestMs: 10_000 }
 const watchClockMs = 1000
 /** Between two looks at the CRDs, and while they are not right. */
 const [skewMs, skewAgainMs] = [600_000, 10_000]
@@ -64,21 +65,13 @@ const runnableKinds: readonly Kind[] = [
   'CampaignSource',
 ] satisfies readonly RunnableKind[]
 
-/**
- * What is no fault: somebody wrote at the same time, the namespace goes away, another leads. Anything else is thrown again. `conflicts` of
- * the key in a row, this one not counted.
- */
-function forgivenOf(error: unknown, conflicts: number): Result {
+/** What is no fault: somebody wrote at the same time, the namespace goes away, another leads. Anything else is thrown again. */
+function forgivenOf(error: unknown): Result {
   if (error instanceof NotLeaderError) return { kind: 'done' }
-  // The copy is about to show what is there, or, where its watch is silent, is not for a while.
-  if (isConflict(error)) return { kind: 'again', afterMs: Math.min(conflictMs * 2 ** conflicts, longestConflictMs) }
+  if (error instanceof CopyBehindError || (error instanceof ApiError && error.reason === 'Conflict')) return untilShown
   if (error instanceof ApiError && error.causes.some(({ reason }) => reason === 'NamespaceTerminating'))
     return { kind: 'done' }
   throw error
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof CopyBehindError || (error instanceof ApiError && error.reason === 'Conflict')
 }
 
 export function openControllers(ports: ControllersPorts, options: ControllersOptions): Controllers {
@@ -86,8 +79,6 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   const gauges = openGauges(metrics, clock)
   /** Whom a Run or Job that is gone belonged to. */
   const owners = new Map<string, ResourceKey>()
-  /** In a row, by key. */
-  const conflicts = new Map<string, number>()
   let lastCompileMs = 0
   /** Why nothing may be run, since what is written would be dropped; null: all is well, or nobody has looked. */
   let skew: Skew | null = null
@@ -104,16 +95,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     name: 'resources',
     concurrency: options.concurrency,
     longestBackoffMs,
-    async handle(key) {
-      const before = conflicts.get(key) ?? 0
-      conflicts.delete(key)
-      try {
-        return await reconcile(key as ResourceKey) // only such keys are added
-      } catch (error) {
-        if (isConflict(error)) conflicts.set(key, before + 1)
-        return forgivenOf(error, before)
-      }
-    },
+    handle: (key) => reconcile(key as ResourceKey).catch(forgivenOf), // only such keys are added
     failed: ({ key, error, failures, retryMs }) => {
       say('warning', error, { key, failures, retryMs: Math.round(retryMs) })
       if (error instanceof ApiError && error.message.includes('strict decoding error')) void lookForSkew()

@@ -24,6 +24,8 @@ export type QueueOptions = {
 export type Result =
   | { readonly kind: 'done' }
   | { readonly kind: 'again'; readonly afterMs: number; readonly priority?: number }
+  /** No failure, and not done: again after `firstMs`, doubled each time in a row, at most `longestMs`. */
+  | { readonly kind: 'retry'; readonly firstMs: number; readonly longestMs: number }
 
 export type Failure = {
   readonly key: string
@@ -69,7 +71,8 @@ export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions)
   const ready = new Map<number, Line>()
   /** By key when its work began, the earliest first. */
   const working = new Map<string, number>()
-  const failures = new Map<string, number>()
+  /** By key how its latest passes ended, where they were not done. */
+  const streaks = new Map<string, { readonly kind: 'failure' | 'retry'; readonly count: number }>()
   const stopping = new AbortController()
   const idle = Promise.withResolvers<void>()
   let state: 'held' | 'open' | 'drained' = 'held'
@@ -192,13 +195,16 @@ export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions)
   async function pass(key: string, priority: number): Promise<string> {
     try {
       const result = await handle(key, stopping.signal)
-      failures.delete(key)
+      if (result.kind === 'retry') {
+        need(key, Math.min(result.firstMs * 2 ** (streakOf(key, 'retry') - 1), result.longestMs), 0)
+        return 'requeue_after'
+      }
+      streaks.delete(key)
       if (result.kind === 'done') return 'success'
       need(key, result.afterMs, result.priority ?? 0)
       return result.afterMs > 0 ? 'requeue_after' : 'requeue'
     } catch (error) {
-      const count = (failures.get(key) ?? 0) + 1
-      failures.set(key, count)
+      const count = streakOf(key, 'failure')
       const backoffMs = Math.min(firstBackoffMs * 2 ** (count - 1), longestBackoffMs)
       const retryMs = Math.max(backoffMs, error instanceof ApiError ? error.retryAfterMs : 0)
       metrics.count('workqueue_retries_total', labels)
@@ -207,6 +213,14 @@ export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions)
       failed({ key, error, failures: count, retryMs })
       return 'error'
     }
+  }
+
+  /** Of passes in a row that ended like this one, which is counted. */
+  function streakOf(key: string, kind: 'failure' | 'retry'): number {
+    const before = streaks.get(key)
+    const count = before?.kind === kind ? before.count + 1 : 1
+    streaks.set(key, { kind, count })
+    return count
   }
 }
 

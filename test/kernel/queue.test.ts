@@ -44,6 +44,7 @@ function bench(passes: Record<string, readonly Pass[]> = {}, concurrency = 1): B
 }
 
 const done: Result = { kind: 'done' }
+const retry: Pass = { ends: { kind: 'retry', firstMs: 10, longestMs: 40 } }
 
 function addAll(queue: Queue, keys: readonly string[]): void {
   for (const key of keys) queue.add(key)
@@ -160,6 +161,12 @@ const scenarios: readonly Scenario[] = [
     concurrency: 2,
     act: (queue) => addAll(queue, ['slow', 'a', 'b', 'c']),
     starts: ['slow@0', 'a@0', 'b@1', 'c@2'],
+  },
+  {
+    title: 'a key that is not done comes back later and later, in a row of its own beside failures',
+    passes: { a: [retry, retry, retry, retry, { ends: 'fails' }, retry] },
+    act: (queue) => queue.add('a'),
+    starts: ['a@0', 'a@10', 'a@30', 'a@70', 'a@110', 'a@115', 'a@125'],
   },
 ]
 
