@@ -58,15 +58,7 @@ export async function run([
   const plan = planOf(expressions, memoryLimit)
   const folder = join(import.meta.dirname, '..', '.cache', 'bench', `evaluate-${profiles}-${events}`)
   const scratch = mkdtempSync(join(tmpdir(), 'convoke-bench-'))
-  const ports: Ports = {
-    now: () => new Date(),
-    claim: () => folder,
-    secret: () => '',
-    scratch,
-    progress: () => {},
-    database: () => null,
-    signal: new AbortController().signal,
-  }
+  const ports = portsOf(folder, scratch)
   try {
     await using engine = await openDuckDB(storeOf(plan), ports)
     const generated = await timed(() => generate(engine, folder, Number(profiles), Number(events)))
@@ -117,6 +109,19 @@ export async function run([
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+/** Of a step over a store in a folder. */
+export function portsOf(folder: string, scratch: string): Ports {
+  return {
+    now: () => new Date(),
+    claim: () => folder,
+    secret: () => '',
+    scratch,
+    progress: () => {},
+    database: () => null,
+    signal: new AbortController().signal,
   }
 }
 

@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { JobPlan, MembershipQuery } from '#crds'
-import { commitJson, type Ports, readDataManifest, steps } from '#jobs'
+import { commitJson, readDataManifest, steps } from '#jobs'
 import { type Engine, literal, openDuckDB, timestampLiteral } from '../jobs/engines/duckdb.ts'
-import { generate, planOf, storeOf, timed } from './evaluate.ts'
+import { generate, planOf, portsOf, storeOf, timed } from './evaluate.ts'
 
 const start = Date.parse('2026-07-01T00:00:00Z')
 const minute = 60_000
@@ -33,15 +33,7 @@ export async function run([
   const plan = planOf(expressions, '1Gi', 0, 'Streaming')
   const folder = join(import.meta.dirname, '..', '.cache', 'bench', `streaming-${profiles}-${events}`)
   const scratch = mkdtempSync(join(tmpdir(), 'convoke-bench-'))
-  const ports: Ports = {
-    now: () => new Date(),
-    claim: () => folder,
-    secret: () => '',
-    scratch,
-    progress: () => {},
-    database: () => null,
-    signal: new AbortController().signal,
-  }
+  const ports = portsOf(folder, scratch)
   let runs = 0
   const evaluate = async (of: JobPlan, evaluation: 'Batch' | 'Streaming') => {
     runs += 1

@@ -10,6 +10,7 @@ import type { HttpRequest, Transport } from '../../operator/kernel/transport.ts'
 import { fine, kubeconfigWith, openCluster, pathOf } from '../api/convoke.ts'
 import { serverSideApply } from '../cluster/api.ts'
 import { exampleOf } from '../crds/documents.ts'
+import { silentMetrics } from '../kernel/metrics-record.ts'
 import { minimal, withSpec } from '../operator/bundle.ts'
 import {
   conditionOf,
@@ -84,7 +85,7 @@ describe.skipIf(!hasHelm || cluster === null)("the operator's rights", () => {
   /** By a clock that nobody moves. */
   async function lead(): Promise<void> {
     const leading = Promise.withResolvers<void>()
-    const ports = { clock: realClock, transport, metrics: silent, random: Math.random }
+    const ports = { clock: realClock, transport, metrics: silentMetrics, random: Math.random }
     const candidate = standForElection(ports, {
       namespace: shop.namespace,
       name: 'convoke',
@@ -99,11 +100,11 @@ describe.skipIf(!hasHelm || cluster === null)("the operator's rights", () => {
 
   async function tell(): Promise<void> {
     const api = openApi(
-      { clock: realClock, transport, metrics: silent, mayWrite: () => true },
+      { clock: realClock, transport, metrics: silentMetrics, mayWrite: () => true },
       { fieldManager: 'convoke' },
     )
     const events = recordEvents(
-      { clock: realClock, api, metrics: silent, mayWrite: () => true, random: Math.random },
+      { clock: realClock, api, metrics: silentMetrics, mayWrite: () => true, random: Math.random },
       { component: 'convoke-operator', instance: 'test' },
     )
     const { metadata } = await shop.get('Segment', 'gold-members')
@@ -191,8 +192,6 @@ function verbsOf(grants: readonly (readonly [resource: string, verbs: readonly s
   }
   return verbs
 }
-
-const silent = { count: () => {}, set: () => {}, read: () => {}, observe: () => {}, remove: () => {} }
 
 /** `group/resource` and the verb; null for what everybody may. */
 function askedBy({ method, path, query = {} }: HttpRequest): readonly [resource: string, verb: string] | null {

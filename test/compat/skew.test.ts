@@ -10,6 +10,7 @@ import { type Cluster, clusterAt, definitions, fine, installCrds } from '../api/
 import { convoke } from '../cli-tools/command-line.ts'
 import { type ApiServer, startApiServer } from '../cluster/api-server.ts'
 import { findBinaries } from '../cluster/binaries.ts'
+import { bodyOf } from '../operator/api.ts'
 import { minimal } from '../operator/bundle.ts'
 import {
   conditionOf,
@@ -56,7 +57,7 @@ describe.skipIf('skip' in binaries)('an operator in an older cluster', { timeout
       if (request.method !== 'GET') writes.push(request)
       if (gitVersion === null || request.path !== '/version') return transport(request)
       const [major, minor] = gitVersion.slice(1).split('.')
-      return { status: 200, headers: {}, body: bodyOf({ major, minor, gitVersion }) }
+      return { status: 200, headers: {}, body: bodyOf(JSON.stringify({ major, minor, gitVersion })) }
     }
   }
 
@@ -188,8 +189,4 @@ function without(kind: Kind, part: 'spec' | 'status', field: string): Crd {
   expect(Object.keys(properties)).toContain(field)
   delete properties[field]
   return crd
-}
-
-async function* bodyOf(value: object): AsyncIterable<Uint8Array> {
-  yield Buffer.from(JSON.stringify(value))
 }

@@ -9,7 +9,7 @@ import { type Operator, startOperator } from '../../operator/start.ts'
 import { openCluster, pathOf } from '../api/convoke.ts'
 import { type Refusal, serverSideApply } from '../cluster/api.ts'
 import { minimal, withSpec } from './bundle.ts'
-import { conditionOf, transportOf, type Workshop, workshop } from './harness.ts'
+import { conditionOf, plainJobs, transportOf, type Workshop, workshop } from './harness.ts'
 
 const cluster = await openCluster()
 
@@ -34,14 +34,7 @@ describe.skipIf(cluster === null)('the webhook', () => {
         healthPort: 0,
         metricsPort: 0,
         webhook: { port: 0, certificate },
-        jobs: {
-          image: 'convoke:test',
-          imagePullPolicy: 'IfNotPresent',
-          imagePullSecrets: [],
-          priorityClassName: null,
-          serviceAccountName: null,
-          activeDeadlineSeconds: 3600,
-        },
+        jobs: plainJobs,
       },
     )
     await shop.apply(...minimal())

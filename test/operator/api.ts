@@ -21,3 +21,8 @@ export function fineApi(transport: Transport): Api {
     return JSON.parse(text) as T
   }
 }
+
+/** Of an answer that no server gave. */
+export async function* bodyOf(text: string): AsyncIterable<Uint8Array> {
+  yield Buffer.from(text)
+}

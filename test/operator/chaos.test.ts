@@ -8,7 +8,7 @@ import { hasHelm, render } from '../chart/helm.ts'
 import { serverSideApply } from '../cluster/api.ts'
 import { type ApiServer, startApiServer } from '../cluster/api-server.ts'
 import { findPrograms } from '../cluster/binaries.ts'
-import { transportOf } from './harness.ts'
+import { transportOf, until } from './harness.ts'
 import { type House, hourMs, minuteMs, openHouse } from './house.ts'
 import { type DirectLine, openLine } from './line.ts'
 import { last } from './observer.ts'
@@ -98,13 +98,7 @@ describe.skipIf('skip' in programs)('beside real controllers', () => {
   const patch = (path: string, body: object) => world.api('PATCH', path, body)
   const list = async (path: string): Promise<readonly Listed[]> =>
     (await world.api<{ items: Listed[] }>('GET', path)).items
-  const settle = async (is: () => boolean | Promise<boolean>): Promise<void> => {
-    const deadline = Date.now() + patienceMs
-    while (!(await is())) {
-      if (Date.now() > deadline) throw new Error(`not within ${patienceMs / 1000} s: ${is}`)
-      await sleep(50)
-    }
-  }
+  const settle = (is: () => boolean | Promise<boolean>): Promise<void> => until(is, patienceMs, 50)
   const atWork = ({ house }: Shop): boolean => house.seen().jobs.some((job) => !job.gone && last(job).end === null)
 
   test.skipIf(!hasHelm)('rights that are taken away in mid-Run, and given back', async () => {

@@ -1,9 +1,11 @@
 // Convoke's controllers on a real API server, with a clock whose wall time a test may move.
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { vi } from 'vitest'
 import type { Kind, ResourceByKind } from '#crds'
 import { transportOf as clusterTransport } from '../../cli/cluster-transport.ts'
 import { connect } from '../../cli/kubernetes.ts'
+import type { JobDefaults } from '../../operator/job.ts'
 import { openApi } from '../../operator/kernel/api.ts'
 import { type Clock, realClock } from '../../operator/kernel/clock.ts'
 import { openRegistry } from '../../operator/kernel/metrics-registry.ts'
@@ -15,7 +17,17 @@ import { type Cluster, clusterAt, installCrds, openCluster, pathOf } from '../ap
 import { lostOf } from '../cluster/api.ts'
 import { startApiServer } from '../cluster/api-server.ts'
 import { findBinaries } from '../cluster/binaries.ts'
-import { type Api, fineApi } from './api.ts'
+import { type Api, bodyOf, fineApi } from './api.ts'
+
+/** Of Jobs, what nobody has set. */
+export const plainJobs: JobDefaults = {
+  image: 'convoke:test',
+  imagePullPolicy: 'IfNotPresent',
+  imagePullSecrets: [],
+  priorityClassName: null,
+  serviceAccountName: null,
+  activeDeadlineSeconds: 3600,
+}
 
 export type Operator = {
   readonly controllers: Controllers
@@ -84,14 +96,7 @@ export async function startOperator(
       shard: null,
       concurrency: 16,
       retryDelaysMs: [200, 400],
-      jobs: {
-        image: 'convoke:test',
-        imagePullPolicy: 'IfNotPresent',
-        imagePullSecrets: [],
-        priorityClassName: null,
-        serviceAccountName: null,
-        activeDeadlineSeconds: 3600,
-      },
+      jobs: plainJobs,
       ...options,
     },
   )
@@ -122,10 +127,6 @@ function comparing(transport: Transport, dropped: string[]): Transport {
       dropped.push(`${request.method} ${request.path}: ${each}`)
     return { ...answer, body: bodyOf(text) }
   }
-}
-
-async function* bodyOf(text: string): AsyncIterable<Uint8Array> {
-  yield Buffer.from(text)
 }
 
 /**
@@ -210,4 +211,13 @@ export function conditionOf(
 ): { readonly status: string; readonly reason: string; readonly message: string } | undefined {
   const found = status?.conditions?.find((condition) => condition.type === type)
   return found && { status: found.status, reason: found.reason, message: found.message }
+}
+
+/** Asks again and again, for so many milliseconds. */
+export async function until(is: () => boolean | Promise<boolean>, patienceMs: number, everyMs = 5): Promise<void> {
+  const deadline = Date.now() + patienceMs
+  while (!(await is())) {
+    if (Date.now() > deadline) throw new Error(`not within ${patienceMs / 1000} s: ${is}`)
+    await sleep(everyMs)
+  }
 }

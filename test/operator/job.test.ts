@@ -6,24 +6,16 @@ import { type JobDefaults, jobOf, type PodTemplate, stepsOf } from '../../operat
 import { openCluster } from '../api/convoke.ts'
 import { lostOf } from '../cluster/api.ts'
 import { bundle, changed, exampleOf } from '../crds/documents.ts'
+import { plainJobs } from './harness.ts'
 
 const cluster = await openCluster()
 
-const plain: JobDefaults = {
-  image: 'convoke:test',
-  imagePullPolicy: 'IfNotPresent',
-  imagePullSecrets: [],
-  priorityClassName: null,
-  serviceAccountName: null,
-  activeDeadlineSeconds: 3600,
-}
-
 const table: readonly (readonly [title: string, defaults: JobDefaults, podTemplate: PodTemplate])[] = [
-  ['nothing more', plain, {}],
+  ['nothing more', plainJobs, {}],
   [
     'all that options and a Pod template can say',
     {
-      ...plain,
+      ...plainJobs,
       imagePullSecrets: ['registry', 'mirror'],
       priorityClassName: 'system-cluster-critical',
       serviceAccountName: 'audiences',

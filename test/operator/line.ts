@@ -15,6 +15,7 @@ import {
   refusals,
   statusOf,
 } from '../cluster/faults.ts'
+import { bodyOf } from './api.ts'
 
 export type Line = {
   readonly transport: Transport
@@ -296,10 +297,6 @@ function reset(): Error {
 function answerOf(code: number, reason: string): HttpResponse {
   const headers = { 'content-type': 'application/json', ...(code === 429 && { 'retry-after': '1' }) }
   return { status: code, headers, body: bodyOf(JSON.stringify(statusOf(code, reason))) }
-}
-
-async function* bodyOf(text: string): AsyncIterable<Uint8Array> {
-  yield Buffer.from(text)
 }
 
 async function* cut(text: string): AsyncIterable<Uint8Array> {

@@ -5,6 +5,7 @@ import { type JobState, jobStateOf } from '../../operator/job-state.ts'
 import { realClock } from '../../operator/kernel/clock.ts'
 import { type ApiObject, reflect } from '../../operator/kernel/reflector.ts'
 import type { Transport } from '../../operator/kernel/transport.ts'
+import { silentMetrics } from '../kernel/metrics-record.ts'
 
 /** One object, by its uid, as it was at each revision of the API server, which count over all objects. */
 export type History<T> = {
@@ -92,7 +93,7 @@ export async function observe(transport: Transport, sees: (namespace: string) =>
   function watch<T>(path: string, of: 'runs' | 'jobs' | 'targets', project: (object: ApiObject) => T) {
     const names = new Map<string, Mutable<T>>()
     const reflector = reflect<string, never>(
-      { clock: realClock, transport, metrics: silent, random: Math.random },
+      { clock: realClock, transport, metrics: silentMetrics, random: Math.random },
       {
         name: 'observed',
         path,
@@ -166,5 +167,3 @@ type Job = {
     }
   }
 }
-
-const silent = { count: () => {}, set: () => {}, read: () => {}, observe: () => {}, remove: () => {} }

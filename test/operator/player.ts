@@ -13,6 +13,7 @@ import { apiVersion, digestOf, labels, managedBy, reportLinesOf, terminationMess
 import { realClock } from '../../operator/kernel/clock.ts'
 import { type ApiObject, reflect } from '../../operator/kernel/reflector.ts'
 import type { Transport } from '../../operator/kernel/transport.ts'
+import { silentMetrics } from '../kernel/metrics-record.ts'
 import { type Api, fineApi } from './api.ts'
 
 export type Work = {
@@ -59,7 +60,7 @@ export async function play(
   const seen: { namespace: string; name: string; uid: string }[] = []
   const taken = new Set<string>()
   const jobs = reflect(
-    { clock: realClock, transport, metrics: silent, random: Math.random },
+    { clock: realClock, transport, metrics: silentMetrics, random: Math.random },
     {
       name: 'played',
       path: '/apis/batch/v1/jobs',
@@ -81,7 +82,7 @@ export async function play(
     },
   )
   const runs = reflect(
-    { clock: realClock, transport, metrics: silent, random: Math.random },
+    { clock: realClock, transport, metrics: silentMetrics, random: Math.random },
     {
       name: 'owners',
       path: `/apis/${apiVersion}/runs`,
@@ -178,7 +179,7 @@ export async function playPods(
   const seen: { namespace: string; name: string; uid: string }[] = []
   const taken = new Set<string>()
   const pods = reflect(
-    { clock: realClock, transport, metrics: silent, random: Math.random },
+    { clock: realClock, transport, metrics: silentMetrics, random: Math.random },
     {
       name: 'played',
       path: '/api/v1/pods',
@@ -432,5 +433,3 @@ async function startKubelet(logs: ReadonlyMap<string, string>): Promise<{ port: 
       }),
   }
 }
-
-const silent = { count: () => {}, set: () => {}, read: () => {}, observe: () => {}, remove: () => {} }

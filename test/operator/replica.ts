@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, realClock } from '../../operator/kernel/clock.ts'
 import { type Operator, startOperator } from '../../operator/start.ts'
 import type { LogLine } from '../../operator/surroundings.ts'
-import type { MovableClock } from './harness.ts'
+import { type MovableClock, plainJobs } from './harness.ts'
 import type { Line } from './line.ts'
 
 /** Time that runs so many times as fast as the real one, by turns, from the real instant on, and that may be moved. */
@@ -130,14 +130,7 @@ export async function startReplica({ line, clock, namespaces, stands }: ReplicaO
         shard: null,
         concurrency: 16,
         retryDelaysMs: [30_000, 120_000, 600_000],
-        jobs: {
-          image: 'convoke:test',
-          imagePullPolicy: 'IfNotPresent',
-          imagePullSecrets: [],
-          priorityClassName: null,
-          serviceAccountName: null,
-          activeDeadlineSeconds: 3600,
-        },
+        jobs: plainJobs,
         healthPort: 0,
         metricsPort: 0,
         webhook: null,

@@ -1,12 +1,11 @@
 // Two operators and one Lease: whatever becomes of the one that leads, the other takes over in time, and nothing that the first had in hand is
 // written after that.
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { annotations } from '#crds'
 import { openCluster } from '../api/convoke.ts'
 import { isWork } from '../cluster/faults.ts'
-import { type MovableClock, transportOf } from './harness.ts'
+import { type MovableClock, transportOf, until } from './harness.ts'
 import { type House, hourMs, minuteMs, openHouse } from './house.ts'
 import { type DirectLine, openLine } from './line.ts'
 import { type Replica, startReplica, stoppable } from './replica.ts'
@@ -78,27 +77,21 @@ describe.skipIf(cluster === null)('two replicas', () => {
       await Promise.all(sides.map(({ line }) => line.stop()))
       house.leave()
     })
-    await until(() => sides.some(({ replica }) => replica.isLeading()))
+    await wait(() => sides.some(({ replica }) => replica.isLeading()))
     const leads = (): readonly [Side, Side] =>
       sides[0]!.replica.isLeading() ? [sides[0]!, sides[1]!] : [sides[1]!, sides[0]!]
     return { house, sides, leads }
   }
 
+  const wait = (is: () => boolean): Promise<void> => until(is, patienceMs)
+
   /** Beyond 15 s that a Lease lasts and 2 s between two looks at it: the way to an API server that has much to do. */
   const slackSeconds = (): number => world.speed(true) / 2
-
-  async function until(is: () => boolean): Promise<void> {
-    const deadline = Date.now() + patienceMs
-    while (!is()) {
-      if (Date.now() > deadline) throw new Error(`not within ${patienceMs / 1000} s: ${is}`)
-      await sleep(5)
-    }
-  }
 
   /** Seconds of the operators' time until the other one leads. */
   async function takeOver({ house }: { readonly house: House }, next: Side): Promise<number> {
     const startedMs = house.clock.elapsed()
-    await until(() => next.replica.isLeading())
+    await wait(() => next.replica.isLeading())
     return (house.clock.elapsed() - startedMs) / 1000
   }
 
@@ -136,7 +129,7 @@ describe.skipIf(cluster === null)('two replicas', () => {
       seconds.push(await takeOver(pair, next))
       await house.progress(5)
       mend()
-      await until(() => first.replica.starts() > round / 2 + 1)
+      await wait(() => first.replica.starts() > round / 2 + 1)
     }
     expect(await house.rest(patienceMs)).toEqual([])
     expect(trespasses(sides)).toEqual([])
@@ -170,7 +163,7 @@ describe.skipIf(cluster === null)('two replicas', () => {
     const { house, sides, leads } = pair
     for (const hours of [2, 1, 1, 3]) {
       house.move(hours * hourMs)
-      await until(() => sides.some(({ replica }) => replica.isLeading()))
+      await wait(() => sides.some(({ replica }) => replica.isLeading()))
       await house.progress(30)
       const [first, next] = leads()
       await first.replica.kill()
@@ -180,7 +173,7 @@ describe.skipIf(cluster === null)('two replicas', () => {
     }
     // Whichever leads comes to where the other was.
     house.move(2 * hourMs)
-    await until(() => sides.some(({ replica }) => replica.isLeading()))
+    await wait(() => sides.some(({ replica }) => replica.isLeading()))
     house.owes(() => leads()[0].clock.now())
     expect(await house.rest(patienceMs)).toEqual([])
     expect(trespasses(sides)).toEqual([])
@@ -199,11 +192,11 @@ describe.skipIf(cluster === null)('two replicas', () => {
     line.deafen()
     for (let slot = 0; slot < 2; slot += 1) {
       house.move(3 * hourMs)
-      await until(() => house.seen().runs.length > 2 * slot && house.unfinished().length === 0)
+      await wait(() => house.seen().runs.length > 2 * slot && house.unfinished().length === 0)
     }
     await sides[0]!.replica.kill()
     await world.api('PATCH', `${lease}/convoke-operator`, { spec: { holderIdentity: '' } })
-    await until(late.isLeading)
+    await wait(late.isLeading)
     await house.progress(20)
     line.hear()
     expect(await house.rest(patienceMs)).toEqual([])

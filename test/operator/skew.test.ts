@@ -6,7 +6,7 @@ import type { HttpResponse, Transport } from '../../operator/kernel/transport.ts
 import { type Skew, skewOf } from '../../operator/skew.ts'
 import { openCluster } from '../api/convoke.ts'
 import { recordMetrics } from '../kernel/metrics-record.ts'
-import { fineApi } from './api.ts'
+import { bodyOf, fineApi } from './api.ts'
 import { transportOf } from './harness.ts'
 
 const cluster = await openCluster()
@@ -109,8 +109,4 @@ function kubernetes(minor: string, gitVersion: string): HttpResponse {
 
 function answerOf(status: number, body: object): HttpResponse {
   return { status, headers: {}, body: bodyOf(JSON.stringify(body)) }
-}
-
-async function* bodyOf(text: string): AsyncIterable<Uint8Array> {
-  yield Buffer.from(text)
 }
