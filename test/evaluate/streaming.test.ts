@@ -10,6 +10,7 @@ import { ingest } from '../../jobs/ingest/ingest.ts'
 import { eventsSql, membersSql, profilesSql, readMembershipManifest } from '../../jobs/profile-store.ts'
 import { dataOf, openWorkspace, planOf, storePlan, type Workspace } from '../ingest/workspace.ts'
 import { compileOne, typesOf } from '../support/pql.ts'
+import { patience, tries } from '../support/soak.ts'
 
 const text = { type: 'string' }
 const types = typesOf({
@@ -437,7 +438,7 @@ test('in a store of several buckets it does too', { timeout: 120_000 }, async ()
 })
 
 test('whatever comes in and however time goes, a streaming run finds what evaluating everybody finds', {
-  timeout: 300_000,
+  timeout: patience(300_000),
 }, async () => {
   const seen: Seen = { beside: 0, anew: 0 }
   await fc.assert(
@@ -452,7 +453,7 @@ test('whatever comes in and however time goes, a streaming run finds what evalua
       },
     ),
     {
-      numRuns: Number(process.env['CONVOKE_STREAMING_RUNS'] ?? 8),
+      numRuns: tries(8, 200),
       interruptAfterTimeLimit: 240_000,
       endOnFailure: true,
       ...(process.env['CONVOKE_PQL_SEED'] === undefined ? {} : { seed: Number(process.env['CONVOKE_PQL_SEED']) }),

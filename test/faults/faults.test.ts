@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../compiler/index.ts'
+import { tries } from '../support/soak.ts'
 import { bundles, corpus, judge } from './corpus.ts'
 
 test.each(bundles)('the bundle $name is clean before anything is put into it', ({ sources }) => {
   expect(compile(sources).diagnostics).toEqual([])
 })
 
-const every = Number(process.env['CONVOKE_FAULTS_EVERY'] ?? 3)
+const every = tries(3, 1)
 const byClass = Map.groupBy(corpus(every), (fault) => fault.class)
 
 describe.each([...byClass].map(([name, faults]) => ({ name, faults })))('$name', ({ faults }) => {

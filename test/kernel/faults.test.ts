@@ -14,6 +14,7 @@ import { httpTransport } from '../../operator/kernel/transport.ts'
 import { apiOf, type Api as DirectApi } from '../cluster/api.ts'
 import { sharedCluster } from '../cluster/api-server.ts'
 import { type FaultProxy, startFaultProxy } from '../cluster/fault-proxy.ts'
+import { soak } from '../support/soak.ts'
 import { recordMetrics } from './metrics-record.ts'
 
 const cluster = await sharedCluster()
@@ -52,7 +53,9 @@ describe.skipIf('skip' in cluster)('whatever befalls requests and replicas', asy
   afterAll(() => Promise.all(namespaces.map((name) => direct('DELETE', `/api/v1/namespaces/${name}`))))
 
   // More of them by hand: KERNEL_SEEDS=3,4,5.
-  const seeds = (process.env['KERNEL_SEEDS'] ?? '2,6').split(',').map(Number)
+  const seeds =
+    process.env['KERNEL_SEEDS']?.split(',').map(Number) ??
+    (soak ? Array.from({ length: 60 }, (_, index) => index) : [2, 6])
   test.each(seeds)('each order gets its copy, once, and no copy outlives its order (seed %s)', play, 60_000)
 
   async function play(seed: number): Promise<void> {

@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compileAll, interpreted, onDuckdb } from '../support/pql.ts'
+import { patience, tries } from '../support/soak.ts'
 import { disagreement, worlds } from './arbitrary.ts'
 
 /** Worlds in a run; more by the environment, for a long night. */
-const runs = Number(process.env['CONVOKE_PQL_RUNS'] ?? 50)
+const runs = tries(50, 2000)
 const seed = process.env['CONVOKE_PQL_SEED'] === undefined ? {} : { seed: Number(process.env['CONVOKE_PQL_SEED']) }
 
-test('the interpreter and DuckDB find the same members', { timeout: 600_000 }, async () => {
+test('the interpreter and DuckDB find the same members', { timeout: patience(600_000) }, async () => {
   await fc.assert(
     fc.asyncProperty(worlds({ people: 40, expressions: 25 }), async (world) => {
       const conditions = compileAll(world.expressions, world.types)
@@ -20,7 +21,7 @@ test('the interpreter and DuckDB find the same members', { timeout: 600_000 }, a
 })
 
 test('a condition and its negation split every audience in two, and `or false` changes nothing', {
-  timeout: 300_000,
+  timeout: patience(300_000),
 }, async () => {
   await fc.assert(
     fc.asyncProperty(worlds({ people: 30, expressions: 12 }), async ({ expressions, people, types, now }) => {
@@ -38,7 +39,9 @@ test('a condition and its negation split every audience in two, and `or false` c
   )
 })
 
-test('neither the order of the input nor the company of other Segments matters', { timeout: 300_000 }, async () => {
+test('neither the order of the input nor the company of other Segments matters', {
+  timeout: patience(300_000),
+}, async () => {
   await fc.assert(
     fc.asyncProperty(worlds({ people: 30, expressions: 10 }), async ({ expressions, people, types, now }) => {
       const conditions = compileAll(expressions, types)

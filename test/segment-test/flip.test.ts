@@ -7,6 +7,7 @@ import { dataTypeOf, type UnionTypes } from '../../compiler/schema.ts'
 import { conditionsOf, isIn } from '../../compiler/segment-test/run.ts'
 import { worlds } from '../pql/arbitrary.ts'
 import { compileAll, compileOne, type TestPerson, typesOf } from '../support/pql.ts'
+import { patience, tries } from '../support/soak.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -122,7 +123,7 @@ function at1(condition: Condition, person: Person, now: number): boolean {
   return holds(condition, person, { now, inSegment: () => false })
 }
 
-const runs = Number(process.env['CONVOKE_PQL_RUNS'] ?? 40)
+const runs = tries(40, 2000)
 const spans = [1, minute, 5 * hour, day, 3 * day, 31 * day, 90 * day, 366 * day, 5 * 366 * day]
 const span = fc
   .tuple(fc.constantFrom(...spans), fc.nat(1000))
@@ -146,7 +147,7 @@ function turns(
   return true
 }
 
-test('no answer changes before the next flip: the whole language', { timeout: 300_000 }, () => {
+test('no answer changes before the next flip: the whole language', { timeout: patience(300_000) }, () => {
   fc.assert(
     fc.property(
       worlds({ people: 12, expressions: 20 }),
@@ -222,7 +223,7 @@ const someone = fc
   })
   .map(({ events, ...attributes }) => ({ attributes, events }))
 
-test('no answer changes before the next flip: every way to compare times', { timeout: 300_000 }, () => {
+test('no answer changes before the next flip: every way to compare times', { timeout: patience(300_000) }, () => {
   let changes = 0
   let asked = 0
   fc.assert(

@@ -6,8 +6,9 @@ import { conditionsOf, isIn } from '../../compiler/segment-test/run.ts'
 import { type Explanation, explanationOf } from '../../compiler/why.ts'
 import { worlds } from '../pql/arbitrary.ts'
 import { compileAll, compileOne, type TestPerson, typesOf } from '../support/pql.ts'
+import { patience, tries } from '../support/soak.ts'
 
-const runs = Number(process.env['CONVOKE_PQL_RUNS'] ?? 40)
+const runs = tries(40, 2000)
 
 function personOf({ attributes, events }: Omit<TestPerson, 'id'>, of: UnionTypes): Person {
   const event = of.event && dataTypeOf(of.event)
@@ -17,7 +18,9 @@ function personOf({ attributes, events }: Omit<TestPerson, 'id'>, of: UnionTypes
   }
 }
 
-test('an explanation comes to the same answer as the expression: the whole language', { timeout: 300_000 }, () => {
+test('an explanation comes to the same answer as the expression: the whole language', {
+  timeout: patience(300_000),
+}, () => {
   fc.assert(
     fc.property(worlds({ people: 6, expressions: 20 }), ({ expressions, types, people, now }) => {
       const conditions = compileAll(expressions, types)

@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { worlds } from '../pql/arbitrary.ts'
 import { compileAll, compileOne, flippedOnDuckdb, onDuckdb, typesOf } from '../support/pql.ts'
+import { patience, tries } from '../support/soak.ts'
 
-const runs = Number(process.env['CONVOKE_PQL_RUNS'] ?? 50)
+const runs = tries(50, 2000)
 const seed = process.env['CONVOKE_PQL_SEED'] === undefined ? {} : { seed: Number(process.env['CONVOKE_PQL_SEED']) }
 
 const minute = 60_000
@@ -24,7 +25,9 @@ const steps = [
   -day,
 ]
 
-test('whoever enters or leaves by time alone is found, whatever the condition', { timeout: 600_000 }, async () => {
+test('whoever enters or leaves by time alone is found, whatever the condition', {
+  timeout: patience(600_000),
+}, async () => {
   await fc.assert(
     fc.asyncProperty(
       worlds({ people: 40, expressions: 25 }),

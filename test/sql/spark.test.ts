@@ -24,10 +24,11 @@ import {
   type TestPerson,
   typesOf,
 } from '../support/pql.ts'
+import { patience, tries } from '../support/soak.ts'
 import { python, startSpark, whyNoSpark } from './spark.ts'
 
 const reason = whyNoSpark()
-const runs = Number(process.env['CONVOKE_SPARK_RUNS'] ?? 12)
+const runs = tries(12, 200)
 
 describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
   let spark: Spark
@@ -98,7 +99,7 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
     ).toEqual([])
   })
 
-  test('Spark finds the members that the interpreter finds', { timeout: 1_200_000 }, async () => {
+  test('Spark finds the members that the interpreter finds', { timeout: patience(1_200_000) }, async () => {
     await fc.assert(
       fc.asyncProperty(worlds({ people: 30, expressions: 15 }), async (world) => {
         const conditions = compileAll(world.expressions, world.types)

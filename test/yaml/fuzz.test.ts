@@ -4,14 +4,16 @@ import { parseAllDocuments } from 'yaml'
 import { readFull } from '../../compiler/yaml/full-reader.ts'
 import { valueOf as plain, readYaml, type YamlNode } from '../../compiler/yaml/index.ts'
 import { readSubset } from '../../compiler/yaml/subset-reader.ts'
+import { patience, tries } from '../support/soak.ts'
 import { corpus, mutantOf, randomOf } from './corpus.ts'
 import { goVersion, kubernetesReader } from './kubernetes-reader.ts'
 
-/** CONVOKE_YAML_FUZZ=1000000 for a long run. */
-const mutants = Number(process.env['CONVOKE_YAML_FUZZ'] ?? 6000)
+const mutants = tries(6000, 1_000_000)
 const seed = Number(process.env['CONVOKE_YAML_SEED'] ?? 1)
 
-test('what the subset reader accepts, the full reader and js-yaml read alike, values and places', () => {
+test('what the subset reader accepts, the full reader and js-yaml read alike, values and places', {
+  timeout: patience(600_000),
+}, () => {
   const random = randomOf(seed)
   let accepted = 0
   for (let count = 0; count < mutants; count += 1) {
@@ -27,9 +29,9 @@ test('what the subset reader accepts, the full reader and js-yaml read alike, va
   }
   expect(accepted).toBeGreaterThan(mutants / 6)
   expect(corpus.filter((text) => readSubset(text, 0, text.length) === 'handed-on')).toEqual([])
-}, 3_600_000)
+})
 
-test('what is read without a fault has the value that `yaml` gives it', () => {
+test('what is read without a fault has the value that `yaml` gives it', { timeout: patience(600_000) }, () => {
   const random = randomOf(seed + 1)
   for (let count = 0; count < mutants; count += 1) {
     const text = mutantOf(corpus[random(corpus.length)]!, random)
@@ -46,9 +48,11 @@ test('what is read without a fault has the value that `yaml` gives it', () => {
       .filter((value) => value !== null)
     expect({ text, values: read.documents.map(plain) }).toEqual({ text, values })
   }
-}, 3_600_000)
+})
 
-test('every node of a mutant lies inside its parent behind its sibling, and every fault inside the text', () => {
+test('every node of a mutant lies inside its parent behind its sibling, and every fault inside the text', {
+  timeout: patience(600_000),
+}, () => {
   const random = randomOf(seed + 2)
   for (let count = 0; count < mutants; count += 1) {
     const text = mutantOf(corpus[random(corpus.length)]!, random)
@@ -58,7 +62,7 @@ test('every node of a mutant lies inside its parent behind its sibling, and ever
     // An alias stands where its anchor does.
     if (faults.length === 0 && !text.includes('*')) for (const document of documents) checkPlaces(text, document)
   }
-}, 3_600_000)
+})
 
 test.skipIf(goVersion === null)(
   `what is read without a fault is what Kubernetes reads${goVersion === null ? ' (skipped: no go on this machine)' : ''}`,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { readYaml, type YamlFile, type YamlScalar } from '../../compiler/yaml/index.ts'
+import { tries } from '../support/soak.ts'
 import { randomOf } from './corpus.ts'
 import { goVersion, kubernetesReader } from './kubernetes-reader.ts'
 
@@ -119,12 +120,7 @@ const skipped = goVersion === null ? ' (skipped: no go on this machine)' : ''
 withGo(
   `of the table and of fuzzed plain scalars, exactly those are reported that Kubernetes and YAML 1.2 read differently${skipped}`,
   () => {
-    const texts = [
-      ...new Set([
-        ...table.map(([text]) => text),
-        ...fuzzedScalars(Number(process.env['CONVOKE_YAML_FUZZ'] ?? 20_000)),
-      ]),
-    ]
+    const texts = [...new Set([...table.map(([text]) => text), ...fuzzedScalars(tries(20_000, 1_000_000))])]
     const plain = texts.filter((text) => scalarOf(readYaml(`v: ${text}\n`))?.style === 'plain')
     const readings = kubernetesReader()(plain.map((text) => `v: ${text}\n`))
     const wrong = plain.flatMap((text, index) => {
