@@ -17,11 +17,30 @@ export type PqlFault = {
   readonly why?: string
   /** Other places in the same expression. */
   readonly related?: readonly { readonly span: Span; readonly message: string }[]
-  /** Replacements in the expression's text; `safe` ones are verified by compiling again. */
-  readonly fixes?: readonly {
-    readonly title: string
-    readonly span: Span
-    readonly text: string
-    readonly safety: 'safe' | 'review'
-  }[]
+  readonly fixes?: readonly PqlFix[]
+}
+
+/** A replacement in the expression's text; a `safe` one is verified by compiling the changed text. */
+export type PqlFix = {
+  readonly title: string
+  readonly span: Span
+  readonly text: string
+  readonly safety: 'safe' | 'review'
+}
+
+export function replacement(span: Span, text: string, safety: PqlFix['safety'] = 'safe'): PqlFix {
+  return { title: `Replace with \`${text}\``, span, text, safety }
+}
+
+/** One replacement for each text. It is safe where it is the only one: several are a choice for a person. */
+export function replacements(span: Span, texts: readonly string[]): readonly PqlFix[] {
+  return texts.map((text) => replacement(span, text, texts.length === 1 ? 'safe' : 'review'))
+}
+
+export function insertion(at: number, text: string, safety: PqlFix['safety'] = 'safe'): PqlFix {
+  return { title: `Insert \`${text.trim()}\``, span: { start: at, end: at }, text, safety }
+}
+
+export function removal(span: Span, written: string): PqlFix {
+  return { title: `Remove \`${written}\``, span, text: '', safety: 'safe' }
 }
