@@ -220,7 +220,7 @@ function keyOf(plan: ExportPlan): Key {
   return { columns, names, list: names.join(', '), definition }
 }
 
-/** What an earlier attempt of this run has published of a Segment, or null. */
+/** What an earlier attempt of this run has published of a Segment, or null. A Run of the same name with another plan is another Run. */
 async function publishedBefore(
   { context, plan, landing, scratch, engine, root }: Work,
   segment: Segment,
@@ -234,7 +234,7 @@ async function publishedBefore(
       `${name} in ${landing.place} is the Segment ${manifest.segment} of the Activation ${manifest.activation}, not ${segment.name} of ${plan.activation}. Add {activation} to the Destination's nameTemplate.`,
     )
   }
-  if (manifest.run !== context.input.run) return null
+  if (manifest.run !== context.input.run || manifest.planDigest !== context.plan.digest) return null
   for (const file of manifest.files) if ((await landing.stat(file.name))?.bytes !== file.bytes) return null
   const delivered = deliveredPath(root, plan.activation, segment.name, manifest.run)
   const [row] = await engine.rows(`SELECT count(*) AS members FROM read_parquet(${literal(delivered)})`).catch(() => [])

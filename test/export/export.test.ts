@@ -803,6 +803,15 @@ describe('a run that is repeated', () => {
     expect(snapshot()).toEqual(before)
   })
 
+  test('does not take the files of a Run of the same name with another plan for its own', async () => {
+    await store(people('abc'))
+    await run('1', { file: { maxRows: 1 } })
+    const report = await run('1', { file: { maxRows: 2 } }, { attempt: 2 })
+    expect(report.totals).toMatchObject({ files: 2, rows: 3 })
+    expect(manifest('zone_gold_20261201T040000Z.csv').files.map(({ rows }) => rows)).toEqual([2, 1])
+    expect(files().filter((name) => name.endsWith('.csv'))).toHaveLength(2)
+  })
+
   test('with a static name replaces the earlier files, and removes the parts that only they had', async () => {
     const choices: PlanChoices = { export: 'Full', file: { nameTemplate: '{segment}', maxRows: 1 } }
     await store(people('abc'))
