@@ -1,3 +1,4 @@
+import stringWidth from 'string-width'
 import type { Io } from './command.ts'
 
 /** Colours for a terminal; the text as it is elsewhere. */
@@ -13,9 +14,9 @@ export function painterOf({ colour }: Pick<Io, 'colour'>): Paint {
   return Object.fromEntries(styled)
 }
 
-/** How many columns a text takes: colours take none. */
+/** How many columns of a terminal a text takes: wide characters and emoji take two, colours and combining marks none. */
 export function widthOf(text: string): number {
-  return [...text.replaceAll(/\x1b\[[0-9;]*m/g, '')].length
+  return stringWidth(text)
 }
 
 /** Lines of at most `width` columns where words allow it, each behind the indent. */
@@ -26,7 +27,7 @@ export function wrapped(text: string, width: number, indent: string): string {
       const lines: string[] = []
       let line = ''
       for (const word of paragraph.split(' ')) {
-        if (line !== '' && indent.length + line.length + 1 + word.length > width) {
+        if (line !== '' && indent.length + widthOf(line) + 1 + widthOf(word) > width) {
           lines.push(line)
           line = word
         } else line = line === '' ? word : `${line} ${word}`

@@ -6,7 +6,9 @@ export function table(headers: readonly string[], rows: readonly (readonly (stri
     row.map((cell) => (cell === null ? '' : typeof cell === 'number' ? cell.toLocaleString('en') : cell)),
   )
   const right = headers.map((_, column) => rows.some((row) => typeof row[column] === 'number'))
-  const widths = headers.map((header, column) => Math.max(header.length, ...cells.map((row) => widthOf(row[column]!))))
+  const widths = headers.map((header, column) =>
+    Math.max(widthOf(header), ...cells.map((row) => widthOf(row[column]!))),
+  )
   const padding = (cell: string, column: number): string => ' '.repeat(widths[column]! - widthOf(cell))
   const line = (row: readonly string[]): string =>
     row
