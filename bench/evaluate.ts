@@ -5,7 +5,7 @@ import { compile, type Source } from '#compiler'
 import type { JobPlan } from '#crds'
 import { type Ports, readDataManifest, steps } from '#jobs'
 import { type Engine, identifier, literal, openDuckDB, timestampLiteral } from '../jobs/engines/duckdb.ts'
-import { bucketSql, commitJson, type DataManifest, eventsSql, profilesSql } from '../jobs/profile-store.ts'
+import { bucketSql, commitData, type DataManifest, eventsSql, profilesSql } from '../jobs/profile-store.ts'
 
 /** The instant of evaluation; events lie in the 180 days before it. */
 const now = '2026-07-01T00:00:00Z'
@@ -232,7 +232,6 @@ export async function generate(engine: Engine, root: string, profiles: number, e
   }
   await engine.run('DROP TABLE ids')
   const manifest: DataManifest = {
-    formatVersion: 1,
     version: 'bench',
     previous: null,
     buckets,
@@ -246,7 +245,7 @@ export async function generate(engine: Engine, root: string, profiles: number, e
     sources: {},
     leftOut: { eventsPerProfile: 0, identitiesPerProfile: 0 },
   }
-  commitJson(join(root, 'data.json'), manifest)
+  commitData(root, manifest, false)
 }
 
 /** Reads the columns that the Segments need, and does nothing else with them. */

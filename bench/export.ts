@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { steps } from '#jobs'
-import { bucketSql, commitJson, type DataManifest, type MembershipManifest } from '../jobs/profile-store.ts'
+import {
+  bucketSql,
+  commitData,
+  commitMembership,
+  type DataManifest,
+  type MembershipManifest,
+} from '../jobs/profile-store.ts'
 import { planOf } from '../test/export/store.ts'
 import { portsOf } from '../test/stores/ports.ts'
 
@@ -66,7 +72,7 @@ export async function run(args: readonly string[]) {
     return files
   }
   const names = Array.from({ length: segments }, (_, s) => `segment-${String(s).padStart(3, '0')}`)
-  const manifest = { formatVersion: 1, version: 'v1', buckets } as const
+  const manifest = { version: 'v1', buckets } as const
   const data: DataManifest = {
     ...manifest,
     previous: null,
@@ -101,8 +107,8 @@ export async function run(args: readonly string[]) {
     files: await write('members', 'membership'),
     transitions: [],
   }
-  commitJson(join(root, 'data.json'), data)
-  commitJson(join(root, 'membership.json'), membership)
+  commitData(root, data, false)
+  commitMembership(root, membership)
 
   const plan = planOf({
     segments: names.map((name) => ({ name, displayName: name })),

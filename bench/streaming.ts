@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { JobPlan, MembershipQuery } from '#crds'
-import { commitJson, readDataManifest, steps } from '#jobs'
+import { readDataManifest, steps } from '#jobs'
 import { type Engine, literal, openDuckDB, timestampLiteral } from '../jobs/engines/duckdb.ts'
+import { commitData } from '../jobs/profile-store.ts'
 import { generate, planOf, portsOf, storeOf, timed } from './evaluate.ts'
 
 const start = Date.parse('2026-07-01T00:00:00Z')
@@ -62,7 +63,7 @@ export async function run([
       await append()
       everybody.push(await evaluate(withoutFlips(plan), 'Streaming'))
     }
-    commitJson(join(folder, 'data.json'), data)
+    if (data) commitData(folder, data, false)
     return {
       profiles: Number(profiles),
       events: Number(events),
@@ -99,11 +100,6 @@ async function appendEvents(engine: Engine, root: string, count: number, now: nu
       TO ${literal(join(root, path))} (FORMAT parquet, COMPRESSION zstd)`)
     added.push([path])
   }
-  commitJson(join(root, 'data.json'), {
-    ...before,
-    version,
-    previous: before.version,
-    events: before.events.map((files, bucket) => [...files, ...added[bucket]!]),
-    touched: added,
-  })
+  const events = before.events.map((files, bucket) => [...files, ...added[bucket]!])
+  commitData(root, { ...before, version, previous: before.version, events, touched: added }, false)
 }

@@ -10,6 +10,10 @@ export const faultReasons = {
   StoreBusy: { retryable: true },
   /** The store has no data or no membership version yet that this step needs. */
   NotEvaluated: { retryable: true },
+  /** A newer version of convoke wrote the store. */
+  NewerStore: { retryable: false },
+  /** A file of the store is not what was written. */
+  DamagedStore: { retryable: false },
   /** A file differs from what its manifest says. */
   ChecksumMismatch: { retryable: false },
   /** A delivered file's manifest is older than the landing zone keeps files. */

@@ -14,18 +14,18 @@
  * A reader trusts a manifest and nothing else: it names exactly the files of its version, relative to the root. A manifest is
  * replaced by an atomic rename after everything it names is on disk, so a reader sees a whole version or the one before.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import type { Column, StorePlan } from '#crds'
 import { identifier, literal, readParquet, sqlTypeOf } from './engines/duckdb.ts'
 import { JobError } from './errors.ts'
 import type { Ports } from './ports.ts'
+import { manifestText, readManifest } from './store-format.ts'
 
 /** A bucket's Parquet files, relative to the root. Index in the array = bucket number. */
 export type BucketFiles = readonly (readonly string[])[]
 
 export type DataManifest = {
-  readonly formatVersion: 1
   readonly version: string
   /** The version before, whose files are still there for readers that began with it; null for the first. */
   readonly previous: string | null
@@ -76,7 +76,6 @@ export type SourceFileState = {
 }
 
 export type MembershipManifest = {
-  readonly formatVersion: 1
   readonly version: string
   /** The version before, null for the first. */
   readonly previous: string | null
@@ -192,17 +191,36 @@ export function storeRootOf(store: Pick<StorePlan, 'volume'>, ports: Pick<Ports,
   return root.replace(/\/+$/, '')
 }
 
+/** The current data. Throws JobError NewerStore, DamagedStore, as all readers of manifests do. */
 export function readDataManifest(root: string): DataManifest | null {
-  return readJson(join(root, 'data.json'))
+  return readManifest('data', join(root, 'data.json')) as DataManifest | null // written by `commitData`
+}
+
+/** The manifest of one data version, null where its folder is gone. */
+export function readDataVersion(root: string, version: string): DataManifest | null {
+  return readManifest('data', join(root, 'data', version, 'manifest.json')) as DataManifest | null // likewise
 }
 
 export function readMembershipManifest(root: string): MembershipManifest | null {
-  return readJson(join(root, 'membership.json'))
+  return readManifest('membership', join(root, 'membership.json')) as MembershipManifest | null // written by `commitMembership`
 }
 
-function readJson<T>(path: string): T | null {
-  // The shape is ours: written by `commitJson` from a value of this type.
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as T) : null
+export function readMembershipVersion(root: string, version: string): MembershipManifest | null {
+  return readManifest('membership', join(root, 'membership', version, 'manifest.json')) as MembershipManifest | null // likewise
+}
+
+/** Makes this the current data; a version that is new gets a manifest of its own first. */
+export function commitData(root: string, manifest: DataManifest, isNewVersion: boolean): void {
+  const text = manifestText('data', manifest)
+  if (isNewVersion) commitJson(join(root, 'data', manifest.version, 'manifest.json'), text)
+  commitJson(join(root, 'data.json'), text)
+}
+
+/** Makes this the current membership version. */
+export function commitMembership(root: string, manifest: MembershipManifest): void {
+  const text = manifestText('membership', manifest)
+  commitJson(join(root, 'membership', manifest.version, 'manifest.json'), text)
+  commitJson(join(root, 'membership.json'), text)
 }
 
 /** Where a file is written before `settleFile`; cleaned away by the next writer if nobody does. */

@@ -5,6 +5,7 @@ import { digestOf } from './digest.ts'
 import { type FaultReason, faultReasons, interrupted, JobError } from './errors.ts'
 import type { Ports } from './ports.ts'
 import { commitJson, storeRootOf } from './profile-store.ts'
+import { refuseNewer } from './store-format.ts'
 
 export type StepContext = { readonly plan: JobPlan; readonly input: RunInput; readonly ports: Ports }
 
@@ -95,8 +96,10 @@ function written(report: RunReport, { plan, input, ports }: StepContext): RunRep
   if (!plan.store) return report
   const reportPath = reportPathOf(report.step, input)
   try {
+    const root = storeRootOf(plan.store, ports)
+    refuseNewer(root)
     const full = { ...report, reportPath }
-    commitJson(join(storeRootOf(plan.store, ports), reportPath), full)
+    commitJson(join(root, reportPath), full)
     return full
   } catch {
     return report

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { JobError } from './errors.ts'
 import type { Ports } from './ports.ts'
+import { refuseNewer } from './store-format.ts'
 
 /** The right to write a store, held while the process lives. */
 export type WriterLock = Disposable & {
@@ -19,9 +20,10 @@ const heartbeatMs = 10_000
 
 /**
  * Takes `writer.lock` of a store, from a dead holder if need be: one without a heartbeat for 60 s, or whose process on this host is gone.
- * Throws JobError StoreBusy where a living process holds it.
+ * Throws JobError StoreBusy where a living process holds it, NewerStore where a newer version of convoke wrote the store.
  */
 export function lockStore(root: string, ports: Pick<Ports, 'now'>): WriterLock {
+  refuseNewer(root)
   mkdirSync(root, { recursive: true })
   const path = join(root, 'writer.lock')
   const own: Holder = { token: randomUUID(), pid: process.pid, host: hostname(), heartbeat: '' }
@@ -34,6 +36,13 @@ export function lockStore(root: string, ports: Pick<Ports, 'now'>): WriterLock {
       if (holder !== null && isAlive(holder, ports.now())) throw busy(holder)
       removeStale(path, holder, own.token)
       if (!linked(temporary, path)) throw busy(holderOf(path))
+    }
+    try {
+      // What held the lock a moment ago may have been newer.
+      refuseNewer(root)
+    } catch (error) {
+      rmSync(path, { force: true })
+      throw error
     }
   } finally {
     rmSync(temporary, { force: true })

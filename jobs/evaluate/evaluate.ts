@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EvaluatePlan, MembershipQuery, RunReport, StorePlan } from '#crds'
 import { digestOf, sha256 } from '../digest.ts'
@@ -8,7 +8,7 @@ import type { Ports } from '../ports.ts'
 import {
   bitSql,
   bucketSql,
-  commitJson,
+  commitMembership,
   type DataManifest,
   eventsSql,
   type MembershipManifest,
@@ -17,6 +17,7 @@ import {
   profilesSql,
   readDataManifest,
   readMembershipManifest,
+  readMembershipVersion,
   settleFile,
   slotsPerWord,
   storeRootOf,
@@ -68,7 +69,6 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
     const sum = (index: number, key: 'members' | 'entered' | 'exited') =>
       results.reduce((total, { counts }) => total + (counts[index]?.[key] ?? 0), 0)
     const manifest: MembershipManifest = {
-      formatVersion: 1,
       version,
       previous: previous?.version ?? null,
       run: input.run,
@@ -94,8 +94,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
       transitions: results.flatMap(({ transitions }) => transitions),
     }
     lock.check()
-    commitJson(join(root, 'membership', version, 'manifest.json'), manifest)
-    commitJson(join(root, 'membership.json'), manifest)
+    commitMembership(root, manifest)
     return resultOf(manifest)
   } finally {
     rmSync(scratch, { recursive: true, force: true })
@@ -451,9 +450,7 @@ function removeOldVersions(root: string, current: MembershipManifest | null, now
     keep(`membership/${manifest.version}/manifest.json`)
     for (const path of manifest.transitions) keep(path)
     if (age <= 1) for (const path of [manifest.files, manifest.changed ?? []].flat(2)) keep(path)
-    const path = manifest.previous === null ? null : join(folder, manifest.previous, 'manifest.json')
-    // Written by the evaluation that committed that version.
-    manifest = path !== null && existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as MembershipManifest) : null
+    manifest = manifest.previous === null ? null : readMembershipVersion(root, manifest.previous)
   }
   for (const version of readdirSync(folder)) {
     const names = kept.get(version)

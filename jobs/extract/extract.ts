@@ -11,7 +11,7 @@ import { normalizeFile, type RecordLimits, type RecordSource } from '../ingest/n
 import type { Ports } from '../ports.ts'
 import { connect, databaseFault, name, placeOf } from '../postgres/connection.ts'
 import {
-  commitJson,
+  commitData,
   type DataManifest,
   readDataManifest,
   type SourceFileState,
@@ -68,7 +68,7 @@ async function extractAll({ plan: job, ports }: StepContext): Promise<StepResult
     lock.check()
     const definition = digestOf(plan.tables)
     const state: SourceState = { definition, files: sorted(files), watermarks: sorted(watermarks) }
-    commitJson(join(root, 'data.json'), { ...data, sources: sorted({ ...data.sources, [plan.source]: state }) })
+    commitData(root, { ...data, sources: sorted({ ...data.sources, [plan.source]: state }) }, false)
     const sum = (count: string) => details.reduce((total, { counts }) => total + (counts?.[count] ?? 0), 0)
     return {
       totals: {
@@ -87,7 +87,6 @@ async function extractAll({ plan: job, ports }: StepContext): Promise<StepResult
 
 /** A store that no ingest has filled yet. */
 const nothingYet: DataManifest = {
-  formatVersion: 1,
   version: 'none',
   previous: null,
   buckets: 1,

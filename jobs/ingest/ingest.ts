@@ -5,7 +5,7 @@ import type { DatasetPlan, Detail, RunReport } from '#crds'
 import { type Engine, openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { commitJson, readDataManifest, type SourceFileState, type SourceState, storeRootOf } from '../profile-store.ts'
+import { commitData, readDataManifest, type SourceFileState, type SourceState, storeRootOf } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { lockStore } from '../writer-lock.ts'
 import { mergeData, removeOrphans } from './merge.ts'
@@ -50,10 +50,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
     const merged = await mergeData(engine, { root, store, plan: ingestPlan, ports: own }, before, sources)
     lock.check()
     // Unchanged data is not written again, so that a reader's version stays the one it knows.
-    if (JSON.stringify(merged) !== JSON.stringify(before)) {
-      if (merged.version !== before?.version) commitJson(join(root, 'data', merged.version, 'manifest.json'), merged)
-      commitJson(join(root, 'data.json'), merged)
-    }
+    if (JSON.stringify(merged) !== JSON.stringify(before)) commitData(root, merged, merged.version !== before?.version)
     const faults = read.flatMap((one) => one.faults)
     const [fault] = faults
     return {

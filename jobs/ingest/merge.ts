@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Column, type IngestPlan, parseQuantityBytes, type StorePlan } from '#crds'
 import { digestOf, sha256 } from '../digest.ts'
@@ -9,6 +9,7 @@ import {
   bucketSql,
   type DataManifest,
   readDataManifest,
+  readDataVersion,
   type SourceState,
   settleFile,
   temporaryOf,
@@ -69,7 +70,6 @@ export async function mergeData(
   const { events, leftOut } = eventPart
   writer.close()
   return {
-    formatVersion: 1,
     version,
     previous: before?.version ?? null,
     buckets,
@@ -216,13 +216,9 @@ async function touchedProfiles(
 /** Removes what no manifest names that a reader may hold: the current data version's and the one before. */
 export function removeOrphans(root: string): void {
   const current = readDataManifest(root)
-  const previousPath = current?.previous ? join(root, 'data', current.previous, 'manifest.json') : null
+  const previous = current?.previous ? readDataVersion(root, current.previous) : null
   const kept = new Set<string>()
-  const manifests = [current]
-  // Written by the ingest that committed that version.
-  if (previousPath !== null && existsSync(previousPath))
-    manifests.push(JSON.parse(readFileSync(previousPath, 'utf8')) as DataManifest)
-  for (const manifest of manifests) {
+  for (const manifest of [current, previous]) {
     if (!manifest) continue
     kept.add(`data/${manifest.version}/manifest.json`)
     for (const files of [manifest.profiles, manifest.events, manifest.leftOutProfiles])

@@ -5,7 +5,13 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import type { Column, JobPlan } from '#crds'
 import { digestOf } from '../../jobs/digest.ts'
 import { identifier, literal, sqlTypeOf } from '../../jobs/engines/duckdb.ts'
-import { bucketSql, commitJson, type DataManifest, type MembershipManifest } from '../../jobs/profile-store.ts'
+import {
+  bucketSql,
+  commitData,
+  commitMembership,
+  type DataManifest,
+  type MembershipManifest,
+} from '../../jobs/profile-store.ts'
 
 export type Value = string | number | boolean | null
 
@@ -73,7 +79,6 @@ export async function writeStore(root: string, { version, columns, profiles, mem
     return files
   }
   const data: DataManifest = {
-    formatVersion: 1,
     version,
     buckets,
     profiles: await parts('profiles', folders[0]!),
@@ -88,7 +93,6 @@ export async function writeStore(root: string, { version, columns, profiles, mem
     leftOut: { eventsPerProfile: 0, identitiesPerProfile: 0 },
   }
   const membership: MembershipManifest = {
-    formatVersion: 1,
     version,
     previous: null,
     run: `pstore-${version}`,
@@ -111,8 +115,8 @@ export async function writeStore(root: string, { version, columns, profiles, mem
   }
   connection.closeSync()
   instance.closeSync()
-  commitJson(join(root, 'data.json'), data)
-  commitJson(join(root, 'membership.json'), membership)
+  commitData(root, data, false)
+  commitMembership(root, membership)
 }
 
 export type ExportPlan = NonNullable<JobPlan['export']>
