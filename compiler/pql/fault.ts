@@ -40,7 +40,3 @@ export function replacements(span: Span, texts: readonly string[]): readonly Pql
 export function insertion(at: number, text: string, safety: PqlFix['safety'] = 'safe'): PqlFix {
   return { title: `Insert \`${text.trim()}\``, span: { start: at, end: at }, text, safety }
 }
-
-export function removal(span: Span, written: string): PqlFix {
-  return { title: `Remove \`${written}\``, span, text: '', safety: 'safe' }
-}

@@ -1,6 +1,6 @@
 /**
  * Every PQL function and method, with its manual entry. `examples` are executed on every engine: an expression over the example
- * profile of docs/pql.md and whether it holds. The checker has one handler per name (a missing one is a type error).
+ * profile of docs/pql.md and whether it holds. `check/calls.ts` has one handler per name (a missing one is a type error).
  */
 export type FunctionEntry = {
   readonly form: 'method' | 'function'

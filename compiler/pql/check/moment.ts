@@ -1,7 +1,7 @@
-import { unreachable } from '../unreachable.ts'
-import type { ComparisonOp, TimeTerm, Unit } from './ast.ts'
-import { unitMilliseconds } from './calendar.ts'
-import type { Bound, Condition, Value } from './ir.ts'
+import { unreachable } from '../../unreachable.ts'
+import type { ComparisonOp, TimeTerm, Unit } from '../ast.ts'
+import { unitMilliseconds } from '../calendar.ts'
+import type { Bound, Condition, Value } from '../ir.ts'
 
 /** A time as it stands after `occurs`: an instant, or a day or longer unit from its start to just before its end. */
 export type Moment =

@@ -1,0 +1,144 @@
+import { dataTypeOf, type ObjectType, type Type, type UnionTypes } from '../../schema.ts'
+import type { Expr, Span } from '../ast.ts'
+import type { PqlFault } from '../fault.ts'
+import { sizeOf, type Value } from '../ir.ts'
+import { type Element, type Meaning, meaningOf, type Scope, variableOf } from './meaning.ts'
+
+/** What an expression may refer to. */
+export type Names = { readonly types: UnionTypes; readonly segments: SegmentNames }
+
+/** Names that `inSegment` may take. */
+export type SegmentNames = Iterable<string> & { readonly has: (name: string) => boolean }
+
+/** A name in `inSegment("…")`, with its place. */
+export type Reference = { readonly name: string; readonly span: Span }
+
+/** What the functions that check one expression share. */
+export type Checking = {
+  readonly source: string
+  readonly names: Names
+  /** Gives null: the meaning of what is faulty. */
+  readonly report: (fault: PqlFault) => null
+  readonly refer: (reference: Reference) => void
+  /** What an expression stands for: the way from each topic's functions to all others. */
+  readonly meaning: (expr: Expr, scope: Scope) => Meaning
+  /** The number of a further variable inside a scope. */
+  readonly deeper: (scope: Scope, span: Span) => number
+}
+
+/** Engines take twice as long for each lambda inside a lambda. */
+const deepestLambda = 10
+
+/** Nodes of a time, which is repeated for its bounds, and of an object, which is repeated for its fields. */
+export const mostTimeNodes = 500
+export const mostObjectNodes = 5_000
+
+/** Begins to check an expression. Faults and references are added while `meaning` is asked for. */
+export function openChecking(
+  source: string,
+  names: Names,
+  meaning: (checking: Checking, expr: Expr, scope: Scope) => Meaning,
+): Checking & { readonly faults: readonly PqlFault[]; readonly references: readonly Reference[] } {
+  const faults: PqlFault[] = []
+  const references: Reference[] = []
+  let tooDeep = false
+  const report = (fault: PqlFault): null => {
+    faults.push(fault)
+    return null
+  }
+  const checking = {
+    source,
+    names,
+    faults,
+    references,
+    report,
+    refer: (reference: Reference): void => void references.push(reference),
+    meaning: (expr: Expr, scope: Scope): Meaning => meaning(checking, expr, scope),
+    deeper: (scope: Scope, span: Span): number => {
+      if (scope.depth === deepestLambda && !tooDeep) {
+        tooDeep = true
+        report({
+          code: 'pql-unsupported',
+          message: `Filters, quantifiers and \`let\` stand more than ${deepestLambda} deep inside each other`,
+          span,
+          help: 'Split the expression into several Segments and combine them with inSegment.',
+        })
+      }
+      return scope.depth + 1
+    },
+  }
+  return checking
+}
+
+export function mismatch(
+  checking: Checking,
+  span: Span,
+  message: string,
+  help: string,
+  more: Partial<PqlFault> = {},
+): null {
+  return checking.report({ code: 'pql-type-mismatch', message, span, help, ...more })
+}
+
+export function unsupported(checking: Checking, span: Span, message: string, help: string): null {
+  return checking.report({ code: 'pql-unsupported', message, span, help })
+}
+
+export function syntax(checking: Checking, span: Span, message: string, help: string): null {
+  return checking.report({ code: 'pql-syntax', message, span, help })
+}
+
+/** As it is written. */
+export function written({ source }: Checking, { start, end }: Span): string {
+  return source.slice(start, end)
+}
+
+export function profileOf({ names }: Checking): Extract<Meaning, { kind: 'record' }> {
+  return { kind: 'record', base: { kind: 'profile', prefix: '' }, type: names.types.profile }
+}
+
+/** All events of the profile. */
+export function eventsOf(event: ObjectType): Meaning {
+  const type: Type = { kind: 'array', items: event }
+  return { kind: 'value', value: { kind: 'events', type: dataTypeOf(type) }, type }
+}
+
+/** A scope in which names are read from one item of a list, and the variable that is the item. */
+export function inside(
+  checking: Checking,
+  items: Type,
+  array: Expr,
+  scope: Scope,
+): { readonly scope: Scope; readonly variable: number; readonly item: Meaning } {
+  const variable = checking.deeper(scope, array.span)
+  const item = meaningOf(variableOf(variable, items), items)
+  const element: Element = { meaning: item, type: items, singular: singularOf(array) }
+  return { scope: { ...scope, elements: [...scope.elements, element], depth: variable }, variable, item }
+}
+
+/** `orders` → `order`, `categories` → `category`: PQL lets one item be named by the singular of its array. */
+function singularOf(array: Expr): string | null {
+  switch (array.kind) {
+    case 'group':
+      return singularOf(array.inner)
+    case 'filter':
+      return singularOf(array.array)
+    case 'name':
+    case 'field':
+      if (array.name.endsWith('ies')) return `${array.name.slice(0, -3)}y`
+      return array.name.endsWith('s') ? array.name.slice(0, -1) : array.name
+    default:
+      return null
+  }
+}
+
+/** Passes a value on that will be repeated in the tree, unless it is so large that repeating it would swamp every engine. */
+export function small(checking: Checking, value: Value | null, most: number, span: Span): Value | null {
+  if (value === null || sizeOf(value, most) <= most) return value
+  return unsupported(
+    checking,
+    span,
+    'This is too long an expression for its place',
+    'Put it into a Segment of its own and combine with inSegment.',
+  )
+}

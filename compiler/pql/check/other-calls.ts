@@ -1,0 +1,194 @@
+import { dataTypeOf, describe, type Type } from '../../schema.ts'
+import { alternatives, nearest } from '../../suggest.ts'
+import type { Expr } from '../ast.ts'
+import { makeDate } from '../calendar.ts'
+import { replacement } from '../fault.ts'
+import type { Condition, TextTest } from '../ir.ts'
+import { type Call, type FunctionHandler, type MethodHandler, takes, takesBetween } from './arguments.ts'
+import { type Checking, mismatch, syntax, unsupported } from './context.ts'
+import {
+  classOf,
+  conditionMeaning,
+  date,
+  integer,
+  isNumeric,
+  type Meaning,
+  meaningOf,
+  number,
+  text,
+  timestamp,
+  valueMeaning,
+} from './meaning.ts'
+import { now } from './moment.ts'
+import { coerced, conditionIn, instantIn, numberIn, recordDefined, textIn, valueIn, wholeNumberIn } from './operand.ts'
+import { matches, regexIn, textTest } from './text.ts'
+
+// ---- text
+
+export const textHandler =
+  (test: TextTest, negated = false): MethodHandler =>
+  (checking, call, scope) => {
+    const [other, caseExpr] = takesBetween(checking, call, 1, 2) ?? []
+    return other ? textTest(checking, { test, negated }, call.receiver, other, caseExpr ?? null, scope) : null
+  }
+
+export const matchesHandler: MethodHandler = (checking, call, scope) => {
+  const args = takes(checking, call, 1)
+  return args && matches(checking, call.receiver, args[0], scope)
+}
+
+export const regexGroup: MethodHandler = (checking, call, scope) => {
+  const args = takes(checking, call, 2)
+  if (!args) return null
+  const countHelp = 'Count opening parentheses from 1; 0 is the whole match.'
+  const value = textIn(checking, call.receiver, scope, '`regexGroup`')
+  const regex = regexIn(checking, args[0])
+  const group = wholeNumberIn(checking, args[1], 1_000_000, scope, countHelp)
+  if (!value || !regex || group === null) return null
+  if (group > regex.groups)
+    return mismatch(
+      checking,
+      args[1].span,
+      `The regular expression has ${regex.groups} group${regex.groups === 1 ? '' : 's'}, not ${group}`,
+      countHelp,
+    )
+  return valueMeaning({ kind: 'regexGroup', value, regex, group, type: 'string' }, text)
+}
+
+// ---- time
+
+type Part = 'year' | 'month' | 'day'
+
+export const partHandler =
+  (part: Part): MethodHandler =>
+  (checking, call, scope) => {
+    const of = takes(checking, call, 0) && instantIn(checking, call.receiver, scope)
+    return of && valueMeaning({ kind: 'part', part, of, type: 'integer' }, integer)
+  }
+
+export const currentHandler =
+  (part: Part): FunctionHandler =>
+  (checking, call) =>
+    takes(checking, call, 0) && valueMeaning({ kind: 'part', part, of: now, type: 'integer' }, integer)
+
+/** `date(year, month, day)` */
+export const dateHandler: FunctionHandler = (checking, call, scope) => {
+  const [only, ...others] = call.args
+  const dashed = only && others.length === 0 ? dashedDate(only) : null
+  if (only && dashed)
+    return mismatch(checking, only.span, '`date` takes year, month and day as numbers', `Write ${dashed}.`, {
+      fixes: [{ ...replacement(call.span, dashed), title: `Replace with ${dashed}` }],
+    })
+  const args = takes(checking, call, 3)
+  if (!args) return null
+  const [year, month, day] = [
+    numberIn(checking, args[0], scope),
+    numberIn(checking, args[1], scope),
+    numberIn(checking, args[2], scope),
+  ]
+  if (!year || !month || !day) return null
+  if (year.kind === 'literal' && month.kind === 'literal' && day.kind === 'literal') {
+    const parts = [Number(year.value), Number(month.value), Number(day.value)] as const
+    if (makeDate(...parts) === null)
+      mismatch(
+        checking,
+        call.span,
+        `There is no day ${parts.join('-')} in the calendar`,
+        'Absent, it makes every comparison false; write a real day.',
+        { severity: 'warning' },
+      )
+  }
+  return valueMeaning({ kind: 'makeDate', year, month, day, type: 'date' }, date)
+}
+
+/** `"2026-01-31"` as `date(2026, 1, 31)`; null for anything else. */
+function dashedDate(expr: Expr): string | null {
+  const [, year, month, day] =
+    (expr.kind === 'literal' && typeof expr.value === 'string' && /^(\d{4})-0?(\d+)-0?(\d+)$/.exec(expr.value)) || []
+  return year === undefined ? null : `date(${Number(year)}, ${month}, ${day})`
+}
+
+// ---- any value
+
+export const nullHandler =
+  (isNull: boolean): MethodHandler =>
+  (checking, call, scope) => {
+    const meaning = takes(checking, call, 0) && checking.meaning(call.receiver, scope)
+    const defined = meaning && isDefined(checking, meaning, call)
+    return conditionMeaning(defined && isNull ? { kind: 'not', item: defined } : defined)
+  }
+
+function isDefined(checking: Checking, meaning: NonNullable<Meaning>, { span }: Call): Condition | null {
+  switch (meaning.kind) {
+    case 'value':
+      return { kind: 'isDefined', value: meaning.value }
+    case 'record':
+      return meaning.base.kind === 'object' && meaning.base.path.length === 0
+        ? { kind: 'isDefined', value: meaning.base.value }
+        : recordDefined(checking, meaning, span)
+    case 'condition':
+    case 'moment':
+      return { kind: 'constant', value: true }
+  }
+}
+
+export const ifHandler: FunctionHandler = (checking, call, scope) => {
+  const args = takes(checking, call, 3)
+  if (!args) return null
+  const test = conditionIn(checking, args[0], scope)
+  const yes = valueIn(checking, args[1], scope)
+  const no = valueIn(checking, args[2], scope)
+  if (!test || !yes || !no) return null
+  const outcome = (type: Type, otherwise = no.value): Meaning =>
+    meaningOf({ kind: 'choose', test, yes: yes.value, no: otherwise, type: dataTypeOf(type) }, type)
+  const type = yes.type.kind === 'string' ? text : yes.type
+  if (isNumeric(type) && isNumeric(no.type)) return outcome(type.kind === no.type.kind ? type : number)
+  if (JSON.stringify(dataTypeOf(type)) === JSON.stringify(dataTypeOf(no.type))) return outcome(type)
+  const alike = classOf(type) === null ? null : coerced(checking, no, type, args[2])
+  if (alike) return outcome(classOf(type) === 'instant' ? timestamp : type, alike)
+  return mismatch(
+    checking,
+    args[2].span,
+    `Both outcomes of \`if\` have one type; these are ${describe(type)} and ${describe(no.type)}`,
+    'Write both alike.',
+  )
+}
+
+export const mapEntry: FunctionHandler = (checking, { nameSpan }) =>
+  syntax(
+    checking,
+    nameSpan,
+    '`mapEntry` stands only as the body of the lambda that `map` takes',
+    'Write `map.map((K, V) => mapEntry(K, …))`.',
+  )
+
+// ---- membership
+
+export const inSegment: FunctionHandler = (checking, call) => {
+  const args = takes(checking, call, 1)
+  const argument = args?.[0]
+  if (!argument || argument.kind === 'error') return null
+  if (argument.kind !== 'literal' || typeof argument.value !== 'string')
+    return unsupported(
+      checking,
+      argument.span,
+      '`inSegment` takes the name of a Segment as text',
+      'Write inSegment("name").',
+    )
+  const name = argument.value
+  const span = { start: argument.span.start + 1, end: argument.span.end - 1 }
+  checking.refer({ name, span })
+  const { segments } = checking.names
+  if (segments.has(name)) return conditionMeaning({ kind: 'segment', name })
+  const near = nearest(name, segments)
+  return checking.report({
+    code: 'unresolved-reference',
+    message: `There is no Segment \`${name}\` in this ProfileStore`,
+    span,
+    help:
+      near.length > 0
+        ? `Did you mean ${alternatives(near)}?`
+        : 'Name a Segment of the same namespace and ProfileStore, or add it.',
+    fixes: near.map((candidate) => replacement(span, candidate, 'review')),
+  })
+}

@@ -1,0 +1,131 @@
+import type { ObjectType } from '../../schema.ts'
+import type { ChainStep, Expr } from '../ast.ts'
+import type { Condition, Value } from '../ir.ts'
+import { type Checking, inside, mismatch, syntax, unsupported } from './context.ts'
+import { allOf, always, conditionMeaning, type Meaning, type Scope, variableOf, withVariable } from './meaning.ts'
+import { conditionIn, listIn, valueIn } from './operand.ts'
+import { whenHolds } from './time.ts'
+
+/** What the steps of a CHAIN go through: events or other items in the order of a time property. */
+type Ordered = {
+  readonly list: Value
+  readonly items: ObjectType
+  readonly property: string
+  readonly arrayExpr: Expr
+}
+
+/** `CHAIN(array, property, [A: WHAT(…) WHEN(…), …])` */
+export function chain(checking: Checking, expr: Extract<Expr, { kind: 'chain' }>, scope: Scope): Meaning {
+  const list = listIn(checking, expr.array, scope, 'CHAIN')
+  if (!list) return null
+  const { items } = list
+  if (items.kind !== 'object')
+    return mismatch(checking, expr.array.span, 'CHAIN needs an array of events', 'Write xEvent.')
+  if (expr.steps.length === 0)
+    return syntax(checking, expr.span, 'CHAIN has no steps', 'Write [A: WHAT(…), B: WHAT(…)].')
+  if (expr.property.kind === 'error') return null
+  const property = expr.property.kind === 'name' ? expr.property.name : null
+  const type = property === null ? undefined : items.fields.get(property)
+  if (property === null || (type?.kind !== 'timestamp' && type?.kind !== 'date'))
+    return mismatch(checking, expr.property.span, 'CHAIN orders events by a time property', 'Write timestamp.')
+  const ordered: Ordered = { list: list.value, items, property, arrayExpr: expr.array }
+  if (property !== 'timestamp' || list.value.kind !== 'events' || areCorrelated(expr.steps))
+    return conditionMeaning(correlatedChain(checking, expr.steps, ordered, scope))
+  const steps: { what: Condition; count: number }[] = []
+  for (const step of expr.steps) {
+    const inner = inside(checking, items, expr.array, scope)
+    const what = stepCondition(checking, step, ordered, inner)
+    const count = step.count ? countIn(checking, step.count, scope) : 1
+    if (!what || count === null) return null
+    steps.push({ what, count })
+  }
+  return conditionMeaning({ kind: 'sequence', variable: scope.depth + 1, steps })
+}
+
+/** Whether a step looks at another: a WHERE, or a label that is read. */
+function areCorrelated(steps: readonly ChainStep[]): boolean {
+  const labels = new Set(steps.flatMap(({ label }) => (label ? [label.name] : [])))
+  return steps.some(({ where, when, what }) => where !== null || mentions(when, labels) || mentions(what, labels))
+}
+
+/** Does any name in there belong to the set? */
+function mentions(node: unknown, names: ReadonlySet<string>): boolean {
+  const open = [node]
+  while (open.length > 0) {
+    const part = open.pop()
+    if (typeof part !== 'object' || part === null) continue
+    if ('kind' in part && part.kind === 'name' && 'name' in part && names.has(String(part.name))) return true
+    for (const child of Object.values(part)) open.push(child)
+  }
+  return false
+}
+
+/** WHAT and WHEN of a step, of the item that is the variable of the scope. */
+function stepCondition(
+  checking: Checking,
+  step: ChainStep,
+  ordered: Ordered,
+  { scope, variable }: { readonly scope: Scope; readonly variable: number },
+): Condition | null {
+  const what = step.what ? conditionIn(checking, step.what, scope) : always
+  const when = step.when ? whenHolds(checking, timeOf(ordered, variable), step.when, scope) : always
+  if (!what || !when) return null
+  return flat(allOf([what, when]))
+}
+
+/** `and` in `and` is one. */
+function flat(condition: Condition): Condition {
+  return condition.kind === 'and'
+    ? { kind: 'and', items: condition.items.flatMap((part) => (part.kind === 'and' ? part.items : [part])) }
+    : condition
+}
+
+function timeOf({ items, property }: Ordered, variable: number): Value {
+  return { kind: 'member', object: variableOf(variable, items), path: [property], type: 'timestamp' }
+}
+
+function countIn(checking: Checking, expr: Expr, scope: Scope): number | null {
+  const typed = valueIn(checking, expr, scope)
+  if (!typed) return null
+  const value = typed.value.kind === 'literal' ? typed.value.value : null
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 1000) return value
+  return unsupported(
+    checking,
+    expr.span,
+    'COUNT takes a whole number from 1 to 1000',
+    'For events that must not happen write `and not (CHAIN(…))`.',
+  )
+}
+
+/** A chain whose steps look at each other, as nested quantifiers: some first event, some later second one, … */
+function correlatedChain(
+  checking: Checking,
+  steps: readonly ChainStep[],
+  ordered: Ordered,
+  scope: Scope,
+): Condition | null {
+  const build = (index: number, outer: Scope, previous: Value | null): Condition | null => {
+    const step = steps[index]
+    if (!step) return always
+    if (step.count && countIn(checking, step.count, scope) !== 1)
+      return unsupported(
+        checking,
+        step.count.span,
+        'COUNT above 1 cannot stand in a CHAIN whose steps refer to each other',
+        'Write the step several times.',
+      )
+    const { scope: own, variable, item } = inside(checking, ordered.items, ordered.arrayExpr, outer)
+    const labelled = step.label ? withVariable(own, step.label.name, item) : own
+    const holds = stepCondition(checking, step, ordered, { scope: labelled, variable })
+    const where = step.where ? conditionIn(checking, step.where, labelled) : always
+    const time = timeOf(ordered, variable)
+    const later: Condition = previous
+      ? { kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }
+      : always
+    // Names of later steps are read from their own event; labels stay visible.
+    const rest = build(index + 1, { ...labelled, elements: outer.elements }, time)
+    if (!holds || !where || !rest) return null
+    return { kind: 'any', list: ordered.list, variable, where: allOf([later, holds, where, rest]) }
+  }
+  return build(0, scope, null)
+}

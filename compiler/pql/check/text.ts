@@ -1,0 +1,55 @@
+import type { Expr, Span } from '../ast.ts'
+import type { TextTest } from '../ir.ts'
+import { parseRegex, type Regex } from '../regex.ts'
+import { type Checking, mismatch, unsupported } from './context.ts'
+import { conditionMeaning, type Meaning, type Scope } from './meaning.ts'
+import { textIn, valueIn } from './operand.ts'
+
+/** Compares two texts; `caseExpr` is a function's third part, whether case counts. */
+export function textTest(
+  checking: Checking,
+  { test, negated }: { readonly test: TextTest; readonly negated: boolean },
+  leftExpr: Expr,
+  rightExpr: Expr,
+  caseExpr: Expr | null,
+  scope: Scope,
+): Meaning {
+  const left = textIn(checking, leftExpr, scope, `\`${test}\``)
+  const right = textIn(checking, rightExpr, scope, `\`${test}\``)
+  const isCaseSensitive = caseExpr === null ? true : caseIn(checking, caseExpr, scope)
+  if (!left || !right || isCaseSensitive === null) return null
+  return conditionMeaning({ kind: 'text', test, negated, ignoreCase: !isCaseSensitive, left, right })
+}
+
+function caseIn(checking: Checking, expr: Expr, scope: Scope): boolean | null {
+  const flag = valueIn(checking, expr, scope)
+  if (flag === null) return null
+  if (flag.value.kind === 'literal' && typeof flag.value.value === 'boolean') return flag.value.value
+  return mismatch(checking, expr.span, 'Whether case counts is `true` or `false`', 'Write `false` to ignore case.')
+}
+
+/** `text matches regex` */
+export function matches(checking: Checking, textExpr: Expr, regexExpr: Expr, scope: Scope): Meaning {
+  const value = textIn(checking, textExpr, scope, '`matches`')
+  const regex = regexIn(checking, regexExpr)
+  return value && regex && conditionMeaning({ kind: 'matches', value, regex })
+}
+
+export function regexIn(checking: Checking, expr: Expr): Regex | null {
+  if (expr.kind !== 'literal' || typeof expr.value !== 'string')
+    return unsupported(checking, expr.span, 'A regular expression is a literal text', 'Write it in double quotes.')
+  const regex = parseRegex(expr.value)
+  if ('node' in regex) return regex
+  return checking.report({
+    code: regex.unsupported ? 'pql-unsupported' : 'pql-syntax',
+    message: regex.message,
+    span: insideString(expr.span, expr.value, regex),
+    help: regex.help,
+  })
+}
+
+/** Where a fault inside a string literal's value stands in the expression; the whole literal where escapes make it unclear. */
+function insideString(literal: Span, value: string, fault: { readonly start: number; readonly end: number }): Span {
+  if (literal.end - literal.start !== value.length + 2) return literal
+  return { start: literal.start + 1 + fault.start, end: literal.start + 1 + fault.end }
+}

@@ -1,0 +1,118 @@
+import { unreachable } from '../../unreachable.ts'
+import type { Expr, Unit, When } from '../ast.ts'
+import { unitMilliseconds, unitMonths } from '../calendar.ts'
+import type { Bound, Condition, Value } from '../ir.ts'
+import { type Checking, mismatch, mostTimeNodes, small } from './context.ts'
+import { conditionMeaning, type Meaning, type Scope, type Typed } from './meaning.ts'
+import { distanceAfter, distanceBefore, type Moment, shifted, startOf } from './moment.ts'
+import { asInstant, instantIn, wholeNumberIn } from './operand.ts'
+
+/** `subject occurs …` */
+export function occurs(checking: Checking, subjectExpr: Expr, when: When, scope: Scope): Meaning {
+  const subject = small(checking, instantIn(checking, subjectExpr, scope), mostTimeNodes, subjectExpr.span)
+  return conditionMeaning(subject && whenHolds(checking, subject, when, scope))
+}
+
+/** What stands after `occurs`, of a subject that is an instant. */
+export function whenHolds(checking: Checking, subject: Value, when: When, scope: Scope): Condition | null {
+  const within = (from: Bound | null, to: Bound | null): Condition => ({ kind: 'within', subject, from, to })
+  switch (when.kind) {
+    case 'error':
+      return null
+    case 'on': {
+      const moment = momentIn(checking, when.time, scope)
+      return moment && within(...boundsOf(moment))
+    }
+    case 'between': {
+      const from = momentIn(checking, when.from, scope)
+      const to = momentIn(checking, when.to, scope)
+      return from && to && within({ value: startOf(from), inclusive: true }, boundsOf(to)[1])
+    }
+    case 'side': {
+      const moment = momentIn(checking, when.time, scope)
+      if (!moment) return null
+      switch (when.direction) {
+        case 'before':
+          return within(null, { value: startOf(moment), inclusive: false })
+        case 'from':
+          return within({ value: startOf(moment), inclusive: true }, null)
+        case 'after':
+          return moment.kind === 'instant'
+            ? within({ value: moment.at, inclusive: false }, null)
+            : within({ value: moment.end, inclusive: true }, null)
+        default:
+          return unreachable(when.direction)
+      }
+    }
+    case 'distance': {
+      const { op, unit } = when
+      const amount = amountIn(checking, when.amount, unit, scope)
+      const moment = momentIn(checking, when.time, scope)
+      if (amount === null || moment === null) return null
+      const before = (): Condition => distanceBefore(subject, op, amount, unit, moment)
+      const after = (): Condition => distanceAfter(subject, op, amount, unit, moment)
+      if (when.direction === 'before') return before()
+      if (when.direction === 'after') return after()
+      // The time itself lies at distance zero.
+      const near = op === '<' || op === '<=' ? [within(...boundsOf(moment))] : []
+      return { kind: 'or', items: [before(), ...near, after()] }
+    }
+    default:
+      return unreachable(when)
+  }
+}
+
+/** The whole of a moment. */
+function boundsOf(moment: Moment): readonly [Bound, Bound] {
+  return moment.kind === 'instant'
+    ? [
+        { value: moment.at, inclusive: true },
+        { value: moment.at, inclusive: true },
+      ]
+    : [
+        { value: moment.start, inclusive: true },
+        { value: moment.end, inclusive: false },
+      ]
+}
+
+/** A time as it stands after `occurs`: a date, and a text that names only a day, is that whole day. */
+function momentIn(checking: Checking, expr: Expr, scope: Scope): Moment | null {
+  const meaning = checking.meaning(expr, scope)
+  if (meaning === null) return null
+  if (meaning.kind === 'moment') return meaning.moment
+  const typed = meaning.kind === 'value' ? meaning : null
+  const value = typed ? small(checking, asInstant(checking, typed, expr), mostTimeNodes, expr.span) : null
+  if (!typed || !value)
+    return mismatch(
+      checking,
+      expr.span,
+      'A time is expected here',
+      'Write now, today, yesterday, tomorrow, last month, date(2026, 1, 31), or a field with format date or date-time.',
+    )
+  return isWholeDay(typed)
+    ? { kind: 'interval', start: value, end: shifted(value, 1, 'day') }
+    : { kind: 'instant', at: value }
+}
+
+function isWholeDay({ value, type }: Typed): boolean {
+  if (type.kind === 'date') return true
+  return value.kind === 'literal' && typeof value.value === 'string' && !/[T ]/.test(value.value.trim())
+}
+
+/** From any year of the calendar (1 to 9999) that far either way is still exact on every engine. */
+const furthestYears = 10_000
+const yearMilliseconds = 365.2425 * 86_400_000
+
+/** How many units lie between two times. */
+function amountIn(checking: Checking, expr: Expr, unit: Unit, scope: Scope): number | null {
+  const months = unitMonths[unit]
+  const milliseconds = unitMilliseconds[unit]
+  const years = months === null ? (milliseconds ?? 0) / yearMilliseconds : months / 12
+  return wholeNumberIn(
+    checking,
+    expr,
+    Math.floor(furthestYears / years),
+    scope,
+    'Turn `before` into `after`, or the other way round.',
+  )
+}
