@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { gunzipSync } from 'node:zlib'
-import { digestOf, type JobPlan, type RunInput, validatorOf } from '#crds'
+import { type JobPlan, type RunInput, validatorOf } from '#crds'
+import { digestOfPlan, isPartName, partName, unpackedPlan } from '#protocol'
 import { type Io, UsageError } from './command.ts'
 
 /**
@@ -12,11 +12,10 @@ export function readPlan(path: string, io: Io): JobPlan {
   const full = resolve(io.cwd, path)
   if (!isFolder(full)) return checked<JobPlan>('JobPlan', path, () => readFileSync(full, 'utf8'))
   const plan = checked<JobPlan>('JobPlan', path, () => joined(full))
-  const { digest, ...body } = plan
-  const found = digestOf(body)
-  if (found !== digest)
+  const found = digestOfPlan(plan)
+  if (found !== plan.digest)
     throw new UsageError(
-      `\`${path}\` holds a JobPlan that says it is ${digest} but is ${found}: it was changed on its way. Mount the ConfigMaps that \`convoke compile\` makes, unchanged.`,
+      `\`${path}\` holds a JobPlan that says it is ${plan.digest} but is ${found}: it was changed on its way. Mount the ConfigMaps that \`convoke compile\` makes, unchanged.`,
     )
   return plan
 }
@@ -27,25 +26,19 @@ export function readRunInput(path: string, io: Io): RunInput {
 
 /** Mounted files are links into a folder of their own, `..data`; only the names of parts count. */
 function joined(folder: string): string {
-  const names = readdirSync(folder)
-    .filter((name) => /^plan\.json\.gz\.\d{3}$/.test(name))
-    .sort()
+  const names = readdirSync(folder).filter(isPartName).sort()
   const missing = Array.from({ length: Math.max(names.length, 1) }, (_, index) => partName(index)).find(
     (name) => !names.includes(name),
   )
   if (missing !== undefined)
     throw new Error(`there is no ${missing} in it; mount every ConfigMap of the plan into this folder`)
   try {
-    return gunzipSync(Buffer.concat(names.map((name) => readFileSync(join(folder, name))))).toString('utf8')
+    return unpackedPlan(names.map((name) => readFileSync(join(folder, name))))
   } catch (error) {
     throw new Error(
       `its ${names.length} parts are not one whole plan (${messageOf(error)}); mount every ConfigMap of the plan into this folder`,
     )
   }
-}
-
-function partName(index: number): string {
-  return `plan.json.gz.${String(index).padStart(3, '0')}`
 }
 
 function isFolder(path: string): boolean {

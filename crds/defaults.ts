@@ -37,6 +37,7 @@ const defaults = {
       }),
     },
     historyLimits: historyLimits(spec),
+    retry: retryPolicy(spec.retry),
     podTemplate: podTemplate(spec),
   }),
 
@@ -110,6 +111,7 @@ const defaults = {
       ...item,
     })),
     historyLimits: historyLimits(spec),
+    retry: retryPolicy(spec.retry),
     ...(spec.circuitBreaker && { circuitBreaker: { allowEmpty: false, ...spec.circuitBreaker } }),
   }),
 
@@ -119,6 +121,7 @@ const defaults = {
     ...spec,
     tables: spec.tables.map((table) => ({ mapping: [], ...table })),
     historyLimits: historyLimits(spec),
+    retry: retryPolicy(spec.retry),
   }),
 
   Run: (spec: SpecOf<'Run'>) => ({ approved: [], ...spec }),
@@ -139,6 +142,14 @@ function location({ s3, sftp, ...rest }: Location) {
 
 function historyLimits(spec: { readonly historyLimits?: { successful?: number; failed?: number } }) {
   return { successful: 3, failed: 3, ...spec.historyLimits }
+}
+
+/**
+ * How often, and how long after a failure, a Run is tried again: by default ten times within about five hours, so that what is away for an
+ * hour costs a daily Run nothing.
+ */
+export function retryPolicy(retry: { limit?: number; backoff?: string } = {}): { limit: number; backoff: string } {
+  return { limit: 10, backoff: '1m', ...retry }
 }
 
 type PodTemplate = NonNullable<SpecOf<'Destination'>['podTemplate']>

@@ -1,4 +1,4 @@
-export { type Defaulted, streamingInterval, withDefaults } from './defaults.ts'
+export { type Defaulted, retryPolicy, streamingInterval, withDefaults } from './defaults.ts'
 export { canonicalJson, digestOf } from './digest.ts'
 export { parseDurationSeconds } from './duration.ts'
 export { type FieldSchema, missingFields } from './fields.ts'

@@ -1,4 +1,5 @@
 import type { Kind, ObjectMeta, ResourceByKind } from '#crds'
+import type { RunRecord } from '#protocol'
 import type { ApiObject } from './kernel/reflector.ts'
 
 /** A resource as users wrote it. The same object as long as they did not change it, so that what was found out about it is kept. */
@@ -26,6 +27,10 @@ export type ResourceKey = `${Kind}/${string}/${string}`
 
 export function keyOf({ kind, namespace, name }: Pick<Resource, 'kind' | 'namespace' | 'name'>): ResourceKey {
   return `${kind}/${namespace}/${name}`
+}
+
+export function recordOf({ name, definition, status }: Resource<'Run'>): RunRecord {
+  return { name, spec: definition.spec, status }
 }
 
 /** Projection at the door: no managedFields, no copy of the last application. */

@@ -1,6 +1,5 @@
-import { type JobPlan, type Location, labels, managedBy, type RunReport, type SpecOf, shortened } from '#crds'
-
-export type Step = RunReport['step']
+import { type JobPlan, type Location, labels, managedBy, type SpecOf } from '#crds'
+import { jobNameOf, type Step } from '#protocol'
 
 /** What Jobs have in common, from the operator's options. */
 export type JobDefaults = {
@@ -37,17 +36,6 @@ const user = 65_532
 const backoffLimit = 2
 /** How the step ended is in its report: whether it is tried again is decided by who reads that. */
 const reportedExitCodes = [1, 2, 64]
-
-export function stepsOf(plan: JobPlan): readonly Step[] {
-  if (plan.evaluate) return ['ingest', 'evaluate']
-  if (plan.export) return plan.import ? ['export', 'import'] : ['export']
-  return ['extract']
-}
-
-/** The same Job however often it is asked for. */
-export function jobNameOf(run: string, step: Step, attempt: number, reprint = false): string {
-  return shortened([run, step, ...(attempt > 1 ? [attempt] : []), ...(reprint ? ['report'] : [])].join('-'))
-}
 
 /** The ConfigMap with the RunInput of one step and attempt. */
 export function inputNameOf(run: string, step: Step, attempt: number): string {

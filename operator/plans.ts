@@ -1,6 +1,5 @@
-import { gunzipSync } from 'node:zlib'
-import { planConfigMaps } from '#compiler'
-import { digestOf, type JobPlan, labels, managedBy } from '#crds'
+import { type JobPlan, labels, managedBy } from '#crds'
+import { digestOfPlan, planConfigMaps, unpackedPlan } from '#protocol'
 import { ownerOf } from './job.ts'
 import { type Api, ApiError } from './kernel/api.ts'
 import type { ApiObject } from './kernel/reflector.ts'
@@ -51,7 +50,7 @@ export function openPlans(api: Api): Plans {
         .flatMap((map) => Object.entries(map.binaryData ?? {}).map(([name, data]) => ({ map, name, data })))
         .sort((a, b) => (a.name < b.name ? -1 : 1))
       const plan = planOf(parts.map(({ data }) => data))
-      if (plan === null || digest !== digestOf({ ...plan, digest: undefined })) return null
+      if (plan === null || digest !== digestOfPlan(plan)) return null
       return remember(key, { plan, parts: parts.map(({ map }) => map.metadata.name) })
     },
 
@@ -112,7 +111,7 @@ export function openPlans(api: Api): Plans {
 function planOf(parts: readonly string[]): JobPlan | null {
   try {
     // Only the operator writes what bears its label; whoever else did is found out by the digest.
-    return JSON.parse(gunzipSync(Buffer.concat(parts.map((part) => Buffer.from(part, 'base64')))).toString()) as JobPlan
+    return JSON.parse(unpackedPlan(parts.map((part) => Buffer.from(part, 'base64')))) as JobPlan
   } catch {
     return null
   }

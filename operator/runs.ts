@@ -1,29 +1,32 @@
+import { annotations, type ConditionReason, isWhole, labels, managedBy, type RunStatus, retryPolicy } from '#crds'
 import {
-  annotations,
-  type ConditionReason,
-  type Detail,
-  isWhole,
-  labels,
-  managedBy,
-  type RunInput,
-  type RunReport,
-  type RunStatus,
-} from '#crds'
-import { CopyBehindError, jobPath, pathOf, targetKeyOf, targetUidOf } from './caches.ts'
-import { conditionOf, conditionsOf, timeText } from './conditions.ts'
-import { keyOf, type Resource, type ResourceKey } from './definition.ts'
-import { floorMsOf, noteActivation } from './floor.ts'
-import {
-  inputNameOf,
-  type JobDefaults,
+  conditionOf,
+  type Delivered,
+  departedOf,
+  type Fault,
+  faultOfReport,
+  finished,
+  isFinished,
+  isScheduled,
+  isSuccess,
   jobNameOf,
-  jobOf,
-  ownerOf,
-  type PodTemplate,
-  placesOf,
+  type Moment,
+  type RetryPolicy,
+  runInputOf,
+  runningMessage,
   type Step,
+  type StepStatus,
+  stepBegun,
+  stepEnded,
   stepsOf,
-} from './job.ts'
+  stepsWith,
+  succeededFields,
+  timeText,
+} from '#protocol'
+import { CopyBehindError, jobPath, pathOf, targetKeyOf, targetUidOf } from './caches.ts'
+import { keyOf, type Resource, type ResourceKey, recordOf } from './definition.ts'
+import { floorMsOf, noteActivation } from './floor.ts'
+import { inputNameOf, type JobDefaults, jobOf, ownerOf, type PodTemplate, placesOf } from './job.ts'
 import type { JobState } from './job-state.ts'
 import { ApiError } from './kernel/api.ts'
 import type { Result } from './kernel/queue.ts'
@@ -35,7 +38,6 @@ import { mergePatchOf } from './status-patch.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export type Run = Resource<'Run'>
-type StepStatus = NonNullable<RunStatus['steps']>[number]
 
 const done: Result = { kind: 'done' }
 /** Runs wait for what no watch tells of, such as a claim, so long. */
@@ -69,11 +71,6 @@ export async function reconcileRun(own: Surroundings, run: Run): Promise<Result>
   return advance(own, run)
 }
 
-export function isFinished({ status }: Run): boolean {
-  const condition = conditionOf(status.conditions, 'Succeeded')
-  return condition !== null && condition.status !== 'Unknown'
-}
-
 /** What one Run at a time may have: a store is written by one, and an increment counts from what the one before delivered. */
 export function reservedBy(own: Surroundings, run: Run): readonly string[] {
   const { kind, name } = run.definition.spec.target
@@ -94,7 +91,7 @@ export function reservedBy(own: Surroundings, run: Run): readonly string[] {
 }
 
 async function begin(own: Surroundings, run: Run): Promise<Result> {
-  const { target, trigger, scheduledTime, now, evaluation } = run.definition.spec
+  const { target, trigger, scheduledTime, now } = run.definition.spec
   const nowMs = own.clock.now()
   const owner = own.caches.get(target.kind, run.namespace, target.name)
   const live = owner ?? (await own.api.get<ApiObject>(pathOf(target.kind, run.namespace, target.name)))
@@ -108,19 +105,12 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
   if (await adopted(own, run, owner)) return done
 
   const siblings = own.caches.runsOf(targetKeyOf(run)).filter((other) => other.name !== run.name && !isFinished(other))
-  const isScheduled = (other: Run): boolean => ['Schedule', 'CatchUp'].includes(other.definition.spec.trigger)
-  const isSame = (other: Run): boolean => (other.definition.spec.evaluation ?? 'Batch') === (evaluation ?? 'Batch')
-  const later = siblings.find(
-    (other) =>
-      isScheduled(other) &&
-      isSame(other) &&
-      Date.parse(other.definition.spec.scheduledTime) > Date.parse(scheduledTime),
-  )
-  if (isScheduled(run) && later)
+  const later = laterOf(own, run)
+  if (later)
     return finish(own, run, 'Replaced', `It had not begun when ${later.name} was due, which does its work too.`)
   const lateMs = nowMs - Date.parse(scheduledTime)
   const deadline = owner.kind === 'Activation' ? deadlineOf(run, owner as Resource<'Activation'>, nowMs) : null
-  if (isScheduled(run) && deadline?.isOver)
+  if (isScheduled(recordOf(run)) && deadline?.isOver)
     return finish(
       own,
       run,
@@ -149,7 +139,7 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
     )
 
   const earlier = siblings.find(
-    (other) => other.status.startedAt === undefined && isBefore(other, run) && isSame(other) && !isStuck(other),
+    (other) => other.status.startedAt === undefined && isBefore(other, run) && isSame(other, run) && !isStuck(other),
   )
   if (earlier) return wait(own, run, 'Pending', `Waits for ${earlier.name}.`, lookAgainMs)
   const missing = await missingClaim(own, run.namespace, loaded)
@@ -188,6 +178,19 @@ async function begin(own: Surroundings, run: Run): Promise<Result> {
     ...(target.kind === 'Activation' && { activatedTime }),
   }
   return stepOn(own, run, loaded, stepsOf(loaded.plan)[0]!, 1, started)
+}
+
+/** A Run for a later slot of the same schedule, which does the work of this one too; null where there is none. */
+function laterOf(own: Surroundings, run: Run): Run | null {
+  if (!isScheduled(recordOf(run))) return null
+  const timeOf = ({ definition }: Run): number => Date.parse(definition.spec.scheduledTime)
+  const isLater = (other: Run): boolean =>
+    !isFinished(other) && isScheduled(recordOf(other)) && isSame(other, run) && timeOf(other) > timeOf(run)
+  return own.caches.runsOf(targetKeyOf(run)).find(isLater) ?? null
+}
+
+function isSame(a: Run, b: Run): boolean {
+  return (a.definition.spec.evaluation ?? 'Batch') === (b.definition.spec.evaluation ?? 'Batch')
 }
 
 /**
@@ -307,6 +310,9 @@ async function advance(own: Surroundings, run: Run): Promise<Result> {
   // What a Job has done that has ended is not thrown away.
   if (replacedBy !== null && !(job?.end && entry.outcome === undefined)) return replace(own, run, replacedBy)
   if (entry.outcome === 'Failed') {
+    const later = laterOf(own, run)
+    const { reason = 'Failed', message = '' } = entry
+    if (later) return finish(own, run, reason, `${message} ${later.name} is due and does its work too.`.trim())
     const leftMs = Date.parse(status.retryTime ?? '') - own.clock.now()
     if (leftMs > 0) return { kind: 'again', afterMs: leftMs }
     return stepOn(own, run, loaded, entry.name, (status.attempt ?? 1) + 1, {})
@@ -322,13 +328,13 @@ async function advance(own: Surroundings, run: Run): Promise<Result> {
   const isLogLost = outcome.kind === 'reported' && outcome.details === null && outcome.report.reportPath !== undefined
   // A drain takes the Pod of a step that does its work to the end, and with it what the step said.
   const isReportLost = report === null && job.end.kind === 'Complete'
-  if (!isLogLost && !isReportLost) return stepEnded(own, run, loaded, entry, job, outcome)
+  if (!isLogLost && !isReportLost) return endStep(own, run, loaded, entry, job, outcome)
   const reprint = await reprinted(own, run, loaded, entry)
   if (reprint === 'waiting') return { kind: 'again', afterMs: patienceMs }
-  if (report === null) return stepEnded(own, run, loaded, entry, job, reprint)
+  if (report === null) return endStep(own, run, loaded, entry, job, reprint)
   const details = reprint.kind === 'reported' ? reprint.details : null
   const isSame = details !== null && isWhole(report, details)
-  return stepEnded(own, run, loaded, entry, job, { kind: 'reported', report, details: isSame ? details : null })
+  return endStep(own, run, loaded, entry, job, { kind: 'reported', report, details: isSame ? details : null })
 }
 
 /** A leader before may have written since, or the Run may be gone: no Job is made by an old copy. */
@@ -362,7 +368,7 @@ async function reprinted(
   return outcomeOf(own, jobOfStep(run, entry, name))
 }
 
-async function stepEnded(
+async function endStep(
   own: Surroundings,
   run: Run,
   loaded: LoadedPlan,
@@ -374,23 +380,19 @@ async function stepEnded(
   const report = outcome.kind === 'reported' ? outcome.report : null
   const details = outcome.kind === 'reported' ? outcome.details : null
   const needsDetails = entry.name === 'export' || entry.name === 'import'
-  const fault = faultOf(report, outcome, job, needsDetails && details === null, own.options.jobs)
-  const ended: StepStatus = {
-    ...entry,
-    outcome: fault ? 'Failed' : report!.outcome, // no fault without a report
-    ...(report && {
-      startedAt: wholeSeconds(report.startedAt),
-      finishedAt: wholeSeconds(report.finishedAt),
-      totals: totalsOf(report),
-      ...(report.reportDigest !== undefined && { reportDigest: report.reportDigest }),
-      ...(report.reportPath !== undefined && { reportPath: report.reportPath }),
-    }),
-    ...(!report && { finishedAt: timeText(own.clock.now()) }),
-    ...(fault && { reason: fault.reason, message: fault.message.slice(0, 4096) }),
-  }
+  const fault = faultOf(outcome, job, needsDetails && details === null, own.options.jobs)
+  const moment = momentOf(own, run)
+  const isStreaming = run.definition.spec.evaluation === 'Streaming'
+  const { known: whole, next } = stepEnded(
+    recordOf(run),
+    plan,
+    entry,
+    { report, details, fault },
+    isStreaming ? null : retryOf(own, run),
+    moment,
+  )
+  const known = { ...whole, ...(whole.segments && { segments: whole.segments.slice(0, longestSegments) }) }
   if (details !== null) await tellCounts(own, run, entry.name, details, report!)
-  const segments = segmentsAfter(run, entry.name, plan, details, fault === null)
-  const known = { steps: stepsWith(run, ended), ...(segments && { segments }) }
   own.log({
     level: fault ? 'warning' : 'info',
     message: fault ? `${entry.name} failed: ${fault.message}` : `${entry.name} ended`,
@@ -398,134 +400,48 @@ async function stepEnded(
     run: run.name,
     step: entry.name,
     attempt: entry.attempt ?? 1,
-    outcome: ended.outcome!,
+    outcome: known.steps!.at(-1)!.outcome!,
   })
-  if (fault) {
-    const attempt = run.status.attempt ?? 1
-    const delayMs = own.options.retryDelaysMs[attempt - 1]
-    const isStreaming = run.definition.spec.evaluation === 'Streaming'
-    if (!fault.retryable || delayMs === undefined || isStreaming)
-      return finish(own, run, fault.reason, fault.message, known)
-    const retryMs = own.clock.now() + delayMs
-    const message = `Attempt ${attempt} of ${entry.name} failed (${fault.reason}): ${fault.message} Tried again at ${timeText(retryMs)}.`
-    await writeStatus(own, run, {
-      ...known,
-      retryTime: timeText(retryMs),
-      ...conditions(own, run, 'Unknown', 'Failed', message),
-    })
-    return { kind: 'again', afterMs: delayMs }
+  switch (next.kind) {
+    case 'step':
+      return stepOn(own, run, loaded, next.step, run.status.attempt ?? 1, known)
+    case 'finish':
+      return finish(own, run, next.reason, next.message, known)
+    case 'retry':
+      await writeStatus(own, run, {
+        ...known,
+        retryTime: timeText(next.atMs),
+        ...succeededFields(run, 'Unknown', 'Failed', next.message, moment),
+      })
+      return { kind: 'again', afterMs: next.atMs - moment.nowMs }
   }
-  const next = stepsOf(plan)[stepsOf(plan).indexOf(entry.name) + 1]
-  if (next) return stepOn(own, run, loaded, next, run.status.attempt ?? 1, known)
-  const held = (known.segments ?? run.status.segments ?? []).filter((segment) => segment.held !== undefined)
-  return held.length > 0
-    ? finish(
-        own,
-        run,
-        'Held',
-        `All was delivered but ${held.map(({ segment }) => segment).join(', ')}: ${held[0]!.held}`,
-        known,
-      )
-    : finish(own, run, 'Succeeded', '', known)
 }
 
-type Fault = { readonly reason: string; readonly message: string; readonly retryable: boolean }
+/** Of its target; where that is gone, as nothing is said. */
+function retryOf(own: Surroundings, run: Run): RetryPolicy {
+  const { kind, name } = run.definition.spec.target
+  const target = own.caches.get(kind, run.namespace, name)
+  return retryPolicy(target?.definition.spec.retry)
+}
 
-function faultOf(
-  report: RunReport | null,
-  outcome: Outcome,
-  job: JobState,
-  isReportLost: boolean,
-  jobs: JobDefaults,
-): Fault | null {
-  if (report?.error) return { ...report.error, reason: reasonOf(report.error.reason) }
+function faultOf(outcome: Outcome, job: JobState, isReportLost: boolean, jobs: JobDefaults): Fault | null {
   if (outcome.kind === 'silent') {
     const isDeadline = job.end?.reason === 'DeadlineExceeded'
     return {
-      reason: isDeadline ? 'DeadlineExceeded' : reasonOf(outcome.reason),
+      reason: isDeadline ? 'DeadlineExceeded' : outcome.reason,
       message: isDeadline
         ? `The step took longer than ${jobs.activeDeadlineSeconds} s. ${outcome.message}`
         : outcome.message,
       retryable: true,
     }
   }
-  if (report?.outcome === 'Failed')
-    return { reason: 'Failed', message: 'The step failed and does not say why.', retryable: true }
   // The step is repeatable and then tells again what it did.
-  return isReportLost
-    ? { reason: 'ReportLost', message: 'The step succeeded, but what it did per Segment is lost.', retryable: true }
-    : null
-}
-
-/** A job of another version may say what no condition can hold. */
-function reasonOf(text: string): string {
-  return /^[A-Za-z][A-Za-z0-9]{0,126}$/.test(text) ? text : 'Failed'
-}
-
-/** Whole numbers, as many as a status holds. */
-function totalsOf({ totals }: RunReport): NonNullable<StepStatus['totals']> {
-  const whole = Object.entries(totals).flatMap(([name, count]) =>
-    Number.isFinite(count) ? [[name, Math.round(count)] as const] : [],
-  )
-  return Object.fromEntries(whole.slice(0, 64))
-}
-
-/** What became of each Segment, with what this step adds; null where it adds nothing. */
-function segmentsAfter(
-  run: Run,
-  step: Step,
-  plan: LoadedPlan['plan'],
-  details: readonly Detail[] | null,
-  succeeded: boolean,
-): NonNullable<RunStatus['segments']> | null {
-  const before = run.status.segments ?? []
-  if (details === null) return null
-  if (step === 'export') {
-    const told = details.flatMap((detail) =>
-      detail.segment === undefined ? [] : [exported(detail.segment, detail, plan)],
-    )
-    // An attempt that failed may know nothing of what the one before it delivered.
-    const kept = succeeded ? [] : before.filter((segment) => segment.acknowledged)
-    const known = new Map([...told, ...kept].map((segment) => [segment.segment, segment]))
-    return [...known.values()].slice(0, longestSegments)
+  const lost = {
+    reason: 'ReportLost',
+    message: 'The step succeeded, but what it did per Segment is lost.',
+    retryable: true,
   }
-  if (step !== 'import') return null
-  const imported = new Map(details.map((detail) => [detail.segment, detail]))
-  return before.map(({ acknowledged, ...segment }) => {
-    const detail = imported.get(segment.segment)
-    if (acknowledged || (detail && isCertain(detail))) return { ...segment, acknowledged: true }
-    return detail ? segment : { ...segment, acknowledged: false }
-  })
-}
-
-function exported(
-  segment: string,
-  detail: Detail,
-  plan: LoadedPlan['plan'],
-): NonNullable<RunStatus['segments']>[number] {
-  const { members, realized, exited, backfill, manifest, held, departed } = detail
-  return {
-    segment,
-    ...(members !== undefined && { members }),
-    ...(realized !== undefined && { realized }),
-    ...(exited !== undefined && { exited }),
-    ...(backfill !== undefined && { backfill }),
-    ...(manifest !== undefined && { manifest }),
-    ...(held !== undefined && { held: held.slice(0, 1024) }),
-    ...(departed === true && { departed }),
-    // Without a database Campaign reads the landing zone itself.
-    ...(!plan.import && isCertain(detail) && { acknowledged: manifest !== undefined }),
-  }
-}
-
-/** Whether the step knows that what it says was done; of a commit without an answer it does not. */
-function isCertain({ counts }: Detail): boolean {
-  return !counts?.['uncertain']
-}
-
-/** Of a step that has begun and said nothing yet nobody knows what it has done. */
-function unacknowledged(segments: RunStatus['segments']): RunStatus['segments'] {
-  return segments?.map(({ acknowledged, ...segment }) => ({ ...segment, ...(acknowledged && { acknowledged }) }))
+  return faultOfReport(outcome.report) ?? (isReportLost ? lost : null)
 }
 
 /** The next step, or another attempt of this one, stored before it is begun. */
@@ -538,34 +454,17 @@ async function stepOn(
   known: Partial<RunStatus>,
   fresh: Readonly<Record<string, unknown>> = {},
 ): Promise<Result> {
-  const entry: StepStatus = {
-    name: step,
-    job: jobNameOf(run.name, step, attempt),
-    attempt,
-    startedAt: timeText(own.clock.now()),
-  }
   const before = { ...run, status: { ...run.status, ...known } }
   const fields = {
     ...known,
     ...fresh,
-    attempt,
     retryTime: undefined,
-    step,
-    steps: stepsWith(before, entry),
-    segments: unacknowledged(before.status.segments),
-    ...conditions(own, run, 'Unknown', 'Running', runningMessage(entry)),
+    ...stepBegun(recordOf(before), step, attempt, momentOf(own, run)),
   }
+  const entry = fields.steps!.at(-1)!
   await writeStatus(own, run, fields)
   await makeJob(own, { ...run, status: { ...before.status, ...(fields as Partial<RunStatus>) } }, loaded, entry, false)
   return { kind: 'again', afterMs: patienceMs }
-}
-
-function runningMessage({ name, attempt = 1 }: StepStatus): string {
-  return `${name} is running${attempt > 1 ? `, attempt ${attempt}` : ''}.`
-}
-
-function stepsWith({ status }: Run, entry: StepStatus): StepStatus[] {
-  return [...(status.steps ?? []).filter(({ name }) => name !== entry.name), entry]
 }
 
 /** The Job of a step, and the ConfigMap with its RunInput before it. */
@@ -631,7 +530,7 @@ async function takeOver(
   }
   const message = `There is a ${kind} ${metadata.name} that is not of this Run. Try the Run again: that of its next attempt has another name.`
   const ended: StepStatus = { ...entry, outcome: 'Failed', reason: 'NameCollision', message }
-  await finish(own, run, 'NameCollision', message, { steps: stepsWith(run, ended) })
+  await finish(own, run, 'NameCollision', message, { steps: stepsWith(recordOf(run), ended) })
   return false
 }
 
@@ -642,19 +541,9 @@ function jobsOf(own: Surroundings, run: Run): readonly JobState[] {
 
 /** Whether it is there, and the Run's. */
 async function makeInput(own: Surroundings, run: Run, { plan }: LoadedPlan, entry: StepStatus): Promise<boolean> {
-  const { namespace, name, definition, status } = run
-  const { scheduledTime, trigger, evaluation, approved } = definition.spec
+  const { namespace, name } = run
   const attempt = entry.attempt ?? 1
-  const input: RunInput = {
-    run: name,
-    attempt,
-    scheduledTime,
-    now: status.now ?? scheduledTime,
-    trigger: attempt > 1 ? 'Retry' : trigger,
-    ...(definition.spec.target.kind === 'ProfileStore' && { evaluation: evaluation ?? 'Batch' }),
-    ...(plan.export && (await deliveredBefore(own, run, plan))),
-    ...(approved && approved.length > 0 && { approved }),
-  }
+  const input = runInputOf(recordOf(run), attempt, plan.export ? await deliveredBefore(own, run, plan) : null)
   const map = {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -678,28 +567,17 @@ async function makeInput(own: Surroundings, run: Run, { plan }: LoadedPlan, entr
 }
 
 /** What Campaign has, as the API server says it now, and the deleted Segments whose exits it has not heard of. */
-async function deliveredBefore(
-  own: Surroundings,
-  run: Run,
-  plan: LoadedPlan['plan'],
-): Promise<Pick<RunInput, 'baselines' | 'departed'>> {
+async function deliveredBefore(own: Surroundings, run: Run, plan: LoadedPlan['plan']): Promise<Delivered> {
   const { namespace, definition } = run
   const activation = await own.api.get<ApiObject & { readonly status?: Resource<'Activation'>['status'] }>(
     pathOf('Activation', namespace, definition.spec.target.name),
   )
   const isSame = activation?.metadata.uid === targetUidOf(run)
   const baselines = (isSame && activation?.status?.baselines) || []
-  const departed: { name: string; displayName: string }[] = []
-  for (const { segment, exitsOnDeletion, displayName = segment } of baselines) {
-    if (!exitsOnDeletion || own.caches.get('Segment', namespace, segment) !== null) continue
-    if (plan.export!.membershipStatus !== 'Include' || plan.export!.export !== 'Incremental') continue
-    if ((await own.api.get(pathOf('Segment', namespace, segment))) === null)
-      departed.push({ name: segment, displayName })
-  }
-  return {
-    baselines: Object.fromEntries(baselines.map(({ segment, run }) => [segment, run])),
-    ...(departed.length > 0 && { departed }),
-  }
+  const departed = []
+  for (const each of departedOf(baselines, plan, (segment) => own.caches.get('Segment', namespace, segment) !== null))
+    if ((await own.api.get(pathOf('Segment', namespace, each.name))) === null) departed.push(each)
+  return { baselines, departed }
 }
 
 /** Of whoever owns the place that the step works for: the store, the Destination, the CampaignInstance. */
@@ -738,7 +616,7 @@ async function atWork(
 }
 
 function say(own: Surroundings, run: Run, message: string): Promise<void> {
-  return writeStatus(own, run, conditions(own, run, 'Unknown', 'Running', message))
+  return writeStatus(own, run, succeededFields(run, 'Unknown', 'Running', message, momentOf(own, run)))
 }
 
 /**
@@ -777,7 +655,7 @@ async function replace(own: Surroundings, run: Run, by: Run): Promise<Result> {
     run,
     'Replaced',
     `${by.name} took its place (concurrencyPolicy: Replace).`,
-    ended ? { steps: stepsWith(run, ended) } : {},
+    ended ? { steps: stepsWith(recordOf(run), ended) } : {},
   )
 }
 
@@ -799,15 +677,14 @@ async function finish(
   message: string,
   known: Partial<RunStatus> = {},
 ): Promise<Result> {
-  const finished = { ...run, status: { ...run.status, ...known } }
-  const succeeded = reason === 'Succeeded' || reason === 'Held'
-  if (run.status.startedAt !== undefined) await settleTarget(own, finished, succeeded)
-  const nowMs = own.clock.now()
+  const ended = { ...run, status: { ...run.status, ...known } }
+  const succeeded = isSuccess(reason)
+  if (run.status.startedAt !== undefined) await settleTarget(own, ended, succeeded)
+  const moment = momentOf(own, run)
   await writeStatus(own, run, {
     ...known,
     retryTime: undefined,
-    finishedAt: timeText(nowMs),
-    ...conditions(own, run, succeeded ? 'True' : 'False', reason, message),
+    ...finished(recordOf(run), reason, message, moment),
   })
   const { target, evaluation } = run.definition.spec
   own.metrics.count('convoke_runs_total', { kind: target.kind, outcome: reason })
@@ -815,7 +692,7 @@ async function finish(
     own.metrics.observe(
       'convoke_run_duration_seconds',
       { kind: target.kind },
-      (nowMs - Date.parse(run.status.startedAt)) / 1000,
+      (moment.nowMs - Date.parse(run.status.startedAt)) / 1000,
     )
   const owner = own.caches.get(target.kind, run.namespace, target.name)
   if (owner && reason !== 'Succeeded')
@@ -911,26 +788,12 @@ async function wait(
   message: string,
   afterMs: number,
 ): Promise<Result> {
-  await writeStatus(own, run, conditions(own, run, 'Unknown', reason, message))
+  await writeStatus(own, run, succeededFields(run, 'Unknown', reason, message, momentOf(own, run)))
   return { kind: 'again', afterMs: Math.max(afterMs, 10) }
 }
 
-function conditions(
-  own: Surroundings,
-  run: Run,
-  status: 'True' | 'False' | 'Unknown',
-  reason: ConditionReason | string,
-  message: string,
-): Partial<RunStatus> {
-  return {
-    observedGeneration: run.generation,
-    conditions: conditionsOf(
-      run.status.conditions,
-      [{ type: 'Succeeded', status, reason, message }],
-      run.generation,
-      own.clock.now(),
-    ),
-  }
+function momentOf(own: Surroundings, run: Run): Moment {
+  return { nowMs: own.clock.now(), generation: run.generation }
 }
 
 /** Only what differs, and only onto the version that was looked at. */
@@ -949,8 +812,4 @@ async function writeStatus(own: Surroundings, run: Run, fields: Readonly<Record<
 
 function unlessGone(error: unknown): void {
   if (!(error instanceof ApiError && error.status === 404)) throw error
-}
-
-function wholeSeconds(text: string): string {
-  return timeText(Date.parse(text))
 }

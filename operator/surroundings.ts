@@ -44,6 +44,4 @@ export type LogLine = {
 
 export type ControllerOptions = {
   readonly jobs: JobDefaults
-  /** How long after a failure that may pass a step is tried again; as many times as there are entries. */
-  readonly retryDelaysMs: readonly number[]
 }

@@ -1,8 +1,16 @@
 import type { Schedule, Scheduled } from '#compiler'
 import { annotations, digestOf, labels, type RunnableKind, runNameOf, withDefaults } from '#crds'
-import { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
+import {
+  type Agenda,
+  type AgendaInput,
+  agendaOf,
+  type Claim,
+  conditionOf,
+  conditionsOf,
+  isFinished,
+  timeText,
+} from '#protocol'
 import { CopyBehindError, pathOf, targetUidOf } from './caches.ts'
-import { type Claim, conditionOf, conditionsOf, timeText } from './conditions.ts'
 import { keyOf, type Resource, resourceOf } from './definition.ts'
 import { departingPlan } from './departing.ts'
 import { ownFloorOf } from './floor.ts'
@@ -10,7 +18,7 @@ import { ownerOf } from './job.ts'
 import { ApiError } from './kernel/api.ts'
 import type { Result } from './kernel/queue.ts'
 import type { ApiObject } from './kernel/reflector.ts'
-import { isFinished, type Run, runLabels } from './runs.ts'
+import { type Run, runLabels } from './runs.ts'
 import { mergePatchOf } from './status-patch.ts'
 import type { Surroundings } from './surroundings.ts'
 import type { View } from './views.ts'

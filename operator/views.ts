@@ -1,6 +1,6 @@
 import { type Diagnostic, effectiveLatency } from '#compiler'
 import type { Kind, StatusOf } from '#crds'
-import { type Claim, reasonOfCode } from './conditions.ts'
+import { type Claim, reasonOfCode } from '#protocol'
 import { type Definition, keyOf, type ResourceKey } from './definition.ts'
 import { hasError, type Settled, summaryOf } from './settle.ts'
 

@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { planConfigMaps, renderText, summaryText } from '#compiler'
+import { renderText, summaryText } from '#compiler'
 import { kinds } from '#crds'
+import { planConfigMaps } from '#protocol'
 import { type Command, exitCodes, text } from '../command.ts'
 import { compilePaths } from '../sources.ts'
 

@@ -8,8 +8,6 @@ import type { Certificate, LogLine, OperatorOptions } from '#operator'
 import { type Command, choice, exitCodes, type Io, text, texts, UsageError, type Values } from '../command.ts'
 import { version } from '../version.ts'
 
-/** After a failure that may pass: soon, then when a database or a bucket may be there again. */
-const retryDelaysMs = [30_000, 120_000, 600_000]
 const renewCertificateMs = 60_000
 const serviceAccountFolder = '/var/run/secrets/kubernetes.io/serviceaccount'
 
@@ -138,7 +136,6 @@ function optionsOf(values: Values, io: Io): OperatorOptions {
     namespaces: namespaces.length === 0 ? null : [...new Set(namespaces)],
     shard,
     concurrency: number(values, 'concurrency', 1, 1000) ?? 16,
-    retryDelaysMs,
     instance,
     lease:
       values['alone'] === true

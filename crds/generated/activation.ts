@@ -151,6 +151,19 @@ export interface ActivationSpec {
    */
   catchUp?: 'None' | 'Latest'
   /**
+   * How a Run is tried again whose failure may pass, such as a server that is away: further attempts of the same Run, for the same instant. They end when the next Run is due. Streaming evaluations are not tried again. Default: {limit: 10, backoff: 1m}.
+   */
+  retry?: {
+    /**
+     * Further attempts after the first; 0: none. Default: 10.
+     */
+    limit?: number
+    /**
+     * Time until the second attempt, a number and s, m or h. It doubles with each attempt, up to an hour. Default: 1m.
+     */
+    backoff?: string
+  }
+  /**
    * How many finished Runs are kept. Default: {successful: 3, failed: 3}.
    */
   historyLimits?: {

@@ -28,7 +28,6 @@ describe.skipIf(cluster === null)('the webhook', () => {
         namespaces: [shop.namespace],
         shard: null,
         concurrency: 4,
-        retryDelaysMs: [],
         instance: 'test',
         lease: null,
         healthPort: 0,

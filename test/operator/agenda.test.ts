@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Schedule, slotsBetween } from '#compiler'
-import { type Agenda, type AgendaInput, agendaOf } from '../../operator/agenda.ts'
+import { type Agenda, type AgendaInput, agendaOf } from '#protocol'
 import { cronOf } from '../schedule/cron-of.ts'
 
 // CONVOKE_SEED: other accidents.

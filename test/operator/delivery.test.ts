@@ -33,7 +33,7 @@ describe.skipIf(cluster === null)('what Campaign has', () => {
           metadata: { name: 'files' },
         },
       ],
-      retryDelaysMs: [50, 50],
+      retry: { limit: 2, backoff: '0.05s' },
     })
     await stage.annotate('ProfileStore', 'customers', { 'convoke.dev/suspend': 'true' })
   })

@@ -95,7 +95,6 @@ export async function startOperator(
       namespaces: null,
       shard: null,
       concurrency: 16,
-      retryDelaysMs: [200, 400],
       jobs: plainJobs,
       ...options,
     },

@@ -253,7 +253,10 @@ function bundleOf({ batch, streaming, database, segments, historyLimit, activati
   })
   const segment = (name: string, spec: object): Made =>
     made('Segment', name, { profileStoreRef: { name: 'retail' }, ...spec })
-  const limits = { historyLimits: { successful: historyLimit, failed: historyLimit } }
+  const limits = {
+    historyLimits: { successful: historyLimit, failed: historyLimit },
+    retry: { limit: 3, backoff: '30s' },
+  }
   return [
     made('Organization', 'shop', {
       imsOrgId: '1F2E3D4C5B6A79880A1B2C3D@AdobeOrg',

@@ -18,7 +18,7 @@ describe.skipIf(cluster === null)('what the operator makes', () => {
   beforeAll(async () => {
     stage = await openStage(cluster!, {
       bundle: [...foundation().filter(({ kind }) => kind !== 'CampaignInstance'), free],
-      retryDelaysMs: [50],
+      retry: { limit: 1, backoff: '0.05s' },
     })
     await stage.annotate('ProfileStore', 'customers', { 'convoke.dev/suspend': 'true' })
     await stage.looked('ProfileStore', 'customers')

@@ -129,7 +129,6 @@ export async function startReplica({ line, clock, namespaces, stands }: ReplicaO
         namespaces,
         shard: null,
         concurrency: 16,
-        retryDelaysMs: [30_000, 120_000, 600_000],
         jobs: plainJobs,
         healthPort: 0,
         metricsPort: 0,

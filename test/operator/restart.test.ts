@@ -23,7 +23,7 @@ describe.skipIf(cluster === null)('an operator that dies', () => {
   beforeAll(async () => {
     stage = await openStage(cluster!, {
       bundle: [...foundation(), activation('offers')],
-      retryDelaysMs: [50],
+      retry: { limit: 1, backoff: '0.05s' },
     })
     await stage.looked('Activation', 'offers')
     await stage.looked('ProfileStore', 'customers')

@@ -50,6 +50,17 @@ export type Stage = Workshop & {
   readonly annotate: (kind: Kind, name: string, annotations: Readonly<Record<string, string | null>>) => Promise<void>
 }
 
+type Retry = { readonly limit: number; readonly backoff: string }
+
+const quick: Retry = { limit: 2, backoff: '0.2s' }
+
+function withRetry(resource: object, retry: Retry): object {
+  const { kind, spec } = resource as { readonly kind: string; readonly spec: object }
+  return ['ProfileStore', 'Activation', 'CampaignSource'].includes(kind)
+    ? { ...resource, spec: { retry, ...spec } }
+    : resource
+}
+
 /** Tomorrow, in UTC, so that all that is applied was made before. */
 export function tomorrow(time: string, days = 1): string {
   const date = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)
@@ -81,11 +92,19 @@ export async function openStage(
   options: Partial<ControllersOptions> & {
     readonly bundle?: readonly object[]
     readonly claims?: readonly string[]
+    /** Of all that is applied and says nothing of it. */
+    readonly retry?: Retry
   } = {},
 ): Promise<Stage> {
-  const { bundle = minimal(), claims = ['profile-store', 'landing', 'landing-zone'], ...controllers } = options
+  const {
+    bundle = minimal(),
+    claims = ['profile-store', 'landing', 'landing-zone'],
+    retry = quick,
+    ...controllers
+  } = options
   const transport = await transportOf(cluster.kubeconfig)
   const shop = await workshop(cluster, transport)
+  const apply: Workshop['apply'] = (...resources) => shop.apply(...resources.map((each) => withRetry(each, retry)))
   const clock = movableClock()
   const works: Work[] = []
   let behaviour: Behaviour = succeed
@@ -99,9 +118,10 @@ export async function openStage(
   )
   let operator: Operator | null = null
   await shop.claims(...claims)
-  await shop.apply(...bundle)
+  await apply(...bundle)
   const stage: Stage = {
     ...shop,
+    apply,
     clock,
     at(instant) {
       clock.set(instant)

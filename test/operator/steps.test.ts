@@ -13,10 +13,9 @@ const cluster = await openCluster()
 describe.skipIf(cluster === null)('a step', () => {
   let stage: Stage
   let day = 0
-  const retryDelaysMs = [100, 200]
   beforeAll(async () => {
     stage = await openStage(cluster!, {
-      retryDelaysMs,
+      retry: { limit: 2, backoff: '0.1s' },
       bundle: [
         ...foundation().filter(({ kind }) => kind !== 'CampaignInstance'),
         withSpec('CampaignInstance', 'production', (spec) => ({
@@ -54,12 +53,13 @@ describe.skipIf(cluster === null)('a step', () => {
   const ofExport = (name: string) =>
     worksOf(name).map(({ step, input, reprint }) => `${step} ${input.attempt}${reprint ? ' report' : ''}`)
 
-  test('that failed for what may pass is tried again, as often as there are delays', async () => {
-    retryDelaysMs.splice(0, 2, 60_000, 120_000)
+  test('that failed for what may pass is tried again, as often as its target says', async () => {
+    await stage.patch('Activation', 'offers', { spec: { retry: { limit: 2, backoff: '1m' } } })
+    await stage.looked('Activation', 'offers')
     const name = await run((work) => (work.step === 'export' ? failing(work, true) : succeed(work)))
     for (const [attempt, time] of [
       [1, '12:02'],
-      [2, '12:05'],
+      [2, '12:04'],
     ] as const) {
       await stage.until(async () =>
         expect(conditionOf(await stage.get('Run', name), 'Succeeded')).toEqual({
@@ -74,7 +74,7 @@ describe.skipIf(cluster === null)('a step', () => {
       )
       stage.at(tomorrow(time, day))
     }
-    retryDelaysMs.splice(0, 2, 100, 200)
+    await stage.patch('Activation', 'offers', { spec: { retry: { limit: 2, backoff: '0.1s' } } })
     expect(await stage.finished(name)).toEqual({
       status: 'False',
       reason: 'LocationUnavailable',

@@ -13,9 +13,13 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   crds: [],
   compiler: ['#crds'],
   jobs: ['#crds'],
-  operator: ['#crds', '#compiler'],
-  cli: ['#crds', '#compiler', '#jobs', '#operator'],
+  protocol: ['#crds', '#compiler'],
+  operator: ['#crds', '#compiler', '#protocol'],
+  cli: ['#crds', '#compiler', '#protocol', '#jobs', '#operator'],
 }
+
+/** Rooms that decide, and touch nothing. */
+const pureRooms = ['compiler', 'crds', 'protocol']
 
 type Import = { readonly file: string; readonly room: string; readonly from: string }
 
@@ -47,14 +51,14 @@ test('rooms import downwards only, and only through their doors', () => {
   expect(wrong).toEqual([])
 })
 
-test('compiler and crds do no I/O: no files, processes, networks, clocks or randomness', () => {
+test('compiler, crds and protocol do no I/O: no files, processes, networks, clocks or randomness', () => {
   const program = new Set(['crds/generate.ts'])
   const pure = new Set(['node:crypto', 'node:zlib'])
   const wrong = imports.filter(
     ({ file, room, from }) =>
-      (room === 'compiler' || room === 'crds') && !program.has(file) && from.startsWith('node:') && !pure.has(from),
+      pureRooms.includes(room) && !program.has(file) && from.startsWith('node:') && !pure.has(from),
   )
-  const impure = ['compiler', 'crds'].flatMap(sourceFiles).filter((file) => {
+  const impure = pureRooms.flatMap(sourceFiles).filter((file) => {
     if (program.has(file)) return false
     const text = readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '')
     return /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bprocess\.|\bfetch\(|\bsetTimeout\(|\brandomUUID\(/.test(

@@ -1,5 +1,6 @@
-import { gzipSync } from 'node:zlib'
-import { canonicalJson, type JobPlan, labels, managedBy } from '#crds'
+// The form in which a plan travels to its jobs: one document, packed, in parts.
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { canonicalJson, digestOf, type JobPlan, labels, managedBy } from '#crds'
 
 export type ConfigMap = {
   readonly apiVersion: 'v1'
@@ -41,10 +42,25 @@ export function planConfigMaps(plan: JobPlan): readonly ConfigMap[] {
       },
     },
     immutable: true,
-    binaryData: {
-      [`plan.json.gz.${String(index).padStart(3, '0')}`]: packed
-        .subarray(index * partBytes, (index + 1) * partBytes)
-        .toString('base64'),
-    },
+    binaryData: { [partName(index)]: packed.subarray(index * partBytes, (index + 1) * partBytes).toString('base64') },
   }))
+}
+
+/** `plan.json.gz.000`, `plan.json.gz.001`, …: the files that the parts are mounted as. */
+export function partName(index: number): string {
+  return `plan.json.gz.${String(index).padStart(3, '0')}`
+}
+
+export function isPartName(name: string): boolean {
+  return /^plan\.json\.gz\.\d{3}$/.test(name)
+}
+
+/** The JSON of a plan from its parts in order. Throws where they are not one whole. */
+export function unpackedPlan(parts: readonly Uint8Array[]): string {
+  return gunzipSync(Buffer.concat(parts)).toString('utf8')
+}
+
+/** Whether the plan is the one that its digest names; else what it is. */
+export function digestOfPlan({ digest: _, ...body }: JobPlan): string {
+  return digestOf(body)
 }

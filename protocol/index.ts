@@ -1,0 +1,39 @@
+export { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
+export { type Claim, type Condition, conditionOf, conditionsOf, reasonOfCode, timeText } from './conditions.ts'
+export { type Baseline, fateOf, type SegmentFacts } from './deliveries.ts'
+export { type Delivered, departedOf, runInputOf } from './input.ts'
+export {
+  type Fault,
+  faultOfReport,
+  finished,
+  isSuccess,
+  jobNameOf,
+  type Moment,
+  type Next,
+  runningMessage,
+  type StepEnd,
+  stepBegun,
+  stepEnded,
+  stepsWith,
+  succeededFields,
+} from './lifecycle.ts'
+export {
+  type ActivationMemory,
+  activationAfter,
+  type SourceMemory,
+  type StoreMemory,
+  sourceAfter,
+  storeAfter,
+} from './memory.ts'
+export { type ConfigMap, digestOfPlan, isPartName, partName, planConfigMaps, unpackedPlan } from './plan-parts.ts'
+export {
+  hasSucceeded,
+  isFinished,
+  isScheduled,
+  type RunRecord,
+  type SegmentStatus,
+  type Step,
+  type StepStatus,
+  stepsOf,
+} from './record.ts'
+export { type RetryPolicy, retryDelayMs } from './retry.ts'

@@ -1,0 +1,40 @@
+import type { JobPlan, RunInput } from '#crds'
+import type { Baseline } from './deliveries.ts'
+import type { RunRecord } from './record.ts'
+
+/** What Campaign has of an Activation's Segments, and of those that were deleted meanwhile. */
+export type Delivered = { readonly baselines: readonly Baseline[]; readonly departed: readonly Departed[] }
+export type Departed = NonNullable<RunInput['departed']>[number]
+
+/** What one attempt of any step of the Run is given. `delivered: null`: the Run delivers nothing. */
+export function runInputOf({ name, spec, status }: RunRecord, attempt: number, delivered: Delivered | null): RunInput {
+  const { target, scheduledTime, trigger, evaluation, approved } = spec
+  return {
+    run: name,
+    attempt,
+    scheduledTime,
+    now: status.now ?? scheduledTime,
+    trigger: attempt > 1 ? 'Retry' : trigger,
+    ...(target.kind === 'ProfileStore' && { evaluation: evaluation ?? 'Batch' }),
+    ...(delivered && {
+      baselines: Object.fromEntries(delivered.baselines.map(({ segment, run }) => [segment, run])),
+      ...(delivered.departed.length > 0 && { departed: [...delivered.departed] }),
+    }),
+    ...(approved && approved.length > 0 && { approved }),
+  }
+}
+
+/**
+ * Segments that were deleted with `deletionPolicy: ExportExits` and whose exits Campaign has not heard of. Only increments with a status
+ * column can say that somebody leaves.
+ */
+export function departedOf(
+  baselines: readonly Baseline[],
+  plan: Pick<JobPlan, 'export'>,
+  isThere: (segment: string) => boolean,
+): readonly Departed[] {
+  if (plan.export?.membershipStatus !== 'Include' || plan.export.export !== 'Incremental') return []
+  return baselines.flatMap(({ segment, exitsOnDeletion, displayName = segment }) =>
+    exitsOnDeletion === true && !isThere(segment) ? [{ name: segment, displayName }] : [],
+  )
+}

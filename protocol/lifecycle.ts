@@ -1,0 +1,163 @@
+// How a Run goes through its steps: what its status says when a step begins and when it ends, and what comes next.
+import { type ConditionReason, type Detail, type JobPlan, type RunReport, type RunStatus, shortened } from '#crds'
+import { conditionsOf, timeText } from './conditions.ts'
+import { deliveriesAfter, withoutDoubt } from './deliveries.ts'
+import { type RunRecord, type Step, type StepStatus, stepsOf } from './record.ts'
+import { type RetryPolicy, retryDelayMs } from './retry.ts'
+
+/** Why a step failed. `reason`: a JobError's, or what became of its Pod. */
+export type Fault = { readonly reason: string; readonly message: string; readonly retryable: boolean }
+
+/** Of one attempt of a step that has ended. */
+export type StepEnd = {
+  /** null where it ended without a report. */
+  readonly report: RunReport | null
+  /** null where they are lost. */
+  readonly details: readonly Detail[] | null
+  /** null where the step did its work. */
+  readonly fault: Fault | null
+}
+
+export type Next =
+  | { readonly kind: 'step'; readonly step: Step }
+  | { readonly kind: 'retry'; readonly atMs: number; readonly message: string }
+  | { readonly kind: 'finish'; readonly reason: ConditionReason | (string & {}); readonly message: string }
+
+/** When something happens to a Run: the instant, and the generation that its conditions are of. */
+export type Moment = { readonly nowMs: number; readonly generation: number }
+
+const longestMessage = 4096
+/** Totals of a step that a status holds. */
+const mostTotals = 64
+
+/** The name of a step's attempt, the same however often it is asked for: in a cluster that of its Job. */
+export function jobNameOf(run: string, step: Step, attempt: number, reprint = false): string {
+  return shortened([run, step, ...(attempt > 1 ? [attempt] : []), ...(reprint ? ['report'] : [])].join('-'))
+}
+
+/** Status fields of a Run when a step, or another attempt of one, begins: to be stored before it is begun. */
+export function stepBegun(run: RunRecord, step: Step, attempt: number, moment: Moment): Partial<RunStatus> {
+  const entry: StepStatus = {
+    name: step,
+    job: jobNameOf(run.name, step, attempt),
+    attempt,
+    startedAt: timeText(moment.nowMs),
+  }
+  return {
+    attempt,
+    step,
+    steps: stepsWith(run, entry),
+    ...(run.status.segments && { segments: withoutDoubt(run.status.segments) }),
+    ...succeededFields(run, 'Unknown', 'Running', runningMessage(entry), moment),
+  }
+}
+
+/** Status fields of a Run when an attempt of a step has ended, and what is to be done then. `retry: null`: nobody tries it again. */
+export function stepEnded(
+  run: RunRecord,
+  plan: JobPlan,
+  entry: StepStatus,
+  { report, details, fault }: StepEnd,
+  retry: RetryPolicy | null,
+  moment: Moment,
+): { readonly known: Partial<RunStatus>; readonly next: Next } {
+  const ended: StepStatus = {
+    ...entry,
+    outcome: fault ? 'Failed' : report!.outcome, // no fault without a report
+    ...(report && {
+      startedAt: timeText(Date.parse(report.startedAt)),
+      finishedAt: timeText(Date.parse(report.finishedAt)),
+      totals: totalsOf(report),
+      ...(report.reportDigest !== undefined && { reportDigest: report.reportDigest }),
+      ...(report.reportPath !== undefined && { reportPath: report.reportPath }),
+    }),
+    ...(!report && { finishedAt: timeText(moment.nowMs) }),
+    ...(fault && { reason: fault.reason, message: fault.message.slice(0, longestMessage) }),
+  }
+  const segments = deliveriesAfter(run.status.segments ?? [], entry.name, plan, details, fault === null)
+  const known = { steps: stepsWith(run, ended), ...(segments && { segments }) }
+  return { known, next: fault ? nextAfter(fault, run, entry, retry, moment) : following(run, plan, entry, known) }
+}
+
+function nextAfter(
+  fault: Fault,
+  run: RunRecord,
+  { name }: StepStatus,
+  retry: RetryPolicy | null,
+  { nowMs }: Moment,
+): Next {
+  const attempt = run.status.attempt ?? 1
+  const delayMs = retry === null || !fault.retryable ? null : retryDelayMs(retry, attempt)
+  if (delayMs === null) return { kind: 'finish', reason: fault.reason, message: fault.message }
+  const atMs = nowMs + delayMs
+  return {
+    kind: 'retry',
+    atMs,
+    message: `Attempt ${attempt} of ${name} failed (${fault.reason}): ${fault.message} Tried again at ${timeText(atMs)}.`,
+  }
+}
+
+function following(run: RunRecord, plan: JobPlan, { name }: StepStatus, known: Partial<RunStatus>): Next {
+  const steps = stepsOf(plan)
+  const step = steps[steps.indexOf(name) + 1]
+  if (step) return { kind: 'step', step }
+  const held = (known.segments ?? run.status.segments ?? []).filter((segment) => segment.held !== undefined)
+  return held.length > 0
+    ? {
+        kind: 'finish',
+        reason: 'Held',
+        message: `All was delivered but ${held.map(({ segment }) => segment).join(', ')}: ${held[0]!.held}`,
+      }
+    : { kind: 'finish', reason: 'Succeeded', message: '' }
+}
+
+/** Whether a Run that finishes for this reason has done what it was for. */
+export function isSuccess(reason: string): boolean {
+  return reason === 'Succeeded' || reason === 'Held'
+}
+
+/** Status fields of a Run that is finished: the last that is written of it. */
+export function finished(run: RunRecord, reason: string, message: string, moment: Moment): Partial<RunStatus> {
+  return {
+    finishedAt: timeText(moment.nowMs),
+    ...succeededFields(run, isSuccess(reason) ? 'True' : 'False', reason, message, moment),
+  }
+}
+
+/** The one condition of a Run. */
+export function succeededFields(
+  { status }: Pick<RunRecord, 'status'>,
+  claim: 'True' | 'False' | 'Unknown',
+  reason: ConditionReason | (string & {}),
+  message: string,
+  { nowMs, generation }: Moment,
+): Pick<RunStatus, 'conditions' | 'observedGeneration'> {
+  const claims = [{ type: 'Succeeded', status: claim, reason, message }] as const
+  return { observedGeneration: generation, conditions: conditionsOf(status.conditions, claims, generation, nowMs) }
+}
+
+export function runningMessage({ name, attempt = 1 }: StepStatus): string {
+  return `${name} is running${attempt > 1 ? `, attempt ${attempt}` : ''}.`
+}
+
+/** The Run's steps with one of them as it is now, which is the last. */
+export function stepsWith({ status }: Pick<RunRecord, 'status'>, entry: StepStatus): StepStatus[] {
+  return [...(status.steps ?? []).filter(({ name }) => name !== entry.name), entry]
+}
+
+/** What a report says went wrong; null where the step did its work. */
+export function faultOfReport({ outcome, error }: RunReport): Fault | null {
+  // A job of another version may say what no condition can hold.
+  if (error) return { ...error, reason: /^[A-Za-z][A-Za-z0-9]{0,126}$/.test(error.reason) ? error.reason : 'Failed' }
+  return outcome === 'Failed'
+    ? { reason: 'Failed', message: 'The step failed and does not say why.', retryable: true }
+    : null
+}
+
+/** Whole numbers, as many as a status holds. */
+function totalsOf({ totals }: RunReport): NonNullable<StepStatus['totals']> {
+  const whole = Object.entries(totals).flatMap(([name, count]) =>
+    Number.isFinite(count) ? [[name, Math.round(count)] as const] : [],
+  )
+  return Object.fromEntries(whole.slice(0, mostTotals))
+}
