@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Compilation, latestSlot, type Scheduled, schedulesOf } from '#compiler'
 import { type JobPlan, type RunInput, type RunReport, runNameOf } from '#crds'
-import { ensureLogTables, ensureTarget, startEmbeddedPostgres, steps } from '#jobs'
+import { steps } from '#jobs'
+import type { CampaignDatabases } from './campaign-databases.ts'
 import type { Io } from './command.ts'
 import { rfc3339 } from './instants.ts'
 import { type Places, portsFor } from './ports.ts'
@@ -31,14 +32,12 @@ export async function runDue(
   at: Date,
   work: WorkDirectory,
   places: Places,
+  databases: CampaignDatabases,
   io: Io,
   line: ProgressLine,
 ): Promise<RunOutcome[]> {
   const due = dueAt(compilation, at, work)
-  if (due.length === 0) return []
-  const databases = new Map(places.databases)
   const outcomes: RunOutcome[] = []
-  const servers: { readonly stop: () => Promise<void> }[] = []
   const finish = (item: Due, reports: readonly RunReport[], started: number): void => {
     outcomes.push({
       run: runName(item),
@@ -57,7 +56,11 @@ export async function runDue(
     }))
   }
   try {
-    using ports = portsFor({ ...places, databases, scratchParent: join(work.path, 'scratch') }, io, line.show)
+    using ports = portsFor(
+      { ...places, databases: databases.urls, scratchParent: join(work.path, 'scratch') },
+      io,
+      line.show,
+    )
     const step = async (name: RunReport['step'], item: Due, input: RunInput): Promise<RunReport> => {
       const started = io.now().getTime()
       const report = await steps[name]({ plan: item.plan, input, ports })
@@ -71,35 +74,13 @@ export async function runDue(
       )
       return report
     }
-    /** The databases of the instances that these plans need and nobody named. */
-    const openDatabases = async (items: readonly Due[]): Promise<void> => {
-      for (const { plan } of items) {
-        const instance = plan.import?.instance ?? plan.extract?.instance
-        if (instance === undefined || databases.has(instance)) continue
-        line.show({ step: 'database', subject: `PostgreSQL for ${instance}`, done: 0, total: null, unit: 'starting' })
-        const server = await startEmbeddedPostgres({ folder: join(work.path, 'postgres', instance), log: line.say })
-        servers.push(server)
-        const csvOf = (table: string): string | null => {
-          const csv = join(places.volumes, 'campaign', instance, `${table}.csv`)
-          return existsSync(csv) ? csv : null
-        }
-        // Every plan of the instance may need its tables, not only the one that comes first.
-        for (const each of compilation.plans) {
-          if (each.import?.instance === instance)
-            await ensureTarget(server.url, each.import, csvOf(each.import.target.table))
-          if (each.extract?.instance === instance) await ensureLogTables(server.url, each.extract, csvOf)
-        }
-        databases.set(instance, server.url)
-      }
-    }
-
     const stores = due.filter((item) => item.plan.evaluate)
     const sources = due.filter((item) => item.plan.extract)
     const activations = due.filter((item) => item.plan.export)
     // Logs first: the ingest that follows takes them in, and the evaluation after it sees them.
     for (const item of sources) {
       const started = io.now().getTime()
-      await openDatabases([item])
+      await databases.open([item.plan])
       finish(item, [await step('extract', item, inputOf(item, at, work))], started)
     }
     for (const item of stores) {
@@ -115,7 +96,7 @@ export async function runDue(
       const input: RunInput = { ...inputOf(item, at, work), baselines: { ...baselines } }
       const reports = [await step('export', item, input)]
       if (item.plan.import && reports[0]!.outcome !== 'Failed') {
-        await openDatabases([item])
+        await databases.open([item.plan])
         reports.push(await step('import', item, input))
       }
       if (reports.at(-1)!.outcome !== 'Failed') acknowledge(item, reports[0]!, work)
@@ -123,7 +104,6 @@ export async function runDue(
     }
   } finally {
     line.clear()
-    for (const server of servers) await server.stop()
   }
   return outcomes
 }

@@ -1,5 +1,18 @@
 export { canonicalJson, digestOf, sha256, sha256OfFile } from './digest.ts'
 export { type FaultReason, faultReasons, JobError } from './errors.ts'
+export { type Evaluation, evaluationsOf, type ReportedRun, reportedRuns } from './history.ts'
+export { type Rejects, rejectsOf } from './import/rejects.ts'
+export { type OpenStore, openStore } from './open-store.ts'
+export {
+  countConditions,
+  countIncomplete,
+  countPeople,
+  type LargestRecords,
+  largestRecords,
+  type Overlap,
+  overlapOf,
+  type PeopleCount,
+} from './people.ts'
 export { type FoundPerson, findPerson, type PersonSearch } from './person.ts'
 export type { Ports, Progress } from './ports.ts'
 export {
@@ -8,6 +21,7 @@ export {
   ensureTarget,
   startEmbeddedPostgres,
 } from './postgres/index.ts'
+export { type CampaignSide, campaignSides, deliveredCounts } from './postgres/lists.ts'
 export { countRecipients, type KnownRecipients } from './postgres/recipients.ts'
 export { openPreview, openSparkPreview, type Preview, type PreviewPerson, type PreviewValue } from './preview.ts'
 export {

@@ -1,17 +1,8 @@
-import type { Column, MembershipQuery, StorePlan } from '#crds'
-import { identifier, literal, openDuckDB, timestampLiteral } from './engines/duckdb.ts'
-import { JobError } from './errors.ts'
+import type { MembershipQuery, StorePlan } from '#crds'
+import { identifier, literal } from './engines/duckdb.ts'
+import { atInstant, columnsOf, openStore, relationsSql } from './open-store.ts'
 import type { Ports } from './ports.ts'
-import {
-  type DataManifest,
-  eventsSql,
-  type MembershipManifest,
-  membersSql,
-  profilesSql,
-  readDataManifest,
-  readMembershipManifest,
-  storeRootOf,
-} from './profile-store.ts'
+import { membersSql, profilesSql } from './profile-store.ts'
 
 export type QueryAnswer = {
   readonly profiles: number
@@ -43,16 +34,13 @@ export async function audienceDeltas(
   now: string,
   ports: Ports,
 ): Promise<AudienceDelta[]> {
-  const root = storeRootOf(store, ports)
-  const data = readDataManifest(root)
-  if (!data) throw new JobError('NotEvaluated', `The ProfileStore ${store.name} holds no data yet; run it first.`)
-  const membership = readMembershipManifest(root)
-  await using engine = await openDuckDB(store, ports)
+  await using open = await openStore(store, ports)
+  const { root, data, membership, engine } = open
   const totals = query.segments.map((segment) => ({ segment, before: 0, after: 0, entered: 0, exited: 0 }))
   const entering = query.segments.map((): string[] => [])
   for (let bucket = 0; bucket < data.buckets; bucket += 1) {
     ports.progress({ step: 'plan', subject: store.name, done: bucket, total: data.buckets, unit: 'buckets' })
-    const relations = relationsOf(store, query, [...keys.values()], { root, data, membership }, bucket)
+    const relations = relationsSql(store, query, [...keys.values()], open, bucket)
     await engine.run(`CREATE OR REPLACE TEMP TABLE now AS WITH ${relations.join(', ')} ${atInstant(query, now)}`)
     const known = membership ? membersSql(membership, root, bucket, query.segments) : null
     await engine.run(
@@ -93,18 +81,15 @@ export async function queryStore(
   sampleSize: number,
   ports: Ports,
 ): Promise<QueryAnswer> {
-  const root = storeRootOf(store, ports)
-  const data = readDataManifest(root)
-  if (!data) throw new JobError('NotEvaluated', `The ProfileStore ${store.name} holds no data yet; run it first.`)
-  const membership = readMembershipManifest(root)
   const started = performance.now()
-  await using engine = await openDuckDB(store, ports)
+  await using open = await openStore(store, ports)
+  const { data, engine } = open
   const name = identifier(query.segments[0] ?? '')
   let members = 0
   let sample: string[] = []
   for (let bucket = 0; bucket < data.buckets; bucket += 1) {
     ports.progress({ step: 'query', subject: store.name, done: bucket, total: data.buckets, unit: 'buckets' })
-    const relations = relationsOf(store, query, [], { root, data, membership }, bucket)
+    const relations = relationsSql(store, query, [], open, bucket)
     const [row] = await engine.rows(
       `WITH ${relations.join(', ')} SELECT count(*) AS members, array_to_string(list_slice(list("$profile" ORDER BY "$profile"), 1, ${sampleSize}), chr(10)) AS sample FROM (${atInstant(query, now)}) WHERE ${name}`,
     )
@@ -118,41 +103,4 @@ export async function queryStore(
     sample: sample.sort().slice(0, sampleSize),
     seconds: (performance.now() - started) / 1000,
   }
-}
-
-/** What a reader goes by, read once: whatever is committed meanwhile, every bucket is of the same version. */
-type Versions = {
-  readonly root: string
-  readonly data: DataManifest
-  readonly membership: MembershipManifest | null
-}
-
-/** The relations a membership query reads, as common table expressions; Segments it refers to as they were at the last evaluation. */
-function relationsOf(
-  store: StorePlan,
-  query: MembershipQuery,
-  further: readonly string[],
-  { root, data, membership }: Versions,
-  bucket: number,
-): string[] {
-  const relations = [
-    `profiles AS (${profilesSql(data, root, bucket, columnsOf(store.profile, [...query.profileColumns, ...further]))})`,
-    `events AS (${eventsSql(data, root, bucket, columnsOf(store.event, query.eventColumns))})`,
-  ]
-  if (query.references.length === 0) return relations
-  if (!membership)
-    throw new JobError('NotEvaluated', `The ProfileStore ${store.name} has not been evaluated yet; run it first.`)
-  const referred = query.references.map(
-    (name) => `coalesce(bool_or(realized) FILTER (WHERE segment = ${literal(name)}), false) AS ${identifier(name)}`,
-  )
-  const known = membersSql(membership, root, bucket, query.references)
-  return [...relations, `members AS (SELECT "$profile", ${referred.join(', ')} FROM (${known}) GROUP BY "$profile")`]
-}
-
-function columnsOf(columns: readonly Column[], paths: readonly string[]): readonly Column[] {
-  return columns.filter(({ path }) => paths.includes(path))
-}
-
-function atInstant(query: MembershipQuery, now: string): string {
-  return query.duckdb.replaceAll('$now', timestampLiteral(now))
 }

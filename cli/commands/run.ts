@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
-import { relative, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { renderText, summaryText } from '#compiler'
-import type { Detail } from '#crds'
+import type { JobPlan } from '#crds'
+import type { RunDocument } from '#views'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
 import { databasesOf } from '../databases.ts'
 import { clusterOptions } from '../kubernetes.ts'
 import { progressLine } from '../progress.ts'
-import type { RunOutcome } from '../run.ts'
 import { compilePaths } from '../sources.ts'
 import { table } from '../table.ts'
 
@@ -81,7 +81,7 @@ async function runHere({ positionals, values, io }: Parameters<Command['run']>[0
   const at = instant(values, 'at') ?? io.now()
   const output = choice(values, 'output', ['text', 'json'])
   if (!existsSync(volumes)) throw new UsageError(`The volumes folder \`${volumes}\` does not exist.`)
-  const databases = databasesOf(texts(values, 'database'))
+  const named = databasesOf(texts(values, 'database'))
 
   const { input, compilation } = compilePaths(positionals, io)
   const { diagnostics } = compilation
@@ -98,19 +98,45 @@ async function runHere({ positionals, values, io }: Parameters<Command['run']>[0
     return exitCodes.findings
   }
 
-  const [{ runDue }, { openWorkDirectory }] = await Promise.all([import('../run.ts'), import('../work-directory.ts')])
+  const [{ runDue }, { openWorkDirectory }, { campaignDatabases }, { portsFor }, { knowledgeOf }, { runDocument }] =
+    await Promise.all([
+      import('../run.ts'),
+      import('../work-directory.ts'),
+      import('../campaign-databases.ts'),
+      import('../ports.ts'),
+      import('../knowledge.ts'),
+      import('#views'),
+    ])
   const work = openWorkDirectory(workdir)
-  const outcomes = await runDue(
+  const line = progressLine(io)
+  await using databases = campaignDatabases({
+    plans: compilation.plans,
+    workdir,
+    volumes,
+    named,
+    say: line.say,
+    show: line.show,
+  })
+  const places = {
+    volumes,
+    secrets: secrets === null ? null : resolve(io.cwd, secrets),
+    databases: databases.urls,
+    scratchParent: join(workdir, 'scratch'),
+  }
+  const outcomes = await runDue(compilation, at, work, places, databases, io, line)
+  using ports = portsFor(places, io, line.show)
+  const asked = {
     compilation,
+    outcomes,
     at,
-    work,
-    { volumes, secrets: secrets === null ? null : resolve(io.cwd, secrets), databases, scratchParent: null },
-    io,
-    progressLine(io),
-  )
-  if (output === 'json') io.out(`${JSON.stringify({ at, runs: outcomes, segments: rowsOf(outcomes) }, null, 2)}\n`)
+    baselinesOf: ({ namespace, name }: JobPlan['target']) => work.state().baselines[`${namespace}/${name}`] ?? {},
+    isWhole: output === 'json',
+  }
+  const document = runDocument({ compilation, at, outcomes, knowledge: await knowledgeOf(asked, ports) })
+  line.clear()
+  if (output === 'json') io.out(`${JSON.stringify(document, null, 2)}\n`)
   else if (outcomes.length === 0) io.out(`Nothing is due at ${at.toISOString()} that was not run before.\n`)
-  else io.out(report(outcomes, workdir, io))
+  else io.out(report(document, workdir, io))
   return outcomes.some((outcome) => outcome.steps.some((step) => step.outcome === 'Failed'))
     ? exitCodes.findings
     : exitCodes.fine
@@ -121,92 +147,15 @@ function required(value: string | null, option: string): string {
   return value
 }
 
-/** What became of one Segment, once for each Activation that delivers it; null where a step did not come to it. */
-type SegmentRow = {
-  readonly segment: string
-  readonly activation: string | null
-  readonly members: number | null
-  readonly entered: number | null
-  readonly exited: number | null
-  readonly files: readonly string[]
-  /** Why it is held, or null. */
-  readonly held: string | null
-  readonly rows: number | null
-  /** Rows that Campaign took note of: imported, or published where it reads the landing zone itself. */
-  readonly delivered: number | null
-  readonly updated: number | null
-  readonly rejected: number | null
-  /** Of the whole run that brought it there. */
-  readonly seconds: number
-}
-
-function rowsOf(outcomes: readonly RunOutcome[]): SegmentRow[] {
-  const rows: SegmentRow[] = []
-  const evaluated = outcomes.flatMap((outcome) =>
-    detailsOf(outcome, 'evaluate').map((detail) => ({ ...detail, seconds: outcome.seconds })),
-  )
-  for (const outcome of outcomes) {
-    const hasImport = outcome.steps.some((report) => report.step === 'import')
-    for (const exported of detailsOf(outcome, 'export')) {
-      const { segment, files = [] } = exported
-      if (segment === undefined) continue
-      const names = files.map((file) => file.name)
-      const imported = detailsOf(outcome, 'import').filter((detail) =>
-        detail.file === undefined ? detail.segment === segment : names.includes(detail.file),
-      )
-      const own = evaluated.find((detail) => detail.segment === segment)
-      const rowCount = files.reduce((total, file) => total + file.rows, 0)
-      rows.push({
-        segment,
-        activation: outcome.target.name,
-        members: exported.members ?? own?.members ?? null,
-        entered: own?.entered ?? null,
-        exited: own?.exited ?? null,
-        files: names,
-        held: exported.held ?? null,
-        rows: rowCount,
-        delivered: hasImport ? sum(imported, 'rowsRead') : files.length === 0 ? null : rowCount,
-        updated: sum(imported, 'updated'),
-        rejected: sum(imported, 'rejected'),
-        seconds: outcome.seconds,
-      })
-    }
-  }
-  const nothing = {
-    activation: null,
-    files: [],
-    held: null,
-    rows: null,
-    delivered: null,
-    updated: null,
-    rejected: null,
-  }
-  for (const { segment, members = null, entered = null, exited = null, seconds } of evaluated) {
-    if (segment !== undefined && !rows.some((row) => row.segment === segment))
-      rows.push({ segment, members, entered, exited, seconds, ...nothing })
-  }
-  // Delivered ones first, by Activation; the others after them.
-  const key = (row: SegmentRow): string => `${row.activation === null ? 1 : 0}/${row.activation ?? ''}/${row.segment}`
-  return rows.sort((a, b) => (key(a) < key(b) ? -1 : 1))
-}
-
-function detailsOf(outcome: RunOutcome, step: string): readonly Detail[] {
-  return outcome.steps.find((report) => report.step === step)?.details ?? []
-}
-
-function sum(details: readonly Detail[], count: string): number | null {
-  return details.length === 0 ? null : details.reduce((total, detail) => total + (detail.counts?.[count] ?? 0), 0)
-}
-
-function report(outcomes: readonly RunOutcome[], workdir: string, io: Io): string {
-  const rows = rowsOf(outcomes).map((row) => [
+function report({ runs: outcomes, segments }: RunDocument, workdir: string, io: Io): string {
+  const rows = segments.map((row) => [
     row.segment,
     row.activation,
     row.members,
     row.entered,
     row.exited,
     row.held !== null
-      ? `held: ${row.held}`
+      ? `held: ${row.held.message}`
       : row.files.length === 0
         ? row.activation === null
           ? ''

@@ -1,0 +1,99 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type RunnableKind, type RunReport, runNameOf, type StorePlan, validatorOf } from '#crds'
+import type { Ports } from './ports.ts'
+import { readMembershipManifest, readMembershipVersion, storeRootOf } from './profile-store.ts'
+
+/** One evaluation, with the Segments it evaluated: those it carried over from the one before are left out. */
+export type Evaluation = {
+  readonly run: string
+  readonly evaluation: 'Batch' | 'Streaming'
+  /** RFC 3339. */
+  readonly evaluatedAt: string
+  readonly segments: readonly {
+    readonly segment: string
+    /** Digest of the definition; another one than the evaluation before had means an edited Segment. */
+    readonly digest: string
+    readonly members: number
+    readonly entered: number
+    readonly exited: number
+  }[]
+}
+
+/**
+ * What the store remembers of its evaluations, oldest first: those of the last days before the newest, and no more than `most`, since each
+ * is a file to be read. Empty for a store that was never evaluated.
+ */
+export function evaluationsOf(
+  store: Pick<StorePlan, 'volume'>,
+  { days, most = 1000 }: { readonly days: number; readonly most?: number },
+  ports: Pick<Ports, 'claim'>,
+): readonly Evaluation[] {
+  const root = storeRootOf(store, ports)
+  const newest = readMembershipManifest(root)
+  const found: Evaluation[] = []
+  for (let manifest = newest; manifest !== null && found.length < most; ) {
+    const { run, evaluation, evaluatedAt, segments } = manifest
+    if (Date.parse(newest!.evaluatedAt) - Date.parse(evaluatedAt) > days * 86_400_000) break
+    found.unshift({
+      run,
+      evaluation,
+      evaluatedAt,
+      segments: segments
+        .filter((segment) => segment.evaluatedAt === evaluatedAt)
+        .map(({ segment, digest, members, entered, exited }) => ({ segment, digest, members, entered, exited })),
+    })
+    manifest = manifest.previous === null ? null : readMembershipVersion(root, manifest.previous)
+  }
+  return found
+}
+
+/** The last attempt of each step of one run. */
+export type ReportedRun = { readonly run: string; readonly steps: readonly RunReport[] }
+
+/** What the store remembers of a target's newest runs that were before an instant, oldest first. A report that cannot be read is passed over. */
+export function reportedRuns(
+  store: Pick<StorePlan, 'volume'>,
+  target: {
+    readonly kind: RunnableKind
+    readonly name: string
+    readonly evaluation: 'Batch' | 'Streaming' | null
+  },
+  { most, before = null }: { readonly most: number; readonly before?: Date | null },
+  ports: Pick<Ports, 'claim'>,
+): readonly ReportedRun[] {
+  const folder = join(storeRootOf(store, ports), 'reports')
+  if (!existsSync(folder)) return []
+  const begin = runNameOf({ ...target, slot: new Date(0) }).replace(/0$/, '')
+  const minutesOf = (name: string): number | null => {
+    const [, minutes] = (name.startsWith(begin) && /^(\d+)(?:-[0-9a-f]{8})?$/.exec(name.slice(begin.length))) || []
+    return minutes === undefined ? null : Number(minutes)
+  }
+  return readdirSync(folder)
+    .flatMap((run) => {
+      const minutes = minutesOf(run)
+      return minutes === null || (before && minutes * 60_000 >= before.getTime()) ? [] : [{ run, minutes }]
+    })
+    .sort((a, b) => a.minutes - b.minutes || (a.run < b.run ? -1 : 1))
+    .slice(-most)
+    .map(({ run }) => ({ run, steps: stepsOf(join(folder, run)) }))
+}
+
+function stepsOf(folder: string): readonly RunReport[] {
+  const last = new Map<string, RunReport>()
+  for (const name of readdirSync(folder)) {
+    if (!/^[a-z]+-\d+\.json$/.test(name)) continue
+    const report = readReport(join(folder, name))
+    if (report && report.attempt >= (last.get(report.step)?.attempt ?? 0)) last.set(report.step, report)
+  }
+  return [...last.values()].sort((a, b) => (a.startedAt < b.startedAt ? -1 : 1))
+}
+
+function readReport(path: string): RunReport | null {
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    return validatorOf('RunReport')(value).length === 0 ? (value as RunReport) : null // the validator has just said so
+  } catch {
+    return null
+  }
+}

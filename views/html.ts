@@ -1,0 +1,50 @@
+// The one place where text becomes HTML or SVG: whatever is put into a template is escaped, unless a template made it.
+import { count, cut, visible } from './words.ts'
+
+/** Markup that a template made. */
+export type Html = { readonly markup: string }
+
+type Part = Html | string | number | false | null | undefined | readonly Part[]
+
+/** A template whose values are escaped; null, undefined and false are nothing, lists follow each other. For text and for attributes in double quotes. */
+export function html(strings: TemplateStringsArray, ...values: readonly Part[]): Html {
+  let markup = strings[0] ?? ''
+  for (const [index, value] of values.entries()) markup += markupOf(value) + (strings[index + 1] ?? '')
+  return { markup }
+}
+
+function markupOf(part: Part): string {
+  if (part === null || part === undefined || part === false) return ''
+  if (typeof part === 'string') return escaped(part)
+  if (typeof part === 'number') return String(part)
+  return 'markup' in part ? part.markup : part.map(markupOf).join('')
+}
+
+/** Markup that is ours as it stands: styles, scripts. Never for what comes from data. */
+export function trusted(markup: string): Html {
+  return { markup }
+}
+
+/** Control characters are made visible, lines stay lines. */
+export function escaped(text: string): string {
+  const plain = text.split('\n').map(visible).join('\n')
+  return plain.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}
+
+/** A name from data: isolated, so that its direction of writing stays its own, and cut at 80 characters with the whole in its title. */
+export function named(text: string, most = 80): Html {
+  const short = cut(text, most)
+  return short === text ? html`<bdi>${text}</bdi>` : html`<bdi title="${text}">${short}</bdi>`
+}
+
+/** `12.4 M` with the whole number in its title; up to seven digits as it is. */
+export function amount(value: number): Html {
+  if (Math.abs(value) < 10_000_000) return html`${count(value)}`
+  const [size, unit] = Math.abs(value) >= 1e9 ? [1e9, 'bn'] : [1e6, 'M']
+  return html`<span title="${count(value)}">${(value / size).toFixed(1)} ${unit}</span>`
+}
+
+/** A moment as a machine reads it, around the words for it. */
+export function time(instant: string, words: string): Html {
+  return html`<time datetime="${instant}">${words}</time>`
+}

@@ -1,0 +1,9 @@
+export type { ActivationKnowledge, CampaignKnowledge, Knowledge, StoreKnowledge } from './knowledge.ts'
+export {
+  type NextSlot,
+  type Outcome,
+  type RunDocument,
+  runDocument,
+  type SegmentRow,
+} from './run-document.ts'
+export * from './words.ts'

@@ -1,0 +1,558 @@
+// What one `convoke run` did and what is so after it: the document of `-o json`, and all that the report shows.
+import {
+  type Compilation,
+  graphOf,
+  type Model,
+  nextSlot,
+  type SegmentModel,
+  type StoreModel,
+  schedulesOf,
+} from '#compiler'
+import type { Detail, JobPlan, RunReport } from '#crds'
+import type { ActivationKnowledge, Knowledge, PeopleKnowledge, StoreKnowledge } from './knowledge.ts'
+import { peopleOf } from './words.ts'
+
+/** One run as it was done: its steps in order. */
+export type Outcome = {
+  readonly run: string
+  readonly target: JobPlan['target']
+  readonly evaluation: 'Batch' | 'Streaming' | null
+  readonly scheduledTime: string
+  readonly steps: readonly RunReport[]
+  readonly seconds: number
+}
+
+export type RunDocument = {
+  readonly at: string
+  readonly seconds: number
+  readonly runs: readonly Outcome[]
+  readonly segments: readonly SegmentRow[]
+  readonly stores: readonly StoreRow[]
+  /** Closest to their limit first. */
+  readonly guardrails: readonly GuardrailRow[]
+  /** The next slot of each schedule, soonest first. */
+  readonly next: readonly NextSlot[]
+  readonly findings: readonly Finding[]
+  /** What could not be found out, as sentences. */
+  readonly gaps: readonly string[]
+}
+
+export type Finding = {
+  readonly code: string
+  readonly severity: string
+  readonly message: string
+  readonly kind: string | null
+  readonly name: string | null
+  readonly path: string
+}
+
+export type NextSlot = {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly evaluation: 'Batch' | 'Streaming' | null
+  readonly at: string
+  /** How often it comes within the next 24 hours, up to 1,000. */
+  readonly often: number
+}
+
+export type GuardrailRow = {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly what: string
+  readonly used: number
+  readonly limit: number
+}
+
+export type StoreRow = {
+  readonly namespace: string
+  readonly name: string
+  /** `household`, `households`: what its people are called. */
+  readonly people: readonly [one: string, many: string]
+  readonly profiles: number
+  readonly events: number
+  readonly leftOut: StoreKnowledge['leftOut']
+  readonly evaluatedAt: string | null
+  /** The evaluation before; null where this one is the first. */
+  readonly previousAt: string | null
+  /** People in any of its Segments, and in any that is delivered; null: not looked at. */
+  readonly inAny: PeopleKnowledge | null
+  readonly inDelivered: PeopleKnowledge | null
+  readonly datasets: StoreKnowledge['datasets']
+}
+
+export type SizeAt = {
+  readonly at: string
+  readonly members: number
+  readonly entered: number
+  readonly exited: number
+  /** The definition is another one than before. */
+  readonly edited: boolean
+}
+
+export type Held = {
+  readonly message: string
+  /** The list would grow too much, shrink too much, or be empty. */
+  readonly direction: 'entered' | 'exited' | 'empty'
+  /** People who would come or go. */
+  readonly wouldChange: number | null
+  /** People on the list it is compared with. */
+  readonly baseline: number | null
+  readonly percent: number | null
+  readonly limit: number | null
+  /** The slot of the first of the runs in a row that held it, as far as reports go back. RFC 3339. */
+  readonly since: string | null
+  readonly runs: number
+  /** People of the list who are no members any more. */
+  readonly noLongerMembers: number | null
+}
+
+/** Of one Segment and one way to Campaign; a Segment that nothing delivers has one row with `activation` null. */
+export type SegmentRow = {
+  readonly namespace: string
+  readonly segment: string
+  readonly displayName: string
+  readonly description: string | null
+  readonly store: string | null
+  readonly evaluation: 'Batch' | 'Streaming'
+  readonly activation: string | null
+  readonly destination: string | null
+  readonly instance: string | null
+  readonly syncType: 'Audience' | 'Profile' | null
+  /** The expression does not compile, or a step failed at it. */
+  readonly error: string | null
+  readonly evaluatedAt: string | null
+  readonly members: number | null
+  readonly previousMembers: number | null
+  /** By the newest evaluation. */
+  readonly entered: number | null
+  readonly exited: number | null
+  /** One entry a day, oldest first. */
+  readonly history: readonly SizeAt[]
+
+  /** Null where it is not held. */
+  readonly held: Held | null
+  /** Whether a run of this document tried to deliver it. */
+  readonly isInRun: boolean
+  readonly backfill: boolean
+  readonly files: readonly string[]
+  /** Rows of these files: `realized` say who is in, `exits` who is not any more. */
+  readonly rows: number | null
+  readonly realized: number | null
+  readonly exits: number | null
+  /** Rows that Campaign took note of: imported, or published where it reads the landing zone itself. */
+  readonly delivered: number | null
+  readonly updated: number | null
+  readonly unchanged: number | null
+  readonly rejected: number | null
+  readonly rejectedBy: Readonly<Record<string, number>>
+  /** Joined and left the list in Campaign. */
+  readonly added: number | null
+  readonly removed: number | null
+  readonly seconds: number
+
+  /** How its members stand after its last delivery; null before the first. */
+  readonly standing: Standing | null
+}
+
+/** members = delivered + leftOut + held + waiting + unaccounted; delivered = inCampaign + rejected where Campaign was asked. */
+export type Standing = {
+  /** Of the delivery's evaluation. */
+  readonly members: number
+  readonly delivered: number
+  readonly leftOut: { readonly missingMandatory: number; readonly duplicateKey: number }
+  /** Of those left out for want of a value: which column would be empty. */
+  readonly missing: Readonly<Record<string, number>>
+  readonly held: number
+  /** Members that no run has delivered yet: it failed, or has not come to them. */
+  readonly waiting: number
+  /** What the sum lacks; 0 unless something is wrong. */
+  readonly unaccounted: number
+  readonly inCampaign: number | null
+  readonly rejected: number | null
+  /** Of the rejected, those whom Campaign does not know. */
+  readonly unknown: number | null
+  readonly optedOut: number | null
+}
+
+export function runDocument({
+  compilation,
+  at,
+  outcomes,
+  knowledge,
+}: {
+  readonly compilation: Compilation
+  readonly at: Date
+  readonly outcomes: readonly Outcome[]
+  readonly knowledge: Knowledge
+}): RunDocument {
+  const { model, diagnostics } = compilation
+  return {
+    at: at.toISOString().replace('.000Z', 'Z'),
+    seconds: outcomes.reduce((total, outcome) => total + outcome.seconds, 0),
+    runs: outcomes,
+    segments: segmentRows(compilation, outcomes, knowledge),
+    stores: model.stores.map((store) => storeRow(store, knowledge)),
+    guardrails: guardrailRows(compilation, knowledge),
+    next: nextSlots(model, at),
+    findings: diagnostics.map(({ code, severity, message, resource, path }) => ({
+      code,
+      severity,
+      message,
+      kind: resource?.kind ?? null,
+      name: resource?.name ?? null,
+      path,
+    })),
+    gaps: knowledge.gaps,
+  }
+}
+
+function storeRow({ resource }: StoreModel, knowledge: Knowledge): StoreRow {
+  const { namespace, name, spec } = resource
+  const known = storeKnowledge(knowledge, namespace, name)
+  const primary = spec.identities.find((identity) => identity.primary)?.namespace ?? null
+  return {
+    namespace,
+    name,
+    people: peopleOf(primary),
+    profiles: known?.profiles ?? 0,
+    events: known?.events ?? 0,
+    leftOut: known?.leftOut ?? { eventsPerProfile: 0, identitiesPerProfile: 0 },
+    evaluatedAt: known?.evaluations.at(-1)?.evaluatedAt ?? null,
+    previousAt: known?.evaluations.at(-2)?.evaluatedAt ?? null,
+    inAny: known?.people?.any ?? null,
+    inDelivered: known?.people?.delivered ?? null,
+    datasets: known?.datasets ?? [],
+  }
+}
+
+function storeKnowledge({ stores }: Knowledge, namespace: string, name: string | undefined): StoreKnowledge | null {
+  return stores.find((store) => store.namespace === namespace && store.name === name) ?? null
+}
+
+function guardrailRows(compilation: Compilation, { stores }: Knowledge): readonly GuardrailRow[] {
+  const declared = graphOf(compilation).nodes.flatMap(({ id, kind, uses }) => {
+    const [, namespace = '', name = ''] = id.split('/')
+    return uses.map(({ what, used, limit }) => ({ kind, namespace, name, what, used, limit }))
+  })
+  const limits = new Map(
+    compilation.plans.flatMap(({ target, ingest }) =>
+      ingest ? [[`${target.namespace}/${target.name}`, ingest.limits.eventsPerProfile] as const] : [],
+    ),
+  )
+  const found = stores.flatMap(({ namespace, name, eventsOfOnePerson }) => {
+    const limit = limits.get(`${namespace}/${name}`)
+    return eventsOfOnePerson === null || limit === undefined
+      ? []
+      : [{ kind: 'ProfileStore', namespace, name, what: 'events of one person', used: eventsOfOnePerson, limit }]
+  })
+  const share = ({ used, limit }: GuardrailRow): number => (limit === 0 ? (used > 0 ? 2 : 0) : used / limit)
+  return [...found, ...declared].filter(({ used }) => used > 0).sort((a, b) => share(b) - share(a))
+}
+
+const mostOften = 1000
+
+/** When what is scheduled comes next after an instant. */
+export function nextSlots(model: Model, at: Date): readonly NextSlot[] {
+  return schedulesOf(model)
+    .flatMap(({ resource, evaluation, schedule }): NextSlot[] => {
+      const first = nextSlot(schedule, at)
+      if (!first) return []
+      const end = at.getTime() + 86_400_000
+      let often = 0
+      for (let slot: Date | null = first; slot && slot.getTime() <= end && often < mostOften; often += 1)
+        slot = nextSlot(schedule, slot)
+      const { kind, namespace, name } = resource
+      return [{ kind, namespace, name, evaluation, at: first.toISOString().replace('.000Z', 'Z'), often }]
+    })
+    .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+}
+
+function segmentRows(
+  compilation: Compilation,
+  outcomes: readonly Outcome[],
+  knowledge: Knowledge,
+): readonly SegmentRow[] {
+  const { model, diagnostics, plans } = compilation
+  const errors = new Map(
+    diagnostics.flatMap(({ severity, resource, code, message }) =>
+      severity === 'error' && resource?.kind === 'Segment'
+        ? [[`${resource.namespace}/${resource.name}`, `${code}: ${message}`] as const]
+        : [],
+    ),
+  )
+  const rows = model.segments.flatMap((segment): SegmentRow[] => {
+    const { namespace, name } = segment.resource
+    const about = aboutSegment(segment, knowledge, errors.get(`${namespace}/${name}`) ?? null)
+    const ways = model.activations.filter((activation) => activation.segments.includes(segment))
+    if (ways.length === 0) return [{ ...about, ...nothingDelivered }]
+    return ways.map(({ resource, destination, instance }) => {
+      const plan = plans.find(
+        ({ target, export: exported }) =>
+          exported && target.namespace === resource.namespace && target.name === resource.name,
+      )
+      const outcome = outcomes.find(
+        ({ target }) =>
+          target.kind === 'Activation' && target.namespace === resource.namespace && target.name === resource.name,
+      )
+      const known = knowledge.activations.find(
+        (each) => each.namespace === resource.namespace && each.name === resource.name,
+      )
+      return {
+        ...about,
+        ...nothingDelivered,
+        activation: resource.name,
+        destination: destination?.name ?? null,
+        instance: instance?.name ?? null,
+        syncType: destination?.spec.syncType ?? null,
+        ...deliveryOf(name, outcome ?? null, plan ?? null, known ?? null, about),
+      }
+    })
+  })
+  // Delivered ones first, by Activation; the others after them.
+  const key = (row: SegmentRow): string =>
+    `${row.activation === null ? 1 : 0}/${row.activation ?? ''}/${row.namespace}/${row.segment}`
+  return rows.sort((a, b) => (key(a) < key(b) ? -1 : 1))
+}
+
+const nothingDelivered = {
+  activation: null,
+  destination: null,
+  instance: null,
+  syncType: null,
+  held: null,
+  isInRun: false,
+  backfill: false,
+  files: [],
+  rows: null,
+  realized: null,
+  exits: null,
+  delivered: null,
+  updated: null,
+  unchanged: null,
+  rejected: null,
+  rejectedBy: {},
+  added: null,
+  removed: null,
+  seconds: 0,
+  standing: null,
+} as const
+
+type About = Omit<SegmentRow, keyof typeof nothingDelivered>
+
+function aboutSegment({ resource, store }: SegmentModel, knowledge: Knowledge, error: string | null): About {
+  const { namespace, name, spec } = resource
+  const known = storeKnowledge(knowledge, namespace, store?.resource.name)
+  const history = historyOf(name, known)
+  const last = history.at(-1)
+  const newest = newestOf(name, known)
+  return {
+    namespace,
+    segment: name,
+    displayName: spec.displayName ?? name,
+    description: spec.description ?? null,
+    store: store?.resource.name ?? null,
+    evaluation: spec.evaluation,
+    error,
+    evaluatedAt: newest?.at ?? null,
+    members: newest?.members ?? null,
+    previousMembers: newest && history.length > 1 && last ? newest.members - newest.entered + newest.exited : null,
+    entered: newest?.entered ?? null,
+    exited: newest?.exited ?? null,
+    history,
+  }
+}
+
+function newestOf(segment: string, known: StoreKnowledge | null): SizeAt | null {
+  for (const { evaluatedAt, segments } of (known?.evaluations ?? []).toReversed()) {
+    const found = segments.find((each) => each.segment === segment)
+    if (found)
+      return {
+        at: evaluatedAt,
+        members: found.members,
+        entered: found.entered,
+        exited: found.exited,
+        edited: false,
+      }
+  }
+  return null
+}
+
+/** A Segment's sizes, one a day: the last of the day, with all that came and went in it. */
+export function historyOf(segment: string, known: StoreKnowledge | null): readonly SizeAt[] {
+  const days: SizeAt[] = []
+  let digest: string | null = null
+  for (const { evaluatedAt, segments } of known?.evaluations ?? []) {
+    const found = segments.find((each) => each.segment === segment)
+    if (!found) continue
+    const edited = digest !== null && digest !== found.digest
+    digest = found.digest
+    const { members, entered, exited } = found
+    const last = days.at(-1)
+    if (last?.at.slice(0, 10) === evaluatedAt.slice(0, 10))
+      days[days.length - 1] = {
+        at: evaluatedAt,
+        members,
+        entered: last.entered + entered,
+        exited: last.exited + exited,
+        edited: edited || last.edited,
+      }
+    else days.push({ at: evaluatedAt, members, entered, exited, edited })
+  }
+  return days
+}
+
+function detailsOf(steps: readonly RunReport[], step: string): readonly Detail[] {
+  return steps.find((report) => report.step === step)?.details ?? []
+}
+
+function sum(details: readonly Detail[], name: string): number | null {
+  return details.length === 0 ? null : details.reduce((total, { counts }) => total + (counts?.[name] ?? 0), 0)
+}
+
+function deliveryOf(
+  segment: string,
+  outcome: Outcome | null,
+  plan: JobPlan | null,
+  known: ActivationKnowledge | null,
+  about: About,
+): Partial<SegmentRow> {
+  const steps = outcome?.steps ?? []
+  const exported = detailsOf(steps, 'export').find((detail) => detail.segment === segment) ?? null
+  const hasImport = steps.some(({ step }) => step === 'import')
+  const files = exported?.files ?? []
+  const names = files.map(({ name }) => name)
+  const imported = detailsOf(steps, 'import').filter((detail) =>
+    detail.file === undefined ? detail.segment === segment : names.includes(detail.file),
+  )
+  const failed = steps.find(({ error }) => error !== undefined)
+  const isUncertain = [exported, ...imported].some((detail) => detail?.counts?.['uncertain'] === 1)
+  const told = toldOf(segment, outcome, known)
+  const rows = exported === null ? null : files.reduce((total, file) => total + file.rows, 0)
+  const isUnreached =
+    outcome !== null &&
+    failed !== undefined &&
+    !isUncertain &&
+    (exported?.members === undefined || (hasImport && files.length > 0 && imported.length === 0))
+  const error = isUncertain
+    ? `Whether it was delivered is not known: ${failed?.error?.message ?? ''}`
+    : isUnreached
+      ? (failed.error?.message ?? null)
+      : null
+  return {
+    ...(error === null ? {} : { error }),
+    isInRun: outcome !== null,
+    backfill: exported?.backfill === true,
+    held: heldOf(segment, told, plan, known),
+    files: names,
+    rows,
+    realized: exported && files.length > 0 ? (exported.realized ?? null) : rows,
+    exits: exported && files.length > 0 ? (exported.exited ?? null) : rows,
+    delivered: hasImport ? sum(imported, 'rowsRead') : files.length === 0 ? null : rows,
+    updated: sum(imported, 'updated'),
+    unchanged: sum(imported, 'unchanged'),
+    rejected: sum(imported, 'rejected'),
+    rejectedBy: Object.fromEntries(known?.rejects.get(segment) ?? []),
+    added: sum(imported, 'added'),
+    removed: sum(imported, 'removed'),
+    seconds: outcome?.seconds ?? 0,
+    standing: standingOf(segment, told, known, about),
+  }
+}
+
+type Told = { readonly detail: Detail; readonly slot: string | null; readonly isWhole: boolean }
+
+/** What the runs said of a Segment, newest first: the one at hand, then those before it. */
+function toldOf(segment: string, outcome: Outcome | null, known: ActivationKnowledge | null): readonly Told[] {
+  const runs = [...(known?.past ?? []), ...(outcome ? [outcome] : [])].toReversed()
+  return runs.flatMap(({ run, steps }): Told[] => {
+    const detail = detailsOf(steps, 'export').find((each) => each.segment === segment)
+    const isWhole = steps.every(({ error }) => error === undefined) && detail?.counts?.['uncertain'] !== 1
+    return detail?.members === undefined ? [] : [{ detail, slot: slotOf(run), isWhole }]
+  })
+}
+
+function standingOf(
+  segment: string,
+  told: readonly Told[],
+  known: ActivationKnowledge | null,
+  about: About,
+): Standing | null {
+  const last = told[0]
+  const members = last?.detail.members ?? about.members
+  if (members === null || members === undefined) return null
+  const set = known?.delivered.get(segment) ?? null
+  const side = known?.campaign?.get(segment) ?? null
+  const standing: Standing = {
+    members,
+    delivered: 0,
+    leftOut: { missingMandatory: 0, duplicateKey: 0 },
+    missing: {},
+    held: 0,
+    waiting: 0,
+    unaccounted: 0,
+    inCampaign: side?.taken ?? null,
+    rejected: side && set !== null ? set - side.taken : null,
+    unknown: side?.unknown ?? null,
+    optedOut: side?.optedOut ?? null,
+  }
+  if (!last) return { ...standing, waiting: members }
+  if (last.detail.held !== undefined) return { ...standing, held: members }
+  const { missingMandatory = 0, duplicateKey = 0 } = last.detail.counts ?? {}
+  const possible = members - missingMandatory - duplicateKey
+  // Of a run that did not come to its end, some of what is possible may be delivered; of another, all of it.
+  const delivered = last.isWhole ? (set ?? possible) : Math.min(set ?? 0, possible)
+  return {
+    ...standing,
+    delivered,
+    leftOut: { missingMandatory, duplicateKey },
+    missing: Object.fromEntries(known?.incomplete.get(segment) ?? []),
+    waiting: last.isWhole ? 0 : possible - delivered,
+    unaccounted: last.isWhole ? possible - delivered : 0,
+  }
+}
+
+function heldOf(
+  segment: string,
+  told: readonly Told[],
+  plan: JobPlan | null,
+  known: ActivationKnowledge | null,
+): Held | null {
+  const last = told[0]?.detail
+  if (last?.held === undefined) return null
+  const free = told.findIndex(({ detail }) => detail.held === undefined)
+  const inARow = free === -1 ? told.length : free
+  const breaker = plan?.export?.circuitBreaker
+  const baseline = known?.delivered.get(segment) ?? null
+  const left = (last.counts?.['missingMandatory'] ?? 0) + (last.counts?.['duplicateKey'] ?? 0)
+  const entered = last.entered ?? 0
+  const exited = last.exited ?? 0
+  const over = (change: number, limit: number | undefined): boolean =>
+    limit !== undefined && baseline !== null && change * 100 > limit * baseline
+  const direction =
+    (last.members ?? 0) - left === 0 ? 'empty' : over(entered, breaker?.maxEnteredPercent) ? 'entered' : 'exited'
+  const wouldChange = direction === 'entered' ? entered : direction === 'exited' ? exited : baseline
+  return {
+    message: last.held,
+    direction,
+    wouldChange,
+    baseline,
+    percent: wouldChange === null || !baseline ? null : Math.round((wouldChange * 1000) / baseline) / 10,
+    limit:
+      direction === 'entered'
+        ? (breaker?.maxEnteredPercent ?? null)
+        : direction === 'exited'
+          ? (breaker?.maxExitedPercent ?? null)
+          : null,
+    since: told[inARow - 1]?.slot ?? null,
+    runs: inARow,
+    noLongerMembers: plan?.export?.export === 'Incremental' ? exited : null,
+  }
+}
+
+/** The slot that a run's name tells, in RFC 3339. */
+function slotOf(run: string): string | null {
+  const [, minutes] = /-(\d{7,9})(?:-[0-9a-f]{8})?$/.exec(run) ?? []
+  return minutes === undefined ? null : new Date(Number(minutes) * 60_000).toISOString().replace('.000Z', 'Z')
+}
