@@ -8,7 +8,6 @@ import {
   type ExportPlan,
   type ImportPlan,
   type JobPlan,
-  type Location,
   type SpecOf,
   type StorePlan,
 } from '#crds'
@@ -159,7 +158,7 @@ function datasetPlan(dataset: Model['datasets'][number]['resource'], store: Stor
     record: spec.record,
     format: spec.format,
     ingestion: spec.ingestion,
-    location: spec.location as Location, // exactly one of the four, by the shape check
+    location: spec.location,
     timestamp: spec.timestamp,
     ...(spec.eventId === undefined ? {} : { eventId: spec.eventId }),
     precedence: spec.precedence,
@@ -220,7 +219,7 @@ function exportPlan(
     organization,
     destination: {
       name: destination.name,
-      location: destination.spec.location as Location, // exactly one of the four, by the shape check
+      location: destination.spec.location,
       syncType: destination.spec.syncType,
       file: {
         compression: file.compression,
@@ -275,7 +274,7 @@ function importPlan(activation: ActivationModel, database: PostgreSql): ImportPl
       optOutColumns: targetMapping.optOutColumns,
     }, // not empty, by missing-reconciliation-key
     syncType: destination.spec.syncType,
-    location: destination.spec.location as Location, // exactly one of the four, by the shape check
+    location: destination.spec.location,
     retention: limits.retention,
   }
 }

@@ -1,4 +1,7 @@
+import type { DatasetLocation, DestinationLocation } from './generated/job-plan.ts'
+import { locationDefaults } from './generated/location-defaults.ts'
 import type { Kind, SpecOf } from './kinds.ts'
+import type { LocationKind } from './locations.ts'
 
 /** A spec in which nothing that has a default is left out. Lists keep their order. */
 export type Defaulted<K extends Kind> = ReturnType<(typeof defaults)[K]>
@@ -45,7 +48,7 @@ const defaults = {
     ingestion: 'Batch' as const,
     precedence: 0,
     ...spec,
-    location: location(spec.location),
+    location: location<'Dataset'>(spec.location),
   }),
 
   Segment: (spec: SpecOf<'Segment'>, name: string) => ({
@@ -82,7 +85,7 @@ const defaults = {
   Destination: (spec: SpecOf<'Destination'>) => ({
     syncType: 'Audience' as const,
     ...spec,
-    location: location(spec.location),
+    location: location<'Destination'>(spec.location),
     file: {
       format: 'CSV' as const,
       compression: 'None' as const,
@@ -130,14 +133,13 @@ const defaults = {
 /** How often Streaming Segments are evaluated where the store does not say. */
 export const streamingInterval = '5m'
 
-type Location = SpecOf<'Destination'>['location']
-
-function location({ s3, sftp, ...rest }: Location) {
-  return {
-    ...rest,
-    ...(s3 && { s3: { forcePathStyle: false, ...s3 } }),
-    ...(sftp && { sftp: { port: 22, ...sftp } }),
-  }
+function location<In extends 'Dataset' | 'Destination'>(location: SpecOf<In>['location']) {
+  const filled = Object.entries(location).map(([kind, place]) => [
+    kind,
+    { ...locationDefaults[kind as LocationKind], ...place }, // the keys of a location are kinds
+  ])
+  // A plan's location is one in which nothing that has a default is left out.
+  return Object.fromEntries(filled) as In extends 'Dataset' ? DatasetLocation : DestinationLocation
 }
 
 function historyLimits(spec: { readonly historyLimits?: { successful?: number; failed?: number } }) {

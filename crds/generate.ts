@@ -1,5 +1,5 @@
-// Writes crds/generated/ from the CRDs and the schemas beside them. Run by `npm run generate`; test/crds says when a committed file
-// is stale.
+// Writes crds/generated/ from the CRDs and the schemas beside them, after it has put into these what they have in common (parts.ts). Run by
+// `npm run generate`; test/tidy says when a committed file is stale.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Ajv2019 } from 'ajv/dist/2019.js'
@@ -7,12 +7,20 @@ import standalone from 'ajv/dist/standalone/index.js'
 import { compile, type JSONSchema, type Options } from 'json-schema-to-typescript'
 import { parse } from 'yaml'
 import { fieldPathsOf } from './fields.ts'
+import { locationDefaults, locationOf, planLocations, withParts } from './parts.ts'
 
 const here = import.meta.dirname
 const banner = '// Generated from crds/ by `npm run generate`. Do not edit.\n'
 
-/** Name in crds/generated/ → content. */
+/** Path in crds/ → content. */
 export async function generatedFiles(): Promise<Record<string, string>> {
+  const filled = [...yamlFiles('.'), ...yamlFiles('contracts')].map((file) => [file, filledText(file)])
+  const generated = Object.entries(await generatedCode()).map(([name, text]) => [join('generated', name), text])
+  return Object.fromEntries([...filled, ...generated])
+}
+
+/** Name in crds/generated/ → content. */
+async function generatedCode(): Promise<Record<string, string>> {
   const files: Record<string, string> = {}
   for (const file of yamlFiles('contracts')) {
     const schema: JSONSchema = read(file)
@@ -27,6 +35,7 @@ export async function generatedFiles(): Promise<Record<string, string>> {
   files['crd-fields.json'] = JSON.stringify(fields, null, 1) + '\n'
   const schemas = jsonSchemas()
   files['schemas.json'] = JSON.stringify(schemas, null, 1) + '\n'
+  files['location-defaults.ts'] = banner + locationDefaults(readPart('locations'))
   files['validators.js'] = banner + validatorsOf(schemas)
   files['validators.d.ts'] = banner + validatorTypes(Object.keys(schemas))
   return files
@@ -90,7 +99,22 @@ function yamlFiles(folder: '.' | 'contracts'): string[] {
 
 /** The caller says what the file holds; every one of them is ours. */
 function read<T>(file: string): T {
-  return parse(readFileSync(join(here, file), 'utf8'))
+  return parse(filledText(file))
+}
+
+/** A CRD or contract with the parts that it has in common with others. */
+function filledText(file: string): string {
+  const text = readFileSync(join(here, file), 'utf8')
+  return withParts(text, (name) => {
+    if (name === 'location') return locationOf(/^ {4}kind: (\w+)$/m.exec(text)![1]!, readPart('locations'))
+    if (name === 'plan-locations') return planLocations(readPart('locations'), text)
+    // Without what the part says of itself.
+    return readPart(name).replace(/^(?:#.*\n)+/, '')
+  })
+}
+
+function readPart(name: string): string {
+  return readFileSync(join(here, 'parts', `${name}.yaml`), 'utf8')
 }
 
 function typesOf(schema: JSONSchema, name: string, options: Partial<Options> = {}): Promise<string> {
@@ -331,5 +355,5 @@ function validatorTypes(kinds: readonly string[]): string {
 
 if (import.meta.main) {
   mkdirSync(join(here, 'generated'), { recursive: true })
-  for (const [name, text] of Object.entries(await generatedFiles())) writeFileSync(join(here, 'generated', name), text)
+  for (const [file, text] of Object.entries(await generatedFiles())) writeFileSync(join(here, file), text)
 }

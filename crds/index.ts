@@ -30,6 +30,16 @@ export {
   version,
 } from './kinds.ts'
 export {
+  folderOf,
+  inFolder,
+  type Location,
+  type LocationKind,
+  locationIdentity,
+  locationKind,
+  locationText,
+  type PlaceOf,
+} from './locations.ts'
+export {
   annotations,
   type ConditionReason,
   type ConditionType,

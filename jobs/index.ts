@@ -35,4 +35,4 @@ export {
 export { type AudienceDelta, audienceDeltas, type QueryAnswer, queryStore } from './query.ts'
 export { runStep, type StepContext, type StepResult, storedReport } from './step.ts'
 export { steps } from './steps.ts'
-export { type LandingStore, openLandingStore, secretKeys } from './stores/index.ts'
+export { type LandingStore, openLandingStore } from './stores/index.ts'

@@ -1,4 +1,4 @@
-import { type JobPlan, type Location, labels, managedBy, type SpecOf } from '#crds'
+import { type JobPlan, labels, managedBy, type SpecOf } from '#crds'
 import { jobNameOf, type Step } from '#protocol'
 
 /** What Jobs have in common, from the operator's options. */
@@ -166,33 +166,22 @@ export function ownerOf(kind: string, { name, uid }: { readonly name: string; re
   return { apiVersion: 'convoke.dev/v1alpha1', kind, name, uid, controller: true, blockOwnerDeletion: false }
 }
 
-/** Claims and Secrets that a step needs, each once, by name. */
+/** Claims and Secrets that a step needs, each once, by name: those that its part of the plan and the store name anywhere. */
 export function placesOf(
   plan: JobPlan,
   step: Step,
 ): { readonly claims: readonly string[]; readonly secrets: readonly string[] } {
-  const locations: readonly Location[] =
-    step === 'ingest'
-      ? (plan.ingest?.datasets ?? []).map(({ location }) => location)
-      : step === 'export' && plan.export
-        ? [plan.export.destination.location]
-        : step === 'import' && plan.import
-          ? [plan.import.location]
-          : []
-  const database = step === 'import' ? plan.import?.database : step === 'extract' ? plan.extract?.database : undefined
-  const claims = [plan.store?.volume.claimName, ...locations.map(({ volume }) => volume?.claimName)]
-  const secrets = [
-    ...locations.flatMap(({ s3, sftp, azureBlob }) => [
-      s3?.credentialsSecretRef?.name,
-      sftp?.credentialsSecretRef?.name,
-      sftp?.knownHostsSecretRef?.name,
-      azureBlob?.credentialsSecretRef?.name,
-    ]),
-    database?.credentialsSecretRef?.name,
-  ]
-  return { claims: namesOf(claims), secrets: namesOf(secrets) }
-}
-
-function namesOf(names: readonly (string | undefined)[]): readonly string[] {
-  return [...new Set(names.filter((name) => name !== undefined))].sort()
+  const claims = new Set<string>()
+  const secrets = new Set<string>()
+  const walk = (part: unknown): void => {
+    if (typeof part !== 'object' || part === null) return
+    for (const [field, value] of Object.entries(part)) {
+      if (field === 'claimName') claims.add(value)
+      else if (field.endsWith('SecretRef')) secrets.add(value.name)
+      else walk(value)
+    }
+  }
+  walk(plan.store)
+  walk(plan[step])
+  return { claims: [...claims].sort(), secrets: [...secrets].sort() }
 }

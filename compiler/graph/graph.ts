@@ -1,9 +1,9 @@
+import { locationText } from '#crds'
 import { activatedSegments } from '../activated-segments.ts'
 import type { Compilation } from '../compile.ts'
 import type { Severity } from '../diagnostic.ts'
 import { effectiveLatency } from '../effective-latency.ts'
 import { relationsOf } from '../relations.ts'
-import type { AnyResource } from '../resource.ts'
 
 /** What feeds what, from Datasets to Campaign and back. Nodes and edges are ordered by kind, then name: the same picture on every run. */
 export type Graph = { readonly nodes: readonly GraphNode[]; readonly edges: readonly GraphEdge[] }
@@ -148,13 +148,4 @@ function idOf({ kind, namespace, name }: Named): string {
 
 function rank(severity: Severity | undefined): number {
   return severity === undefined ? 0 : ['info', 'warning', 'error'].indexOf(severity) + 1
-}
-
-type Location = Extract<AnyResource, { kind: 'Destination' }>['spec']['location']
-
-function locationText({ volume, s3, sftp, azureBlob }: Location): string {
-  if (volume) return `volume ${volume.claimName}`
-  if (s3) return `S3 ${s3.bucket}`
-  if (sftp) return `SFTP ${sftp.host}`
-  return azureBlob ? `Azure Blob ${azureBlob.container}` : ''
 }

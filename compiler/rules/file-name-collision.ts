@@ -1,4 +1,4 @@
-import { parseDurationSeconds } from '#crds'
+import { locationIdentity, parseDurationSeconds } from '#crds'
 import { segmentPath } from '../activated-segments.ts'
 import { exampleFileName, fileExtension } from '../file-name.ts'
 import type { ActivationModel, Model, SegmentModel } from '../model.ts'
@@ -93,24 +93,9 @@ function destinationsAt(place: string, model: Model): readonly Resource<'Destina
 
 const memo = new WeakMap<Model, ReadonlyMap<string, readonly Resource<'Destination'>[]>>()
 
-/** Equal for one folder of one store, seen from one namespace. */
-function placeKeyOf({ namespace, spec: { location } }: Resource<'Destination'>): string {
-  const { volume, s3, sftp, azureBlob } = location
-  const folder = (path: string | undefined): string =>
-    (path ?? '')
-      .split('/')
-      .filter((part) => part !== '' && part !== '.')
-      .join('/')
-  if (volume) return JSON.stringify([namespace, 'volume', volume.claimName, folder(volume.path)])
-  if (s3) return JSON.stringify([namespace, 's3', s3.endpoint ?? '', s3.bucket, folder(s3.prefix)])
-  if (sftp) return JSON.stringify([namespace, 'sftp', sftp.host, sftp.port ?? 22, folder(sftp.path)])
-  return JSON.stringify([
-    namespace,
-    'azureBlob',
-    azureBlob?.endpoint ?? azureBlob?.account ?? '',
-    azureBlob?.container ?? '',
-    folder(azureBlob?.prefix),
-  ])
+/** Equal for one folder of one place, seen from one namespace. */
+function placeKeyOf({ namespace, spec }: Resource<'Destination'>): string {
+  return `${namespace}/${locationIdentity(spec.location)}`
 }
 
 /** Names without the instant are the same in every run; with it, in the runs that two schedules have in common. */

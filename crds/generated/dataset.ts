@@ -36,7 +36,7 @@ export interface DatasetSpec {
    */
   ingestion?: 'Batch' | 'Streaming'
   /**
-   * A folder (all files in it) or a file. Exactly one of volume, s3, sftp and azureBlob.
+   * A folder (all files in it) or a file. Exactly one kind of place.
    */
   location: {
     /**

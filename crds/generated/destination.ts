@@ -28,7 +28,7 @@ export interface DestinationSpec {
    */
   syncType?: 'Audience' | 'Profile'
   /**
-   * The folder for files and their manifests. Exactly one of volume, s3, sftp and azureBlob.
+   * The folder for files and their manifests. Exactly one kind of place.
    */
   location: {
     /**

@@ -43,10 +43,7 @@ export interface JobPlan {
  */
 export interface StorePlan {
   name: string
-  volume: {
-    claimName: string
-    path?: string
-  }
+  volume: VolumeLocation
   engine: {
     type: 'DuckDB' | 'Spark'
     duckDB?: {
@@ -71,6 +68,10 @@ export interface StorePlan {
     attributes: 'TimestampOrdered' | 'DatasetPrecedence'
     stitching: 'None' | 'PrivateGraph'
   }
+}
+export interface VolumeLocation {
+  claimName: string
+  path?: string
 }
 /**
  * One leaf of the union schema. Objects outside arrays and maps are flattened; the column's name is the dotted path.
@@ -101,7 +102,7 @@ export interface DatasetPlan {
   record: 'Profile' | 'Event'
   format: 'CSV' | 'NDJSON' | 'Parquet'
   ingestion: 'Batch' | 'Streaming'
-  location: Location
+  location: DatasetLocation
   /**
    * Source field of the event time or the profile record's time.
    */
@@ -133,39 +134,41 @@ export interface DatasetPlan {
     type: DataType
   }[]
 }
-/**
- * Exactly one of the four.
- */
-export interface Location {
-  volume?: {
-    claimName: string
-    path?: string
-  }
-  s3?: {
-    bucket: string
-    prefix?: string
-    region?: string
-    endpoint?: string
-    forcePathStyle?: boolean
-    credentialsSecretRef?: SecretRef
-  }
-  sftp?: {
-    host: string
-    port?: number
-    path?: string
-    knownHostsSecretRef?: SecretRef
-    credentialsSecretRef?: SecretRef
-  }
-  azureBlob?: {
-    account?: string
-    container: string
-    prefix?: string
-    endpoint?: string
-    credentialsSecretRef?: SecretRef
+export interface DatasetLocation {
+  volume?: VolumeLocation
+  s3?: S3Location
+  sftp?: SftpLocation
+  azureBlob?: AzureBlobLocation
+}
+export interface S3Location {
+  bucket: string
+  prefix?: string
+  region?: string
+  endpoint?: string
+  forcePathStyle: boolean
+  credentialsSecretRef?: {
+    name: string
   }
 }
-export interface SecretRef {
-  name: string
+export interface SftpLocation {
+  host: string
+  port: number
+  path?: string
+  knownHostsSecretRef?: {
+    name: string
+  }
+  credentialsSecretRef?: {
+    name: string
+  }
+}
+export interface AzureBlobLocation {
+  account?: string
+  container: string
+  prefix?: string
+  endpoint?: string
+  credentialsSecretRef?: {
+    name: string
+  }
 }
 export interface EvaluatePlan {
   /**
@@ -218,7 +221,7 @@ export interface ExportPlan {
   organization: string
   destination: {
     name: string
-    location: Location
+    location: DestinationLocation
     syncType: 'Audience' | 'Profile'
     file: {
       compression: 'None' | 'GZIP'
@@ -265,6 +268,12 @@ export interface ExportPlan {
   }
   fileNameLength: number
 }
+export interface DestinationLocation {
+  volume?: VolumeLocation
+  s3?: S3Location
+  sftp?: SftpLocation
+  azureBlob?: AzureBlobLocation
+}
 export interface ImportPlan {
   /**
    * Name of the CampaignInstance.
@@ -288,7 +297,7 @@ export interface ImportPlan {
     optOutColumns: string[]
   }
   syncType: 'Audience' | 'Profile'
-  location: Location
+  location: DestinationLocation
   /**
    * How long the landing zone keeps files, e.g. `168h`.
    */
@@ -302,6 +311,9 @@ export interface DatabasePlan {
   port: number
   database: string
   credentialsSecretRef?: SecretRef
+}
+export interface SecretRef {
+  name: string
 }
 export interface ExtractPlan {
   instance: string

@@ -1,6 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import type { DatasetPlan, Location } from '#crds'
+import { type DatasetLocation, type DatasetPlan, folderOf, inFolder, type PlaceOf } from '#crds'
 import { sha256OfFile } from '../digest.ts'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
@@ -38,7 +38,7 @@ function isData(format: DatasetPlan['format'], name: string): boolean {
 
 async function openVolume(
   { name: dataset, format }: DatasetPlan,
-  { claimName, path = '' }: NonNullable<Location['volume']>,
+  { claimName, path = '' }: PlaceOf<'volume'>,
   ports: Ports,
 ): Promise<SourceFolder> {
   const claim = await realpath(ports.claim(claimName))
@@ -90,31 +90,15 @@ async function openRemote({ format, location }: DatasetPlan, ports: Ports): Prom
   }
 }
 
-/** A prefix that ends like a data file is one. */
+/** A path that ends like a data file is one. */
 function splitFile(
-  location: Location,
+  location: DatasetLocation,
   format: DatasetPlan['format'],
-): { readonly folder: Location; readonly file: string | null } {
-  const split = (path = '') => {
-    const end = path.lastIndexOf('/') + 1
-    return extensions[format].test(path)
-      ? { folder: path.slice(0, end), file: path.slice(end) }
-      : { folder: path, file: null }
-  }
-  const { s3, sftp, azureBlob } = location
-  if (s3) {
-    const { folder, file } = split(s3.prefix)
-    return { folder: { s3: { ...s3, prefix: folder } }, file }
-  }
-  if (sftp) {
-    const { folder, file } = split(sftp.path)
-    return { folder: { sftp: { ...sftp, path: folder } }, file }
-  }
-  if (azureBlob) {
-    const { folder, file } = split(azureBlob.prefix)
-    return { folder: { azureBlob: { ...azureBlob, prefix: folder } }, file }
-  }
-  return { folder: location, file: null }
+): { readonly folder: DatasetLocation; readonly file: string | null } {
+  const path = folderOf(location)
+  if (!extensions[format].test(path)) return { folder: location, file: null }
+  const end = path.lastIndexOf('/') + 1
+  return { folder: inFolder(location, path.slice(0, end)), file: path.slice(end) }
 }
 
 function nullIfMissing(error: unknown): null {

@@ -5,14 +5,15 @@ import {
   type StoragePipelineOptions,
   StorageSharedKeyCredential,
 } from '@azure/storage-blob'
+import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type LandingStore, type LocationOf, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
+import { type LandingStore, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
 
 const blockSize = 8 * 1024 * 1024
 
 /** A blob's blocks become visible together when their list is committed, so no rename is needed. */
-export async function openAzureBlob(location: LocationOf<'azureBlob'>, ports: Ports): Promise<LandingStore> {
+export async function openAzureBlob(location: PlaceOf<'azureBlob'>, ports: Ports): Promise<LandingStore> {
   const { account, container: containerName, prefix, endpoint } = location
   const base = prefix === undefined || prefix === '' ? '' : `${safeName(prefix.replace(/\/+$/, ''), containerName)}/`
   const container = containerOf(location, ports)
@@ -77,7 +78,7 @@ export async function openAzureBlob(location: LocationOf<'azureBlob'>, ports: Po
 
 /** By account key, shared access signature or connection string, whichever the secret holds. */
 function containerOf(
-  { account, container, endpoint, credentialsSecretRef }: LocationOf<'azureBlob'>,
+  { account, container, endpoint, credentialsSecretRef }: PlaceOf<'azureBlob'>,
   ports: Ports,
 ): ContainerClient {
   const secret = credentialsSecretRef?.name

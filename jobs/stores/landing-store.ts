@@ -1,4 +1,3 @@
-import type { Location } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 
@@ -23,11 +22,6 @@ export type LandingStore = {
   remove(name: string): Promise<void>
   close(): Promise<void>
 }
-
-export type LocationKind = keyof Location
-
-/** One Location's parameters, by kind. */
-export type LocationOf<Kind extends LocationKind> = NonNullable<Location[Kind]>
 
 /** A name that stays inside its folder, unchanged; throws on one that would leave it. */
 export function safeName(name: string, place: string): string {

@@ -11,13 +11,14 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
+import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type LandingStore, type LocationOf, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
+import { type LandingStore, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
 
 /** An object appears whole with the last byte's acknowledgement (single put or completed multipart upload), so no rename is needed. */
 export async function openS3(
-  { bucket, prefix, region, endpoint, forcePathStyle, credentialsSecretRef }: LocationOf<'s3'>,
+  { bucket, prefix, region, endpoint, forcePathStyle, credentialsSecretRef }: PlaceOf<'s3'>,
   ports: Ports,
 ): Promise<LandingStore> {
   const base = prefix === undefined || prefix === '' ? '' : `${safeName(prefix.replace(/\/+$/, ''), `s3://${bucket}`)}/`
@@ -25,7 +26,7 @@ export async function openS3(
   const client = new S3Client({
     region: region ?? 'us-east-1',
     ...(endpoint !== undefined && { endpoint }),
-    ...(forcePathStyle !== undefined && { forcePathStyle }),
+    forcePathStyle,
     // Back-off with jitter is the SDK's own; five attempts span about ten seconds.
     maxAttempts: 5,
     // Servers other than AWS's do not all know the newer trailing checksums.

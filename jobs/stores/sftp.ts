@@ -5,9 +5,10 @@ import { createConnection } from 'node:net'
 import { posix } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import SftpClient from 'ssh2-sftp-client'
+import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type LandingStore, type LocationOf, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
+import { type LandingStore, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
 
 const temporaryPrefix = '.convoke-'
 const attempts = 4
@@ -17,8 +18,8 @@ const readyTimeout = 20_000
  * Files are written beside their name and renamed over it (posix-rename@openssh.com). A server without that extension cannot replace
  * a file atomically: there the old one is removed first. The server's key must be in `known_hosts`; there is no way around that.
  */
-export async function openSftp(location: LocationOf<'sftp'>, ports: Ports): Promise<LandingStore> {
-  const { host, port = 22, path = '.', knownHostsSecretRef, credentialsSecretRef } = location
+export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise<LandingStore> {
+  const { host, port, path = '.', knownHostsSecretRef, credentialsSecretRef } = location
   const place = `sftp://${host}${port === 22 ? '' : `:${port}`}/${path.replace(/^\.?\/?/, '')}`
   if (knownHostsSecretRef === undefined) {
     throw new JobError(

@@ -2,14 +2,15 @@ import { createHash, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { copyFile, mkdir, open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, sep } from 'node:path'
+import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type LandingStore, type LocationOf, safeName, splitPrefix } from './landing-store.ts'
+import { type LandingStore, safeName, splitPrefix } from './landing-store.ts'
 
 /** What is still being written; shorter than any name's own limit, so a long name has room. */
 const temporaryPrefix = '.convoke-'
 
-export async function openVolume({ claimName, path }: LocationOf<'volume'>, ports: Ports): Promise<LandingStore> {
+export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: Ports): Promise<LandingStore> {
   const place = `volume ${claimName}${path === undefined ? '' : `/${path}`}`
   const claim = await realpath(ports.claim(claimName))
   const root =

@@ -146,19 +146,19 @@ describe('a step in a Pod', () => {
     ['a claim', {}, {}, 'PersistentVolumeClaim `none` is not mounted in this Pod'],
     [
       'a secret',
-      { location: { s3: { bucket: 'b', credentialsSecretRef: { name: 'keys' } } } },
+      { location: { s3: { bucket: 'b', forcePathStyle: false, credentialsSecretRef: { name: 'keys' } } } },
       {},
       'Create it: `kubectl -n default create secret generic keys --from-file=accessKeyId=FILE`',
     ],
     [
       'a secret, which is mounted as an empty folder',
-      { location: { s3: { bucket: 'b', credentialsSecretRef: { name: 'keys' } } } },
+      { location: { s3: { bucket: 'b', forcePathStyle: false, credentialsSecretRef: { name: 'keys' } } } },
       { 'secrets/keys/..data/.keep': '' },
       'There is no Secret `keys` with the key `accessKeyId`. Create it',
     ],
     [
       'a key of a secret',
-      { location: { s3: { bucket: 'b', credentialsSecretRef: { name: 'keys' } } } },
+      { location: { s3: { bucket: 'b', forcePathStyle: false, credentialsSecretRef: { name: 'keys' } } } },
       { 'secrets/keys/accessKeyId': 'a' },
       `Add it: \`kubectl -n default patch secret keys -p '{"stringData":{"secretAccessKey":"…"}}'\``,
     ],

@@ -92,9 +92,7 @@ test('no file is named for the absence of a subject', () => {
 describe('generated files are fresh (`npm run generate`)', async () => {
   const { documents } = await import('../../docs/generate.ts')
   const generated = {
-    ...Object.fromEntries(
-      Object.entries(await generatedFiles()).map(([name, text]) => [`crds/generated/${name}`, text]),
-    ),
+    ...Object.fromEntries(Object.entries(await generatedFiles()).map(([name, text]) => [`crds/${name}`, text])),
     ...documents(),
   }
   test.each(Object.entries(generated))('%s', (path, text) => {
