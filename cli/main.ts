@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { parseArgs } from 'node:util'
+import { type Step, stepNames } from '#crds'
 import { type Command, exitCodes, type Io, UsageError } from './command.ts'
 import { version } from './version.ts'
 
@@ -20,11 +21,7 @@ export const commands: Readonly<Record<string, () => Promise<{ readonly command:
   logs: () => import('./commands/logs.ts'),
   why: () => import('./commands/why.ts'),
   operator: () => import('./commands/operator.ts'),
-  ingest: () => step('ingest'),
-  extract: () => step('extract'),
-  evaluate: () => step('evaluate'),
-  export: () => step('export'),
-  import: () => step('import'),
+  ...Object.fromEntries(stepNames.map((name) => [name, () => stepNamed(name)])),
   report: () => import('./commands/report.ts'),
   init: () => import('./commands/init.ts'),
   fmt: () => import('./commands/fmt.ts'),
@@ -34,9 +31,7 @@ export const commands: Readonly<Record<string, () => Promise<{ readonly command:
   completion: () => import('./commands/completion.ts'),
 }
 
-async function step(
-  name: 'ingest' | 'extract' | 'evaluate' | 'export' | 'import',
-): Promise<{ readonly command: Command }> {
+async function stepNamed(name: Step): Promise<{ readonly command: Command }> {
   const { stepCommand } = await import('./commands/step.ts')
   return { command: stepCommand(name) }
 }
@@ -110,7 +105,7 @@ function parse(
 const chapters: Readonly<Record<string, string>> = {
   check: 'With files',
   status: 'In a cluster',
-  ingest: 'Job steps, as containers run them',
+  [stepNames[0]]: 'Job steps, as containers run them',
   init: 'Writing',
 }
 

@@ -8,6 +8,7 @@ import { compile, type JSONSchema, type Options } from 'json-schema-to-typescrip
 import { parse } from 'yaml'
 import { fieldPathsOf } from './fields.ts'
 import { locationDefaults, locationOf, planLocations, withParts } from './parts.ts'
+import { stepNames } from './steps.ts'
 
 const here = import.meta.dirname
 const banner = '// Generated from crds/ by `npm run generate`. Do not edit.\n'
@@ -108,6 +109,7 @@ function filledText(file: string): string {
   return withParts(text, (name) => {
     if (name === 'location') return locationOf(/^ {4}kind: (\w+)$/m.exec(text)![1]!, readPart('locations'))
     if (name === 'plan-locations') return planLocations(readPart('locations'), text)
+    if (name === 'step') return `enum: [${stepNames.join(', ')}]`
     // Without what the part says of itself.
     return readPart(name).replace(/^(?:#.*\n)+/, '')
   })

@@ -61,5 +61,6 @@ export {
   reportMarker,
   terminationMessageOf,
 } from './report-lines.ts'
+export { mountsOf, type Step, stepNames, steps, stepsOf } from './steps.ts'
 export type { UnionSchema } from './union-schema.ts'
 export { type DocumentKind, type Fault, type JsonSchema, schemaOf, validatorOf } from './validators.ts'

@@ -1,11 +1,11 @@
-import type { RunReport } from '#crds'
+import type { RunReport, Step } from '#crds'
 import type { StepContext } from './step.ts'
 
 /**
  * Every step by name. Each is loaded when it is run, with what it needs: an import loads no columnar engine, an evaluation no database
  * client.
  */
-export const steps: Record<RunReport['step'], (context: StepContext) => Promise<RunReport>> = {
+export const steps: Record<Step, (context: StepContext) => Promise<RunReport>> = {
   ingest: async (context) => (await import('./ingest/ingest.ts')).ingest(context),
   extract: async (context) => (await import('./extract/index.ts')).extract(context),
   evaluate: async (context) => (await import('./evaluate/evaluate.ts')).evaluate(context),

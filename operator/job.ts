@@ -1,5 +1,5 @@
-import { type JobPlan, labels, managedBy, type SpecOf } from '#crds'
-import { jobNameOf, type Step } from '#protocol'
+import { type JobPlan, labels, managedBy, mountsOf, type SpecOf, type Step } from '#crds'
+import { jobNameOf } from '#protocol'
 
 /** What Jobs have in common, from the operator's options. */
 export type JobDefaults = {
@@ -60,7 +60,7 @@ export function jobOf({
     [labels.run]: run.name,
     [labels.step]: step,
   }
-  const { claims, secrets } = placesOf(plan, step)
+  const { claims, secrets } = mountsOf(plan, step)
   const args = [
     '--plan',
     '/convoke/plan',
@@ -164,24 +164,4 @@ export function jobOf({
 /** The controlling owner of what is made for it; its deletion need not wait for theirs. */
 export function ownerOf(kind: string, { name, uid }: { readonly name: string; readonly uid: string }) {
   return { apiVersion: 'convoke.dev/v1alpha1', kind, name, uid, controller: true, blockOwnerDeletion: false }
-}
-
-/** Claims and Secrets that a step needs, each once, by name: those that its part of the plan and the store name anywhere. */
-export function placesOf(
-  plan: JobPlan,
-  step: Step,
-): { readonly claims: readonly string[]; readonly secrets: readonly string[] } {
-  const claims = new Set<string>()
-  const secrets = new Set<string>()
-  const walk = (part: unknown): void => {
-    if (typeof part !== 'object' || part === null) return
-    for (const [field, value] of Object.entries(part)) {
-      if (field === 'claimName') claims.add(value)
-      else if (field.endsWith('SecretRef')) secrets.add(value.name)
-      else walk(value)
-    }
-  }
-  walk(plan.store)
-  walk(plan[step])
-  return { claims: [...claims].sort(), secrets: [...secrets].sort() }
 }

@@ -1,4 +1,16 @@
-import { annotations, type ConditionReason, isWhole, labels, managedBy, type RunStatus, retryPolicy } from '#crds'
+import {
+  annotations,
+  type ConditionReason,
+  isWhole,
+  labels,
+  managedBy,
+  mountsOf,
+  type RunStatus,
+  retryPolicy,
+  type Step,
+  steps,
+  stepsOf,
+} from '#crds'
 import {
   conditionOf,
   type Delivered,
@@ -14,11 +26,9 @@ import {
   type RetryPolicy,
   runInputOf,
   runningMessage,
-  type Step,
   type StepStatus,
   stepBegun,
   stepEnded,
-  stepsOf,
   stepsWith,
   succeededFields,
   timeText,
@@ -26,7 +36,7 @@ import {
 import { CopyBehindError, jobPath, pathOf, targetKeyOf, targetUidOf } from './caches.ts'
 import { keyOf, type Resource, type ResourceKey, recordOf } from './definition.ts'
 import { floorMsOf, noteActivation } from './floor.ts'
-import { inputNameOf, type JobDefaults, jobOf, ownerOf, type PodTemplate, placesOf } from './job.ts'
+import { inputNameOf, type JobDefaults, jobOf, ownerOf, type PodTemplate } from './job.ts'
 import type { JobState } from './job-state.ts'
 import { ApiError } from './kernel/api.ts'
 import type { Result } from './kernel/queue.ts'
@@ -286,7 +296,7 @@ async function planOf(own: Surroundings, run: Run, digest: string): Promise<Load
 }
 
 async function missingClaim(own: Surroundings, namespace: string, { plan }: LoadedPlan): Promise<string | null> {
-  const claims = new Set(stepsOf(plan).flatMap((step) => placesOf(plan, step).claims))
+  const claims = new Set(stepsOf(plan).flatMap((step) => mountsOf(plan, step).claims))
   for (const claim of claims) {
     const path = `/api/v1/namespaces/${namespace}/persistentvolumeclaims/${claim}`
     if ((await own.api.get(path)) === null) return claim
@@ -379,8 +389,8 @@ async function endStep(
   const { plan } = loaded
   const report = outcome.kind === 'reported' ? outcome.report : null
   const details = outcome.kind === 'reported' ? outcome.details : null
-  const needsDetails = entry.name === 'export' || entry.name === 'import'
-  const fault = faultOf(outcome, job, needsDetails && details === null, own.options.jobs)
+  const isReportLost = steps[entry.name].settlesSegments && details === null
+  const fault = faultOf(outcome, job, isReportLost, own.options.jobs)
   const moment = momentOf(own, run)
   const isStreaming = run.definition.spec.evaluation === 'Streaming'
   const { known: whole, next } = stepEnded(
@@ -580,16 +590,9 @@ async function deliveredBefore(own: Surroundings, run: Run, plan: LoadedPlan['pl
   return { baselines, departed }
 }
 
-/** Of whoever owns the place that the step works for: the store, the Destination, the CampaignInstance. */
 function podTemplateOf(own: Surroundings, namespace: string, plan: LoadedPlan['plan'], step: Step): PodTemplate {
-  const instance = step === 'import' ? plan.import?.instance : step === 'extract' ? plan.extract?.instance : undefined
-  const owner =
-    step === 'export'
-      ? own.caches.get('Destination', namespace, plan.export!.destination.name)
-      : instance !== undefined
-        ? own.caches.get('CampaignInstance', namespace, instance)
-        : own.caches.get('ProfileStore', namespace, plan.store?.name ?? '')
-  return owner?.definition.spec.podTemplate ?? {}
+  const owner = steps[step].owner(plan)
+  return (owner && own.caches.get(owner.kind, namespace, owner.name)?.definition.spec.podTemplate) ?? {}
 }
 
 /** A Job that has not ended. One whose Pod does not work after a while says why, and what was taken from it is put back. */

@@ -1,7 +1,7 @@
 // What became of each Segment of an Activation in a Run, and what Campaign is known to have after it.
-import type { ActivationStatus, Detail, JobPlan } from '#crds'
+import type { ActivationStatus, Detail, JobPlan, Step } from '#crds'
 import { timeText } from './conditions.ts'
-import type { RunRecord, SegmentStatus, Step } from './record.ts'
+import type { RunRecord, SegmentStatus } from './record.ts'
 
 /** What Campaign is known to have of one Segment: the Run whose delivered set was acknowledged. */
 export type Baseline = NonNullable<ActivationStatus['baselines']>[number]

@@ -32,8 +32,6 @@ export {
   isScheduled,
   type RunRecord,
   type SegmentStatus,
-  type Step,
   type StepStatus,
-  stepsOf,
 } from './record.ts'
 export { type RetryPolicy, retryDelayMs } from './retry.ts'

@@ -1,8 +1,17 @@
 // How a Run goes through its steps: what its status says when a step begins and when it ends, and what comes next.
-import { type ConditionReason, type Detail, type JobPlan, type RunReport, type RunStatus, shortened } from '#crds'
+import {
+  type ConditionReason,
+  type Detail,
+  type JobPlan,
+  type RunReport,
+  type RunStatus,
+  type Step,
+  shortened,
+  stepsOf,
+} from '#crds'
 import { conditionsOf, timeText } from './conditions.ts'
 import { deliveriesAfter, withoutDoubt } from './deliveries.ts'
-import { type RunRecord, type Step, type StepStatus, stepsOf } from './record.ts'
+import type { RunRecord, StepStatus } from './record.ts'
 import { type RetryPolicy, retryDelayMs } from './retry.ts'
 
 /** Why a step failed. `reason`: a JobError's, or what became of its Pod. */

@@ -1,21 +1,13 @@
-import type { JobPlan, RunReport, RunSpec, RunStatus } from '#crds'
+import type { RunSpec, RunStatus } from '#crds'
 import { conditionOf } from './conditions.ts'
 
 /** One Run as whoever drives it keeps it: a Run resource in a cluster, an entry of a work directory's `state.json`. */
 export type RunRecord = { readonly name: string; readonly spec: RunSpec; readonly status: RunStatus }
 
-export type Step = RunReport['step']
 /** What a Run's status holds of one of its steps; no `outcome`: the step has begun, and its end is not stored yet. */
 export type StepStatus = NonNullable<RunStatus['steps']>[number]
 /** What a Run's status holds of one Segment. */
 export type SegmentStatus = NonNullable<RunStatus['segments']>[number]
-
-/** The steps of a plan, in their order: each begins when the result of the one before is stored. */
-export function stepsOf(plan: JobPlan): readonly Step[] {
-  if (plan.evaluate) return ['ingest', 'evaluate']
-  if (plan.export) return plan.import ? ['export', 'import'] : ['export']
-  return ['extract']
-}
 
 export function isFinished({ status }: Pick<RunRecord, 'status'>): boolean {
   const condition = conditionOf(status.conditions, 'Succeeded')

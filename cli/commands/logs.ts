@@ -1,7 +1,6 @@
+import { stepNames } from '#crds'
 import { type Command, choice, text, UsageError } from '../command.ts'
 import { clusterOptions } from '../kubernetes.ts'
-
-const steps = ['ingest', 'evaluate', 'export', 'import', 'extract'] as const
 
 export const command: Command = {
   summary: "What the Pods of a Run said, and its steps' reports",
@@ -12,7 +11,7 @@ export const command: Command = {
     'itself remembers of the step stands in their place.',
   options: {
     ...clusterOptions,
-    step: { type: 'string', value: 'STEP', words: steps, help: `only this one: ${steps.join(', ')}` },
+    step: { type: 'string', value: 'STEP', words: stepNames, help: `only this one: ${stepNames.join(', ')}` },
     follow: { type: 'boolean', short: 'f', help: 'until the Run is finished' },
     tail: { type: 'string', value: 'N', help: 'of each Pod only the last lines, so many' },
     timestamps: { type: 'boolean', help: 'when each line was written' },
@@ -32,7 +31,7 @@ export const command: Command = {
     const output = choice(values, 'output', ['text', 'json'])
     const follow = values['follow'] === true
     if (follow && output === 'json') throw new UsageError('-f is for text; -o json is one document at the end.')
-    const step = text(values, 'step') === null ? null : choice(values, 'step', steps)
+    const step = text(values, 'step') === null ? null : choice(values, 'step', stepNames)
     const tail = text(values, 'tail')
     if (tail !== null && !/^\d+$/.test(tail)) throw new UsageError('--tail takes a whole number.')
     const [{ openCluster }, { existingRun }, { showLogs }] = await Promise.all([

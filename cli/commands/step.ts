@@ -1,18 +1,10 @@
 import { resolve } from 'node:path'
-import type { RunReport } from '#crds'
+import { type Step, steps } from '#crds'
 import { type Command, type OptionSpec, text, texts, UsageError, type Values } from '../command.ts'
 import { databasesOf } from '../databases.ts'
 import { readPlan, readRunInput } from '../job-documents.ts'
 import { progressLine } from '../progress.ts'
 import { type Attempt, attempted, exitCodeOf, namespaceOf, printed } from '../step-report.ts'
-
-const summaries = {
-  ingest: 'One job step: read Datasets into the ProfileStore',
-  extract: "One job step: read Campaign's logs into the ProfileStore",
-  evaluate: 'One job step: evaluate all Segments of a ProfileStore in one shared scan',
-  export: "One job step: deliver an Activation's files",
-  import: "One job step: load delivered files into Campaign's database",
-} as const satisfies Record<RunReport['step'], string>
 
 export const stepOptions = {
   plan: {
@@ -30,9 +22,9 @@ export const stepOptions = {
 } as const satisfies Record<string, OptionSpec>
 
 /** What the containers run: plan and run input in, RunReport out (standard output, and the Pod's termination message). */
-export function stepCommand(step: RunReport['step']): Command {
+export function stepCommand(step: Step): Command {
   return {
-    summary: summaries[step],
+    summary: `One job step: ${steps[step].summary}`,
     usage: `${step} --plan PATH --run FILE [--volumes DIR] [--secrets DIR]`,
     description: 'Safe to kill and to repeat with the same files. The RunReport goes to standard output.',
     options: {
@@ -54,7 +46,7 @@ export function stepCommand(step: RunReport['step']): Command {
       const report = await attempted(attempt, io, async (open) => {
         const plan = readPlan(required(values, 'plan', 'PATH'), io)
         // DuckDB and the clients of stores and databases are loaded only by what works with them.
-        const [{ steps }, { portsFor }] = await Promise.all([import('#jobs'), import('../ports.ts')])
+        const [{ steps: work }, { portsFor }] = await Promise.all([import('#jobs'), import('../ports.ts')])
         const line = progressLine(io)
         open.defer(line.clear)
         const ports = open.use(
@@ -70,7 +62,7 @@ export function stepCommand(step: RunReport['step']): Command {
             namespaceOf(attempt, plan),
           ),
         )
-        return steps[step]({ plan, input, ports })
+        return work[step]({ plan, input, ports })
       })
       printed(report, attempt, io)
       return exitCodeOf(report)

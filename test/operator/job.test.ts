@@ -1,7 +1,6 @@
 // Jobs as the operator makes them, tried on a real API server: all of them is stored as it was sent.
 import { describe, expect, test } from 'vitest'
-import type { JobPlan } from '#crds'
-import { stepsOf } from '#protocol'
+import { type JobPlan, stepsOf } from '#crds'
 import { compileObjects } from '../../compiler/index.ts'
 import { type JobDefaults, jobOf, type PodTemplate } from '../../operator/job.ts'
 import { openCluster } from '../api/convoke.ts'

@@ -1,6 +1,5 @@
 // What the operator makes: names, owners, what others have by the same name, what is kept and what goes.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { placesOf } from '../../operator/job.ts'
 import type { ApiObject } from '../../operator/kernel/reflector.ts'
 import { openCluster } from '../api/convoke.ts'
 import { withSpec } from './bundle.ts'
@@ -402,15 +401,4 @@ describe.skipIf(cluster === null)('what the operator makes', () => {
       await stage.apply(foundation().find(({ kind }) => kind === 'Destination')!)
     })
   })
-})
-
-test('a step needs each claim and each Secret once, by name', () => {
-  const location = { sftp: { host: 'h', credentialsSecretRef: { name: 'b' }, knownHostsSecretRef: { name: 'a' } } }
-  const volume = { volume: { claimName: 'store', path: 'x' } }
-  const plan = {
-    store: { volume: { claimName: 'store' } },
-    ingest: { datasets: [{ location }, { location: volume }, { location }] },
-  } as unknown as Parameters<typeof placesOf>[0]
-  expect(placesOf(plan, 'ingest')).toEqual({ claims: ['store'], secrets: ['a', 'b'] })
-  expect(placesOf(plan, 'evaluate')).toEqual({ claims: ['store'], secrets: [] })
 })

@@ -1,0 +1,81 @@
+import type { JobPlan } from './generated/job-plan.ts'
+
+type StepFacts = {
+  /** What `convoke --help` says of it. */
+  readonly summary: string
+  /** The resource that owns the place it works for; its `podTemplate` is that of the step's Pods. */
+  readonly owner: (plan: JobPlan) => Owner | null
+  /** Whether it can only be settled by what it said of every Segment. */
+  readonly settlesSegments: boolean
+}
+
+type Owner = { readonly kind: 'ProfileStore' | 'Destination' | 'CampaignInstance'; readonly name: string }
+
+/**
+ * The steps of Jobs: one row each, named as the part of the JobPlan that says what it does. A plan's steps follow one another in this
+ * order, each when the result of the one before is stored.
+ */
+export const steps = {
+  ingest: {
+    summary: 'read Datasets into the ProfileStore',
+    owner: storeOf,
+    settlesSegments: false,
+  },
+  evaluate: {
+    summary: 'evaluate all Segments of a ProfileStore in one shared scan',
+    owner: storeOf,
+    settlesSegments: false,
+  },
+  export: {
+    summary: "deliver an Activation's files",
+    owner: (plan) => (plan.export ? { kind: 'Destination', name: plan.export.destination.name } : null),
+    settlesSegments: true,
+  },
+  import: {
+    summary: "load delivered files into Campaign's database",
+    owner: (plan) => instanceNamed(plan.import?.instance),
+    settlesSegments: true,
+  },
+  extract: {
+    summary: "read Campaign's logs into the ProfileStore",
+    owner: (plan) => instanceNamed(plan.extract?.instance),
+    settlesSegments: false,
+  },
+} as const satisfies Readonly<Partial<Record<keyof JobPlan, StepFacts>>>
+
+export type Step = keyof typeof steps
+
+// The keys of a table of literals, in its order.
+export const stepNames = Object.keys(steps) as unknown as readonly [Step, ...Step[]]
+
+export function stepsOf(plan: JobPlan): readonly Step[] {
+  return stepNames.filter((step) => plan[step] !== undefined)
+}
+
+/** Claims and Secrets that a step needs, each once, by name: those that its part of the plan and the store name anywhere. */
+export function mountsOf(
+  plan: JobPlan,
+  step: Step,
+): { readonly claims: readonly string[]; readonly secrets: readonly string[] } {
+  const claims = new Set<string>()
+  const secrets = new Set<string>()
+  const walk = (part: unknown): void => {
+    if (typeof part !== 'object' || part === null) return
+    for (const [field, value] of Object.entries(part)) {
+      if (field === 'claimName') claims.add(value)
+      else if (field.endsWith('SecretRef')) secrets.add(value.name)
+      else walk(value)
+    }
+  }
+  walk(plan.store)
+  walk(plan[step])
+  return { claims: [...claims].sort(), secrets: [...secrets].sort() }
+}
+
+function storeOf({ store }: JobPlan): Owner | null {
+  return store ? { kind: 'ProfileStore', name: store.name } : null
+}
+
+function instanceNamed(name: string | undefined): Owner | null {
+  return name === undefined ? null : { kind: 'CampaignInstance', name }
+}
