@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import type { DatasetPlan, Detail, RunReport } from '#crds'
 import { type Engine, openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
+import { mergeData } from '../merge/merge.ts'
+import { removeOrphans } from '../merge/orphans.ts'
 import type { Ports } from '../ports.ts'
 import { commitData, readDataManifest, type SourceFileState, type SourceState, storeRootOf } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { lockStore } from '../writer-lock.ts'
-import { mergeData, removeOrphans } from './merge.ts'
 import { type BadRow, definitionOf, normalizeFile, recordPathOf } from './normalize.ts'
 import { openSourceFolder } from './source-files.ts'
 
@@ -47,7 +48,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         ...Object.fromEntries(read.map(({ dataset, state }) => [dataset, state])),
       }).sort(([a], [b]) => (a < b ? -1 : 1)),
     )
-    const merged = await mergeData(engine, { root, store, plan: ingestPlan, ports: own }, before, sources)
+    const merged = await mergeData({ engine, root, store, plan: ingestPlan, ports: own }, before, sources)
     lock.check()
     // Unchanged data is not written again, so that a reader's version stays the one it knows.
     if (JSON.stringify(merged) !== JSON.stringify(before)) commitData(root, merged, merged.version !== before?.version)

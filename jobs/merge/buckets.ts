@@ -1,0 +1,119 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseQuantityBytes, type StorePlan } from '#crds'
+import { type Engine, literal, readParquet } from '../engines/duckdb.ts'
+import { type BucketFiles, bucketSql, type DataManifest, settleFile, temporaryOf } from '../profile-store.ts'
+import type { MergeContext } from './merge.ts'
+import { type Relation, relation } from './relation.ts'
+
+const maxBuckets = 4096
+
+/** Whether the data, with so many more events, wants more buckets than it has. */
+export function isOutgrown(
+  store: StorePlan,
+  { buckets, eventCount, profileCount }: DataManifest,
+  addedEvents: number,
+): boolean {
+  return bucketsFor(store, eventCount + addedEvents, profileCount) > buckets
+}
+
+export async function chooseBuckets(
+  engine: Engine,
+  store: StorePlan,
+  profiles: Relation<'$profile'> | null,
+  events: Relation<'$profile'> | null,
+): Promise<number> {
+  const rows = [profiles, events].filter((some) => some !== null).map(({ sql }) => `SELECT "$profile" FROM ${sql}`)
+  if (rows.length === 0) return 1
+  const [row] = await engine.rows(`SELECT approx_count_distinct("$profile") AS profiles,
+    (SELECT count(*) FROM ${events?.sql ?? '(SELECT 1 WHERE false)'}) AS events FROM (${rows.join(' UNION ALL ')})`)
+  return bucketsFor(store, Number(row?.['events']), Number(row?.['profiles']))
+}
+
+/** A power of two such that what one bucket's group-by holds fits in memory: 1 KiB an event and 5 KiB a profile, with room to spare. */
+function bucketsFor({ engine }: StorePlan, events: number, profiles: number): number {
+  const memoryBytes = parseQuantityBytes(engine.duckDB?.memoryLimit ?? '1Gi') ?? 2 ** 30
+  const eventsPerBucket = Math.min(1_000_000, memoryBytes / 1024)
+  const profilesPerBucket = Math.min(200_000, memoryBytes / 5120)
+  const wanted = Math.max(1, events / eventsPerBucket, profiles / profilesPerBucket)
+  return Math.min(maxBuckets, 2 ** Math.ceil(Math.log2(wanted)))
+}
+
+/** Buckets that hold a profile of these rows, in order. */
+export async function bucketsOf(
+  engine: Engine,
+  rows: Relation<'$profile'> | null,
+  buckets: number,
+): Promise<readonly number[]> {
+  if (rows === null) return []
+  const found = await engine.rows(
+    `SELECT DISTINCT ${bucketSql('"$profile"', buckets)} AS bucket FROM ${rows.sql} ORDER BY 1`,
+  )
+  return found.map((row) => Number(row['bucket']))
+}
+
+/** The files of each bucket, to be changed; empty ones where there are none to begin with. */
+export function bucketsFrom(buckets: number, from: BucketFiles | undefined): (readonly string[])[] {
+  return Array.from({ length: buckets }, (_, bucket) => from?.[bucket] ?? [])
+}
+
+export async function countRows(engine: Engine, root: string, files: readonly string[]): Promise<number> {
+  if (files.length === 0) return 0
+  const [row] = await engine.rows(`SELECT count(*) AS rows FROM ${readParquet(root, files)}`)
+  return Number(row?.['rows'] ?? 0)
+}
+
+/** Writes Parquet files of one data version, and scatters rows over its buckets in the scratch folder until it is closed. */
+export type BucketWriter = Disposable & {
+  readonly buckets: number
+  /** A file with the rows of a SELECT, whole or not at all: its path relative to the root, or none when there is no row. */
+  readonly write: (name: string, select: string) => Promise<readonly string[]>
+  /** The rows of each wanted bucket; null where there are none. */
+  readonly scatter: <Column extends string>(
+    name: string,
+    rows: Relation<Column | '$profile'> | null,
+    wanted: ReadonlySet<number>,
+  ) => Promise<(bucket: number) => Relation<Column | '$profile'> | null>
+}
+
+/** `folder` is the data version's, relative to the root. */
+export function bucketWriter({ engine, root, ports }: MergeContext, folder: string, buckets: number): BucketWriter {
+  const scattered = join(ports.scratch, 'scattered')
+  return {
+    buckets,
+    async write(name, select) {
+      const path = `${folder}/${name}.parquet`
+      const target = join(root, path)
+      const temporary = temporaryOf(target)
+      await engine.run(`COPY (${select}) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`)
+      const [row] = await engine.rows(`SELECT count(*) AS rows FROM read_parquet(${literal(temporary)})`)
+      if (row?.['rows'] === 0) {
+        rmSync(temporary)
+        return []
+      }
+      settleFile(temporary, target)
+      return [path]
+    },
+    async scatter(name, rows, wanted) {
+      if (rows === null || wanted.size === 0) return () => null
+      if (buckets === 1) return () => rows
+      const target = join(scattered, name)
+      mkdirSync(target, { recursive: true })
+      const bucket = bucketSql('"$profile"', buckets)
+      const some = wanted.size === buckets ? '' : `WHERE ${bucket} IN (${[...wanted].join(', ')})`
+      // Rows wait in memory per thread and bucket until this many: bounded whatever the number of buckets.
+      await engine.run(`SET partitioned_write_flush_threshold = ${Math.max(2048, Math.floor(524_288 / wanted.size))};
+        SET partitioned_write_max_open_files = ${maxBuckets};
+        COPY (SELECT *, ${bucket} AS convoke_bucket FROM ${rows.sql} ${some}) TO ${literal(target)} (FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (convoke_bucket))`)
+      return (of) => {
+        const part = join(target, `convoke_bucket=${of}`)
+        return existsSync(part)
+          ? relation(`SELECT * FROM read_parquet(${literal(`${part}/*.parquet`)}, hive_partitioning = false)`)
+          : null
+      }
+    },
+    [Symbol.dispose]() {
+      rmSync(scattered, { recursive: true, force: true })
+    },
+  }
+}

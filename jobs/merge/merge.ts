@@ -1,0 +1,120 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { IngestPlan, StorePlan } from '#crds'
+import { digestOf, sha256 } from '../digest.ts'
+import { type Engine, readParquet } from '../engines/duckdb.ts'
+import type { Ports } from '../ports.ts'
+import type { DataManifest, SourceState } from '../profile-store.ts'
+import { bucketWriter, chooseBuckets, countRows, isOutgrown } from './buckets.ts'
+import { mergeEvents } from './events.ts'
+import { writeIdentityGraph } from './identity-graph.ts'
+import { mergeProfiles, touchedProfiles } from './profiles.ts'
+import { activeRecords, holdsEvents, holdsProfiles, precedencesOf, recordsOf } from './records.ts'
+
+export type MergeContext = {
+  readonly engine: Engine
+  readonly root: string
+  readonly store: StorePlan
+  readonly plan: IngestPlan
+  readonly ports: Ports
+}
+
+/** From one data version to the next. */
+export type Change = {
+  /** The version to grow from; null when everything is made again. */
+  readonly previous: DataManifest | null
+  /** Record files of the new version, those that the one before did not have, and those that it had besides. */
+  readonly records: readonly string[]
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  readonly buckets: number
+  /** The file of the graph of identities; null without stitching. */
+  readonly graph: string | null
+  /** Of the new version's files, relative to the root. */
+  readonly folder: string
+}
+
+/**
+ * The data version that holds the records of `sources`, written but not committed; the version before, with these sources, when no
+ * record differs. New events are appended to their buckets; buckets that lose or re-decide a record are made again from the record
+ * files. Everything is made again when the way of merging changes, when the data has outgrown its buckets, and, with a private graph,
+ * when any profile record changes, because that can join profiles anywhere.
+ */
+export async function mergeData(
+  context: MergeContext,
+  before: DataManifest | null,
+  sources: Readonly<Record<string, SourceState>>,
+): Promise<DataManifest> {
+  const { engine, root, store, plan } = context
+  const files = activeRecords(plan, sources)
+  const definition = mergeDefinitionOf(store, plan)
+  const was = new Set(before?.merged.records)
+  const is = new Set(files)
+  const added = files.filter((path) => !was.has(path))
+  const removed = (before?.merged.records ?? []).filter((path) => !is.has(path))
+  if (before && added.length === 0 && removed.length === 0 && before.merged.definition === definition) {
+    return { ...before, sources }
+  }
+
+  const isStitched = store.mergePolicy.stitching === 'PrivateGraph'
+  const profilesChanged = [...added, ...removed].some(holdsProfiles)
+  const canGrow =
+    before !== null &&
+    before.merged.definition === definition &&
+    !(isStitched && profilesChanged) &&
+    !isOutgrown(store, before, await countRows(engine, root, added.filter(holdsEvents)))
+  const previous = canGrow ? before : null
+  const version = sha256(digestOf({ previous: before?.version ?? null, definition, records: files })).slice(0, 16)
+  const folder = `data/${version}`
+  mkdirSync(join(root, folder), { recursive: true })
+  const graph = isStitched
+    ? (previous?.identities ?? (await writeIdentityGraph(context, folder, files.filter(holdsProfiles))))
+    : null
+  const records = recordsOf(context, graph)
+  const buckets =
+    previous?.buckets ?? (await chooseBuckets(engine, store, records.profiles(files), records.events(files)))
+  const change: Change = { previous, records: files, added, removed, buckets, graph, folder }
+  using writer = bucketWriter(context, folder, buckets)
+  const merged = await mergeEvents(context, records, writer, change)
+  const profiles = await mergeProfiles(context, records, writer, change, merged)
+  const touched = await touchedProfiles(context, records, writer, change, merged)
+  return {
+    version,
+    previous: before?.version ?? null,
+    buckets,
+    profiles,
+    events: merged.events,
+    leftOutProfiles: merged.leftOut,
+    touched,
+    identities: graph,
+    merged: { records: files, definition },
+    profileCount: await countRows(engine, root, profiles.flat()),
+    eventCount: await countRows(engine, root, merged.events.flat()),
+    sources,
+    leftOut: await countLeftOut(engine, root, merged.leftOut.flat()),
+  }
+}
+
+function mergeDefinitionOf(store: StorePlan, plan: IngestPlan): string {
+  const { profile, event, identities, mergePolicy } = store
+  const { eventsPerProfile, identitiesPerProfile } = plan.limits
+  return digestOf({
+    layout: 1,
+    profile,
+    event,
+    identities,
+    mergePolicy,
+    eventsPerProfile,
+    identitiesPerProfile,
+    precedences: precedencesOf(plan),
+  })
+}
+
+async function countLeftOut(engine: Engine, root: string, files: readonly string[]): Promise<DataManifest['leftOut']> {
+  const rows =
+    files.length === 0
+      ? []
+      : await engine.rows(`SELECT reason, count(*) AS rows FROM ${readParquet(root, files)} GROUP BY 1`)
+  const of = (reason: string) => Number(rows.find((row) => row['reason'] === reason)?.['rows'] ?? 0)
+  return { eventsPerProfile: of('eventsPerProfile'), identitiesPerProfile: of('identitiesPerProfile') }
+}
