@@ -73,6 +73,11 @@ export type SourceFileState = {
   /** Record files relative to the root. */
   readonly records: readonly string[]
   readonly counts: Readonly<Record<string, number>>
+  /**
+   * Number of the ingest that took this content in, counted from 1: of records with the same time the one taken in later stands, within
+   * one ingest that of the later name, within one file the later row. Absent in what an earlier version of convoke took in.
+   */
+  readonly taken?: number
 }
 
 export type MembershipManifest = {

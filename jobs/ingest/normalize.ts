@@ -80,7 +80,7 @@ export async function normalizeFile(
     const write = async (strict: boolean) => {
       const reader = await openReader(engine, source, fieldsOf(store, source), file, scratch, strict)
       const query = recordQuery(source, limits, reader)
-      await engine.run(`COPY (${query.records}) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`)
+      await copyInOrder(engine, query.records, temporary)
       return { reader, query }
     }
     // Strict reading refuses a CSV file that mixes line ends, which is worth reading all the same.
@@ -99,9 +99,7 @@ export async function normalizeFile(
     const dropped = sum((fault) => fault !== 0)
     if (dropped > 0) {
       const accepted = temporaryOf(`${target}.accepted`)
-      await engine.run(
-        `COPY (SELECT * FROM read_parquet(${literal(temporary)}) WHERE "$fault" = 0) TO ${literal(accepted)} (FORMAT parquet, COMPRESSION zstd)`,
-      )
+      await copyInOrder(engine, `SELECT * FROM read_parquet(${literal(temporary)}) WHERE "$fault" = 0`, accepted)
       settleFile(accepted, temporary)
     }
     const examples = badRows === 0 ? [] : await listBadRows(engine, root, path, source, file, reader, query, unparsed)
@@ -121,6 +119,17 @@ export async function normalizeFile(
     }
   } catch (error) {
     throw unreadable(error, source, file)
+  }
+}
+
+/** Rows stay in the order of the file, which decides between records of the same time. */
+async function copyInOrder(engine: Engine, select: string, path: string): Promise<void> {
+  await engine.run('SET preserve_insertion_order = true')
+  try {
+    await engine.run(`COPY (${select}) TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`)
+  } finally {
+    // Where the connection has failed, that is what counts.
+    await engine.run('SET preserve_insertion_order = false').catch(() => {})
   }
 }
 

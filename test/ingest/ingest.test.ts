@@ -494,22 +494,29 @@ describe('event ids', () => {
     expect(await eventsIn(atOnce)).toEqual(await eventsIn(workspace))
   })
 
-  test('of two versions with the same time the same one stands in whatever order the files come', async () => {
-    const contents = [event('1', 'p1', '2026-01-01', 'x'), event('1', 'p1', '2026-01-01', 'y')]
-    const stands: unknown[] = []
-    for (const order of [
-      [0, 1],
-      [1, 0],
-    ]) {
-      await using workspace = await openWorkspace()
-      for (const index of order) {
-        workspace.land(`orders/${index}.ndjson`, contents[index] ?? '')
-        await run(workspace, [withIds])
-      }
-      stands.push(await eventsIn(workspace))
-    }
-    expect(stands[0]).toEqual(stands[1])
-    expect(stands[0]).toHaveLength(1)
+  test('of two versions with the same time the one of the later ingest stands, then the later name, then the later row', async () => {
+    await using workspace = await openWorkspace()
+    const stands = async () => (await eventsIn(workspace)).map((row) => row['eventType'])
+    workspace.land(
+      'orders/b.ndjson',
+      event('1', 'p1', '2026-01-01', 'b1') +
+        event('1', 'p1', '2026-01-01', 'b2') +
+        event('2', 'p1', '2026-01-01', 'b3'),
+    )
+    workspace.land('orders/c.ndjson', event('2', 'p1', '2026-01-01', 'c1'))
+    await run(workspace, [withIds])
+    expect(await stands()).toEqual(['b2', 'c1'])
+    workspace.land(
+      'orders/a.ndjson',
+      event('1', 'p1', '2026-01-01', 'a1') +
+        event('3', 'p1', '2026-01-01', 'a2') +
+        event('3', 'p1', '2026-01-01', 'a3'),
+    )
+    await run(workspace, [withIds])
+    expect(await stands()).toEqual(['a1', 'a3', 'c1'])
+    // Content that is read again is no later than it was.
+    await run(workspace, [{ ...withIds, mapping: withIds.mapping.slice(0, 2) }])
+    expect(await stands()).toEqual(['a1', 'a3', 'c1'])
   })
 })
 
@@ -598,6 +605,40 @@ describe('merging', () => {
       const [profile] = await profilesIn(workspace)
       expect(`${profile?.['person.name.firstName']} ${profile?.['loyalty.points']}`).toBe(expected)
     }
+  })
+
+  /** Files of one Dataset, each run's together; the record that stands at the end. All have the same time. */
+  test.each<[string, readonly Readonly<Record<string, string>>[], string]>([
+    ['the later ingest', [{ 'b.csv': 'p1,old,,,,2026-01-01' }, { 'a.csv': 'p1,new,,,,2026-01-01' }], 'new'],
+    [
+      'a file that changed',
+      [{ 'a.csv': 'p1,a,,,,2026-01-01' }, { 'b.csv': 'p1,b,,,,2026-01-01' }, { 'a.csv': 'p1,c,,,,2026-01-01' }],
+      'c',
+    ],
+    [
+      'the later name',
+      [{ 'a.csv': 'p1,a,,,,2026-01-01', 'c.csv': 'p1,c,,,,2026-01-01', 'b.csv': 'p1,b,,,,2026-01-01' }],
+      'c',
+    ],
+    ['the later row', [{ 'a.csv': 'p1,z,,,,2026-01-01\np1,a,,,,2026-01-01\np1,m,,,,2026-01-01' }], 'm'],
+    [
+      'the later row of many, bad ones among them',
+      [
+        {
+          'a.csv': `${Array.from({ length: 9000 }, (_, row) => `p${row % 3},n${row},${row % 7 === 0 ? 'bad' : ''},,,2026-01-01`).join('\n')}`,
+        },
+      ],
+      'n8998',
+    ],
+    ['a later time all the same', [{ 'b.csv': 'p1,b,,,,2026-01-02' }, { 'c.csv': 'p1,c,,,,2026-01-01' }], 'b'],
+  ])('of records with the same time %s stands', async (_case, runs, expected) => {
+    await using workspace = await openWorkspace()
+    for (const files of runs) {
+      for (const [name, rows] of Object.entries(files)) workspace.land(`customers/${name}`, `${header}${rows}\n`)
+      await run(workspace, [customers])
+    }
+    const person = (await profilesIn(workspace)).find((row) => row['$profile'] === 'p1')
+    expect(person?.['person.name.firstName']).toBe(expected)
   })
 
   test('without stitching another identity is a profile of its own, which has that identity alone', async () => {
