@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Column, IngestPlan, StorePlan } from '#crds'
-import { identifier, literal, sqlTypeOf } from '../engines/duckdb.ts'
+import { fileLiteral, identifier, literal, readParquet, sqlTypeOf } from '../engines/duckdb.ts'
 import type { DataManifest, SourceState } from '../profile-store.ts'
 import type { MergeContext } from './merge.ts'
 import { type Relation, relation } from './relation.ts'
@@ -115,7 +115,7 @@ export function recordsOf(
     .map(([name, precedence]) => `WHEN ${literal(name)} THEN ${precedence}`)
     .join(' ')
   const precedence = `${precedences === '' ? '0' : `CASE "$dataset" ${precedences} ELSE 0 END`} AS "$precedence"`
-  const nodes = graph === null ? null : `read_parquet(${literal(join(root, graph))})`
+  const nodes = graph === null ? null : readParquet(root, [graph])
   return {
     profiles(all) {
       const files = all.filter(holdsProfiles)
@@ -166,6 +166,6 @@ export function shaped(root: string, files: readonly string[], columns: readonly
     ({ path, type }) => `try_cast(${identifier(path)} AS ${sqlTypeOf(type)}) AS ${identifier(path)}`,
   )
   const read = `SELECT *, file_index::BIGINT AS "$file_index", file_row_number AS "$file_row"
-    FROM read_parquet([${files.map((file) => literal(join(root, file))).join(', ')}], union_by_name = true, filename = '$file')`
+    FROM read_parquet([${files.map((file) => fileLiteral(join(root, file))).join(', ')}], union_by_name = true, hive_partitioning = false, filename = '$file')`
   return `(SELECT ${[...selected, own].filter((part) => part !== '').join(', ')} FROM (SELECT ${shape.join(', ')} WHERE false UNION ALL BY NAME ${read}))`
 }

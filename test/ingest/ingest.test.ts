@@ -189,21 +189,23 @@ describe('CSV', () => {
   })
 
   test.each<[string, string, string]>([
-    ['an empty file', '', 'is empty'],
+    ['a file of line ends', '\n\n', 'is empty'],
     ['a file without the timestamp', 'id,first_name\np1,Ann\n', 'no column for updated_at'],
     ['a file without any identity', 'first_name,updated_at\nAnn,2026-01-01\n', 'no column for any identity'],
-  ])('%s fails the run and keeps no other file from being read', async (_case, content, message) => {
+  ])('%s is refused and keeps no other file from being read', async (_case, content, message) => {
     await using workspace = await openWorkspace()
     workspace.land('customers/a.csv', content)
     workspace.land('customers/b.csv', `${header}p1,Ann,,,,2026-01-01\n`)
     const report = await run(workspace, [customers])
     expect(report).toMatchObject({
-      outcome: 'Failed',
-      totals: { profiles: 1 },
-      error: { reason: 'UnreadableFile', retryable: false },
+      outcome: 'Succeeded',
+      totals: { profiles: 1, files: 1, filesRefused: 1 },
+      details: [{ dataset: 'customers', refused: [{ file: 'a.csv' }] }],
     })
-    expect(report.error?.message).toContain('a.csv of Dataset customers')
-    expect(report.error?.message).toContain(message)
+    expect(messages(report)).toContain('Dataset customers: a.csv was refused')
+    expect(messages(report)).toContain(message)
+    // It is not read again, and said again.
+    expect(messages(await run(workspace, [customers]))).toContain(message)
     expect(await profilesIn(workspace)).toEqual([{ $profile: 'p1', customerId: 'p1', 'person.name.firstName': 'Ann' }])
   })
 })
@@ -235,8 +237,8 @@ describe('Parquet', () => {
     await workspace.engine.run(`COPY (SELECT 'p' || i AS customer, TIMESTAMPTZ '2026-01-01 00:00:00+02' AS at, 'view' AS type, {total: i / 2} AS "order",
       [{SKU: 'a', quantity: 1}] AS items FROM range(3) t(i)) TO '${path('good.parquet')}'`)
     const report = await run(workspace, [{ ...orders, format: 'Parquet' }])
-    expect(report).toMatchObject({ outcome: 'Failed', totals: { events: 3 }, error: { reason: 'UnreadableFile' } })
-    expect(report.error?.message).toContain('broken.parquet of Dataset orders cannot be read as Parquet')
+    expect(report).toMatchObject({ outcome: 'Succeeded', totals: { events: 3, filesRefused: 1 } })
+    expect(messages(report)).toContain('Dataset orders: broken.parquet was refused: it cannot be read as Parquet')
     expect((await eventsIn(workspace))[1]).toEqual({
       $profile: 'p1',
       timestamp: '2025-12-31 22:00:00',
@@ -317,24 +319,6 @@ describe('files', () => {
       details: [{ dataset: 'orders' }],
     })
     expect(await run(workspace, [customers, orders])).toMatchObject({ totals: { profiles: 2, events: 1 } })
-  })
-
-  test('only files of the format in the folder itself count, or one file of any name', async () => {
-    await using workspace = await openWorkspace()
-    for (const name of [
-      'customers/a.csv',
-      'customers/.b.csv',
-      'customers/_c.csv',
-      'customers/deep/d.csv',
-      'customers/e.csv.tmp',
-      'one',
-    ])
-      workspace.land(name, `${header}${name},Ann,,,,2026-01-01\n`)
-    await run(workspace, [
-      customers,
-      { ...customers, name: 'one', location: { volume: { claimName: 'landing', path: 'one' } } },
-    ])
-    expect((await profilesIn(workspace)).map((row) => row['$profile'])).toEqual(['customers/a.csv', 'one'])
   })
 
   test('new events are appended to their buckets, and many small files become one again', async () => {
