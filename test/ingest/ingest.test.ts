@@ -189,7 +189,7 @@ describe('CSV', () => {
   })
 
   test.each<[string, string, string]>([
-    ['a file of line ends', '\n\n', 'is empty'],
+    ['a file of line ends', '\n\n', 'no column for updated_at'],
     ['a file without the timestamp', 'id,first_name\np1,Ann\n', 'no column for updated_at'],
     ['a file without any identity', 'first_name,updated_at\nAnn,2026-01-01\n', 'no column for any identity'],
   ])('%s is refused and keeps no other file from being read', async (_case, content, message) => {
