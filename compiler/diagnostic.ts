@@ -1,4 +1,4 @@
-import type { Code } from './rules/index.ts'
+import type { Code } from './codes.ts'
 
 export type Severity = 'error' | 'warning' | 'info'
 

@@ -1,5 +1,6 @@
 import { annotations } from '#crds'
-import { type Code, codes, rules } from './rules/index.ts'
+import { type Code, codes } from './codes.ts'
+import { rules } from './rules/index.ts'
 
 /** A code's page, as Markdown without a final line break. */
 export function explain(code: Code): string {

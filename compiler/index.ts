@@ -6,6 +6,7 @@ export {
   type GuardrailUse,
   type SegmentChange,
 } from './change.ts'
+export { type Code, codes } from './codes.ts'
 export { type Compilation, type CompileOptions, compile, compileObjects } from './compile.ts'
 export { adobeOfSegments, segmentReferences, segmentsOfAdobe } from './convert/index.ts'
 export { type Diagnostic, type Fix, pathText, type ResourceName, type Severity } from './diagnostic.ts'
@@ -27,7 +28,7 @@ export { escaped as xmlText, junitDocument } from './render/junit.ts'
 export { sarifDocument } from './render/sarif.ts'
 export { renderText, summaryText } from './render/text.ts'
 export type { AnyResource, Resource, Source } from './resource.ts'
-export { type Code, codes, rules } from './rules/index.ts'
+export { rules } from './rules/index.ts'
 export * from './schedule/index.ts'
 export { type Scheduled, schedulesOf } from './schedules.ts'
 export { columnsOf, describe as describeType, type ObjectType, type Type, typeAt, type UnionTypes } from './schema.ts'

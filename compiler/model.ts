@@ -1,10 +1,9 @@
 import type { Column, Kind } from '#crds'
+import type { LinkFinding } from './finding.ts'
 import { type CheckedExpression, checkPql, type Names, type SegmentNames } from './pql/check.ts'
 import type { PqlFault } from './pql/fault.ts'
 import type { Condition } from './pql/ir.ts'
 import type { AnyResource, Path, Resource } from './resource.ts'
-import type { Code } from './rules/index.ts'
-import type { Finding } from './rules/rule.ts'
 import { columnsOf, readUnionSchema, type UnionTypes, withTimestamp } from './schema.ts'
 import { alternatives, nearest } from './suggest.ts'
 import { unreachable } from './unreachable.ts'
@@ -76,9 +75,6 @@ export type SourceModel = {
   readonly instance: Resource<'CampaignInstance'> | null
   readonly store: StoreModel | null
 }
-
-/** A finding with its code, before rules set severities and places. */
-export type LinkFinding = Finding & { readonly code: Code; readonly resource: Resource }
 
 /**
  * Resolves references and checks expressions. `exists` tells of resources that were read but are not well-formed: a reference to one is

@@ -1,6 +1,6 @@
 import { type DocumentKind, type Fault, type JsonSchema, schemaOf, validatorOf } from '#crds'
+import type { Code } from './codes.ts'
 import type { Path } from './resource.ts'
-import type { Code } from './rules/index.ts'
 import { alternatives, nearest } from './suggest.ts'
 
 export type ShapeFault = {

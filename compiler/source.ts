@@ -10,9 +10,9 @@ import {
   type SpecOf,
   withDefaults,
 } from '#crds'
+import type { Code } from './codes.ts'
 import { type Diagnostic, type Fix, type Place, pathText, type ResourceName } from './diagnostic.ts'
 import { type AnyResource, type Origin, placeOf, type Source } from './resource.ts'
-import type { Code } from './rules/index.ts'
 import { shapeOf } from './shape.ts'
 import { alternatives, nearest } from './suggest.ts'
 import { nodeAt, readYaml, valueOf, type YamlNode } from './yaml/index.ts'

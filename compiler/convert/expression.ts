@@ -1,6 +1,6 @@
+import type { Code } from '../codes.ts'
 import { formatPql } from '../pql/format.ts'
 import { pqlOfJson } from '../pql/json.ts'
-import type { Code } from '../rules/index.ts'
 
 export type ExpressionText =
   | {

@@ -1,7 +1,7 @@
+import type { Code } from '../codes.ts'
 import { type Diagnostic, pathText, sortDiagnostics } from '../diagnostic.ts'
 import { parsePql } from '../pql/parser.ts'
 import type { Path, Source } from '../resource.ts'
-import type { Code } from '../rules/index.ts'
 import { nodeAt, readYaml, textRangeOf, valueOf, type YamlNode } from '../yaml/index.ts'
 import { adobeIdAnnotation, segmentReferences } from './adobe-definition.ts'
 import { expressionTextOf } from './expression.ts'

@@ -1,7 +1,8 @@
 import { digestOf } from '#crds'
+import { type Code, codes } from '../codes.ts'
 import type { Diagnostic, Edit, FileSpan, Fix, Place, Severity } from '../diagnostic.ts'
 import type { Source } from '../resource.ts'
-import { type Code, codes, rules } from '../rules/index.ts'
+import { rules } from '../rules/index.ts'
 import { positionsOf } from './json.ts'
 
 /** Limits of GitHub code scanning ("SARIF support for code scanning"): results of a run, and places of a result. */

@@ -1,8 +1,8 @@
+import type { Code } from '../codes.ts'
 import { activationTooFrequent } from './activation-too-frequent.ts'
 import { ambiguousScalar } from './ambiguous-scalar.ts'
 import { arrayAttribute } from './array-attribute.ts'
 import { batchEvaluatedTooOften } from './batch-evaluated-too-often.ts'
-import type { Code } from './codes.ts'
 import { createsProfiles } from './creates-profiles.ts'
 import { differentOrganizations } from './different-organizations.ts'
 import { duplicateKey } from './duplicate-key.ts'
@@ -61,8 +61,7 @@ import { unusedSuppression } from './unused-suppression.ts'
 import { wrongType } from './wrong-type.ts'
 import { yamlSyntax } from './yaml-syntax.ts'
 
-export { type Code, codes } from './codes.ts'
-export type { Finding, Rule, RuleContext, RulePage } from './rule.ts'
+export type { Rule, RuleContext } from './rule.ts'
 
 /** Every code with its page and, for guardrails, its check. */
 export const rules: { readonly [code in Code]: Rule } = {

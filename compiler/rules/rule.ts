@@ -1,7 +1,7 @@
 import type { Kind } from '#crds'
-import type { FileSpan, Severity } from '../diagnostic.ts'
+import type { Finding } from '../finding.ts'
 import type { Model } from '../model.ts'
-import type { Resource, Target } from '../resource.ts'
+import type { Resource } from '../resource.ts'
 
 /**
  * A code's page, and, for a guardrail, its check. One file per code: the file's name, the export in camel case, the code and the
@@ -37,24 +37,4 @@ export type RuleContext = {
   /** Whether all resources of the kind are well-formed, so that none is missing from the model. */
   readonly isWhole: (kind: Kind) => boolean
   readonly report: (finding: Finding) => void
-}
-
-/** What a rule says; code and severity come from the rule itself. Lengths: message ≤ 120 characters, no final stop. */
-export type Finding = Target & {
-  /** The resource to point at, when it is not the one the check was called with. */
-  readonly resource?: Resource
-  readonly message: string
-  readonly help: string
-  readonly why?: string
-  readonly related?: readonly (Target & { readonly resource: Resource; readonly message: string })[]
-  /** Replacements of the text of one field, by path. */
-  readonly fixes?: readonly {
-    readonly title: string
-    readonly safety: 'safe' | 'review' | 'template'
-    readonly path: readonly (string | number)[]
-    readonly value: string
-    readonly range?: FileSpan
-  }[]
-  /** Weaker than the rule's own severity: a limit whose enforcement is `Warn`. */
-  readonly severity?: Severity
 }

@@ -1,7 +1,7 @@
-import { nextFlip } from '../flip.ts'
 import { holds, type Person } from '../pql/interpret.ts'
 import type { Condition } from '../pql/ir.ts'
 import type { SegmentCondition } from '../sql/membership-query.ts'
+import { nextFlip } from './flip.ts'
 import type { Case, Expression, Step } from './suite.ts'
 
 /** Who of the people is in the first of the Segments at an instant (epoch milliseconds). The others are those it refers to. */

@@ -1,19 +1,13 @@
 import type { Kind, TestCase, TestProfile, TestStep } from '#crds'
+import { codes } from '../codes.ts'
 import { type Diagnostic, pathText } from '../diagnostic.ts'
-import {
-  checkedOnce,
-  expressionFinding,
-  type LinkFinding,
-  type Model,
-  type SegmentModel,
-  segmentNames,
-} from '../model.ts'
+import type { LinkFinding } from '../finding.ts'
+import { checkedOnce, expressionFinding, type Model, type SegmentModel, segmentNames } from '../model.ts'
 import type { SegmentNames } from '../pql/check.ts'
 import type { PqlFault } from '../pql/fault.ts'
 import { type DatumObject, type Person, readDatum } from '../pql/interpret.ts'
 import { type Condition, visit } from '../pql/ir.ts'
 import { type Path, placeOf, type Resource } from '../resource.ts'
-import { codes } from '../rules/index.ts'
 import { dataTypeOf, type ObjectType, readUnionSchema, type UnionTypes, withTimestamp } from '../schema.ts'
 import type { TestDocument } from '../source.ts'
 import { alternatives, nearest } from '../suggest.ts'

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { codes } from '../../compiler/codes.ts'
 import { compile } from '../../compiler/compile.ts'
-import { codes, rules } from '../../compiler/rules/index.ts'
+import { rules } from '../../compiler/rules/index.ts'
 import { bundle, overlay } from '../support/bundle.ts'
 
 const codesOf = (documents: string): readonly string[] =>

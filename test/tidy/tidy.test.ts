@@ -3,7 +3,8 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { codes, rules } from '../../compiler/rules/index.ts'
+import { codes } from '../../compiler/codes.ts'
+import { rules } from '../../compiler/rules/index.ts'
 import { generatedFiles } from '../../crds/generate.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -33,7 +34,7 @@ const imports: Import[] = Object.keys(rooms).flatMap((room) =>
   sourceFiles(room).flatMap((file) =>
     [
       ...readFileSync(join(root, file), 'utf8').matchAll(
-        /(?:^|\n)\s*(?:import|export)\s[^'"\n;]*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g,
+        /(?:^|\n)(?:import|export)\s+(?:type\s+)?(?:\{[^}]*\}|\*(?:\s+as\s+\w+)?|\w+)\s+from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g,
       ),
     ].map((found) => ({ file, room, from: found[1] ?? found[2] ?? found[3] ?? '' })),
   ),
@@ -50,6 +51,67 @@ test('rooms import downwards only, and only through their doors', () => {
     )
   })
   expect(wrong).toEqual([])
+})
+
+/**
+ * The phases of the compiler, earliest first, as ARCHITECTURE.md lists them: a file or a folder with all in it. Types count as much as
+ * values: what a phase cannot be read without, it depends on.
+ */
+const phases: readonly (readonly string[])[] = [
+  ['codes.ts', 'schema.ts', 'suggest.ts', 'references-first.ts', 'unreachable.ts'],
+  ['yaml/'],
+  ['diagnostic.ts', 'resource.ts', 'finding.ts'],
+  ['source.ts', 'shape.ts'],
+  ['pql/'],
+  ['schedule/'],
+  ['model.ts', 'relations.ts', 'activated-segments.ts', 'attribute-path.ts', 'effective-latency.ts', 'file-name.ts'],
+  ['rules/'],
+  ['sql/'],
+  ['plan.ts', 'schedules.ts', 'manifests.ts', 'query.ts'],
+  ['segment-test/'],
+  ['fix.ts', 'compile.ts'],
+  ['render/', 'change.ts', 'why.ts', 'explain.ts', 'format.ts', 'graph/', 'convert/'],
+  ['index.ts'],
+]
+
+describe('the compiler', () => {
+  const files = sourceFiles('compiler')
+  const importsOf = new Map(
+    files.map((file) => [
+      file,
+      imports
+        .filter((entry) => entry.file === file && entry.from.startsWith('.'))
+        .map(({ from }) => relative(root, resolve(join(root, dirname(file)), from))),
+    ]),
+  )
+  const phaseOf = (file: string): number =>
+    phases.findIndex((parts) =>
+      parts.some((part) => (part.endsWith('/') ? file.startsWith(`compiler/${part}`) : file === `compiler/${part}`)),
+    )
+
+  test('has each file in one phase, and no phase uses a later one', () => {
+    expect(files.filter((file) => phaseOf(file) === -1)).toEqual([])
+    const backwards = [...importsOf].flatMap(([file, others]) =>
+      others.filter((other) => phaseOf(other) > phaseOf(file)).map((other) => `${file} → ${other}`),
+    )
+    expect(backwards).toEqual([])
+  })
+
+  test('has no file that leads back to itself', () => {
+    const cyclic = files.filter((file) => {
+      const reached = new Set(importsOf.get(file))
+      for (const other of reached) for (const next of importsOf.get(other) ?? []) reached.add(next)
+      return reached.has(file)
+    })
+    expect(cyclic).toEqual([])
+  })
+
+  test('is listed phase by phase in ARCHITECTURE.md', () => {
+    const map = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8')
+    const block = /## compiler\/\n\n```\n([\s\S]*?)\n```/.exec(map)?.[1] ?? ''
+    const listed = [...block.matchAll(/^(\S+(?: \S+)*?)(?: {2,}|$)/gm)].map(([, names]) => names!.split(' '))
+    expect(listed).toEqual(phases.filter(([first]) => first !== 'index.ts'))
+  })
 })
 
 test('compiler, crds, protocol and views do no I/O: no files, processes, networks, clocks or randomness', () => {

@@ -1,6 +1,6 @@
-import { floor, shift, unitMilliseconds, unitMonths } from './pql/calendar.ts'
-import { type Datum, holds, type Person } from './pql/interpret.ts'
-import type { Condition, Value } from './pql/ir.ts'
+import { floor, shift, unitMilliseconds, unitMonths } from '../pql/calendar.ts'
+import { type Datum, holds, type Person } from '../pql/interpret.ts'
+import type { Condition, Value } from '../pql/ir.ts'
 
 /**
  * The next instant after `after` (epoch milliseconds) at which the condition may come out otherwise for a person whose data stay as

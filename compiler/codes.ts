@@ -1,4 +1,4 @@
-/** Every code there is, in the order of the manual. The list is closed: a code is a row here, a file beside this one and a fixture. */
+/** Every code there is, in the order of the manual. The list is closed: a code is a row here, a file in `rules/` and a fixture. */
 export const codes = [
   // well-formed resources
   'yaml-syntax',

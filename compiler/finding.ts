@@ -1,0 +1,26 @@
+import type { Code } from './codes.ts'
+import type { FileSpan, Severity } from './diagnostic.ts'
+import type { Resource, Target } from './resource.ts'
+
+/** What a rule says; code and severity come from the rule itself. Lengths: message ≤ 120 characters, no final stop. */
+export type Finding = Target & {
+  /** The resource to point at, when it is not the one the check was called with. */
+  readonly resource?: Resource
+  readonly message: string
+  readonly help: string
+  readonly why?: string
+  readonly related?: readonly (Target & { readonly resource: Resource; readonly message: string })[]
+  /** Replacements of the text of one field, by path. */
+  readonly fixes?: readonly {
+    readonly title: string
+    readonly safety: 'safe' | 'review' | 'template'
+    readonly path: readonly (string | number)[]
+    readonly value: string
+    readonly range?: FileSpan
+  }[]
+  /** Weaker than the rule's own severity: a limit whose enforcement is `Warn`. */
+  readonly severity?: Severity
+}
+
+/** A finding with its code, before `compile` gives it its severity and its places in files. */
+export type LinkFinding = Finding & { readonly code: Code; readonly resource: Resource }
