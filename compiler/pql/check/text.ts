@@ -1,6 +1,7 @@
 import type { Expr, Span } from '../ast.ts'
 import type { TextTest } from '../ir.ts'
-import { parseRegex, type Regex } from '../regex.ts'
+import { parseRegex } from '../regex/parse.ts'
+import type { Regex } from '../regex.ts'
 import { type Checking, mismatch, unsupported } from './context.ts'
 import { conditionMeaning, type Meaning, type Scope } from './meaning.ts'
 import { textIn, valueIn } from './operand.ts'
