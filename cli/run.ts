@@ -1,31 +1,97 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+// `convoke run`: what is due at an instant, in one process, by the same rules as in a cluster.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Compilation, latestSlot, type Scheduled, schedulesOf } from '#compiler'
-import { type JobPlan, type RunInput, type RunReport, runNameOf } from '#crds'
-import { steps } from '#jobs'
+import { type ActivationModel, type Compilation, type Schedule, type Scheduled, schedulesOf } from '#compiler'
+import {
+  annotations,
+  type JobPlan,
+  parseDurationSeconds,
+  type RunnableKind,
+  type RunReport,
+  runNameOf,
+  type SpecOf,
+  stepsOf,
+} from '#crds'
+import { commitJson, runStep, steps, storedReport } from '#jobs'
+import {
+  type Approval,
+  activationAfter,
+  approvalOf,
+  conditionOf,
+  departedOf,
+  type Evaluation,
+  evaluationsOf,
+  faultOfReport,
+  finished,
+  hasSucceeded,
+  isFinished,
+  isSuccess,
+  type Moment,
+  missedWords,
+  planWithoutSegments,
+  type RunRecord,
+  runInputOf,
+  type SegmentFacts,
+  scheduleText,
+  slotsDue,
+  sourceAfter,
+  stepBegun,
+  stepEnded,
+  storeAfter,
+  timeFields,
+  timeText,
+  unfinishedWork,
+} from '#protocol'
 import type { CampaignDatabases } from './campaign-databases.ts'
 import type { Io } from './command.ts'
 import { rfc3339 } from './instants.ts'
 import { type Places, portsFor } from './ports.ts'
 import type { ProgressLine } from './progress.ts'
 import { stepLine } from './step-line.ts'
-import type { WorkDirectory } from './work-directory.ts'
+import type { TargetKey, TargetState, WorkDirectory, WorkState } from './work-directory.ts'
 
 export type RunOutcome = {
   readonly run: string
   readonly target: JobPlan['target']
-  readonly evaluation: 'Batch' | 'Streaming' | null
+  readonly evaluation: Evaluation
   readonly scheduledTime: string
+  readonly trigger: RunRecord['spec']['trigger']
+  readonly attempt: number
+  /** What every step of the Run said last; one that an earlier attempt did is not done again. */
   readonly steps: readonly RunReport[]
+  readonly outcome: 'Succeeded' | 'Held' | 'Failed'
+  /** Of the Run's condition `Succeeded`; the message is empty where there is nothing to add. */
+  readonly reason: string
+  readonly message: string
   readonly seconds: number
 }
 
-/** One thing that is due: a target's plan and the slot it is run for. */
-type Due = Scheduled & { readonly plan: JobPlan; readonly slot: Date; readonly key: string }
+/** A target whose slot is due and not run now, or whose slots were never run. `message` in words. */
+export type Notice = { readonly kind: 'waiting' | 'missed'; readonly target: TargetKey; readonly message: string }
+
+export type Done = { readonly runs: readonly RunOutcome[]; readonly notices: readonly Notice[] }
+
+/** A resource that Runs are made for, and what is known of it. */
+type Target = {
+  readonly key: TargetKey
+  readonly resource: Scheduled['resource']
+  /** null while nothing can be run of it. */
+  readonly plan: JobPlan | null
+  readonly scheduled: readonly Pick<Scheduled, 'schedule' | 'evaluation'>[]
+  /** Activations: name of the store whose evaluation they deliver, and of the CampaignInstance. */
+  readonly store: string | null
+  readonly instance: ActivationModel['instance']
+}
+
+/** Nobody edits a resource while a laptop sleeps: conditions are of the one generation there is. */
+const generation = 1
+
+/** What the laptop is asked to do `steps` with; a test gives its own. */
+export type Steps = typeof steps
 
 /**
  * Everything that is due at an instant, in one process: each CampaignSource's extract, each ProfileStore's ingest and evaluate, then each
- * Activation's export and import. A failed run is reported and the others go on; its slot stays due.
+ * Activation's export and import. One that fails stays due, and the others go on. What was cut off is taken up again.
  */
 export async function runDue(
   compilation: Compilation,
@@ -35,148 +101,470 @@ export async function runDue(
   databases: CampaignDatabases,
   io: Io,
   line: ProgressLine,
-): Promise<RunOutcome[]> {
-  const due = dueAt(compilation, at, work)
+  does: Steps = steps,
+): Promise<Done> {
+  const moment: Moment = { nowMs: at.getTime(), generation }
   const outcomes: RunOutcome[] = []
-  const finish = (item: Due, reports: readonly RunReport[], started: number): void => {
-    outcomes.push({
-      run: runName(item),
-      target: item.plan.target,
-      evaluation: item.evaluation,
-      scheduledTime: rfc3339(item.slot),
-      steps: reports,
-      seconds: (io.now().getTime() - started) / 1000,
-    })
-    if (reports.some((report) => report.outcome === 'Failed')) return
-    // A batch evaluation covers every Segment: what a streaming one would have done up to now is done.
-    const covered = item.evaluation === 'Batch' ? { [item.key.replace(/Batch$/, 'Streaming')]: rfc3339(at) } : {}
-    work.update((state) => ({
-      ...state,
-      lastSlots: { ...state.lastSlots, [item.key]: rfc3339(item.slot), ...covered },
-    }))
-  }
+  const notices: Notice[] = []
+  using ports = portsFor(
+    { ...places, databases: databases.urls, scratchParent: join(work.path, 'scratch') },
+    io,
+    line.show,
+  )
   try {
-    using ports = portsFor(
-      { ...places, databases: databases.urls, scratchParent: join(work.path, 'scratch') },
-      io,
-      line.show,
-    )
-    const step = async (name: RunReport['step'], item: Due, input: RunInput): Promise<RunReport> => {
-      const started = io.now().getTime()
-      const report = await steps[name]({ plan: item.plan, input, ports })
-      line.say(
-        stepLine({
-          ...report,
-          target: item.plan.target.name,
-          seconds: (io.now().getTime() - started) / 1000,
-          error: report.error?.message ?? null,
-        }),
-      )
-      return report
-    }
-    const stores = due.filter((item) => item.plan.evaluate)
-    const sources = due.filter((item) => item.plan.extract)
-    const activations = due.filter((item) => item.plan.export)
-    // Logs first: the ingest that follows takes them in, and the evaluation after it sees them.
-    for (const item of sources) {
-      const started = io.now().getTime()
-      await databases.open([item.plan])
-      finish(item, [await step('extract', item, inputOf(item, at, work))], started)
-    }
-    for (const item of stores) {
-      const started = io.now().getTime()
-      const input = inputOf(item, at, work)
-      const reports = [await step('ingest', item, input)]
-      if (reports[0]!.outcome !== 'Failed') reports.push(await step('evaluate', item, input))
-      finish(item, reports, started)
-    }
-    for (const item of activations) {
-      const started = io.now().getTime()
-      const baselines = work.state().baselines[baselineKey(item)] ?? {}
-      const input: RunInput = { ...inputOf(item, at, work), baselines: { ...baselines } }
-      const reports = [await step('export', item, input)]
-      if (item.plan.import && reports[0]!.outcome !== 'Failed') {
-        await databases.open([item.plan])
-        reports.push(await step('import', item, input))
-      }
-      if (reports.at(-1)!.outcome !== 'Failed') acknowledge(item, reports[0]!, work)
-      finish(item, reports, started)
-    }
+    // Logs first: the ingest that follows takes them in, and the evaluation after it sees them; deliveries see that.
+    for (const kind of ['CampaignSource', 'ProfileStore', 'Activation'] as const)
+      for (const target of targetsOf(compilation, kind)) await runTarget(withDeparture(target))
   } finally {
     line.clear()
   }
-  return outcomes
-}
+  work.update((state) => ({ ...state, lookedAt: rfc3339(at) }))
+  return { runs: outcomes, notices }
 
-/** Due is each resource's latest slot up to `at` that this work directory has not run yet. */
-function dueAt(compilation: Compilation, at: Date, work: WorkDirectory): Due[] {
-  const { lastSlots } = work.state()
-  const due = schedulesOf(compilation.model).flatMap((scheduled): Due[] => {
-    const { resource, schedule, evaluation } = scheduled
-    const plan = compilation.plans.find(
-      (candidate) =>
-        candidate.target.kind === resource.kind &&
-        candidate.target.namespace === resource.namespace &&
-        candidate.target.name === resource.name,
-    )
-    const slot = latestSlot(schedule, at)
-    const key = [resource.kind, resource.namespace, resource.name, ...(evaluation ? [evaluation] : [])].join('/')
-    const last = lastSlots[key]
-    if (!plan || !slot || (last !== undefined && new Date(last) >= slot)) return []
-    return [{ ...scheduled, plan, slot, key }]
-  })
-  // A batch evaluation covers every Segment, so a streaming one at the same instant has nothing to add.
-  return due.filter(
-    (item) =>
-      item.evaluation !== 'Streaming' ||
-      (!due.some((other) => other.evaluation === 'Batch' && other.resource === item.resource) &&
-        item.plan.evaluate?.streaming !== undefined),
-  )
-}
-
-function runName({ plan, slot, evaluation }: Due): string {
-  return runNameOf({ kind: plan.target.kind, name: plan.target.name, evaluation, slot })
-}
-
-function inputOf(item: Due, at: Date, work: WorkDirectory): RunInput {
-  const run = runName(item)
-  const attempt = (work.state().attempts[run] ?? 0) + 1
-  work.update((state) => ({ ...state, attempts: { ...state.attempts, [run]: attempt } }))
-  const input: RunInput = {
-    run,
-    attempt,
-    scheduledTime: rfc3339(item.slot),
-    now: rfc3339(at),
-    trigger: attempt > 1 ? 'Retry' : 'Schedule',
-    ...(item.evaluation ? { evaluation: item.evaluation } : {}),
+  async function runTarget(target: Target): Promise<void> {
+    noteSchedule(target)
+    for (const evaluation of evaluationsOf(target.resource.kind)) {
+      if (io.signal.aborted) return
+      const run = dueRun(target, evaluation) ?? (evaluation === 'Streaming' ? null : requestedRun(target))
+      if (run) await advance(target, run)
+    }
   }
-  // What a job was given lies beside the work, for whoever wants to repeat one step by hand.
-  const folder = join(work.path, 'runs', run)
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'plan.json'), `${JSON.stringify(item.plan, null, 2)}\n`)
-  writeFileSync(
-    join(folder, 'run.json'),
-    `${JSON.stringify({ ...input, ...(item.plan.export ? { baselines: work.state().baselines[baselineKey(item)] ?? {} } : {}) }, null, 2)}\n`,
-  )
-  return input
+
+  /** An Activation whose last Segments were deleted with `deletionPolicy: ExportExits` still has to say that everybody leaves. */
+  function withDeparture(target: Target): Target {
+    const { key, resource } = target
+    if (target.plan !== null || resource.kind !== 'Activation') return target
+    const before = runsOf(work.state(), key)
+      .flatMap((run) => planOf(run) ?? [])
+      .at(-1)
+    const isThere = (segment: string): boolean => segmentOf(compilation, resource.namespace, segment) !== null
+    if (!before || departedOf(memoryOf(key).baselines ?? [], before, isThere).length === 0) return target
+    const store = before.store?.name ?? null
+    const evaluations = schedulesOf(compilation.model).filter(
+      (each) => keyOf(each.resource) === `ProfileStore/${resource.namespace}/${store}` && each.evaluation === 'Batch',
+    )
+    const after = evaluations.flatMap(({ schedule }) =>
+      schedule.kind === 'cron'
+        ? [{ schedule: { kind: 'after', evaluation: schedule } as const, evaluation: null }]
+        : [],
+    )
+    const scheduled = resource.spec.schedule.after === undefined ? target.scheduled : after
+    return { ...target, plan: planWithoutSegments(before), scheduled, store }
+  }
+
+  /** Since when the target has the schedule it has. */
+  function noteSchedule({ key, scheduled, resource }: Target): void {
+    const { observedSchedule: before, scheduleChangedTime } = memoryOf(key)
+    const observedSchedule = isSuspended(resource) ? 'suspended' : (scheduleText(scheduled) ?? before)
+    const hasChanged = before !== undefined && before !== observedSchedule
+    // Between the two looks, and nobody knows when: what came due since the first belongs to the schedule of now.
+    const changed = hasChanged ? (work.state().lookedAt ?? undefined) : scheduleChangedTime
+    remember(key, {
+      ...(observedSchedule !== undefined && { observedSchedule }),
+      ...(changed !== undefined && { scheduleChangedTime: changed }),
+    })
+  }
+
+  /** The Run of the slot that is due, or what is left to do of the newest one; null where nothing is. */
+  function dueRun(target: Target, evaluation: Evaluation): RunRecord | null {
+    const { key, plan, resource } = target
+    const entry = isSuspended(resource) ? undefined : target.scheduled.find((each) => each.evaluation === evaluation)
+    const own = runsOf(work.state(), key)
+    const left = unfinishedWork(own, evaluation)
+    if (!entry || !plan || (evaluation === 'Streaming' && !plan.evaluate?.streaming))
+      return left && plan && !isFinished(left) ? left : null
+    const agenda = slotsDue({
+      memory: memoryOf(key),
+      runs: own,
+      schedule: entry.schedule,
+      evaluation,
+      nowMs: moment.nowMs,
+      sinceMs: msOf(memoryOf(key).scheduleChangedTime),
+      // Nobody is there at each slot of a streaming evaluation: the latest does what those before it would have done.
+      catchUp: resource.kind === 'Activation' ? resource.spec.catchUp : 'Latest',
+      startingDeadlineSeconds: deadlineOf(resource),
+      store: storeMemory(target, entry.schedule),
+      floor: ownFloor(target),
+    })
+    if (agenda.missed > 0 && evaluation !== 'Streaming') {
+      const { missedSlots = 0 } = memoryOf(key)
+      remember(key, { missedSlots: missedSlots + agenda.missed, lastMissedTime: timeText(agenda.missedMs!) })
+      notices.push({ kind: 'missed', target: key, message: missedWords(agenda) })
+    }
+    if (agenda.due !== null) {
+      if (left && !isFinished(left)) giveUp(target, left, 'A later slot is due, which does its work too.')
+      const { slotMs, trigger } = agenda.due
+      return begun(target, { evaluation, slotMs, trigger, request: null })
+    }
+    return left === null ? null : takenUp(target, evaluation, left)
+  }
+
+  /** What failed or was cut off: another attempt of the same Run, or, where the plan is another by now, another Run of its slot. */
+  function takenUp(target: Target, evaluation: Evaluation, left: RunRecord): RunRecord | null {
+    const slotMs = Date.parse(left.spec.scheduledTime)
+    const deadline = deadlineOf(target.resource)
+    const isOver = deadline !== null && moment.nowMs > slotMs + deadline * 1000
+    if (isOver) {
+      if (!isFinished(left)) giveUp(target, left, `${deadline} s have passed since its time (startingDeadlineSeconds).`)
+      return null
+    }
+    if (left.status.planDigest === target.plan!.digest) return left
+    if (!isFinished(left)) giveUp(target, left, 'The resources have changed since.')
+    return begun(target, { evaluation, slotMs, trigger: 'CatchUp', request: target.plan!.digest })
+  }
+
+  /** The Run that somebody asked for by annotation or `convoke approve`; null where nobody did, or where it was made. */
+  function requestedRun(target: Target): RunRecord | null {
+    const requestedAt = annotation(target, 'requestedAt')?.slice(0, 128)
+    if (requestedAt === undefined || requestedAt === memoryOf(target.key).lastHandledRequestedAt || !target.plan)
+      return null
+    const evaluation = target.resource.kind === 'ProfileStore' ? 'Batch' : null
+    const slotMs = Math.floor(moment.nowMs / 1000) * 1000
+    const run = begun(target, { evaluation, slotMs, trigger: 'Manual', request: requestedAt })
+    if (run) remember(target.key, { lastHandledRequestedAt: requestedAt })
+    return run
+  }
+
+  type Asked = {
+    readonly evaluation: Evaluation
+    readonly slotMs: number
+    readonly trigger: RunRecord['spec']['trigger']
+    readonly request: string | null
+  }
+
+  /** A Run as it is when it begins, written down; null where it has to wait. */
+  function begun(target: Target, { evaluation, slotMs, trigger, request }: Asked): RunRecord | null {
+    const { key, resource } = target
+    const plan = target.plan!
+    const { kind, name } = resource
+    const runName = runNameOf({ kind, name, evaluation, slot: new Date(slotMs), request })
+    const known = work.state().runs[`${resource.namespace}/${runName}`]
+    if (known && !hasSucceeded(known)) return known
+    const floorMs = floorMsOf(target, runName)
+    if (moment.nowMs < floorMs) {
+      const message = `Waits until ${timeText(floorMs)}: no Segment is activated to a Campaign instance more often than limits.minActivationInterval says (activation-too-frequent).`
+      notices.push({ kind: 'waiting', target: key, message })
+      return null
+    }
+    const approval: Approval | null = approvalOf(annotation(target, 'approve'), memoryOf(key).lastHandledApprove)
+    const spec: RunRecord['spec'] = {
+      target: { kind, name },
+      scheduledTime: timeText(slotMs),
+      trigger,
+      planDigest: plan.digest,
+      ...(evaluation && { evaluation }),
+      ...(kind === 'Activation' && approval && { approved: [...approval.segments] }),
+    }
+    const isOnTime = trigger !== 'Manual' && moment.nowMs >= slotMs && moment.nowMs - slotMs <= 60_000
+    const activatedTime = isOnTime ? timeText(slotMs) : timeText(moment.nowMs)
+    const made: RunRecord = { name: runName, spec, status: {} }
+    const status = {
+      planDigest: plan.digest,
+      now: rfc3339(at),
+      startedAt: timeText(moment.nowMs),
+      ...(kind === 'Activation' && { activatedTime }),
+      ...stepBegun(made, stepsOf(plan)[0]!, 1, moment),
+    }
+    const run = { ...made, status }
+    keepPlan(runName, plan)
+    work.update((state) => {
+      const slot = { [timeFields[evaluation ?? 'none'].last]: timeText(slotMs) }
+      const memory = {
+        ...state.targets[key],
+        ...(trigger !== 'Manual' && slot),
+        ...(approval && { lastHandledApprove: approval.text }),
+      }
+      return {
+        ...state,
+        targets: { ...state.targets, [key]: memory },
+        runs: { ...state.runs, [runKey(resource, run)]: run },
+        activated: {
+          ...state.activated,
+          ...Object.fromEntries(placesOf(target).map((place) => [place, { run: runName, time: activatedTime }])),
+        },
+      }
+    })
+    return run
+  }
+
+  /** From the step where it stands, to its end. */
+  async function advance(target: Target, from: RunRecord): Promise<void> {
+    const { resource } = target
+    const startedMs = io.now().getTime()
+    let run = from
+    if (isFinished(run)) {
+      const { finishedAt: _, ...status } = run.status
+      const attempt = (status.attempt ?? 1) + 1
+      run = { ...run, status: { ...status, ...stepBegun(run, status.steps!.at(-1)!.name, attempt, moment) } }
+      keep(target, run)
+    }
+    const plan = planOf(run) ?? target.plan!
+    const reports = new Map<string, RunReport>()
+    for (;;) {
+      const entry = run.status.steps!.at(-1)!
+      const report = await step(target, run, plan, entry.name, entry.attempt ?? 1)
+      reports.set(entry.name, report)
+      const end = { report, details: report.details ?? [], fault: faultOfReport(report) }
+      const { known, next } = stepEnded(run, plan, entry, end, null, moment)
+      const after: RunRecord = { ...run, status: { ...run.status, ...known } }
+      if (next.kind === 'step') {
+        const { attempt = 1 } = after.status
+        run = { ...after, status: { ...after.status, ...stepBegun(after, next.step, attempt, moment) } }
+        keep(target, run)
+        continue
+      }
+      // Nobody waits here for another attempt: whoever calls next makes one.
+      const { reason, message } = next.kind === 'finish' ? next : end.fault!
+      run = settled(target, after, plan, reason, message)
+      break
+    }
+    const { reason, message } = conditionOf(run.status.conditions, 'Succeeded')!
+    outcomes.push({
+      run: run.name,
+      target: plan.target,
+      evaluation: run.spec.evaluation ?? null,
+      scheduledTime: run.spec.scheduledTime,
+      trigger: run.spec.trigger,
+      attempt: run.status.attempt ?? 1,
+      steps: (run.status.steps ?? []).flatMap(({ name, attempt = 1 }) => reports.get(name) ?? before(name, attempt)),
+      outcome: reason === 'Succeeded' || reason === 'Held' ? reason : 'Failed',
+      reason,
+      message,
+      seconds: (io.now().getTime() - startedMs) / 1000,
+    })
+
+    function before(name: RunReport['step'], attempt: number): RunReport[] {
+      try {
+        return [storedReport(name, { plan, input: inputOf(resource, run, plan, attempt), ports })]
+      } catch {
+        // It was an earlier call that did it, and said so.
+        return []
+      }
+    }
+  }
+
+  async function step(
+    target: Target,
+    run: RunRecord,
+    plan: JobPlan,
+    name: RunReport['step'],
+    attempt: number,
+  ): Promise<RunReport> {
+    const startedMs = io.now().getTime()
+    const input = inputOf(target.resource, run, plan, attempt)
+    // What a job was given lies beside the work, for whoever wants to repeat one step by hand.
+    writeFileSync(join(folderOf(run.name), 'run.json'), `${JSON.stringify(input, null, 2)}\n`)
+    const context = { plan, input, ports }
+    const needsDatabase = name === 'import' || name === 'extract'
+    const report = await (needsDatabase ? databases.open([plan]) : Promise.resolve()).then(
+      () => does[name](context),
+      (error: unknown) => runStep(name, context, () => Promise.reject(error)),
+    )
+    line.say(
+      stepLine({
+        ...report,
+        target: plan.target.name,
+        seconds: (io.now().getTime() - startedMs) / 1000,
+        error: report.error?.message ?? null,
+      }),
+    )
+    return report
+  }
+
+  function inputOf(resource: Target['resource'], run: RunRecord, plan: JobPlan, attempt: number) {
+    if (!plan.export) return runInputOf(run, attempt, null)
+    const { baselines = [] } = memoryOf(keyOf(resource))
+    const isThere = (segment: string): boolean => segmentOf(compilation, resource.namespace, segment) !== null
+    return runInputOf(run, attempt, { baselines, departed: departedOf(baselines, plan, isThere) })
+  }
+
+  function giveUp(target: Target, run: RunRecord, message: string): void {
+    const plan = planOf(run)
+    if (plan) settled(target, run, plan, 'Replaced', message)
+  }
+
+  /** The Run as it is finished, and what its target remembers of it, in one write. */
+  function settled(target: Target, run: RunRecord, plan: JobPlan, reason: string, message: string): RunRecord {
+    const { key, resource } = target
+    const ended: RunRecord = { ...run, status: { ...run.status, ...finished(run, reason, message, moment) } }
+    const succeeded = isSuccess(reason)
+    const factsOf: SegmentFacts = (segment) => {
+      const spec = segmentOf(compilation, resource.namespace, segment)
+      return spec && { exitsOnDeletion: spec.deletionPolicy === 'ExportExits', displayName: spec.displayName }
+    }
+    work.update((state) => {
+      const before = state.targets[key] ?? {}
+      const after =
+        resource.kind === 'Activation'
+          ? activationAfter(before, ended, plan, succeeded, factsOf, moment.nowMs)
+          : !succeeded
+            ? {}
+            : resource.kind === 'ProfileStore'
+              ? storeAfter(before, ended)
+              : sourceAfter(before, ended)
+      const runs = { ...state.runs, [runKey(resource, ended)]: ended }
+      return {
+        ...state,
+        targets: { ...state.targets, [key]: { ...before, ...after } },
+        runs: withinLimits(runs, key, resource.spec.historyLimits),
+        // What delivered nothing was no activation: corrected, it need not wait.
+        activated: hasDelivered(ended) ? state.activated : withoutRun(state.activated, ended.name),
+      }
+    })
+    return ended
+  }
+
+  function keep({ resource }: Target, run: RunRecord): void {
+    work.update((state) => ({ ...state, runs: { ...state.runs, [runKey(resource, run)]: run } }))
+  }
+
+  function folderOf(run: string): string {
+    return join(work.path, 'runs', run)
+  }
+
+  function keepPlan(run: string, plan: JobPlan): void {
+    mkdirSync(folderOf(run), { recursive: true })
+    commitJson(join(folderOf(run), 'plan.json'), plan)
+  }
+
+  /** The plan that a Run began with; null where it is not there any more. */
+  function planOf({ name, status }: RunRecord): JobPlan | null {
+    try {
+      const plan = JSON.parse(readFileSync(join(folderOf(name), 'plan.json'), 'utf8')) as JobPlan // written by `keepPlan`
+      return plan.digest === status.planDigest ? plan : null
+    } catch {
+      return null
+    }
+  }
+
+  function memoryOf(key: TargetKey): TargetState {
+    return work.state().targets[key] ?? {}
+  }
+
+  function remember(key: TargetKey, fields: TargetState): void {
+    work.update((state) => ({ ...state, targets: { ...state.targets, [key]: { ...state.targets[key], ...fields } } }))
+  }
+
+  function annotation({ key, resource }: Target, name: 'approve' | 'requestedAt'): string | undefined {
+    return memoryOf(key)[name] ?? resource.metadata.annotations?.[annotations[name]]
+  }
+
+  function storeMemory({ resource, store }: Target, schedule: Schedule) {
+    if (schedule.kind !== 'after' || store === null) return null
+    const memory = memoryOf(`ProfileStore/${resource.namespace}/${store}`)
+    return { ...memory, sinceMs: msOf(memory.scheduleChangedTime) }
+  }
+
+  /** How far the Activation's own last start pushes its next one; null where no interval is enforced. */
+  function ownFloor(target: Target): { readonly floorMs: number; readonly intervalMs: number } | null {
+    const intervalMs = intervalMsOf(target)
+    if (intervalMs === null) return null
+    const last = msOf(memoryOf(target.key).lastActivatedTime)
+    return { floorMs: last === null ? 0 : last + intervalMs, intervalMs }
+  }
+
+  /** Before this instant none of the Activation's Segments may be activated again; of `except` they are already. */
+  function floorMsOf(target: Target, except: string): number {
+    const intervalMs = intervalMsOf(target)
+    if (intervalMs === null || !target.plan) return 0
+    const times = placesOf(target).flatMap((place) => {
+      const last = work.state().activated[place]
+      return last === undefined || last.run === except ? [] : [Date.parse(last.time)]
+    })
+    return times.length === 0 ? 0 : Math.max(...times) + intervalMs
+  }
 }
 
-function baselineKey(item: Due): string {
-  return `${item.plan.target.namespace}/${item.plan.target.name}`
+/** In the order of their names. */
+function targetsOf({ model, plans }: Compilation, kind: RunnableKind): readonly Target[] {
+  const scheduled = Map.groupBy(schedulesOf(model), ({ resource }) => keyOf(resource))
+  const of = (resource: Target['resource'], activation?: ActivationModel): Target => {
+    const key = keyOf(resource)
+    const plan = plans.find(({ target }) => keyOf(target) === key) ?? null
+    return {
+      key,
+      resource,
+      plan,
+      scheduled: scheduled.get(key) ?? [],
+      store: activation?.store?.resource.name ?? null,
+      instance: activation?.instance ?? null,
+    }
+  }
+  const targets =
+    kind === 'Activation'
+      ? model.activations.map((each) => of(each.resource, each))
+      : (kind === 'ProfileStore' ? model.stores : model.sources).map(({ resource }) => of(resource))
+  return targets.sort((a, b) => (a.key < b.key ? -1 : 1))
 }
 
-/** What was delivered and, where there is a database, imported is what later increments count from. */
-function acknowledge(item: Due, exported: RunReport, work: WorkDirectory): void {
-  const delivered = (exported.details ?? []).flatMap((detail) =>
-    detail.segment !== undefined && detail.manifest !== undefined ? [detail.segment] : [],
-  )
-  if (delivered.length === 0) return
-  const key = baselineKey(item)
-  work.update((state) => ({
-    ...state,
-    baselines: {
-      ...state.baselines,
-      [key]: { ...state.baselines[key], ...Object.fromEntries(delivered.map((segment) => [segment, exported.run])) },
-    },
-  }))
+function keyOf({ kind, namespace, name }: Pick<Target['resource'], 'kind' | 'namespace' | 'name'>): TargetKey {
+  return `${kind}/${namespace}/${name}`
+}
+
+function runKey({ namespace }: Target['resource'], { name }: Pick<RunRecord, 'name'>): string {
+  return `${namespace}/${name}`
+}
+
+/** The oldest first. */
+function runsOf({ runs }: WorkState, key: TargetKey): readonly RunRecord[] {
+  return Object.entries(runs)
+    .filter(([place, { spec }]) => `${spec.target.kind}/${place.split('/')[0]}/${spec.target.name}` === key)
+    .map(([, run]) => run)
+    .sort((a, b) => ((a.status.startedAt ?? '') < (b.status.startedAt ?? '') ? -1 : 1))
+}
+
+function segmentOf({ model }: Compilation, namespace: string, name: string): SpecOf<'Segment'> | null {
+  const found = model.segments.find(({ resource }) => resource.namespace === namespace && resource.name === name)
+  return found?.resource.spec ?? null
+}
+
+function isSuspended({ kind, spec, metadata }: Target['resource']): boolean {
+  return metadata.annotations?.[annotations.suspend] === 'true' || (kind === 'Activation' && spec.suspend)
+}
+
+/** Seconds after its time in which a Run has to begin; null: no limit. What follows an evaluation has no time of its own. */
+function deadlineOf({ kind, spec }: Target['resource']): number | null {
+  return kind === 'Activation' && spec.schedule.after === undefined ? (spec.startingDeadlineSeconds ?? null) : null
+}
+
+/** null where no interval between two activations is enforced. */
+function intervalMsOf({ instance }: Target): number | null {
+  if (!instance || instance.spec.enforcement.minActivationInterval === 'Warn') return null
+  return (parseDurationSeconds(instance.spec.limits.minActivationInterval) ?? 0) * 1000
+}
+
+/** What an Activation's Run activates: keys of `activated`. */
+function placesOf({ resource, plan, instance }: Target): readonly string[] {
+  return (plan?.export?.segments ?? []).map(({ name }) => `${resource.namespace}/${instance?.name}/${name}`)
+}
+
+/** Whether a Segment may have got to Campaign by the Run. */
+function hasDelivered({ status }: RunRecord): boolean {
+  return status.segments === undefined
+    ? status.steps?.some(({ reportDigest, name }) => name === 'export' && reportDigest === undefined) === true
+    : status.segments.some(({ manifest, acknowledged }) => manifest !== undefined || acknowledged === undefined)
+}
+
+function withoutRun(activated: WorkState['activated'], name: string): WorkState['activated'] {
+  return Object.fromEntries(Object.entries(activated).filter(([, { run }]) => run !== name))
+}
+
+/** Without the oldest finished Runs of a target beyond its limits; the latest one stays, since it says what is left to do. */
+function withinLimits(
+  runs: WorkState['runs'],
+  key: TargetKey,
+  { successful, failed }: { readonly successful: number; readonly failed: number },
+): WorkState['runs'] {
+  const own = runsOf({ runs } as WorkState, key).filter(isFinished)
+  const groups = Map.groupBy(own, (run) => `${run.spec.evaluation ?? ''} ${hasSucceeded(run)}`)
+  const over = [...groups.values()].flatMap((group) => {
+    const kept = Math.max(1, hasSucceeded(group[0]!) ? successful : failed)
+    return group.slice(0, -kept)
+  })
+  const gone = new Set(over.map(({ name }) => `${key.split('/')[1]}/${name}`))
+  return Object.fromEntries(Object.entries(runs).filter(([place]) => !gone.has(place)))
+}
+
+function msOf(time: string | undefined): number | null {
+  return time === undefined ? null : Date.parse(time)
 }

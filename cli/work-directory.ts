@@ -1,31 +1,62 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { commitJson } from '#jobs'
+import { commitJson, JobError, lockFolder } from '#jobs'
+import type { ActivationMemory, Baseline, RunRecord, SlotMemory, SourceMemory, StoreMemory } from '#protocol'
+import { UsageError } from './command.ts'
 
 /** What `convoke run` remembers between runs, as the operator remembers it in statuses. */
 export type WorkState = {
-  readonly formatVersion: 1
-  /** `Kind/namespace/name[/evaluation]` → scheduled time of the last run that succeeded. */
-  readonly lastSlots: Readonly<Record<string, string>>
-  /** `namespace/activation` → Segment → run whose delivered set is acknowledged. */
-  readonly baselines: Readonly<Record<string, Readonly<Record<string, string>>>>
-  /** Run → attempts made. */
-  readonly attempts: Readonly<Record<string, number>>
+  readonly formatVersion: typeof formatVersion
+  /** The latest instant (`--at`) at which somebody asked what is due; null before the first. RFC 3339. */
+  readonly lookedAt: string | null
+  readonly targets: Readonly<Record<TargetKey, TargetState>>
+  /** By `namespace/name`: what is not finished, and as many of the finished ones as `historyLimits` says. */
+  readonly runs: Readonly<Record<string, RunRecord>>
+  /** By `namespace/CampaignInstance/Segment`: when it was activated last, and by which Run. The shortest interval counts from it. */
+  readonly activated: Readonly<Record<string, { readonly run: string; readonly time: string }>>
 }
 
-const empty: WorkState = { formatVersion: 1, lastSlots: {}, baselines: {}, attempts: {} }
+/** `Activation/default/offers` */
+export type TargetKey = `${RunRecord['spec']['target']['kind']}/${string}/${string}`
 
-export type WorkDirectory = {
+export type TargetState = SlotMemory &
+  StoreMemory &
+  SourceMemory &
+  ActivationMemory & {
+    /** As the annotations of the same names, for those who do not want to edit a file. */
+    readonly approve?: string
+    readonly requestedAt?: string
+    readonly lastHandledApprove?: string
+    readonly lastHandledRequestedAt?: string
+  }
+
+const formatVersion = 2
+const empty: WorkState = { formatVersion, lookedAt: null, targets: {}, runs: {}, activated: {} }
+
+export type WorkDirectory = Disposable & {
   readonly path: string
   readonly state: () => WorkState
   readonly update: (change: (state: WorkState) => WorkState) => void
 }
 
-/** Opens the work directory, making it where it is missing. Every update is on disk when it returns. */
-export function openWorkDirectory(path: string): WorkDirectory {
+/**
+ * Opens the work directory, making it where it is missing, for this process alone until it is disposed of. Every update is on disk when
+ * it returns. Throws UsageError where another process works in it, or where what it remembers cannot be read.
+ */
+export function openWorkDirectory(path: string, now: () => Date): WorkDirectory {
   mkdirSync(path, { recursive: true })
+  const lock = locked(path, now)
   const file = join(path, 'state.json')
-  let state: WorkState = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as WorkState) : empty // written below, from a WorkState
+  let state: WorkState
+  try {
+    state = existsSync(file) ? stateOf(JSON.parse(readFileSync(file, 'utf8')), file) : empty
+  } catch (error) {
+    lock[Symbol.dispose]()
+    if (error instanceof UsageError) throw error
+    throw new UsageError(
+      `\`${file}\` is damaged (${error instanceof Error ? error.message : String(error)}): it remembers what was delivered. Put back a copy of it, or begin with another --workdir, where the first files are backfills.`,
+    )
+  }
   return {
     path,
     state: () => state,
@@ -33,5 +64,60 @@ export function openWorkDirectory(path: string): WorkDirectory {
       state = change(state)
       commitJson(file, state)
     },
+    [Symbol.dispose]: () => lock[Symbol.dispose](),
   }
+}
+
+function locked(path: string, now: () => Date): Disposable {
+  try {
+    return lockFolder(path, 'run.lock', { now })
+  } catch (error) {
+    if (!(error instanceof JobError && error.reason === 'StoreBusy')) throw error
+    throw new UsageError(`Another \`convoke run\` works in \`${path}\`. Wait for it to end, or give another --workdir.`)
+  }
+}
+
+/** How each earlier form becomes the next. */
+const migrations: Readonly<Record<number, (state: never) => object>> = { 1: withRuns }
+
+function stateOf(value: unknown, file: string): WorkState {
+  let state = value as { readonly formatVersion?: unknown }
+  const { formatVersion: found } = state
+  if (typeof found !== 'number') throw new Error('it has no formatVersion')
+  if (found > formatVersion)
+    throw new UsageError(
+      `\`${file}\` was written by a later version of Convoke (format ${found}, this one knows ${formatVersion}). Use that version, or another --workdir.`,
+    )
+  for (let version = found; version < formatVersion; version += 1) state = migrations[version]!(state as never)
+  return state as WorkState // written by `update`, or migrated
+}
+
+type FormatOne = {
+  /** `Kind/namespace/name[/evaluation]` → scheduled time of the last run that succeeded. */
+  readonly lastSlots: Readonly<Record<string, string>>
+  /** `namespace/activation` → Segment → run whose delivered set is acknowledged. */
+  readonly baselines: Readonly<Record<string, Readonly<Record<string, string>>>>
+}
+
+function withRuns({ lastSlots, baselines }: FormatOne): WorkState {
+  const targets: Record<string, TargetState> = {}
+  const add = (key: string, memory: TargetState): void => void (targets[key] = { ...targets[key], ...memory })
+  for (const [place, time] of Object.entries(lastSlots)) {
+    const [kind, namespace, name, evaluation] = place.split('/')
+    const fields =
+      evaluation === 'Batch'
+        ? { lastBatchTime: time, lastSuccessfulBatchTime: time }
+        : evaluation === 'Streaming'
+          ? { lastStreamingTime: time }
+          : { lastScheduledTime: time, lastSuccessfulTime: time }
+    add(`${kind}/${namespace}/${name}`, fields)
+  }
+  for (const [activation, runs] of Object.entries(baselines)) {
+    const known = Object.entries(runs).map(([segment, run]): Baseline => {
+      const acknowledgedAt = targets[`Activation/${activation}`]?.lastScheduledTime ?? '1970-01-01T00:00:00Z'
+      return { segment, run, acknowledgedAt }
+    })
+    add(`Activation/${activation}`, { baselines: known.sort((a, b) => (a.segment < b.segment ? -1 : 1)) })
+  }
+  return { ...empty, targets }
 }

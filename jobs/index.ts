@@ -36,3 +36,4 @@ export { type AudienceDelta, audienceDeltas, type QueryAnswer, queryStore } from
 export { runStep, type StepContext, type StepResult, storedReport } from './step.ts'
 export { steps } from './steps.ts'
 export { type LandingStore, openLandingStore } from './stores/index.ts'
+export { lockFolder } from './writer-lock.ts'

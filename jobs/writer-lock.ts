@@ -18,14 +18,27 @@ type Holder = { readonly token: string; readonly pid: number; readonly host: str
 const staleAfterMs = 60_000
 const heartbeatMs = 10_000
 
-/**
- * Takes `writer.lock` of a store, from a dead holder if need be: one without a heartbeat for 60 s, or whose process on this host is gone.
- * Throws JobError StoreBusy where a living process holds it, NewerStore where a newer version of convoke wrote the store.
- */
+/** Takes `writer.lock` of a store, as `lockFolder` does. Throws JobError NewerStore where a newer version of convoke wrote the store. */
 export function lockStore(root: string, ports: Pick<Ports, 'now'>): WriterLock {
   refuseNewer(root)
+  const lock = lockFolder(root, 'writer.lock', ports)
+  try {
+    // What held the lock a moment ago may have been newer.
+    refuseNewer(root)
+    return lock
+  } catch (error) {
+    lock[Symbol.dispose]()
+    throw error
+  }
+}
+
+/**
+ * Takes the lock of a folder, from a dead holder if need be: one without a heartbeat for 60 s, or whose process on this host is gone.
+ * Throws JobError StoreBusy where a living process holds it.
+ */
+export function lockFolder(root: string, name: string, ports: Pick<Ports, 'now'>): WriterLock {
   mkdirSync(root, { recursive: true })
-  const path = join(root, 'writer.lock')
+  const path = join(root, name)
   const own: Holder = { token: randomUUID(), pid: process.pid, host: hostname(), heartbeat: '' }
   const temporary = `${path}.${own.token}`
   const beat = () => writeFileSync(temporary, JSON.stringify({ ...own, heartbeat: ports.now().toISOString() }))
@@ -36,13 +49,6 @@ export function lockStore(root: string, ports: Pick<Ports, 'now'>): WriterLock {
       if (holder !== null && isAlive(holder, ports.now())) throw busy(holder)
       removeStale(path, holder, own.token)
       if (!linked(temporary, path)) throw busy(holderOf(path))
-    }
-    try {
-      // What held the lock a moment ago may have been newer.
-      refuseNewer(root)
-    } catch (error) {
-      rmSync(path, { force: true })
-      throw error
     }
   } finally {
     rmSync(temporary, { force: true })

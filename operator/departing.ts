@@ -1,5 +1,6 @@
 import type { Schedule, Scheduled } from '#compiler'
-import { digestOf, type JobPlan } from '#crds'
+import type { JobPlan } from '#crds'
+import { planWithoutSegments } from '#protocol'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { hasError } from './settle.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -23,7 +24,7 @@ export async function departingPlan(own: Surroundings, activation: Resource<'Act
   if (names.length === 0 || !lacksOnlySegments(own, activation)) return null
   const before = await latestPlan(own, activation)
   if (before?.export?.membershipStatus !== 'Include' || before.export.export !== 'Incremental') return null
-  const plan = withoutSegments(before, before.export)
+  const plan = planWithoutSegments(before)
   await own.plans.keep(plan, activation)
   const store = plan.store?.name ?? null
   return {
@@ -79,11 +80,6 @@ function lacksOnlySegments(own: Surroundings, activation: Resource<'Activation'>
     own.caches.get('CampaignInstance', namespace, instance ?? '') !== null &&
     needs.every((need) => !hasError(settled.findings.get(need)))
   )
-}
-
-function withoutSegments(plan: JobPlan, exported: NonNullable<JobPlan['export']>): JobPlan {
-  const { digest: _, ...body } = { ...plan, export: { ...exported, segments: [] } }
-  return { ...body, digest: digestOf(body) }
 }
 
 /** Without a Segment the compiler does not know whose evaluation comes before. */

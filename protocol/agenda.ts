@@ -6,16 +6,16 @@ export type AgendaInput = {
   readonly nowMs: number
   /** The latest slot that was run or is known to be missed; null before the first. */
   readonly lastMs: number | null
-  /** No slot before it is ever run: when the resource was made, or its schedule was changed or resumed. */
-  readonly sinceMs: number
+  /** No slot before it is ever run: when the resource was made, or its schedule was changed or resumed. null where nobody knows. */
+  readonly sinceMs: number | null
   readonly catchUp: 'None' | 'Latest'
   readonly startingDeadlineSeconds: number | null
   /** Of `after: Evaluation`, whose slots are the evaluations that succeeded. Absent for other schedules. */
   readonly evaluation?: {
     /** The slot of the latest one; null before the first. */
     readonly latestMs: number | null
-    /** Since when the evaluation has its schedule: the slots of another one are none that were missed. */
-    readonly sinceMs: number
+    /** Since when the evaluation has its schedule: the slots of another one are none that were missed. null where nobody knows. */
+    readonly sinceMs: number | null
   }
   /** Activations: this one may not begin another time before `floorMs`, nor within `intervalMs` after that. */
   readonly floor?: { readonly floorMs: number; readonly intervalMs: number }
@@ -55,7 +55,7 @@ function ofSchedule({ schedule, nowMs, lastMs, sinceMs, catchUp, startingDeadlin
     schedule,
     at: new Date(nowMs),
     lastRun: lastMs === null ? null : new Date(lastMs),
-    createdAt: new Date(sinceMs),
+    createdAt: sinceMs === null ? null : new Date(sinceMs),
     catchUp,
     startingDeadlineSeconds,
   })
@@ -68,9 +68,12 @@ function evaluated(
   evaluation: NonNullable<AgendaInput['evaluation']>,
 ): Candidate {
   const { latestMs } = evaluation
-  const fromMs = Math.max(sinceMs, lastMs === null ? Number.NEGATIVE_INFINITY : lastMs + 1)
+  const never = Number.NEGATIVE_INFINITY
+  const fromMs = Math.max(sinceMs ?? never, lastMs === null ? never : lastMs + 1)
   if (latestMs === null || latestMs > nowMs || latestMs < fromMs) return { slotMs: null, missed: 0 }
-  const between = slotsBetween(schedule, new Date(Math.max(fromMs, evaluation.sinceMs)), new Date(latestMs))
+  const countedMs = Math.max(fromMs, evaluation.sinceMs ?? never)
+  if (countedMs === never) return { slotMs: latestMs, missed: 0 }
+  const between = slotsBetween(schedule, new Date(countedMs), new Date(latestMs))
   return { slotMs: latestMs, missed: [...between].length }
 }
 

@@ -1,7 +1,7 @@
 export { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
 export { type Claim, type Condition, conditionOf, conditionsOf, reasonOfCode, timeText } from './conditions.ts'
 export { type Baseline, fateOf, type SegmentFacts } from './deliveries.ts'
-export { type Delivered, departedOf, runInputOf } from './input.ts'
+export { type Delivered, departedOf, planWithoutSegments, runInputOf } from './input.ts'
 export {
   type Fault,
   faultOfReport,
@@ -35,3 +35,18 @@ export {
   type StepStatus,
 } from './record.ts'
 export { type RetryPolicy, retryDelayMs } from './retry.ts'
+export {
+  type Approval,
+  approvalOf,
+  digitsOf,
+  type Evaluation,
+  evaluationsOf,
+  latestSlotOf,
+  missedWords,
+  type SlotMemory,
+  type SlotsInput,
+  scheduleText,
+  slotsDue,
+  timeFields,
+  unfinishedWork,
+} from './target.ts'

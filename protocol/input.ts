@@ -1,4 +1,4 @@
-import type { JobPlan, RunInput } from '#crds'
+import { digestOf, type JobPlan, type RunInput } from '#crds'
 import type { Baseline } from './deliveries.ts'
 import type { RunRecord } from './record.ts'
 
@@ -37,4 +37,10 @@ export function departedOf(
   return baselines.flatMap(({ segment, exitsOnDeletion, displayName = segment }) =>
     exitsOnDeletion === true && !isThere(segment) ? [{ name: segment, displayName }] : [],
   )
+}
+
+/** The plan of an Activation that has no Segment left: it can only say who leaves. */
+export function planWithoutSegments(plan: JobPlan): JobPlan {
+  const { digest: _, ...body } = { ...plan, ...(plan.export && { export: { ...plan.export, segments: [] } }) }
+  return { ...body, digest: digestOf(body) }
 }

@@ -7,6 +7,7 @@ import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageEr
 import { databasesOf } from '../databases.ts'
 import { clusterOptions } from '../kubernetes.ts'
 import { progressLine } from '../progress.ts'
+import type { Notice } from '../run.ts'
 import { compilePaths } from '../sources.ts'
 import { table } from '../table.ts'
 
@@ -107,7 +108,7 @@ async function runHere({ positionals, values, io }: Parameters<Command['run']>[0
       import('../knowledge.ts'),
       import('#views'),
     ])
-  const work = openWorkDirectory(workdir)
+  using work = openWorkDirectory(workdir, io.now)
   const line = progressLine(io)
   await using databases = campaignDatabases({
     plans: compilation.plans,
@@ -123,20 +124,24 @@ async function runHere({ positionals, values, io }: Parameters<Command['run']>[0
     databases: databases.urls,
     scratchParent: join(workdir, 'scratch'),
   }
-  const outcomes = await runDue(compilation, at, work, places, databases, io, line)
+  const { runs: outcomes, notices } = await runDue(compilation, at, work, places, databases, io, line)
   using ports = portsFor(places, io, line.show)
   const asked = {
     compilation,
     outcomes,
     at,
-    baselinesOf: ({ namespace, name }: JobPlan['target']) => work.state().baselines[`${namespace}/${name}`] ?? {},
+    baselinesOf: ({ namespace, name }: JobPlan['target']) => {
+      const { baselines = [] } = work.state().targets[`Activation/${namespace}/${name}`] ?? {}
+      return Object.fromEntries(baselines.map(({ segment, run }) => [segment, run]))
+    },
     isWhole: output === 'json',
   }
   const document = runDocument({ compilation, at, outcomes, knowledge: await knowledgeOf(asked, ports) })
   line.clear()
-  if (output === 'json') io.out(`${JSON.stringify(document, null, 2)}\n`)
-  else if (outcomes.length === 0) io.out(`Nothing is due at ${at.toISOString()} that was not run before.\n`)
-  else io.out(report(document, workdir, io))
+  if (output === 'json') io.out(`${JSON.stringify({ ...document, notices }, null, 2)}\n`)
+  else if (outcomes.length === 0 && notices.length === 0)
+    io.out(`Nothing is due at ${at.toISOString()} that was not run before.\n`)
+  else io.out(report(document, notices, workdir, io))
   return outcomes.some((outcome) => outcome.steps.some((step) => step.outcome === 'Failed'))
     ? exitCodes.findings
     : exitCodes.fine
@@ -147,7 +152,12 @@ function required(value: string | null, option: string): string {
   return value
 }
 
-function report({ runs: outcomes, segments }: RunDocument, workdir: string, io: Io): string {
+function report(
+  { runs: outcomes, segments }: RunDocument,
+  notices: readonly Notice[],
+  workdir: string,
+  io: Io,
+): string {
   const rows = segments.map((row) => [
     row.segment,
     row.activation,
@@ -206,6 +216,7 @@ function report({ runs: outcomes, segments }: RunDocument, workdir: string, io: 
       ].join('\n'),
     )
   if (failed.length > 0) parts.push(failed.join('\n'))
+  if (notices.length > 0) parts.push(notices.map(({ target, message }) => `· ${target}: ${message}`).join('\n'))
   parts.push(
     `${outcomes.length} ${outcomes.length === 1 ? 'run' : 'runs'} in ${seconds.toFixed(1)} s; plans and inputs are in ${relative(io.cwd, workdir) || '.'}/runs`,
   )

@@ -46,9 +46,32 @@ export async function startEmbeddedPostgres({
   const home = homeFor(resolve(folder), user, log)
   const binaries = await reachableBinaries(user, log)
   const data = join(home, 'data')
+  refuseCopy(resolve(folder), data, user)
   const password = passwordOf(home)
   if (!existsSync(join(data, 'PG_VERSION'))) await initialise(home, data, password, binaries, user)
+  writeFileSync(join(folder, homeFile), home)
   return (await takeOver(data, password, log)) ?? (await start(home, data, password, binaries, user))
+}
+
+/** Says where the data of a folder's database is: in the folder itself, or where the server's user can get at it. */
+const homeFile = 'home'
+
+/** A folder that was copied without its database, or without its owners, is told as such: a new database would know of no delivery. */
+function refuseCopy(folder: string, data: string, user: User | null): void {
+  const wanted = user?.uid ?? userInfo().uid
+  const found = statSync(data, { throwIfNoEntry: false })?.uid
+  if (found !== undefined && found !== wanted && wanted !== -1)
+    throw new JobError(
+      'DatabaseUnavailable',
+      `The database in ${data} belongs to uid ${found}, and PostgreSQL runs as uid ${wanted}: the folder was copied without its owners. Give it back with \`chown -R ${wanted} ${data}\`, or copy the folder again with \`cp -a\`.`,
+    )
+  const mark = join(folder, homeFile)
+  const before = existsSync(mark) ? readFileSync(mark, 'utf8') : null
+  if (found === undefined && before !== null)
+    throw new JobError(
+      'DatabaseUnavailable',
+      `The database of ${folder} was in ${join(before, 'data')}, and is not in ${data}: the folder was copied without it, or it was removed. Copy that folder here with \`cp -a\`, or begin with another --workdir, where the first files are backfills.`,
+    )
 }
 
 /** A user other than root that the system knows; initdb looks its name up. */

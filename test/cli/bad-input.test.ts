@@ -154,7 +154,7 @@ describe('run', () => {
     expect(again.code).toBe(0)
     const document = JSON.parse(again.out)
     expect(document.runs.map((run: { target: { kind: string } }) => run.target.kind)).toEqual(['Activation'])
-    expect(document.runs[0].steps.map((step: { attempt: number }) => step.attempt)).toEqual([2, 2])
+    expect(document.runs[0].steps.map((step: { attempt: number }) => step.attempt)).toEqual([1, 2])
   })
 
   test('a second run at the same instant has nothing to do', () => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import pg from 'pg'
@@ -54,6 +54,25 @@ describe('an embedded PostgreSQL', () => {
     expect(lines.join()).toContain('earlier process')
     expect(await query(next.url, 'SELECT n FROM kept ORDER BY 1')).toEqual([[1], [2]])
     await next.stop()
+  })
+
+  test('says so where its folder was copied without its data', async () => {
+    const copy = join(folder, 'copied')
+    mkdirSync(copy)
+    cpSync(join(home, 'home'), join(copy, 'home'))
+    await expect(startEmbeddedPostgres({ folder: copy, log: () => {} })).rejects.toThrow(
+      /was in .*, and is not in .*: the folder was copied without it, or it was removed\./,
+    )
+  })
+
+  test.runIf(userInfo().uid === 0)('says so where its folder was copied without its owners', async () => {
+    const open = mkdtempSync(join(tmpdir(), 'convoke-open-'))
+    chmodSync(open, 0o755)
+    mkdirSync(join(open, 'data'))
+    await expect(startEmbeddedPostgres({ folder: open, log: () => {} })).rejects.toThrow(
+      /belongs to uid 0, and PostgreSQL runs as uid \d+: the folder was copied without its owners\. Give it back with `chown -R/,
+    )
+    rmSync(open, { recursive: true })
   })
 
   test('starts after its own server was killed, with what was committed', async () => {
