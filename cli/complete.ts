@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type Kind, kinds, type Resource } from '#crds'
+import { type Kind, kinds, type Resource, runnableKinds } from '#crds'
 import type { Command, Io, OptionSpec } from './command.ts'
 import type { Cluster } from './kubernetes.ts'
 
@@ -131,8 +131,8 @@ const placeholders: Readonly<Record<string, (asked: Asked) => Answer | Promise<A
   RUN: async (asked) => ({ words: await namesOf('Run', asked), shell: 'inOrder' }),
   /** What can be run in the cluster. */
   TARGET: async (asked) => {
-    const [activations, ...others] = await Promise.all(
-      (['Activation', 'ProfileStore', 'CampaignSource'] as const).map(async (kind) =>
+    const found = await Promise.all(
+      runnableKinds.map(async (kind) =>
         (await namesOf(kind, asked)).map(({ text, about }) => ({
           text: kind === 'Activation' ? text : `${kind}/${text}`,
           about: about === '' ? kind : about,
@@ -140,7 +140,7 @@ const placeholders: Readonly<Record<string, (asked: Asked) => Answer | Promise<A
       ),
     )
     // Files are run too, on this machine.
-    return { words: [...(activations ?? []), ...others.flat()], shell: 'files' }
+    return { words: found.flat(), shell: 'files' }
   },
   'KIND/NAME': async (asked) => {
     const { kindNamed } = await import('./cluster/kind-name.ts')

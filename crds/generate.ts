@@ -7,6 +7,7 @@ import standalone from 'ajv/dist/standalone/index.js'
 import { compile, type JSONSchema, type Options } from 'json-schema-to-typescript'
 import { parse } from 'yaml'
 import { fieldPathsOf } from './fields.ts'
+import { runnableKinds } from './kinds.ts'
 import { locationDefaults, locationOf, planLocations, withParts } from './parts.ts'
 import { stepNames } from './steps.ts'
 
@@ -36,6 +37,7 @@ async function generatedCode(): Promise<Record<string, string>> {
   files['crd-fields.json'] = JSON.stringify(fields, null, 1) + '\n'
   const schemas = jsonSchemas()
   files['schemas.json'] = JSON.stringify(schemas, null, 1) + '\n'
+  files['resources.ts'] = banner + resourceTypes(readCrds())
   files['location-defaults.ts'] = banner + locationDefaults(readPart('locations'))
   files['validators.js'] = banner + validatorsOf(schemas)
   files['validators.d.ts'] = banner + validatorTypes(Object.keys(schemas))
@@ -109,6 +111,7 @@ function filledText(file: string): string {
   return withParts(text, (name) => {
     if (name === 'location') return locationOf(/^ {4}kind: (\w+)$/m.exec(text)![1]!, readPart('locations'))
     if (name === 'plan-locations') return planLocations(readPart('locations'), text)
+    if (name === 'runnable-kind') return `enum: [${runnableKinds.join(', ')}]`
     if (name === 'step') return `enum: [${stepNames.join(', ')}]`
     // Without what the part says of itself.
     return readPart(name).replace(/^(?:#.*\n)+/, '')
@@ -138,6 +141,18 @@ function withoutAlternatives<Part>(part: Part): Part {
 
 /** Objects take no other fields, and a bounded list is a plain list to whoever reads it. */
 const closedLists: Partial<Options> = { additionalProperties: false, ignoreMinAndMaxItems: true }
+
+/** The types of all kinds under one roof, and by their kinds. */
+function resourceTypes(crds: readonly { readonly file: string; readonly kind: string }[]): string {
+  return [
+    ...crds.map(({ file, kind }) => `import type { ${kind} } from './${file}.ts'`),
+    ...crds.map(({ file }) => `export type * from './${file}.ts'`),
+    'export type ResourceByKind = {',
+    ...crds.map(({ kind }) => `  readonly ${kind}: ${kind}`),
+    '}',
+    '',
+  ].join('\n')
+}
 
 function imports(kind: string): string {
   return (

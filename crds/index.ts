@@ -2,32 +2,28 @@ export { type Defaulted, retryPolicy, streamingInterval, withDefaults } from './
 export { canonicalJson, digestOf } from './digest.ts'
 export { parseDurationSeconds } from './duration.ts'
 export { type FieldSchema, missingFields } from './fields.ts'
-export type { Activation, ActivationSpec, ActivationStatus } from './generated/activation.ts'
-export type { CampaignInstance, CampaignInstanceSpec, CampaignInstanceStatus } from './generated/campaign-instance.ts'
-export type { CampaignSource, CampaignSourceSpec, CampaignSourceStatus } from './generated/campaign-source.ts'
-export type { Dataset, DatasetSpec, DatasetStatus } from './generated/dataset.ts'
 export type { DeliveryManifest } from './generated/delivery-manifest.ts'
-export type { Destination, DestinationSpec, DestinationStatus } from './generated/destination.ts'
 export type * from './generated/job-plan.ts'
-export type { Organization, OrganizationSpec, OrganizationStatus } from './generated/organization.ts'
-export type { ProfileStore, ProfileStoreSpec, ProfileStoreStatus } from './generated/profile-store.ts'
-export type { Run, RunSpec, RunStatus } from './generated/run.ts'
+export type * from './generated/resources.ts'
 export type { RunInput } from './generated/run-input.ts'
 export type { Detail, RunReport } from './generated/run-report.ts'
-export type { Segment, SegmentSpec, SegmentStatus } from './generated/segment.ts'
 export type { SegmentTest, TestCase, TestProfile, TestStep } from './generated/segment-test.ts'
 export {
   apiVersion,
   group,
   isKind,
+  isRunnable,
   type Kind,
+  kindNames,
   kinds,
   type Resource,
-  type ResourceByKind,
   type RunnableKind,
+  referredKind,
+  runnableKinds,
   type SpecOf,
   type StatusOf,
   version,
+  writtenKinds,
 } from './kinds.ts'
 export {
   folderOf,

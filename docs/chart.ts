@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMap, isScalar, parse, parseDocument, type YAMLMap } from 'yaml'
+import { group, type Kind, kindNames, kinds, version } from '#crds'
 import { dashboard } from './dashboard.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -23,6 +24,8 @@ export function chartFiles(): Readonly<Record<string, string>> {
   const values = chartValues(read(`${chart}/values.yaml`))
   return {
     ...Object.fromEntries(crds.map((file) => [`${chart}/files/crds/${file}`, read(`crds/${file}`)])),
+    [`${chart}/Chart.yaml`]: withKinds(read(`${chart}/Chart.yaml`)),
+    [`${chart}/templates/_kinds.tpl`]: kindLists(),
     [`${chart}/files/dashboard.json`]: dashboard(),
     [`${chart}/values.schema.json`]: schemaOf(values),
     [`${chart}/README.md`]: withTables(read(`${chart}/README.md`), {
@@ -84,6 +87,42 @@ function schemaOf(values: readonly ChartValue[]): string {
   }
   const schema: Schema = parse(read(`${chart}/values.schema.yaml`))
   return `${JSON.stringify(withDescriptions(schema, []), null, 2)}\n`
+}
+
+/** Artifact Hub's list of kinds, which is a text of its own. */
+function withKinds(text: string): string {
+  const list = kindNames.map((kind) => [
+    `    - kind: ${kind}`,
+    `      version: ${version}`,
+    `      name: ${kinds[kind].plural}.${group}`,
+    `      displayName: ${kind.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`,
+    `      description: ${kinds[kind].summary}`,
+    '',
+  ])
+  return text.replace(
+    /(?<=^ {2}artifacthub\.io\/crds: \|\n)(?: {4}.*\n)+/m,
+    list.flatMap((lines) => lines.join('\n')).join(''),
+  )
+}
+
+/** Of each kind its plural, for rights. */
+function kindLists(): string {
+  const listed = (wanted: readonly Kind[]): string =>
+    `[${wanted
+      .map((kind) => kinds[kind].plural)
+      .sort()
+      .join(', ')}]`
+  const authored = kindNames.filter((kind) => kinds[kind].writtenBy === 'authors')
+  return [
+    '{{- /* Made from crds/kinds.ts by `npm run generate`: of each kind its plural. */ -}}',
+    '{{- define "convoke.resources" -}}',
+    listed(kindNames),
+    '{{- end -}}',
+    '{{- define "convoke.authored" -}}',
+    listed(authored),
+    '{{- end -}}',
+    '',
+  ].join('\n')
 }
 
 /** With each table between its two marks. */

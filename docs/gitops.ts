@@ -1,29 +1,28 @@
-// Argo CD's settings for the kinds, from the scripts beside them.
+// Argo CD's settings for the kinds, from the scripts beside them; Flux's health checks.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { group, kinds } from '#crds'
+import { apiVersion, group, kindNames, type RunnableKind, runnableKinds } from '#crds'
+import { withParts } from '../crds/parts.ts'
 
 const folder = join(import.meta.dirname, '../examples/gitops/argocd')
 
-/** Kinds that run, and what a person may do with one from Argo CD. */
-const actions = {
-  Activation: ['run', 'suspend', 'resume', 'approve'],
-  ProfileStore: ['run', 'suspend', 'resume'],
-  CampaignSource: ['run', 'suspend', 'resume'],
-} as const
+/** What a person may do from Argo CD with what runs. */
+function actionsOf(kind: RunnableKind): readonly string[] {
+  return ['run', 'suspend', 'resume', ...(kind === 'Activation' ? ['approve'] : [])]
+}
 
 /** Path from the root of the repository → text. */
 export function gitopsFiles(): Readonly<Record<string, string>> {
-  const health = Object.keys(kinds).map((kind) => [
+  const health = kindNames.map((kind) => [
     `resource.customizations.health.${group}_${kind}`,
     script(kind === 'Run' ? 'health/run' : 'health/kind'),
   ])
-  const actionsOfKinds = Object.entries(actions).map(([kind, names]) => [
+  const actionsOfKinds = runnableKinds.map((kind) => [
     `resource.customizations.actions.${group}_${kind}`,
     yaml({
       'discovery.lua': script('actions/discovery'),
-      definitions: names.map((name) => ({ name, 'action.lua': script(`actions/${name}`) })),
+      definitions: actionsOf(kind).map((name) => ({ name, 'action.lua': script(`actions/${name}`) })),
     }),
   ])
   const configMap = {
@@ -33,8 +32,28 @@ export function gitopsFiles(): Readonly<Record<string, string>> {
     data: Object.fromEntries([...health, ...actionsOfKinds]),
   }
   return {
+    'examples/gitops/flux/kustomizations.yaml': withParts(
+      readFileSync(join(folder, '../flux/kustomizations.yaml'), 'utf8'),
+      healthChecks,
+    ),
     'examples/gitops/argocd/argocd-cm.yaml': `# Made from the scripts in health/ and actions/ by \`npm run generate\`.\n${yaml(configMap)}`,
   }
+}
+
+/** Of every kind that lies in Git. */
+function healthChecks(): string {
+  return kindNames
+    .filter((kind) => kind !== 'Run')
+    .map(
+      (kind) => `- apiVersion: ${apiVersion}
+  kind: ${kind}
+  failed: >-
+    status.conditions.exists(each, each.type == 'Stalled' && each.status == 'True' || each.type == 'Ready' && each.reason == 'TooManySegments')
+  current: >-
+    status.conditions.exists(each, each.type == 'Ready' && (each.status == 'True' || each.reason in ['RunFailed', 'SegmentsHeld']))
+`,
+    )
+    .join('')
 }
 
 function script(name: string): string {

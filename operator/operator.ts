@@ -1,4 +1,4 @@
-import { type Kind, kinds, type RunnableKind } from '#crds'
+import { isRunnable, type Kind, kinds, runnableKinds } from '#crds'
 import { type Claim, conditionOf, conditionsOf, isFinished } from '#protocol'
 import { type Caches, type Changed, CopyBehindError, openCaches, targetKeyOf } from './caches.ts'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
@@ -59,11 +59,6 @@ const watchClockMs = 1000
 const [skewMs, skewAgainMs] = [600_000, 10_000]
 /** Runs and what they are made for go before what merely says how it is; slots that are due go before both. */
 const workPriority = 5
-const runnableKinds: readonly Kind[] = [
-  'ProfileStore',
-  'Activation',
-  'CampaignSource',
-] satisfies readonly RunnableKind[]
 
 /** What is no fault: somebody wrote at the same time, the namespace goes away, another leads. Anything else is thrown again. */
 function forgivenOf(error: unknown): Result {
@@ -182,7 +177,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     if (namespaces.changed(kind, namespace, name))
       compilations.add(namespace, { afterMs: Math.min(longestGatherMs, Math.max(gatherMs, 2 * lastCompileMs)) })
     touch(key, { priority: priorityOf(key) })
-    if (!runnableKinds.includes(kind)) return
+    if (!isRunnable(kind)) return
     for (const run of caches.runsOf(key)) if (run.status.startedAt === undefined && !isFinished(run)) touch(keyOf(run))
     if (kind !== 'ProfileStore') return
     // Activations that run after its evaluation. Without a Segment left nobody knows which one that is.
@@ -238,7 +233,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
       return { kind: 'done' }
     }
     tellVerdict(resource, view)
-    if (runnableKinds.includes(kind)) return reconcileTarget(surroundings, resource as Target, view)
+    if (isRunnable(kind)) return reconcileTarget(surroundings, resource as Target, view)
     await writeStatus(surroundings, resource, {
       ...view.fields,
       observedGeneration: resource.generation,

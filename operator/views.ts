@@ -1,5 +1,5 @@
 import { type Diagnostic, effectiveLatency } from '#compiler'
-import type { Kind, StatusOf } from '#crds'
+import { type Kind, referredKind, type StatusOf } from '#crds'
 import { type Claim, reasonOfCode } from '#protocol'
 import { type Definition, keyOf, type ResourceKey } from './definition.ts'
 import { hasError, type Settled, summaryOf } from './settle.ts'
@@ -66,12 +66,11 @@ function brokenNeedOf(
   settled: Settled,
 ): string | null {
   const namespace = definition.metadata.namespace ?? ''
-  const needs: (readonly [Kind, string | undefined])[] = []
-  const spec = definition.spec as Refs
-  needs.push(['Organization', spec.organizationRef?.name])
-  needs.push(['ProfileStore', spec.profileStoreRef?.name])
-  needs.push(['CampaignInstance', spec.campaignInstanceRef?.name])
-  needs.push(['Destination', spec.destinationRef?.name])
+  const needs: (readonly [Kind, string | undefined])[] = Object.entries(definition.spec).flatMap(([field, value]) => {
+    const kind = referredKind(field)
+    // Of a list, such as an Activation's Segments, the others go on without one.
+    return kind === null || Array.isArray(value) ? [] : [[kind, (value as { readonly name: string }).name]]
+  })
   if (definition.kind === 'Activation') {
     const activation = settled.activations.get(own)
     needs.push(['CampaignInstance', activation?.instance?.name], ['ProfileStore', activation?.store?.resource.name])
@@ -82,12 +81,6 @@ function brokenNeedOf(
     if (error) return `The ${kind} ${name} has an error: ${error.code}: ${error.message}.`
   }
   return null
-}
-
-type Refs = {
-  readonly [ref in 'organizationRef' | 'profileStoreRef' | 'campaignInstanceRef' | 'destinationRef']?: {
-    readonly name: string
-  }
 }
 
 function viewOf(

@@ -1,4 +1,12 @@
-import { type Activation, type CampaignSource, type Kind, kinds, type ProfileStore, type Resource } from '#crds'
+import {
+  type Activation,
+  type Kind,
+  kindNames,
+  type Resource,
+  type ResourceByKind,
+  type RunnableKind,
+  runnableKinds,
+} from '#crds'
 import { relativeTo } from '../instants.ts'
 import { conditionOf, type Inventory, isFinished, isSuspended, keyOf, runsOf, stateOf } from './resources.ts'
 
@@ -32,7 +40,7 @@ export function attentionOf(inventory: Inventory, now: Date): readonly Attention
   for (const resources of Object.values(inventory))
     for (const resource of resources) if (resource.kind !== 'Run') found.push(...conditionsOf(resource))
   const refused = new Set(inventory.Segment.filter((segment) => conditionsOf(segment).length > 0).map(keyOf))
-  for (const target of [...inventory.ProfileStore, ...inventory.Activation, ...inventory.CampaignSource])
+  for (const target of runnableKinds.flatMap((kind) => [...inventory[kind]]))
     found.push(...failedRuns(inventory, target, now), ...slotsOf(target, now))
   for (const activation of inventory.Activation) found.push(...heldSegments(activation, refused))
   // What Ready repeats of a target's Runs and Segments stands there in full.
@@ -41,7 +49,7 @@ export function attentionOf(inventory: Inventory, now: Date): readonly Attention
   )
   const isRepeated = ({ reason, resource }: Attention): boolean =>
     (reason === 'RunFailed' || reason === 'SegmentsHeld') && told.has(`${resource?.kind}/${resource?.name}`)
-  const order = Object.keys(kinds)
+  const order: readonly string[] = kindNames
   const rank = ({ severity, resource }: Attention): number =>
     (severity === 'error' ? 0 : order.length) + order.indexOf(resource?.kind ?? '')
   const nameOf = ({ resource }: Attention): string => `${resource?.namespace}/${resource?.name}`
@@ -145,7 +153,7 @@ function heldSegments(activation: Activation, refused: ReadonlySet<string>): rea
 }
 
 /** Slots that nobody ran: those that are late now, and those that were missed for good. */
-function slotsOf(target: ProfileStore | Activation | CampaignSource, now: Date): readonly Attention[] {
+function slotsOf(target: ResourceByKind[RunnableKind], now: Date): readonly Attention[] {
   const { status } = target
   if (!status || isSuspended(target)) return []
   const found: Attention[] = []

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto'
 import {
   annotations,
   apiVersion,
+  isRunnable,
   kinds,
   parseDurationSeconds,
   type Resource,
   type Run,
   type RunnableKind,
   runNameOf,
+  runnableKinds,
 } from '#crds'
 import { type Command, choice, exitCodes, type Io, text, UsageError, type Values } from '../command.ts'
 import { wholeSeconds } from '../instants.ts'
@@ -15,8 +17,6 @@ import { type Cluster, inNamespace, openCluster, pathOf, resourcesOf } from '../
 import { endOf, follow } from './follow.ts'
 import { didYouMean, kindAndName } from './kind-name.ts'
 import { conditionOf, isFinished, stateOf } from './resources.ts'
-
-const runnable: readonly RunnableKind[] = ['Activation', 'ProfileStore', 'CampaignSource']
 
 /** `run TARGET` and `run --retry RUN`. */
 export async function runInCluster({ positionals, values, io }: Parameters<Command['run']>[0]): Promise<number> {
@@ -32,8 +32,7 @@ export async function runInCluster({ positionals, values, io }: Parameters<Comma
   const cluster = await openCluster(values)
   if (retry !== null) return retried(cluster, retry, values, io)
   const { kind, name } = await kindAndName(target ?? '', 'Activation')
-  const isRunnable = (each: string): each is RunnableKind => runnable.some((known) => known === each)
-  if (!isRunnable(kind)) throw new UsageError(`A ${kind} is not run; there are ${runnable.join(', ')}.`)
+  if (!isRunnable(kind)) throw new UsageError(`A ${kind} is not run; there are ${runnableKinds.join(', ')}.`)
   if (evaluation !== null && kind !== 'ProfileStore')
     throw new UsageError('--evaluation is for a ProfileStore; the others have no evaluation.')
   const found = await existing(cluster, kind, name)
@@ -49,11 +48,11 @@ export async function existing<K extends RunnableKind>(
   const found = await cluster.get<Extract<Resource, { kind: K }>>(pathOf(kind, cluster.namespace, name))
   if (found) return found
   const lists = await Promise.all(
-    runnable.map(async (each) => [each, await resourcesOf(cluster, each, [cluster.namespace])] as const),
+    runnableKinds.map(async (each) => [each, await resourcesOf(cluster, each, [cluster.namespace])] as const),
   )
   const namesOf = (wanted: string): string[] =>
     lists.flatMap(([each, list]) => (each === wanted ? list.map(({ metadata }) => metadata.name) : []))
-  const other = runnable.find((each) => each !== kind && namesOf(each).includes(name))
+  const other = runnableKinds.find((each) => each !== kind && namesOf(each).includes(name))
   throw new UsageError(
     `There is no ${kind} \`${name}\` in namespace \`${cluster.namespace}\`.${other ? ` There is ${other}/${name}.` : await didYouMean(name, namesOf(kind))}`,
   )

@@ -1,4 +1,4 @@
-import type { Kind, ResourceByKind, Run } from '#crds'
+import type { Kind, ResourceByKind, Run, RunnableKind } from '#crds'
 import { lengthOf, relativeTo } from '../instants.ts'
 import type { Paint } from '../paint.ts'
 import { table } from '../table.ts'
@@ -18,7 +18,7 @@ type Column<R> = {
 const time = (value: string | undefined): Date | null => (value === undefined ? null : new Date(value))
 
 /** The tables, in the order in which they are shown. */
-const tables: { readonly [K in Kind]?: readonly Column<ResourceByKind[K]>[] } = {
+const tables: { readonly [K in Kind]: readonly Column<ResourceByKind[K]>[] } = {
   Organization: [{ key: 'state', fact: readiness }],
   ProfileStore: [
     { key: 'state', fact: readiness },
@@ -152,7 +152,7 @@ export function tableOf<K extends Kind>(
 }
 
 function columnsOf<K extends Kind>(kind: K): readonly Column<ResourceByKind[K]>[] {
-  return tables[kind] ?? []
+  return tables[kind]
 }
 
 function words(fact: Fact, now: Date): string | number | null {
@@ -179,10 +179,7 @@ function readiness(resource: ResourceByKind[Exclude<Kind, 'Run'>]): string {
 }
 
 /** Of a target's latest Run: what it does now, or how it ended. */
-function outcome(
-  resource: ResourceByKind['ProfileStore' | 'Activation' | 'CampaignSource'],
-  inventory: Inventory,
-): Fact {
+function outcome(resource: ResourceByKind[RunnableKind], inventory: Inventory): Fact {
   const [latest] = runsOf(inventory, resource)
   if (latest) return outcomeOf(latest)
   const { status } = resource

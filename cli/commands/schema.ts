@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { nearest } from '#compiler'
-import { type JsonSchema, kinds, schemaOf } from '#crds'
+import { type JsonSchema, kinds, schemaOf, writtenKinds } from '#crds'
 import { type Command, exitCodes, text, UsageError } from '../command.ts'
 
 export const command: Command = {
@@ -30,7 +30,7 @@ export const command: Command = {
       return exitCodes.fine
     }
     mkdirSync(resolve(io.cwd, out), { recursive: true })
-    const files: [name: string, schema: object][] = (kind ? [kind] : documentKinds).map((each) => [
+    const files: [name: string, schema: object][] = (kind ? [kind] : writtenKinds).map((each) => [
       `${each.toLowerCase()}.schema.json`,
       editorSchema(each),
     ])
@@ -43,33 +43,19 @@ export const command: Command = {
   },
 }
 
-/** What people write in YAML. */
-const documentKinds = [
-  'Organization',
-  'ProfileStore',
-  'Dataset',
-  'Segment',
-  'CampaignInstance',
-  'Destination',
-  'Activation',
-  'CampaignSource',
-  'Run',
-  'SegmentTest',
-] as const
-
-type DocumentKind = (typeof documentKinds)[number]
+type WrittenKind = (typeof writtenKinds)[number]
 
 /** As kubectl takes kinds: in any case, in the plural, or short. */
-function kindNamed(given: string): DocumentKind {
+function kindNamed(given: string): WrittenKind {
   const wanted = given.toLowerCase()
-  const found = documentKinds.find((kind) => {
+  const found = writtenKinds.find((kind) => {
     const names = kind === 'SegmentTest' ? { plural: 'segmenttests', shortName: '' } : kinds[kind]
     return [kind.toLowerCase(), names.plural, names.shortName].includes(wanted)
   })
   if (found) return found
-  const near = nearest(given, documentKinds)[0]
+  const near = nearest(given, writtenKinds)[0]
   throw new UsageError(
-    `There is no kind \`${given}\`.${near ? ` Did you mean \`${near}\`?` : ` Kinds are ${documentKinds.join(', ')}.`}`,
+    `There is no kind \`${given}\`.${near ? ` Did you mean \`${near}\`?` : ` Kinds are ${writtenKinds.join(', ')}.`}`,
   )
 }
 
@@ -85,9 +71,9 @@ function combinedSchema(): object {
         description: 'convoke.dev/v1alpha1',
         anyOf: [{ enum: ['convoke.dev/v1alpha1'] }, { type: 'string' }],
       },
-      kind: { description: 'What is described.', anyOf: [{ enum: documentKinds }, { type: 'string' }] },
+      kind: { description: 'What is described.', anyOf: [{ enum: writtenKinds }, { type: 'string' }] },
     },
-    allOf: documentKinds.map((kind) => ({
+    allOf: writtenKinds.map((kind) => ({
       if: {
         required: ['apiVersion', 'kind'],
         properties: { apiVersion: { pattern: '^convoke\\.dev/' }, kind: { const: kind } },
@@ -96,7 +82,7 @@ function combinedSchema(): object {
       then: { $ref: `#/definitions/${kind}` },
     })),
     definitions: Object.fromEntries(
-      documentKinds.map((kind) => {
+      writtenKinds.map((kind) => {
         const { $schema, $id, ...schema } = editorSchema(kind)
         return [kind, schema]
       }),
@@ -104,7 +90,7 @@ function combinedSchema(): object {
   }
 }
 
-function editorSchema(kind: DocumentKind): JsonSchema {
+function editorSchema(kind: WrittenKind): JsonSchema {
   return withoutServerFields(schemaOf(kind))
 }
 

@@ -1,5 +1,5 @@
 import { nodeAt, readYaml, type Source, valueOf, type YamlNode } from '#compiler'
-import { type DocumentKind, type JsonSchema, schemaOf } from '#crds'
+import { type JsonSchema, schemaOf, writtenKinds } from '#crds'
 
 export type Path = readonly (string | number)[]
 
@@ -51,9 +51,13 @@ export function isExpression(path: Path): boolean {
   return path[0] === 'spec' && path.at(-1) === 'expression'
 }
 
+/** Whether people write documents of that kind. */
+export function isWritten(kind: string): kind is (typeof writtenKinds)[number] {
+  return writtenKinds.some((each) => each === kind)
+}
+
 export function schemaAt(kind: string, path: Path): JsonSchema | null {
-  let schema: JsonSchema | undefined =
-    kind in documentKinds ? schemaOf(documentKinds[kind as keyof typeof documentKinds]) : undefined
+  let schema: JsonSchema | undefined = isWritten(kind) ? schemaOf(kind) : undefined
   for (const part of path) {
     const next: JsonSchema | undefined = typeof part === 'number' ? schema?.items : schema?.properties?.[part]
     const additional: JsonSchema | boolean | undefined = schema?.additionalProperties
@@ -61,19 +65,6 @@ export function schemaAt(kind: string, path: Path): JsonSchema | null {
   }
   return schema ?? null
 }
-
-export const documentKinds = {
-  Organization: 'Organization',
-  ProfileStore: 'ProfileStore',
-  Dataset: 'Dataset',
-  Segment: 'Segment',
-  CampaignInstance: 'CampaignInstance',
-  Destination: 'Destination',
-  Activation: 'Activation',
-  CampaignSource: 'CampaignSource',
-  Run: 'Run',
-  SegmentTest: 'SegmentTest',
-} as const satisfies Readonly<Record<string, DocumentKind>>
 
 function probed(source: Source, start: number, end: number, inserted: string): Cursor | null {
   const [from, to] = documentAround(source.text, start)

@@ -10,6 +10,7 @@ import {
   type YamlNode,
   type YamlScalar,
 } from '#compiler'
+import { type Kind, referredKind } from '#crds'
 import { isExpression, type Path } from './cursor.ts'
 
 /** A place that says a resource's name. */
@@ -23,19 +24,10 @@ export type Mention = {
 }
 
 /** The kind that a field of this path names, or null where it names none. */
-export function referredKind(path: Path): string | null {
+export function kindNamedAt(path: Path): Kind | null {
   const [holder, last] = path.at(-1) === 'name' ? [path.at(-2), path.at(-3)] : [undefined, undefined]
   const field = typeof holder === 'number' ? last : holder
-  return typeof field === 'string' ? (refKinds[field] ?? null) : null
-}
-
-const refKinds: Readonly<Record<string, string>> = {
-  organizationRef: 'Organization',
-  profileStoreRef: 'ProfileStore',
-  campaignInstanceRef: 'CampaignInstance',
-  destinationRef: 'Destination',
-  segmentRef: 'Segment',
-  segmentRefs: 'Segment',
+  return typeof field === 'string' ? referredKind(field) : null
 }
 
 /** Every place that names the resource: its own, references, and `inSegment` in expressions, well-formed or not. */
@@ -67,7 +59,7 @@ function mentionsIn(source: Source, root: YamlNode, wanted: ResourceName): Menti
     else if (node.kind === 'sequence') for (const [index, item] of node.items.entries()) visit(item, [...path, index])
     else if (node.value === wanted.name) {
       const isDefinition = path.join('.') === 'metadata.name' && word(['kind']) === wanted.kind
-      if (isDefinition || referredKind(path) === wanted.kind) found.push(whole(source, node, isDefinition))
+      if (isDefinition || kindNamedAt(path) === wanted.kind) found.push(whole(source, node, isDefinition))
     } else if (wanted.kind === 'Segment' && typeof node.value === 'string' && isExpression(path)) {
       const rangeOf = textRangeOf(source.text, node)
       for (const { name, span } of segmentReferences(node.value)) {

@@ -33,8 +33,8 @@ import {
   readYaml,
   type Source,
 } from '#compiler'
-import { kinds } from '#crds'
-import { type Cursor, completionAt, cursorAt, documentKinds, isExpression, schemaAt } from './cursor.ts'
+import { kinds, writtenKinds } from '#crds'
+import { type Cursor, completionAt, cursorAt, isExpression, isWritten, schemaAt } from './cursor.ts'
 import { type ExpressionPlace, expressionPlace, fieldsOf, typeOfChain } from './expression.ts'
 import {
   attributeRoot,
@@ -47,7 +47,7 @@ import {
   storeOf,
   typeText,
 } from './knowledge.ts'
-import { type Mention, mentionsOf, referredKind } from './references.ts'
+import { kindNamedAt, type Mention, mentionsOf } from './references.ts'
 import { fileOf, openWorkspace, type Position, rangeIn, uriOf, type Workspace } from './workspace.ts'
 
 export type ServerOptions = {
@@ -301,9 +301,9 @@ function completions(workspace: Workspace, cursor: Cursor): CompletionItem[] {
     return expressionItems(workspace, cursor, expressionPlace(cursor.text, cursor.offset, store?.types ?? null))
   }
   const path = cursor.path.join('.')
-  if (path === 'kind') return Object.keys(documentKinds).map((label) => ({ label, kind: CompletionItemKind.Class }))
+  if (path === 'kind') return writtenKinds.map((label) => ({ label, kind: CompletionItemKind.Class }))
   if (path === 'apiVersion') return [{ label: 'convoke.dev/v1alpha1', kind: CompletionItemKind.Constant }]
-  const kind = referredKind(cursor.path)
+  const kind = kindNamedAt(cursor.path)
   if (kind) return resourceItems(workspace, cursor, kind)
   const store = storeOf(workspace, cursor)
   const root = store && attributeRoot(cursor, store.types)
@@ -325,7 +325,7 @@ function completions(workspace: Workspace, cursor: Cursor): CompletionItem[] {
 
 function fieldItems(cursor: Cursor): CompletionItem[] {
   const owner = cursor.path.slice(0, -1)
-  if (owner.length === 0 && !(cursor.kind in documentKinds))
+  if (owner.length === 0 && !isWritten(cursor.kind))
     return ['apiVersion', 'kind', 'metadata', 'spec'].map((label) => ({
       label,
       insertText: `${label}: `,
@@ -436,7 +436,7 @@ function namedAt(cursor: Cursor): ResourceName | null {
   if (cursor.role !== 'value') return null
   const { namespace } = cursor
   if (cursor.path.join('.') === 'metadata.name') return { kind: cursor.kind, namespace, name: cursor.text }
-  const kind = referredKind(cursor.path)
+  const kind = kindNamedAt(cursor.path)
   if (kind) return { kind, namespace, name: cursor.text }
   if (!isExpression(cursor.path)) return null
   const place = expressionPlace(cursor.text, cursor.offset, null)

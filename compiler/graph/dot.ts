@@ -1,5 +1,4 @@
-import { type Graph, type GraphNode, notableUses, useText } from './graph.ts'
-import { strokes } from './mermaid.ts'
+import { drawn, type Graph, type GraphNode, notableUses, useText } from './graph.ts'
 
 /** The graph in Graphviz' language. */
 export function dotOf({ nodes, edges }: Graph): string {
@@ -26,7 +25,7 @@ function label(node: GraphNode): string {
 }
 
 function colour(node: GraphNode): string {
-  return node.severity === 'error' ? '#d1242f' : node.severity === 'warning' ? '#bf8700' : strokes[node.kind]
+  return node.severity === 'error' ? '#d1242f' : node.severity === 'warning' ? '#bf8700' : drawn[node.kind].stroke
 }
 
 function quoted(text: string): string {

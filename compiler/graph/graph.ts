@@ -1,4 +1,4 @@
-import { locationText } from '#crds'
+import { type Kind, locationText } from '#crds'
 import { activatedSegments } from '../activated-segments.ts'
 import type { Compilation } from '../compile.ts'
 import type { Severity } from '../diagnostic.ts'
@@ -8,16 +8,34 @@ import { relationsOf } from '../relations.ts'
 /** What feeds what, from Datasets to Campaign and back. Nodes and edges are ordered by kind, then name: the same picture on every run. */
 export type Graph = { readonly nodes: readonly GraphNode[]; readonly edges: readonly GraphEdge[] }
 
-export const nodeKinds = [
-  'Dataset',
-  'CampaignSource',
-  'ProfileStore',
-  'Segment',
-  'Activation',
-  'Destination',
-  'CampaignInstance',
-] as const
-export type NodeKind = (typeof nodeKinds)[number]
+type Drawn = {
+  /** The heading of its column. */
+  readonly plural: string
+  /** One colour in every form of the picture; told apart also by those who see few colours. */
+  readonly stroke: string
+  /** Columns from the left; what stands behind the Segments begins behind the deepest of them. */
+  readonly column: number
+}
+
+/** Kinds of the picture, in the order of its nodes; null: it is not in it. */
+const drawnKinds = {
+  Dataset: { plural: 'Datasets', stroke: '#6e7781', column: 0 },
+  CampaignSource: { plural: 'CampaignSources', stroke: '#8250df', column: 0 },
+  ProfileStore: { plural: 'ProfileStores', stroke: '#0969da', column: 1 },
+  Segment: { plural: 'Segments', stroke: '#1a7f64', column: 2 },
+  Activation: { plural: 'Activations', stroke: '#9a6700', column: 3 },
+  Destination: { plural: 'Destinations', stroke: '#bc4c00', column: 4 },
+  CampaignInstance: { plural: 'Campaign', stroke: '#bf3989', column: 5 },
+  Organization: null,
+  Run: null,
+} as const satisfies Readonly<Record<Kind, Drawn | null>>
+
+export type NodeKind = { [K in Kind]: (typeof drawnKinds)[K] extends null ? never : K }[Kind]
+export const drawn: Readonly<Record<NodeKind, Drawn>> = drawnKinds
+// The keys of the table, but those with null.
+export const nodeKinds = (Object.keys(drawnKinds) as Kind[]).filter(
+  (kind): kind is NodeKind => drawnKinds[kind] !== null,
+)
 
 export type GraphNode = {
   /** `Kind/namespace/name` */

@@ -1,4 +1,4 @@
-import type { Graph, GraphNode } from './graph.ts'
+import { drawn, type Graph, type GraphNode, type NodeKind } from './graph.ts'
 
 export type Size = { readonly width: number; readonly height: number }
 export type Box = Size & Point
@@ -133,16 +133,9 @@ function columnsOf(graph: Graph, forward: Graph['edges']): ReadonlyMap<string, n
     return depth
   }
   const deepest = Math.max(0, ...graph.nodes.filter(({ kind }) => kind === 'Segment').map(({ id }) => depthOf(id)))
-  const first: Readonly<Record<GraphNode['kind'], number>> = {
-    Dataset: 0,
-    CampaignSource: 0,
-    ProfileStore: 1,
-    Segment: 2,
-    Activation: deepest + 3,
-    Destination: deepest + 4,
-    CampaignInstance: deepest + 5,
-  }
-  return new Map(graph.nodes.map(({ id, kind }) => [id, first[kind] + (kind === 'Segment' ? depthOf(id) : 0)]))
+  const columnOf = (kind: NodeKind): number =>
+    drawn[kind].column + (drawn[kind].column > drawn.Segment.column ? deepest : 0)
+  return new Map(graph.nodes.map(({ id, kind }) => [id, columnOf(kind) + (kind === 'Segment' ? depthOf(id) : 0)]))
 }
 
 /** Sweeps to and fro; each column is sorted by the mean position of its neighbours in the column just left. */

@@ -1,6 +1,5 @@
-import { type Graph, type GraphNode, type GuardrailUse, nodeKinds, notableUses, useText } from './graph.ts'
+import { drawn, type Graph, type GraphNode, type GuardrailUse, nodeKinds, notableUses, useText } from './graph.ts'
 import { type Box, layoutOf, type Point } from './layout.ts'
-import { strokes } from './mermaid.ts'
 
 const margin = 24
 const headingHeight = 34
@@ -18,7 +17,9 @@ export function svgOf(graph: Graph): string {
     const kinds = nodeKinds.filter((kind) => nodes.some((node) => node.kind === kind))
     const isContinued = layout.columns[index - 1]?.nodes.some((node) => node.kind === 'Segment')
     if (kinds.length === 0 || (isContinued && kinds[0] === 'Segment')) return []
-    return [`<text class="heading" x="${round(x)}" y="-16">${kinds.map((kind) => plurals[kind]).join(', ')}</text>`]
+    return [
+      `<text class="heading" x="${round(x)}" y="-16">${kinds.map((kind) => drawn[kind].plural).join(', ')}</text>`,
+    ]
   })
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="graphics-document" aria-roledescription="flow chart" aria-labelledby="convoke-title convoke-description">`,
@@ -37,16 +38,6 @@ export function svgOf(graph: Graph): string {
     '</svg>',
     '',
   ].join('\n')
-}
-
-const plurals: Readonly<Record<GraphNode['kind'], string>> = {
-  Dataset: 'Datasets',
-  CampaignSource: 'CampaignSources',
-  ProfileStore: 'ProfileStores',
-  Segment: 'Segments',
-  Activation: 'Activations',
-  Destination: 'Destinations',
-  CampaignInstance: 'Campaign',
 }
 
 function description(graph: Graph): string {
@@ -75,7 +66,7 @@ text { font: 11px system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue"
 .used { fill: #1a7f64 }
 .used.near { fill: #bf8700 }
 .used.over { fill: #d1242f }
-${nodeKinds.map((kind) => `.${kind} { fill: ${strokes[kind]} }`).join('\n')}
+${nodeKinds.map((kind) => `.${kind} { fill: ${drawn[kind].stroke} }`).join('\n')}
 g:hover > .box { stroke-width: 2 }
 .edge:hover { stroke: #0969da; stroke-width: 2.5 }
 @media (prefers-color-scheme: dark) {
