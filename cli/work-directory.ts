@@ -68,6 +68,16 @@ export function openWorkDirectory(path: string, now: () => Date): WorkDirectory 
   }
 }
 
+/** What Campaign is known to have of an Activation: Segment → the Run whose delivered set was acknowledged. */
+export function baselinesOf(
+  { state }: Pick<WorkDirectory, 'state'>,
+  namespace: string,
+  activation: string,
+): Readonly<Record<string, string>> {
+  const { baselines = [] } = state().targets[`Activation/${namespace}/${activation}`] ?? {}
+  return Object.fromEntries(baselines.map(({ segment, run }) => [segment, run]))
+}
+
 function locked(path: string, now: () => Date): Disposable {
   try {
     return lockFolder(path, 'run.lock', { now })

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 
 type Demo = {
   readonly resources: string
@@ -33,7 +34,10 @@ else {
   console.log(
     [
       '',
-      `Done in ${Math.round((Date.now() - started) / 1000)} s. What to look at next:`,
+      `Done in ${Math.round((Date.now() - started) / 1000)} s. What these runs did, to look at in a browser:`,
+      ...ran.map((name) => `  ${pathToFileURL(join(root, reportOf(name)))}`),
+      '',
+      'And then:',
       `  ls ${volumes}/landing-zone/*                   the files for Campaign, one for each Segment, and their manifests`,
       `  ls .work/${first}/work/runs                     what each job was given; repeat one with bin/convoke export --plan … --run …`,
       `  bin/convoke check ${settings(first).resources}  the compiler; break something in there and check again`,
@@ -42,6 +46,11 @@ else {
       '  examples/README.md                              the data, and what each Segment means',
     ].join('\n'),
   )
+}
+
+/** The page that the last run of an example leaves. */
+function reportOf(name: string): string {
+  return `.work/${name}/report.html`
 }
 
 function settings(name: string): Demo {
@@ -66,8 +75,9 @@ function demo(name: string): boolean {
     ])
   }
   for (const instant of at) {
-    console.log(`\n── convoke run ${resources} --at ${instant}`)
-    if (node('cli/main.ts', 'run', resources, '--workdir', work, '--volumes', volumes, '--at', instant) !== 0)
+    console.log(`\n── convoke run ${resources} --at ${instant} --report ${reportOf(name)}`)
+    const places = ['--workdir', work, '--volumes', volumes]
+    if (node('cli/main.ts', 'run', resources, ...places, '--at', instant, '--report', reportOf(name)) !== 0)
       process.exitCode = 1
   }
   ran = [...ran, name]

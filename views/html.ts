@@ -37,6 +37,17 @@ export function named(text: string, most = 80): Html {
   return short === text ? html`<bdi>${text}</bdi>` : html`<bdi title="${text}">${short}</bdi>`
 }
 
+/** A message as it is written for a terminal, with what stands in backticks as code. */
+export function said(message: string): Html {
+  return html`${message.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part))}`
+}
+
+/** `a, b and c` of markup; beyond `most` the last says how many are left out. */
+export function listedParts(parts: readonly Html[], most = Number.POSITIVE_INFINITY): Html {
+  const shown = parts.length > most ? [...parts.slice(0, most - 1), html`${parts.length - most + 1} more`] : parts
+  return html`${shown.map((part, index) => html`${index > 0 && (index === shown.length - 1 ? ' and ' : ', ')}${part}`)}`
+}
+
 /** `12.4 M` with the whole number in its title; up to seven digits as it is. */
 export function amount(value: number): Html {
   if (Math.abs(value) < 10_000_000) return html`${count(value)}`

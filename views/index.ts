@@ -6,4 +6,5 @@ export {
   runDocument,
   type SegmentRow,
 } from './run-document.ts'
+export { runReport } from './run-report.ts'
 export * from './words.ts'

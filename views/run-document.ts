@@ -26,6 +26,12 @@ export type RunDocument = {
   readonly at: string
   readonly seconds: number
   readonly runs: readonly Outcome[]
+  /** What is due and was not run now, and slots that were never run. */
+  readonly notices: readonly {
+    readonly kind: 'waiting' | 'missed'
+    readonly target: string
+    readonly message: string
+  }[]
   readonly segments: readonly SegmentRow[]
   readonly stores: readonly StoreRow[]
   /** Closest to their limit first. */
@@ -114,6 +120,7 @@ export type SegmentRow = {
   readonly segment: string
   readonly displayName: string
   readonly description: string | null
+  readonly expression: string
   readonly store: string | null
   readonly evaluation: 'Batch' | 'Streaming'
   readonly activation: string | null
@@ -180,11 +187,13 @@ export function runDocument({
   compilation,
   at,
   outcomes,
+  notices,
   knowledge,
 }: {
   readonly compilation: Compilation
   readonly at: Date
   readonly outcomes: readonly Outcome[]
+  readonly notices: RunDocument['notices']
   readonly knowledge: Knowledge
 }): RunDocument {
   const { model, diagnostics } = compilation
@@ -192,6 +201,7 @@ export function runDocument({
     at: at.toISOString().replace('.000Z', 'Z'),
     seconds: outcomes.reduce((total, outcome) => total + outcome.seconds, 0),
     runs: outcomes,
+    notices,
     segments: segmentRows(compilation, outcomes, knowledge),
     stores: model.stores.map((store) => storeRow(store, knowledge)),
     guardrails: guardrailRows(compilation, knowledge),
@@ -253,6 +263,9 @@ function guardrailRows(compilation: Compilation, { stores }: Knowledge): readonl
 
 const mostOften = 1000
 
+/** What is done first of what is due at one instant. */
+const order: readonly string[] = ['CampaignSource', 'ProfileStore', 'Activation']
+
 /** When what is scheduled comes next after an instant. */
 export function nextSlots(model: Model, at: Date): readonly NextSlot[] {
   return schedulesOf(model)
@@ -266,7 +279,7 @@ export function nextSlots(model: Model, at: Date): readonly NextSlot[] {
       const { kind, namespace, name } = resource
       return [{ kind, namespace, name, evaluation, at: first.toISOString().replace('.000Z', 'Z'), often }]
     })
-    .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+    .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : order.indexOf(a.kind) - order.indexOf(b.kind)))
 }
 
 function segmentRows(
@@ -352,6 +365,7 @@ function aboutSegment({ resource, store }: SegmentModel, knowledge: Knowledge, e
     segment: name,
     displayName: spec.displayName ?? name,
     description: spec.description ?? null,
+    expression: spec.expression.trim(),
     store: store?.resource.name ?? null,
     evaluation: spec.evaluation,
     error,

@@ -10,11 +10,15 @@ export function signed(value: number): string {
   return value === 0 ? '0' : `${value > 0 ? '+' : '\u2212'}${count(Math.abs(value))}`
 }
 
-/** `94.2%` with `exact`, otherwise `94%`; one decimal below ten, since `0%` of something is a lie. Nothing of nothing is `0%`. */
+/** `94.2%` with `exact`, otherwise `94%`; one decimal below ten. Nothing of nothing is `0%`. */
 export function percent(part: number, whole: number, exact = false): string {
   const share = whole === 0 ? 0 : (100 * part) / whole
   const isWhole = Number.isInteger(share) || (!exact && share >= 10)
-  return `${isWhole ? Math.round(share) : share.toFixed(1)}%`
+  const shown = Number(share.toFixed(isWhole ? 0 : 1))
+  // Not all of it, and not nothing, however little is missing.
+  if (shown === 100 && part < whole) return isWhole ? '99%' : '99.9%'
+  if (shown === 0 && part > 0) return 'under 0.1%'
+  return `${isWhole ? shown : shown.toFixed(1)}%`
 }
 
 /** `1 Segment`, `12 Segments`, `0 Segments` */

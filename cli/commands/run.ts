@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { renderText, summaryText } from '#compiler'
-import type { JobPlan } from '#crds'
-import type { RunDocument } from '#views'
+import { type Compilation, renderText, summaryText } from '#compiler'
+import type { Knowledge, Outcome, RunDocument } from '#views'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
 import { databasesOf } from '../databases.ts'
 import { clusterOptions } from '../kubernetes.ts'
 import { progressLine } from '../progress.ts'
+import { projectName, reportFile, reportOption, writeReport } from '../report-file.ts'
 import type { Notice } from '../run.ts'
 import { compilePaths } from '../sources.ts'
 import { table } from '../table.ts'
@@ -42,12 +42,13 @@ export const command: Command = {
       value: 'INSTANCE=URL',
       help: 'use that PostgreSQL for a CampaignInstance',
     },
+    report: reportOption('writes what was done, and what is so now, as a page to look at'),
     output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: [
     'convoke run win-back --wait',
     'convoke run ProfileStore/readers --evaluation Streaming',
-    'convoke run examples/minimal --workdir .work/minimal --volumes examples/minimal/volumes --at 2026-01-15T12:00:00Z',
+    'convoke run examples/minimal --workdir .work/minimal --volumes examples/minimal/volumes --at 2026-01-15T12:00:00Z --report run.html',
     'convoke run . --workdir .work --volumes /mnt --database production=postgres://convoke@db/campaign -o json',
   ],
   run: async (args) => {
@@ -68,7 +69,7 @@ export const command: Command = {
   },
 }
 
-const localOptions = ['workdir', 'volumes', 'at', 'secrets', 'database'] as const
+const localOptions = ['workdir', 'volumes', 'at', 'secrets', 'database', 'report'] as const
 const remoteOptions = ['kubeconfig', 'context', 'namespace', 'wait', 'timeout', 'evaluation', 'retry'] as const
 
 function isPath(text: string, io: Io): boolean {
@@ -81,6 +82,7 @@ async function runHere({ positionals, values, io }: Parameters<Command['run']>[0
   const secrets = text(values, 'secrets')
   const at = instant(values, 'at') ?? io.now()
   const output = choice(values, 'output', ['text', 'json'])
+  const page = reportFile(values, io)
   if (!existsSync(volumes)) throw new UsageError(`The volumes folder \`${volumes}\` does not exist.`)
   const named = databasesOf(texts(values, 'database'))
 
@@ -90,61 +92,86 @@ async function runHere({ positionals, values, io }: Parameters<Command['run']>[0
     io.err(
       `${renderText(diagnostics, input.sources, { colour: io.colour, width: io.columns })}\n${summaryText(diagnostics, compilation.count)}\n`,
     )
-  if (diagnostics.some((diagnostic) => diagnostic.severity === 'error')) {
-    if (output === 'json')
-      io.out(
-        `${JSON.stringify({ at, runs: [], segments: [], error: 'The resources have errors; nothing was run.' }, null, 2)}\n`,
-      )
-    else io.err('Nothing was run: correct the errors above first.\n')
-    return exitCodes.findings
-  }
+  const isFaulty = diagnostics.some((diagnostic) => diagnostic.severity === 'error')
 
-  const [{ runDue }, { openWorkDirectory }, { campaignDatabases }, { portsFor }, { knowledgeOf }, { runDocument }] =
+  // A document and a page tell all there is; the table what was done.
+  const isWhole = output === 'json' || page !== null
+  const { outcomes, notices, knowledge } =
+    isFaulty && !existsSync(workdir)
+      ? { outcomes: [], notices: [], knowledge: { stores: [], activations: [], gaps: [] } }
+      : await runAndLook(compilation, { at, workdir, volumes, secrets, named, isFaulty, isWhole }, io)
+  const { runDocument, runReport } = await import('#views')
+  const document = runDocument({ compilation, at, outcomes, notices, knowledge })
+  if (output === 'json')
+    io.out(
+      `${JSON.stringify({ ...document, ...(isFaulty && { error: 'The resources have errors; nothing was run.' }) }, null, 2)}\n`,
+    )
+  else if (isFaulty) io.err('Nothing was run: correct the errors above first.\n')
+  else if (outcomes.length === 0 && notices.length === 0)
+    io.out(`Nothing is due at ${at.toISOString()} that was not run before.\n`)
+  else io.out(report(document, notices, workdir, io))
+  const isWritten = page === null || writeReport(page, runReport(document, { where: projectName(positionals, io) }), io)
+  return isFaulty || !isWritten || outcomes.some((outcome) => outcome.steps.some((step) => step.outcome === 'Failed'))
+    ? exitCodes.findings
+    : exitCodes.fine
+}
+
+type Wanted = {
+  readonly at: Date
+  readonly workdir: string
+  readonly volumes: string
+  readonly secrets: string | null
+  readonly named: ReadonlyMap<string, string>
+  readonly isFaulty: boolean
+  readonly isWhole: boolean
+}
+
+/** Runs what is due, unless the resources have errors, and reads what is known then. */
+async function runAndLook(
+  compilation: Compilation,
+  { at, workdir, volumes, secrets, named, isFaulty, isWhole }: Wanted,
+  io: Io,
+): Promise<{
+  readonly outcomes: readonly Outcome[]
+  readonly notices: readonly Notice[]
+  readonly knowledge: Knowledge
+}> {
+  const [{ runDue }, { baselinesOf, openWorkDirectory }, { campaignDatabases }, { portsFor }, { knowledgeOf }] =
     await Promise.all([
       import('../run.ts'),
       import('../work-directory.ts'),
       import('../campaign-databases.ts'),
       import('../ports.ts'),
       import('../knowledge.ts'),
-      import('#views'),
     ])
+  const { plans } = compilation
   using work = openWorkDirectory(workdir, io.now)
   const line = progressLine(io)
-  await using databases = campaignDatabases({
-    plans: compilation.plans,
-    workdir,
-    volumes,
-    named,
-    say: line.say,
-    show: line.show,
-  })
+  await using databases = campaignDatabases({ plans, workdir, volumes, named, say: line.say, show: line.show })
   const places = {
     volumes,
     secrets: secrets === null ? null : resolve(io.cwd, secrets),
     databases: databases.urls,
     scratchParent: join(workdir, 'scratch'),
   }
-  const { runs: outcomes, notices } = await runDue(compilation, at, work, places, databases, io, line)
+  const { runs: outcomes, notices } = isFaulty
+    ? { runs: [], notices: [] }
+    : await runDue(compilation, at, work, places, databases, io, line)
   using ports = portsFor(places, io, line.show)
-  const asked = {
-    compilation,
-    outcomes,
-    at,
-    baselinesOf: ({ namespace, name }: JobPlan['target']) => {
-      const { baselines = [] } = work.state().targets[`Activation/${namespace}/${name}`] ?? {}
-      return Object.fromEntries(baselines.map(({ segment, run }) => [segment, run]))
+  // What was not due has its lists in Campaign too.
+  if (isWhole) await databases.open(plans.filter((plan) => plan.import && databases.isThere(plan.import.instance)))
+  const knowledge = await knowledgeOf(
+    {
+      compilation,
+      outcomes,
+      at,
+      baselinesOf: ({ namespace, name }) => baselinesOf(work, namespace, name),
+      isWhole,
     },
-    isWhole: output === 'json',
-  }
-  const document = runDocument({ compilation, at, outcomes, knowledge: await knowledgeOf(asked, ports) })
+    ports,
+  )
   line.clear()
-  if (output === 'json') io.out(`${JSON.stringify({ ...document, notices }, null, 2)}\n`)
-  else if (outcomes.length === 0 && notices.length === 0)
-    io.out(`Nothing is due at ${at.toISOString()} that was not run before.\n`)
-  else io.out(report(document, notices, workdir, io))
-  return outcomes.some((outcome) => outcome.steps.some((step) => step.outcome === 'Failed'))
-    ? exitCodes.findings
-    : exitCodes.fine
+  return { outcomes, notices, knowledge }
 }
 
 function required(value: string | null, option: string): string {

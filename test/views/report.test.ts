@@ -1,0 +1,92 @@
+// The report of a run, in a real browser: whatever happened, it says so, balances, and fits.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type RunDocument, runDocument, runReport } from '../../views/index.ts'
+import { checkPage, chromium, openBrowser, scratch, wanted, ways } from './browser.ts'
+import { at, compiled, type Fate, oddNames, project, sceneOf } from './scenes.ts'
+
+const many = Array.from({ length: 4000 }, (_, index) => ({
+  name: `segment-${index + 1}`,
+  displayName: `Segment number ${index + 1}`,
+}))
+const odd = oddNames.map((displayName, index) => ({ name: `odd-${index}`, displayName }))
+
+const fates = (names: readonly string[], of: (index: number) => Fate): ReadonlyMap<string, Fate> =>
+  new Map(names.map((name, index) => [name, of(index)]))
+
+const scenes: Readonly<Record<string, () => RunDocument>> = {
+  empty: () => notRun(''),
+  broken: () => notRun(project([{ name: 'good' }, { name: 'wrong', expression: 'agee >= 18' }])),
+  failed: () =>
+    sceneOf(
+      compiled(project(many.slice(0, 45))),
+      fates(
+        many.slice(0, 45).map(({ name }) => name),
+        () => ({ members: 100, entered: 5, wasBefore: 95 }),
+      ),
+      'letters-2',
+    ),
+  'nothing arrives': () =>
+    sceneOf(
+      compiled(project([{ name: 'nobody-known' }])),
+      fates(['nobody-known'], () => ({ members: 625, missing: 625 })),
+    ),
+  'odd names': () =>
+    sceneOf(
+      compiled(project(odd)),
+      fates(
+        odd.map(({ name }) => name),
+        (index) => ({
+          members: 10 + index,
+          entered: index,
+          exited: 1,
+          missing: 1,
+          rejected: 1,
+          wasBefore: 11,
+          ...(index === 0 && { held: 'too many would leave.' }),
+        }),
+      ),
+    ),
+  'four thousand': () =>
+    sceneOf(
+      compiled(project(many)),
+      fates(
+        many.map(({ name }) => name),
+        (index) => ({
+          members: 1000 + index,
+          entered: index % 90,
+          exited: index % 40,
+          missing: index % 7,
+          rejected: index % 3,
+          wasBefore: 1000,
+          ...(index % 200 === 0 && { held: `${index} would leave.` }),
+        }),
+      ),
+    ),
+}
+
+function notRun(text: string): RunDocument {
+  const knowledge = { stores: [], activations: [], gaps: [] }
+  return runDocument({ compilation: compiled(text), at, outcomes: [], notices: [], knowledge })
+}
+
+describe(`reports in a browser${wanted}`, () => {
+  const folder = mkdtempSync(scratch)
+  let browser: Browser | null = null
+  beforeAll(async () => {
+    if (chromium !== null) browser = await openBrowser()
+  })
+  afterAll(async () => {
+    await browser?.close()
+    rmSync(folder, { recursive: true })
+  })
+  test.skipIf(chromium === null).each(Object.keys(scenes))('%s', async (name) => {
+    const page = runReport(scenes[name]!(), { where: 'a project' })
+    const file = join(folder, `${name.replaceAll(' ', '-')}.html`)
+    writeFileSync(file, page)
+    expect(Buffer.byteLength(page)).toBeLessThan(500_000)
+    for (const way of ways) await checkPage(browser!, file, `report-${name.replaceAll(' ', '-')}`, way)
+  })
+})

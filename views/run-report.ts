@@ -1,0 +1,742 @@
+// The report of one run: did it arrive, who came and went and why, what needs somebody, what comes next.
+import { attentionList, attentionOf, peopleWords } from './attention.ts'
+import { type BarPart, flow, gauge, share, sparkline, stacked, swatch } from './charts.ts'
+import { amount, type Html, html, named, said, time } from './html.ts'
+import { type Lineage, type LineageNode, lineagePicture, sizeWords } from './lineage.ts'
+import { anchorOf, namesOf } from './names.ts'
+import { pageText, section } from './page.ts'
+import type { NextSlot, Outcome, RunDocument, SegmentRow } from './run-document.ts'
+import { count, counted, cut, date, duration, fullTime, listed, percent, shortTime, signed } from './words.ts'
+
+/** Activations that a table tells one by one. */
+const mostWays = 20
+
+/** Rows of Segments that a page shows one by one; of more, those that need a look or moved most. */
+const mostRows = 50
+
+export type RunReportOptions = {
+  /** What stands at the right of the bar; a project's folder. */
+  readonly where: string
+}
+
+export function runReport(document: RunDocument, { where }: RunReportOptions): string {
+  const shown = shownRows(document.segments)
+  const names = namesOf({ ...document, segments: shown })
+  const { headline, title } = headlineOf(document)
+  const delivered = document.segments.filter(({ activation }) => activation !== null)
+  const isBare = document.runs.length === 0 && document.stores.length === 0
+  return pageText({
+    title,
+    where,
+    meta: metaOf(document),
+    headline,
+    lead: leadOf(document, delivered),
+    body: [
+      section('attention', 'What needs attention', null, attentionList(attentionOf(document, names))),
+      balanceSection(delivered),
+      segmentsSection(document, shown),
+      sentSection(document),
+      ...(isBare ? [] : [html`<div class="two">${limitsSection(document)}${stepsSection(document)}</div>`]),
+      ...(isBare ? [] : [html`<div class="two">${nextSection(document)}${dataSection(document)}</div>`]),
+      lineageSection(document),
+    ],
+    footer: [
+      html`Times are UTC. No personal data is in this page: it counts people and names none.`,
+      ...(document.runs.length > 0
+        ? [
+            html`Report of ${counted(document.runs.length, 'run')}: ${listed(
+              document.runs.map(({ run }) => run),
+              12,
+            )}.`,
+          ]
+        : []),
+    ],
+  })
+}
+
+function metaOf({ at, stores, segments, seconds, runs }: RunDocument): Html {
+  const instances = [...new Set(segments.flatMap(({ instance }) => instance ?? []))]
+  const places = [
+    ...stores.slice(0, 3).map(({ name }) => html`store ${named(name)}`),
+    ...instances.slice(0, 3).map((name) => html`Campaign ${named(name)}`),
+  ]
+  return html`Run report · <b>${time(at, fullTime(at))}</b> · ${places.map((place, index) => html`${index > 0 && ', '}${place}`)}${places.length > 0 && ' · '}${runs.length === 0 ? 'nothing was due' : html`${counted(runs.length, 'run')} that ${runs.length === 1 ? 'was' : 'were'} due, ${duration(seconds)}`}`
+}
+
+type State = 'arrived' | 'held' | 'failed' | 'none'
+
+/** Nothing to say of a Segment is arrived too: Campaign has what there is. */
+function stateOf(row: SegmentRow): State {
+  if (row.error !== null) return 'failed'
+  if (row.held !== null) return 'held'
+  if (row.standing === null || row.standing.waiting > 0) return 'failed'
+  return 'arrived'
+}
+
+function headlineOf(document: RunDocument): { readonly headline: Html; readonly title: string } {
+  const { segments, runs, at, next, findings } = document
+  const say = (text: string): { headline: Html; title: string } => ({
+    headline: html`${text}`,
+    title: `${date(at)}: ${text}`,
+  })
+  const ways = segments.filter(({ activation }) => activation !== null)
+  const errors = findings.filter(({ severity }) => severity === 'error').length
+  if (segments.length === 0)
+    return say(errors > 0 ? `Nothing could run: ${counted(errors, 'error')}.` : 'No Segment yet.')
+  if (runs.length === 0 && errors > 0) return say(`Nothing was run: ${counted(errors, 'error')}.`)
+  if (runs.length === 0) {
+    const [soonest] = next
+    return say(
+      `Nothing was due. ${soonest ? `Next is ${nextWords(soonest)} at ${shortTime(soonest.at, at)}.` : 'Nothing is scheduled.'}`,
+    )
+  }
+  const failedRuns = runs.filter(({ steps }) => steps.some(({ error }) => error !== undefined))
+  const count_ = (state: State): number => ways.filter((row) => stateOf(row) === state).length
+  const [arrived, held, failed] = [count_('arrived'), count_('held'), count_('failed')]
+  const broken = segments.filter(({ activation, error }) => activation === null && error !== null).length
+  if (ways.length === 0) {
+    const evaluated = segments.filter(({ members }) => members !== null).length
+    return say(
+      failedRuns.length > 0
+        ? `${capital(counted(failedRuns.length, 'run'))} of ${runs.length} failed.`
+        : `${counted(evaluated, 'Segment')} ${evaluated === 1 ? 'was' : 'were'} evaluated. None is delivered: no Activation names one.`,
+    )
+  }
+  const empty = ways.filter(
+    ({ standing }) =>
+      standing && standing.members > 0 && standing.delivered === 0 && standing.held === 0 && standing.waiting === 0,
+  ).length
+  const whole = arrived - empty
+  const asksCampaign = ways.some(({ standing }) => standing?.inCampaign !== null)
+  const reached = asksCampaign ? 'reached Campaign' : 'are written for Campaign'
+  if (ways.length === 1 && arrived + held === 1 && failedRuns.length === 0) {
+    const { displayName, standing } = ways[0]!
+    if (held === 1) return say(`${displayName} is held and waits for you.`)
+    if (empty === 1) return say(`Nobody in ${displayName} can be delivered.`)
+    if (standing?.members === 0) return say(`Nobody is in ${displayName}.`)
+  }
+  const sentences = [
+    whole === ways.length
+      ? ways.length === 1
+        ? `The one Segment ${asksCampaign ? 'reached Campaign' : 'is written for Campaign'}.`
+        : `All ${ways.length} Segments ${reached}.`
+      : `${count(whole)} of ${counted(ways.length, 'Segment')} ${reached}.`,
+    ...(failed > 0 ? [`${capital(spelled(failed))} ${failed === 1 ? 'was' : 'were'} not delivered.`] : []),
+    ...(empty > 0 ? [`Of ${spelled(empty)} nobody can be delivered.`] : []),
+    ...(held > 0
+      ? [`${capital(spelled(held))} ${held === 1 ? 'is held and waits' : 'are held and wait'} for you.`]
+      : []),
+    ...(broken > 0 ? [`${capital(spelled(broken))} ${broken === 1 ? 'has' : 'have'} an error.`] : []),
+    ...(failed === 0 && failedRuns.length > 0
+      ? [`${capital(listed(failedRuns.map(({ target }) => target.name)))} failed.`]
+      : []),
+  ]
+  return say(sentences.join(' '))
+}
+
+function spelled(value: number): string {
+  return ['none', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'][value] ?? count(value)
+}
+
+function capital(text: string): string {
+  return text === '' ? '' : text[0]!.toUpperCase() + text.slice(1)
+}
+
+type Totals = {
+  readonly members: number
+  readonly delivered: number
+  readonly leftOut: number
+  readonly held: number
+  readonly waiting: number
+  readonly unaccounted: number
+  readonly inCampaign: number | null
+  readonly rejected: number
+  readonly unknown: number
+}
+
+function totalsOf(rows: readonly SegmentRow[]): Totals {
+  const standing = rows.flatMap((row) => row.standing ?? [])
+  const sum = (of: (each: (typeof standing)[number]) => number): number =>
+    standing.reduce((total, each) => total + of(each), 0)
+  const open = standing.filter(({ held }) => held === 0)
+  const asked = open.filter(({ inCampaign }) => inCampaign !== null)
+  return {
+    members: sum(({ members }) => members),
+    delivered: sum(({ delivered }) => delivered),
+    leftOut: sum(({ leftOut }) => leftOut.missingMandatory + leftOut.duplicateKey),
+    held: sum(({ held }) => held),
+    waiting: sum(({ waiting }) => waiting),
+    unaccounted: sum(({ unaccounted }) => unaccounted),
+    // Of a part that was not asked nothing can be said of the whole.
+    inCampaign:
+      open.length > 0 && asked.length === open.length
+        ? asked.reduce((total, each) => total + each.inCampaign!, 0)
+        : null,
+    rejected: asked.reduce((total, each) => total + (each.rejected ?? 0), 0),
+    unknown: asked.reduce((total, each) => total + (each.unknown ?? 0), 0),
+  }
+}
+
+function leadOf({ stores, segments, runs }: RunDocument, delivered: readonly SegmentRow[]): Html | null {
+  if (segments.length === 0) return html`<code>convoke init</code> writes a project that runs.`
+  const totals = totalsOf(delivered)
+  const [one, many] = peopleWords(stores)
+  const people = stores.reduce((sum, store) => sum + (store.inDelivered?.members ?? 0), 0)
+  const isFirst =
+    stores.some(({ evaluatedAt }) => evaluatedAt !== null) && stores.every(({ previousAt }) => previousAt === null)
+  const first = new Set<string>()
+  const unique = delivered.filter(
+    ({ namespace, segment }) => !first.has(`${namespace}/${segment}`) && first.add(`${namespace}/${segment}`),
+  )
+  const came = unique.reduce((sum, { entered }) => sum + (entered ?? 0), 0)
+  const went = unique.reduce((sum, { exited }) => sum + (exited ?? 0), 0)
+  const since = stores[0]?.previousAt
+  const arrived =
+    totals.members === 0
+      ? null
+      : totals.inCampaign === null
+        ? html`<b>${count(totals.delivered)} of ${counted(totals.members, 'membership')}</b> ${totals.members === 1 ? 'is' : 'are'} delivered`
+        : html`<b>${count(totals.inCampaign)} of ${count(totals.members)}</b> ${totals.members === 1 ? 'membership is' : 'memberships are'} in Campaign (${percent(totals.inCampaign, totals.members, true)})`
+  const of =
+    people > 0 && arrived ? html`, of <b>${counted(people, one, many)}</b>: one may be in several Segments` : null
+  const changes = isFirst
+    ? html` This was the first evaluation.`
+    : since
+      ? html` Since ${time(since, shortTime(since))} <b class="came">${count(came)} came</b> and <b class="went">${count(went)} went</b>.`
+      : null
+  if (!arrived) return runs.length === 0 ? null : html`${changes}`
+  return html`${arrived}${of}.${changes}`
+}
+
+function balanceSection(rows: readonly SegmentRow[]): Html | null {
+  const standing = rows.filter((row) => row.standing !== null)
+  if (standing.length === 0) return null
+  const totals = totalsOf(standing)
+  const { members, delivered, leftOut, held, waiting, unaccounted, inCampaign, rejected, unknown } = totals
+  const byActivation = [...Map.groupBy(standing, ({ activation }) => activation ?? '')].map(([activation, own]) => ({
+    activation,
+    members: own.reduce((sum, { standing: each }) => sum + each!.members, 0),
+  }))
+  const ways = byActivation.sort((a, b) => b.members - a.members)
+  const sentNow = Math.min(
+    delivered,
+    standing.reduce(
+      (sum, row) => sum + (row.isInRun && row.held === null && row.error === null ? (row.realized ?? 0) : 0),
+      0,
+    ),
+  )
+  const missing = new Map<string, number>()
+  for (const { standing: each } of standing)
+    for (const [column, people] of Object.entries(each!.missing))
+      missing.set(column, (missing.get(column) ?? 0) + people)
+  const doubles = standing.reduce((sum, { standing: each }) => sum + each!.leftOut.duplicateKey, 0)
+  const reasons = [
+    ...[...missing].map(([column, people]) => [people, html`no ${named(column)}`] as const),
+    ...(doubles > 0 ? [[doubles, html`the key of somebody else`] as const] : []),
+  ]
+  const lacking = reasons.map(([people, words]) => (reasons.length === 1 ? words : html`${words} ${count(people)}`))
+  const heldRows = standing.filter((row) => row.held !== null)
+  const fault = (value: number): Html | null =>
+    value === 0
+      ? null
+      : html`<li class="bad"><b>${count(Math.abs(value))}</b> ${value > 0 ? 'are not accounted for' : 'too many are accounted for'}</li>`
+  const drop = (value: number, fill: BarPart['fill'], words: Html): Html | null =>
+    value === 0 ? null : html`<li>${swatch(fill)}<b>${count(value)}</b> ${words}</li>`
+  const memberParts = ways
+    .slice(0, 4)
+    .map(({ activation, members: own }): BarPart => ({ value: own, fill: 'soft', label: activation }))
+  const rest = ways.slice(4).reduce((sum, each) => sum + each.members, 0)
+  const equation = (whole: number, parts: readonly (readonly [number, string])[]): Html => {
+    const told = parts.filter(([value], index) => value !== 0 || index === 0)
+    return html`<span>${count(whole)} = ${told.map(([value, words]) => `${count(value)} ${words}`).join(' + ')}</span>`
+  }
+  return section(
+    'balance',
+    'Did it arrive?',
+    html`A membership is one person in one Segment. Bars share one scale.`,
+    html`<div class="panel pad"><div class="ledger">
+<div class="row"><div class="head"><b>${count(members)}</b><span>${members === 1 ? 'membership' : 'memberships'} of the ${counted(new Set(standing.map(({ namespace, segment }) => `${namespace}/${segment}`)).size, 'Segment')} that ${standing.length === 1 ? 'is' : 'are'} delivered</span></div>${stacked(
+      [...memberParts, { value: rest, fill: 'soft', label: 'others' }],
+      members,
+      `${count(members)} memberships: ${ways
+        .map((way) => `${way.activation} ${count(way.members)}`)
+        .slice(0, 6)
+        .join(', ')}`,
+    )}<ul class="parts">${ways.slice(0, 8).map((way, index) => html`<li class="${index < 4 && way.members * 11 > members * 0.08 * (way.activation.length + 6) && 'only-narrow'}">${named(way.activation)} <b>${count(way.members)}</b></li>`)}</ul></div>
+<div class="row"><div class="head"><b>${count(delivered)}</b><span>delivered</span></div>${stacked(
+      [
+        { value: delivered - sentNow, fill: 'main2', label: 'sent before, unchanged since' },
+        { value: sentNow, fill: 'main', label: 'sent in this run' },
+        { value: leftOut, fill: 'out' },
+        { value: held, fill: 'hatch' },
+        { value: waiting, fill: 'soft' },
+        { value: Math.max(0, unaccounted), fill: 'bad' },
+      ],
+      members,
+      `${count(delivered)} delivered, ${count(leftOut)} left out, ${count(held)} held, ${count(waiting)} not delivered yet`,
+    )}<ul class="parts"><li class="only-narrow">${swatch('main2')}<b>${count(delivered - sentNow)}</b> sent before</li><li class="only-narrow">${swatch('main')}<b>${count(sentNow)}</b> sent in this run</li>${drop(leftOut, 'out', html`left out${lacking.length > 0 && (reasons.length === 1 ? ', ' : ': ')}${lacking.map((words, index) => html`${index > 0 && ', '}${words}`)}`)}${drop(held, 'hatch', html`held, in ${counted(heldRows.length, 'Segment')}`)}${drop(waiting, 'soft', html`not delivered yet`)}${fault(unaccounted)}</ul></div>
+${
+  inCampaign === null
+    ? html`<div class="row"><div class="head"><span>Campaign reads the files itself, or was not asked: what it made of them is not known here.</span></div></div>`
+    : html`<div class="row"><div class="head"><b>${count(inCampaign)}</b><span>in Campaign, ${percent(inCampaign, members, true)} of the ${members === 1 ? 'membership' : 'memberships'}</span></div>${stacked(
+        [
+          { value: inCampaign, fill: 'main' },
+          { value: rejected, fill: 'bad' },
+        ],
+        members,
+        `${count(inCampaign)} in Campaign, ${count(rejected)} rejected`,
+      )}<ul class="parts">${drop(rejected, 'bad', html`rejected${unknown > 0 && unknown === rejected && ': Campaign has no such recipient'}${unknown > 0 && unknown < rejected && `, ${count(unknown)} of them for want of a recipient`}`)}${fault(delivered - inCampaign - rejected)}</ul></div>`
+}</div>
+<p class="sum"><b>${unaccounted === 0 ? 'Balances.' : 'Does not balance.'}</b>${equation(members, [
+      [delivered, 'delivered'],
+      [leftOut, 'left out'],
+      [held, 'held'],
+      [waiting, 'not delivered yet'],
+      [unaccounted, 'not accounted for'],
+    ])}${
+      inCampaign !== null &&
+      equation(delivered, [
+        [inCampaign, 'in Campaign'],
+        [rejected, 'rejected'],
+      ])
+    }</p></div>`,
+  )
+}
+
+function movement(row: SegmentRow): number {
+  return (row.entered ?? 0) + (row.exited ?? 0)
+}
+
+/** Worst first, then by how much they moved. */
+function urgency(row: SegmentRow): number {
+  return row.error !== null ? 2 : row.held !== null ? 1 : 0
+}
+
+function shownRows(rows: readonly SegmentRow[]): readonly SegmentRow[] {
+  if (rows.length <= mostRows) return rows
+  const kept = new Set(
+    [...rows].sort((a, b) => urgency(b) - urgency(a) || movement(b) - movement(a)).slice(0, mostRows),
+  )
+  return rows.filter((row) => kept.has(row))
+}
+
+function segmentsSection(document: RunDocument, shown: readonly SegmentRow[]): Html {
+  const { segments, next, at, findings } = document
+  if (segments.length === 0) {
+    const errors = findings.some(({ severity }) => severity === 'error')
+    return section(
+      'segments',
+      'Segments',
+      errors
+        ? 'What is read so far has errors; see above.'
+        : html`No Segment yet. <code>convoke init</code> writes one that runs.`,
+    )
+  }
+  const most = Math.max(
+    1,
+    ...shown.filter(({ history }) => history.length > 1).map((row) => Math.max(row.entered ?? 0, row.exited ?? 0)),
+  )
+  const days = shown.flatMap(({ history }) => [history[0]?.at ?? [], history.at(-1)?.at ?? []].flat())
+  const [from, to] = [
+    days.reduce((a, b) => (a < b ? a : b), days[0] ?? at),
+    days.reduce((a, b) => (a > b ? a : b), days[0] ?? at),
+  ]
+  const period = from.slice(0, 10) === to.slice(0, 10) ? 'Size' : `${date(from)} to ${date(to)}`
+  const since = document.stores.length === 1 ? document.stores[0]!.previousAt : null
+  const worst = (rows: readonly SegmentRow[]): number =>
+    Math.max(...rows.map((row) => (row.activation === null ? -1 : urgency(row))))
+  const groups = [...Map.groupBy(shown, ({ activation }) => activation)].sort(([, a], [, b]) => worst(b) - worst(a))
+  const all = Map.groupBy(segments, ({ activation }) => activation)
+  const isCut = shown.length < segments.length
+  const head = html`<thead><tr><th scope="col">Segment</th><th scope="col">${period}</th><th scope="col" class="num">Members</th><th scope="col" class="num change">Change</th><th scope="col">Went · came${since && ` since ${shortTime(since, at)}`}</th><th scope="col">${segments.some(({ standing }) => standing?.inCampaign != null) ? 'In Campaign' : 'Delivered'}</th></tr></thead>`
+  const body = groups.map(([activation, rows]) => {
+    const whole = all.get(activation) ?? rows
+    const slot = next.find(({ kind, name }) => kind === 'Activation' && name === activation)
+    const words =
+      activation === null
+        ? html`<b>Not delivered</b> · ${counted(whole.length, 'Segment')}`
+        : html`<b>${named(activation)}</b> · ${counted(whole.length, 'Segment')}${slot && html` · ${slot.often > 1 ? `${slot.often} times a day, ` : ''}next ${time(slot.at, shortTime(slot.at, at))}`}${
+            isCut &&
+            ` · ${counted(
+              whole.reduce((sum, { members }) => sum + (members ?? 0), 0),
+              'member',
+            )}`
+          }`
+    const ordered = [...rows].sort(
+      (a, b) => urgency(b) - urgency(a) || movement(b) - movement(a) || (a.segment < b.segment ? -1 : 1),
+    )
+    return html`<tbody><tr class="group"><th scope="rowgroup" colspan="6">${words}</th></tr>${ordered.map((row) => segmentRow(row, most))}</tbody>`
+  })
+  return section(
+    'segments',
+    'Segments',
+    html`${isCut ? `${counted(shown.length, 'Segment')} of ${count(segments.length)}: those that need a look or moved most. ` : ''}Those that need a look first, then by how much they moved. Bars of one column share a scale; sparklines start at zero.`,
+    html`<table class="segments cards"><caption class="unseen">Segments: size, change, and what is in Campaign</caption>${head}${body}</table>`,
+  )
+}
+
+function segmentRow(row: SegmentRow, most: number): Html {
+  const { displayName, segment, members, previousMembers, entered, exited, history, standing } = row
+  const isFirst = history.length < 2
+  const change = members !== null && previousMembers !== null ? members - previousMembers : null
+  const last = history.at(-2)
+  const title =
+    displayName === segment
+      ? html`<b>${named(segment)}</b>`
+      : html`<b>${named(displayName)}</b><span class="id">${named(segment)}</span>`
+  const problem =
+    row.error === null ? null : html`<span class="bad block" title="${row.error}">${said(cut(row.error, 160))}</span>`
+  const size =
+    members === null
+      ? last === undefined
+        ? html`<span class="dim">—</span>`
+        : html`<span class="dim">${count(last.members)} on ${date(last.at)}</span>`
+      : html`<span class="strong">${amount(members)}</span>`
+  const moved =
+    entered === null || exited === null
+      ? null
+      : isFirst
+        ? html`<span class="dim">first evaluation</span>`
+        : html`${flow(exited, entered, most)}<span class="only-narrow"><span class="went">${signed(-exited)}</span> <span class="came">${signed(entered)}</span></span>`
+  return html`<tr id="${anchorOf(row)}"><th scope="row" class="name">${title}${problem}</th><td class="spark pic">${sparkline(history.map(({ at, members: value }) => ({ at, value })))}</td><td class="num members">${size}</td><td class="num change${change === 0 && ' dim'}">${change === null ? '' : signed(change)}</td><td class="flow pic">${moved}</td><td class="arrived">${arrived(row, standing)}</td></tr>`
+}
+
+function arrived(row: SegmentRow, standing: SegmentRow['standing']): Html {
+  if (row.activation === null) return html`<span class="dim">—</span>`
+  if (row.error !== null) return html`<span class="tag bad">not delivered</span>`
+  if (row.held !== null) {
+    const { baseline, noLongerMembers } = row.held
+    const stale =
+      noLongerMembers !== null && noLongerMembers > 0 && row.held.runs > 1
+        ? noLongerMembers === baseline
+          ? ', all left'
+          : `, ${count(noLongerMembers)} left`
+        : ''
+    return html`<span class="tag held">Held</span> <span class="soft">${baseline === null ? '' : `list has ${count(baseline)}${stale}`}</span>`
+  }
+  if (standing === null) return html`<span class="dim">never</span>`
+  const { members, delivered, inCampaign, waiting } = standing
+  if (members > 0 && delivered === 0 && waiting === 0) return html`<span class="bad">0 of ${count(members)}</span>`
+  if (waiting > 0 && delivered === 0) return html`<span class="soft">not yet</span>`
+  const there = inCampaign ?? delivered
+  return html`<span class="cell">${share(there, members)}<span><span class="strong">${count(there)}</span> <span class="soft">of ${count(members)}</span></span></span>`
+}
+
+type Sent = {
+  readonly activation: string
+  readonly at: string
+  readonly files: number
+  readonly rows: number
+  readonly updated: number | null
+  readonly unchanged: number | null
+  readonly rejected: number | null
+  readonly exits: number
+  readonly added: number | null
+  readonly removed: number | null
+  readonly hasList: boolean
+}
+
+function sentSection({ runs, segments, at }: RunDocument): Html | null {
+  const sent = runs
+    .filter(({ target }) => target.kind === 'Activation')
+    .map(({ target, scheduledTime }): Sent => {
+      const own = segments.filter(
+        (row) => row.activation === target.name && row.namespace === target.namespace && row.isInRun,
+      )
+      const sum = (of: (row: SegmentRow) => number | null): number =>
+        own.reduce((total, row) => total + (of(row) ?? 0), 0)
+      const orNull = (of: (row: SegmentRow) => number | null): number | null =>
+        own.every((row) => of(row) === null) ? null : sum(of)
+      const refusedExits = orNull(({ rejected }) => rejected)
+      return {
+        activation: target.name,
+        at: scheduledTime,
+        files: sum(({ files }) => files.length),
+        rows: sum(({ rows }) => rows),
+        updated: orNull(({ updated }) => updated),
+        unchanged: orNull(({ unchanged }) => unchanged),
+        rejected: refusedExits,
+        exits: sum(({ exits }) => exits),
+        added: orNull(({ added }) => added),
+        removed: orNull(({ removed }) => removed),
+        hasList: own.some(({ syncType }) => syncType === 'Audience'),
+      }
+    })
+  if (sent.length === 0) return null
+  const shown = sent.length <= mostWays ? sent : [...sent].sort((a, b) => b.rows - a.rows).slice(0, mostWays - 1)
+  const others = sent.filter((each) => !shown.includes(each))
+  const sumOf = (some: readonly Sent[], of: (each: Sent) => number | null): number =>
+    some.reduce((sum, each) => sum + (of(each) ?? 0), 0)
+  const rows = sumOf(sent, ({ rows: own }) => own)
+  const isKnown = sent.some(({ updated }) => updated !== null)
+  const number = (value: number | null, tone = ''): Html =>
+    value === null
+      ? html`<td class="num dim">—</td>`
+      : html`<td class="num${value === 0 ? ' dim' : tone === '' ? '' : ` ${tone}`}">${count(value)}</td>`
+  const sums = (some: readonly Sent[]): Html =>
+    html`${number(sumOf(some, ({ files }) => files))}${number(sumOf(some, (each) => each.rows))}${isKnown && [({ updated }: Sent) => updated, ({ unchanged }: Sent) => unchanged, ({ rejected }: Sent) => rejected, ({ exits }: Sent) => exits, ({ added }: Sent) => added, ({ removed }: Sent) => removed].map((of) => number(sumOf(some, of)))}`
+  const list = (each: Sent, value: number | null, tone: string): Html =>
+    each.hasList ? number(value, tone) : html`<td class="num dim">no list</td>`
+  const words = (each: Sent): Html =>
+    html`<li><b class="strong">${named(each.activation)}</b>, ${shortTime(each.at, at)}: ${counted(each.files, 'file')}, ${counted(each.rows, 'row')}${each.updated !== null && html` = ${count(each.updated)} updated + ${count(each.unchanged ?? 0)} unchanged + <span class="${(each.rejected ?? 0) > 0 && 'bad'}">${count(each.rejected ?? 0)} rejected</span> + ${count(each.exits)} exits`}${each.hasList && each.added !== null && html`; <span class="came">${count(each.added)} joined</span> and <span class="went">${count(each.removed ?? 0)} left</span> a list`}</li>`
+  return section(
+    'sent',
+    'What was sent',
+    html`${counted(rows, 'row')}. ${isKnown ? 'Each changed a recipient, found nothing to change, was rejected, or took somebody off a list.' : 'Campaign reads the files itself.'}`,
+    html`<ul class="plain only-narrow">${shown.map(words)}</ul><div class="scroll hide-narrow" role="region" aria-label="Rows by Activation" tabindex="0"><table><caption class="unseen">Rows by Activation</caption><thead><tr><th scope="col">Activation</th><th scope="col" class="num">Files</th><th scope="col" class="num">Rows</th>${isKnown && html`<th scope="col" class="num">= updated</th><th scope="col" class="num">+ unchanged</th><th scope="col" class="num">+ rejected</th><th scope="col" class="num">+ exits</th><th scope="col" class="num">Joined lists</th><th scope="col" class="num">Left lists</th>`}</tr></thead><tbody>${shown.map((each) => html`<tr><th scope="row"><span class="strong">${named(each.activation)}</span> <span class="dim">${shortTime(each.at, at)}</span></th>${number(each.files)}${number(each.rows, 'strong')}${isKnown && html`${number(each.updated)}${number(each.unchanged)}${number(each.rejected, 'bad')}${number(each.exits)}${list(each, each.added, 'came')}${list(each, each.removed, 'went')}`}</tr>`)}${others.length > 0 && html`<tr><th scope="row" class="soft">${counted(others.length, 'other')}</th>${sums(others)}</tr>`}</tbody><tfoot><tr><th scope="row">Run</th>${sums(sent)}</tr></tfoot></table></div>${neverListed(sent)}`,
+  )
+}
+
+/** Who goes without having been on the list had been rejected when they came. */
+function neverListed(sent: readonly Sent[]): Html | null {
+  const lists = sent.filter(({ hasList, removed }) => hasList && removed !== null)
+  const [exits, removed] = [
+    lists.reduce((sum, each) => sum + each.exits, 0),
+    lists.reduce((sum, each) => sum + each.removed!, 0),
+  ]
+  if (exits <= removed) return null
+  return html`<p class="empty">${count(exits)} exits, ${count(removed)} left a list: ${exits - removed === 1 ? 'one was' : `${count(exits - removed)} were`} never on it, rejected when ${exits - removed === 1 ? 'it' : 'they'} came.</p>`
+}
+
+function limitsSection({ guardrails, stores }: RunDocument): Html {
+  const shown = guardrails.slice(0, 9)
+  if (shown.length === 0) return section('limits', 'Limits', 'Nothing that has a limit is in use.')
+  return section(
+    'limits',
+    'Limits',
+    'Closest first.',
+    html`<ul class="gauges">${shown.map(({ what, name, kind, used, limit }) => {
+      const state = used > limit ? 'bad' : used >= limit * 0.8 ? 'held' : 'main'
+      const one = stores.find((store) => store.name === name)?.people[0] ?? 'person'
+      const label =
+        what === 'events of one person'
+          ? html`Events of one ${one}`
+          : html`${what[0]!.toUpperCase()}${what.slice(1)} of ${kind === 'CampaignInstance' ? 'Campaign ' : ''}${named(name)}`
+      return html`<li><span>${label}</span><span class="num${state !== 'main' && ` ${state} strong`}">${count(used)} of ${count(limit)}${state !== 'main' && ` · ${percent(used, limit)}`}</span>${gauge(used, limit, state)}</li>`
+    })}</ul>`,
+  )
+}
+
+const stepWords: Readonly<Record<string, string>> = {
+  ingest: 'read',
+  extract: 'read back from Campaign',
+  evaluate: 'evaluate',
+  export: 'write',
+  import: 'load',
+}
+
+function stepsSection({ runs }: RunDocument): Html {
+  const steps = runs.flatMap((run) => run.steps.map((step) => ({ run, step })))
+  if (steps.length === 0) return section('steps', 'Steps', 'Nothing was run.')
+  const began = Math.min(...steps.map(({ step }) => Date.parse(step.startedAt)))
+  const ended = Math.max(...steps.map(({ step }) => Date.parse(step.finishedAt)))
+  const whole = Math.max(1, ended - began)
+  const attempts = Math.max(...steps.map(({ step }) => step.attempt))
+  const shown = steps.slice(0, 24)
+  return section(
+    'steps',
+    'Steps',
+    html`${duration(whole / 1000)} from the first read to the last commit; ${attempts === 1 ? 'every step at its first attempt' : `up to ${counted(attempts, 'attempt')}`}.`,
+    html`<ol class="steps">${shown.map(({ run, step }) => {
+      const start = Date.parse(step.startedAt) - began
+      const length = Date.parse(step.finishedAt) - Date.parse(step.startedAt)
+      const isBad = step.error !== undefined
+      return html`<li><span>${named(run.target.name)}, ${stepWords[step.step] ?? step.step} <span class="${isBad ? 'bad' : 'dim'}">· ${isBad ? said(step.error!.message) : stepTotals(step)}</span></span><span class="num dim">${duration(length / 1000)}</span>${gauge(Math.max(length, whole / 250), whole, isBad ? 'bad' : step.outcome === 'Held' ? 'held' : 'main', start)}</li>`
+    })}${unstarted(runs).map((words) => html`<li><span>${words}</span><span class="num dim">not started</span><svg class="chart" height="6" aria-hidden="true"><rect class="gone" y="0.5" width="100%" height="5" rx="2.5"/></svg></li>`)}</ol>${steps.length > shown.length && html`<p class="empty">And ${counted(steps.length - shown.length, 'more step')}.</p>`}`,
+  )
+}
+
+/** What a failed step kept from starting. */
+function unstarted(runs: readonly Outcome[]): readonly Html[] {
+  const after: Readonly<Record<string, string>> = { ingest: 'evaluate', export: 'import' }
+  return runs.flatMap(({ target, steps }) => {
+    const last = steps.at(-1)
+    const next = last?.error === undefined ? undefined : after[last.step]
+    return next === undefined ? [] : [html`${named(target.name)}, ${stepWords[next] ?? next}`]
+  })
+}
+
+function stepTotals({ step, totals, details = [] }: Outcome['steps'][number]): string {
+  const total = (name: string): number => totals[name] ?? 0
+  const parts = (...words: readonly (string | false)[]): string => words.filter(Boolean).join(', ') || 'nothing to do'
+  switch (step) {
+    case 'ingest':
+      return parts(
+        total('files') > 0
+          ? counted(total('files'), 'file')
+          : total('skippedFiles') > 0 && `${counted(total('skippedFiles'), 'file')}, nothing new`,
+        total('accepted') > 0 && counted(total('accepted'), 'record'),
+        total('badRows') > 0 && `${counted(total('badRows'), 'row')} could not be read`,
+      )
+    case 'evaluate':
+      return parts(
+        counted(total('segments'), 'Segment'),
+        `${count(total('entered'))} came, ${count(total('exited'))} went`,
+      )
+    case 'export':
+      return parts(
+        counted(total('files'), 'file'),
+        counted(total('rows'), 'row'),
+        total('held') > 0 && `${counted(total('held'), 'Segment')} held`,
+      )
+    case 'import':
+      return parts(
+        total('added') > 0 && `${count(total('added'))} joined`,
+        total('removed') > 0 && `${count(total('removed'))} left`,
+        total('updated') > 0 && `${count(total('updated'))} updated`,
+        total('unchanged') > 0 && total('added') === 0 && `${count(total('unchanged'))} unchanged`,
+        total('rejected') > 0 && `${count(total('rejected'))} rejected`,
+      )
+    case 'extract':
+      return parts(counted(details.length, 'table'), total('accepted') > 0 && counted(total('accepted'), 'record'))
+  }
+}
+
+/** `retention`, `the evaluation of grocery` */
+function nextWords({ kind, name, evaluation }: NextSlot): string {
+  if (kind === 'Activation') return name
+  return kind === 'ProfileStore'
+    ? `the ${evaluation === 'Streaming' ? 'streaming ' : ''}evaluation of ${name}`
+    : `the logs of ${name}`
+}
+
+function nextSection({ next, at }: RunDocument): Html {
+  if (next.length === 0) return section('next', 'What comes next', 'Nothing is scheduled.')
+  return section(
+    'next',
+    'What comes next',
+    'Soonest first.',
+    html`<ul class="plain">${next.slice(0, 9).map((slot) => html`<li><b class="strong nw">${time(slot.at, shortTime(slot.at, at))}</b> ${named(nextWords(slot))}${slot.often > 1 && html` <span class="dim">· ${count(slot.often)} times in 24 hours</span>`}</li>`)}</ul>${next.length > 9 && html`<p class="empty">And ${count(next.length - 9)} more.</p>`}`,
+  )
+}
+
+function dataSection({ stores, at }: RunDocument): Html {
+  const datasets = stores.flatMap((store) => store.datasets.map((dataset) => ({ store, ...dataset })))
+  if (datasets.length === 0) return section('data', 'Data', 'No record has been read yet.')
+  const shown = datasets.slice(0, 12)
+  const people = stores.map(
+    (store) => `${store.name} knows ${counted(store.profiles, ...store.people)} and ${counted(store.events, 'event')}`,
+  )
+  return section(
+    'data',
+    'Data',
+    html`${listed(people, 4)}.`,
+    html`<table><caption class="unseen">Datasets</caption><thead><tr><th scope="col">Dataset</th><th scope="col" class="num">Records</th><th scope="col" class="num">Bad rows</th><th scope="col" class="num">Newest event</th></tr></thead><tbody>${shown.map(({ name, records, badRows: bad, newestEvent }) => html`<tr><th scope="row" class="strong">${named(name)}</th><td class="num">${amount(records)}</td><td class="num ${bad > 0 ? 'bad' : 'dim'}">${count(bad)}</td><td class="num soft">${newestEvent === null ? '—' : newestEvent > at ? html`<span title="${newestEvent}">after this run</span>` : time(newestEvent, shortTime(newestEvent, at))}</td></tr>`)}</tbody></table>${datasets.length > shown.length && html`<p class="empty">And ${count(datasets.length - shown.length)} more.</p>`}`,
+  )
+}
+
+function lineageSection(document: RunDocument): Html | null {
+  const lineage = lineageOf(document)
+  if (lineage.columns.every(({ nodes }) => nodes.length === 0)) return null
+  return section(
+    'lineage',
+    'What feeds what',
+    'From files to Campaign. Dashed: evaluated, but not delivered.',
+    lineagePicture(lineage),
+  )
+}
+
+function lineageOf({ stores, segments, findings }: RunDocument): Lineage {
+  const edges: (readonly [string, string])[] = []
+  const broken = new Set(
+    findings.filter(({ severity }) => severity === 'error').map(({ kind, name }) => `${kind}/${name}`),
+  )
+  const state = (kind: string, name: string): LineageNode['state'] => (broken.has(`${kind}/${name}`) ? 'bad' : 'fine')
+  const datasets = stores.flatMap((store) =>
+    store.datasets.map(({ name, records, newestEvent }): LineageNode => {
+      edges.push([`d/${name}`, `p/${store.name}`])
+      return {
+        id: `d/${name}`,
+        name,
+        detail: sizeWords(records, newestEvent === null ? 'record' : 'event'),
+        state: records === 0 ? 'bad' : state('Dataset', name),
+      }
+    }),
+  )
+  const groups = [...Map.groupBy(segments, ({ activation, store }) => `${store}/${activation ?? ''}`)].map(
+    ([key, rows]): LineageNode => {
+      const [first] = rows
+      const members = rows.reduce((sum, { members: own }) => sum + (own ?? 0), 0)
+      edges.push([`p/${first!.store}`, `g/${key}`])
+      if (first!.activation !== null) edges.push([`g/${key}`, `a/${first!.activation}`])
+      return {
+        id: `g/${key}`,
+        name: counted(rows.length, 'Segment'),
+        detail: first!.activation === null ? `${count(members)}, not delivered` : sizeWords(members, 'member'),
+        state: rows.some(({ error }) => error !== null) ? 'bad' : first!.activation === null ? 'off' : 'fine',
+      }
+    },
+  )
+  const activations = [
+    ...Map.groupBy(
+      segments.filter(({ activation }) => activation !== null),
+      ({ activation }) => activation!,
+    ),
+  ].map(([name, rows]): LineageNode => {
+    const { destination } = rows[0]!
+    const held = rows.filter((row) => row.held !== null).length
+    const failed = rows.filter(({ error }) => error !== null).length
+    if (destination !== null) edges.push([`a/${name}`, `t/${destination}`])
+    return {
+      id: `a/${name}`,
+      name,
+      detail:
+        failed > 0
+          ? `${failed} of ${rows.length} failed`
+          : held > 0
+            ? `${held} of ${rows.length} held`
+            : `${count(rows.reduce((sum, { rows: own }) => sum + (own ?? 0), 0))} rows sent`,
+      state: failed > 0 ? 'bad' : held > 0 ? 'held' : state('Activation', name),
+    }
+  })
+  const destinations = [
+    ...Map.groupBy(
+      segments.filter(({ destination }) => destination !== null),
+      ({ destination }) => destination!,
+    ),
+  ].map(([name, rows]): LineageNode => {
+    const { instance } = rows[0]!
+    if (instance !== null) edges.push([`t/${name}`, `c/${instance}`])
+    return {
+      id: `t/${name}`,
+      name,
+      detail: counted(
+        rows.reduce((sum, { files }) => sum + files.length, 0),
+        'file',
+      ),
+      state: state('Destination', name),
+    }
+  })
+  const instances = [...new Set(segments.flatMap(({ instance }) => instance ?? []))].map((name): LineageNode => {
+    const standing = segments.filter((row) => row.instance === name && row.standing && row.standing.held === 0)
+    const there = standing.every(({ standing: own }) => own!.inCampaign !== null)
+    const total = standing.reduce((sum, { standing: own }) => sum + (own!.inCampaign ?? own!.delivered), 0)
+    return {
+      id: `c/${name}`,
+      name,
+      detail: `${count(total)} ${there ? 'in Campaign' : 'written for it'}`,
+      state: state('CampaignInstance', name),
+    }
+  })
+  const evaluated = segments.filter(({ activation }) => activation !== null).length
+  return {
+    columns: [
+      { heading: 'Datasets', nodes: datasets },
+      {
+        heading: 'Stores',
+        nodes: stores.map(({ name, profiles, people }) => ({
+          id: `p/${name}`,
+          name,
+          detail: sizeWords(profiles, ...people),
+          state: state('ProfileStore', name),
+        })),
+      },
+      { heading: 'Segments', nodes: groups },
+      { heading: 'Activations', nodes: activations },
+      { heading: 'Destinations', nodes: destinations },
+      { heading: 'Campaign', nodes: instances },
+    ],
+    edges,
+    words: `${counted(datasets.length, 'Dataset')} feed ${counted(stores.length, 'store')}; ${count(evaluated)} of ${counted(segments.length, 'Segment')} go through ${counted(activations.length, 'Activation')} and ${counted(destinations.length, 'Destination')} to Campaign.`,
+  }
+}
