@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type Step, stepNames } from '#crds'
 import { type Command, exitCodes, type Io, UsageError } from './command.ts'
@@ -165,7 +166,7 @@ if (import.meta.main) {
     if (error.code === 'EPIPE') process.exit(exitCodes.fine)
     throw error
   })
-  process.exitCode = await main(process.argv.slice(2), {
+  const work = main(process.argv.slice(2), {
     // Set by bin/kubectl-convoke.
     program: process.env['CONVOKE_PROGRAM'] === 'kubectl convoke' ? 'kubectl convoke' : 'convoke',
     out: (text) => void process.stdout.write(text),
@@ -186,6 +187,23 @@ if (import.meta.main) {
     now: () => new Date(),
     signal: abort.signal,
   })
+  process.exitCode = await Promise.race([work, endOfGrace(abort.signal)])
   // Whoever asked to stop does not wait for what is still open.
-  if (abort.signal.aborted) process.exit()
+  if (abort.signal.aborted) exitNow()
+}
+
+/** Of a command that does not end by itself within this time after it was asked to; less than a Pod's usual 30 s. */
+async function endOfGrace(stop: AbortSignal): Promise<number> {
+  await new Promise((asked) => stop.addEventListener('abort', asked, { once: true }))
+  await sleep(20_000, null, { ref: false })
+  return exitCodes.findings
+}
+
+function exitNow(): void {
+  // A call of the file system that never comes back, into a pipe or to a server that is gone, would hold up the process's own end.
+  if (process.getActiveResourcesInfo().some((what) => what.startsWith('FSReq'))) {
+    process.emit('exit', Number(process.exitCode))
+    process.kill(process.pid, 'SIGKILL')
+  }
+  process.exit()
 }

@@ -60,3 +60,4 @@ export {
 export { mountsOf, type Step, stepNames, steps, stepsOf } from './steps.ts'
 export type { UnionSchema } from './union-schema.ts'
 export { type DocumentKind, type Fault, type JsonSchema, schemaOf, validatorOf } from './validators.ts'
+export { visible } from './visible.ts'

@@ -63,6 +63,8 @@ export type SourceState = {
   /** Digest of the Dataset's plan; another digest means its files are read again. */
   readonly definition: string
   readonly files: Readonly<Record<string, SourceFileState>>
+  /** Files that nothing was taken in of as they are now; what an earlier content of the same name brought is in `files`. */
+  readonly refused?: Readonly<Record<string, RefusedFile>>
   /** CampaignSource only: table → watermark value as text. */
   readonly watermarks?: Readonly<Record<string, string>>
 }
@@ -72,6 +74,24 @@ export type SourceFileState = {
   readonly bytes: number
   /** Record files relative to the root. */
   readonly records: readonly string[]
+  readonly counts: Readonly<Record<string, number>>
+  /**
+   * Number of the ingest that took this content in, counted from 1: of records with the same time the one taken in later stands, within
+   * one ingest that of the later name, within one file the later row. Absent in what an earlier version of convoke took in.
+   */
+  readonly taken?: number
+}
+
+export type RefusedFile = {
+  readonly sha256: string
+  /** As in SourceState: under another one it is read again. */
+  readonly definition: string
+  /** Whole sentences for people. */
+  readonly message: string
+  /** Whether somebody may let it pass as it is; what cannot be read at all cannot be taken in. */
+  readonly approvable: boolean
+  /** The list of its bad rows, relative to the root; null where there is none. */
+  readonly rejects: string | null
   readonly counts: Readonly<Record<string, number>>
 }
 

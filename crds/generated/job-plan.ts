@@ -122,6 +122,24 @@ export interface DatasetPlan {
     namespace: string
     source: string
   }
+  /**
+   * What a file or a delivery may lack and is taken in all the same. Absent: 1, 50 and none.
+   */
+  tolerance?: {
+    /**
+     * Percent of its rows.
+     */
+    badRows: number
+    /**
+     * Percent of the rows it had before.
+     */
+    maxShrink: number
+    minRows?: number
+  }
+  /**
+   * Approvals that somebody wrote on the Dataset; each lets one refused file pass as it is.
+   */
+  approved?: string[]
   mapping: {
     /**
      * Column name (CSV, Parquet) or dotted path (NDJSON, Parquet structs).

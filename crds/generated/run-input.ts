@@ -33,7 +33,7 @@ export interface RunInput {
     [k: string]: FileName
   }
   /**
-   * Segments whose held delivery somebody approved: the circuit breaker lets them pass in this run.
+   * Segments whose held delivery somebody approved: the circuit breaker lets them pass in this run. For a ProfileStore: Datasets whose files that were refused before are taken in as they are.
    */
   approved?: string[]
   /**

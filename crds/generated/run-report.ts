@@ -68,6 +68,24 @@ export interface Detail {
    * Name of the delivery manifest; absent where there was nothing to say.
    */
   manifest?: string
+  /**
+   * Ingest: files that nothing was taken in of, at most 100; what came of them before stays.
+   */
+  refused?: {
+    file: string
+    reason: string
+    /**
+     * What lets it pass as it is; absent where nothing can.
+     */
+    approval?: string
+  }[]
+  /**
+   * Ingest: what lies at the location and was not read, at most 100.
+   */
+  passedOver?: {
+    file: string
+    reason: string
+  }[]
   files?: {
     name: string
     rows: number

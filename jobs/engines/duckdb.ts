@@ -51,6 +51,11 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
+/** Literal of a path that is read: a file of exactly that name, whatever pattern it looks like. */
+export function fileLiteral(path: string): string {
+  return literal(path.replace(/[[*?]/g, '[$&]'))
+}
+
 /** `TIMESTAMP '2026-01-15 10:30:00.000'` of an RFC 3339 instant; whole milliseconds. */
 export function timestampLiteral(instant: string | Date): string {
   return `TIMESTAMP '${new Date(instant).toISOString().replace('T', ' ').replace('Z', '')}'`
@@ -68,7 +73,7 @@ export function sqlTypeOf(type: DataType): string {
 
 /** `read_parquet` of files given relative to the root; not for an empty list. */
 export function readParquet(root: string, files: readonly string[]): string {
-  return `read_parquet([${files.map((file) => literal(`${root}/${file}`)).join(', ')}], union_by_name = true)`
+  return `read_parquet([${files.map((file) => fileLiteral(`${root}/${file}`)).join(', ')}], union_by_name = true, hive_partitioning = false)`
 }
 
 const scalarTypes = {

@@ -10,7 +10,7 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Engine, literal } from '../engines/duckdb.ts'
+import { type Engine, fileLiteral, literal } from '../engines/duckdb.ts'
 
 /**
  * What an export told the landing zone about one Segment: one row per delivered member with the key's texts k0, k1, …, the profile
@@ -23,7 +23,7 @@ export function deliveredPath(root: string, activation: string, segment: string,
 /** The baseline's file, or null where there is none or its key is another one: then the Segment is backfilled. */
 export async function readableBaseline(engine: Engine, path: string, keys: string): Promise<string | null> {
   if (!existsSync(path)) return null
-  const [row] = await engine.rows(`SELECT any_value(keys) AS keys FROM read_parquet(${literal(path)})`)
+  const [row] = await engine.rows(`SELECT any_value(keys) AS keys FROM read_parquet(${fileLiteral(path)})`)
   return row && (row['keys'] === null || row['keys'] === keys) ? path : null
 }
 

@@ -12,7 +12,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import type { DeliveryManifest, Detail, ExportPlan, RunReport } from '#crds'
 import { canonicalJson, sha256OfFile } from '../digest.ts'
-import { type Engine, identifier, literal, openDuckDB } from '../engines/duckdb.ts'
+import { type Engine, fileLiteral, identifier, literal, openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import {
   bitSql,
@@ -237,7 +237,9 @@ async function publishedBefore(
   if (manifest.run !== context.input.run || manifest.planDigest !== context.plan.digest) return null
   for (const file of manifest.files) if ((await landing.stat(file.name))?.bytes !== file.bytes) return null
   const delivered = deliveredPath(root, plan.activation, segment.name, manifest.run)
-  const [row] = await engine.rows(`SELECT count(*) AS members FROM read_parquet(${literal(delivered)})`).catch(() => [])
+  const [row] = await engine
+    .rows(`SELECT count(*) AS members FROM read_parquet(${fileLiteral(delivered)})`)
+    .catch(() => [])
   // Without its delivered set a later increment would have nothing to compare with.
   if (!row) return null
   const { realized, exited, leftOut } = manifest.counts
@@ -426,7 +428,7 @@ function currentSql({ segment, evaluated }: Evaluated, duplicateKey: number): st
 async function compare({ engine, plan, key }: Work, entry: Active, baseline: string): Promise<void> {
   const attributes = plan.incrementalOn === 'MembershipOrAttributes' && plan.export === 'Incremental'
   const name = literal(entry.segment.name)
-  const base = `read_parquet(${literal(baseline)})`
+  const base = `read_parquet(${fileLiteral(baseline)})`
   await engine.run(`INSERT INTO changes
       SELECT ${name}, ${key.list}, c.p, line, base.hash IS NULL, 'realized' FROM ${entry.current} AS c
       LEFT JOIN (SELECT ${key.list}, hash FROM ${base}) AS base USING (${key.list})
@@ -492,7 +494,7 @@ async function countChanges(
     const { name } = entry.segment
     const baseline = baselines.get(name) ?? null
     const [base] =
-      baseline === null ? [] : await engine.rows(`SELECT count(*) AS keys FROM read_parquet(${literal(baseline)})`)
+      baseline === null ? [] : await engine.rows(`SELECT count(*) AS keys FROM read_parquet(${fileLiteral(baseline)})`)
     const complete = plan.export === 'Full' || baseline === null
     deliveries.push({
       ...entry,
@@ -609,7 +611,7 @@ async function publish(work: Work, delivery: Delivery): Promise<Detail> {
     delivery.complete || baseline === null
       ? `SELECT ${definition}, ${key.list}, p AS "$profile", hash FROM ${delivery.current}`
       : `SELECT ${definition}, ${key.list}, p AS "$profile", ${attributes ? 'c.hash' : 'coalesce(base.hash, c.hash) AS hash'} FROM ${delivery.current} AS c
-         LEFT JOIN (SELECT ${key.list}, hash FROM read_parquet(${literal(baseline)})) AS base USING (${key.list})`,
+         LEFT JOIN (SELECT ${key.list}, hash FROM read_parquet(${fileLiteral(baseline)})) AS base USING (${key.list})`,
   )
   const manifestPath = join(scratch, 'manifest.json')
   writeFileSync(manifestPath, JSON.stringify(manifest, null, 1) + '\n')

@@ -5,7 +5,7 @@ import type pg from 'pg'
 import { to } from 'pg-copy-streams'
 import { type Detail, type ExtractPlan, parseDurationSeconds, type RunReport, type StorePlan } from '#crds'
 import { digestOf, sha256OfFile } from '../digest.ts'
-import { type Engine, literal, openDuckDB, readParquet } from '../engines/duckdb.ts'
+import { type Engine, fileLiteral, openDuckDB, readParquet } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import { normalizeFile, type RecordLimits, type RecordSource } from '../ingest/normalize.ts'
 import type { Ports } from '../ports.ts'
@@ -128,7 +128,7 @@ async function readTable(work: Work, table: Table, known: SourceState | undefine
   const records = Object.entries(known?.files ?? {})
     .filter(([file]) => file.startsWith(`${table.name}/`))
     .flatMap(([, file]) => file.records)
-  const rows = `read_json(${literal(path)}, format = 'newline_delimited', columns = {event: 'VARCHAR'})`
+  const rows = `read_json(${fileLiteral(path)}, format = 'newline_delimited', columns = {event: 'VARCHAR'})`
   const [row] = await engine.rows(
     `SELECT count(*) AS read, count(*) FILTER (event NOT IN (SELECT "$event" FROM ${records.length === 0 ? '(SELECT NULL AS "$event" WHERE false)' : readParquet(root, records)})) AS new FROM ${rows}`,
   )

@@ -1,12 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { DatasetPlan, DataType, IngestPlan, StorePlan } from '#crds'
+import { type DatasetPlan, type DataType, type IngestPlan, type StorePlan, visible } from '#crds'
 import { digestOf, sha256 } from '../digest.ts'
-import { type Engine, identifier, literal, sqlTypeOf } from '../engines/duckdb.ts'
+import { type Engine, fileLiteral, identifier, literal, sqlTypeOf } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import { type SourceFileState, settleFile, temporaryOf } from '../profile-store.ts'
 import { beginsWithByteOrderMark, bytesOf, headerOf, visitRecords } from './lines.ts'
+import type { Yield } from './tolerance.ts'
 import { expectationOf, rawSql, type SourceForm, valueSql } from './values.ts'
 
 /** What decides how a file's rows become records; a Dataset's plan without its location, or a table of a CampaignSource. */
@@ -31,12 +32,12 @@ export type SourceFile = {
 /** A row that was kept out. Holds no value: values stay in the store's rejects file. */
 export type BadRow = { readonly file: string; readonly line: number; readonly column: string; readonly reason: string }
 
-export type NormalizedFile = {
+export type NormalizedFile = Yield & {
   readonly state: SourceFileState
-  /** The first few, in file order. */
+  /** The first few bad rows, in file order. */
   readonly examples: readonly BadRow[]
-  /** Mapped columns the file does not have. */
-  readonly missingColumns: readonly string[]
+  /** Mapped fields that the file does not have, as it would call them. */
+  readonly missingFields: readonly string[]
 }
 
 /** Digest of everything a record depends on besides the file's content. */
@@ -54,6 +55,11 @@ export function recordPathOf(
 ): string {
   const digest = sha256(`${definition}\n${file.sha256}\n${file.name}`).slice(0, 32)
   return `records/${source.name}/${digest}.${source.record === 'Event' ? 'events' : 'profiles'}.parquet`
+}
+
+/** Where the bad rows of a record file's source are listed, relative to the root. */
+export function rejectsPathOf(recordPath: string): string {
+  return recordPath.replace(/^records\//, 'rejects/').replace(/\.[a-z]+\.parquet$/, '.csv')
 }
 
 /**
@@ -80,7 +86,7 @@ export async function normalizeFile(
     const write = async (strict: boolean) => {
       const reader = await openReader(engine, source, fieldsOf(store, source), file, scratch, strict)
       const query = recordQuery(source, limits, reader)
-      await engine.run(`COPY (${query.records}) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`)
+      await copyInOrder(engine, query.records, temporary)
       return { reader, query }
     }
     // Strict reading refuses a CSV file that mixes line ends, which is worth reading all the same.
@@ -89,9 +95,12 @@ export async function normalizeFile(
       throw error
     })
 
+    const mapped = fieldsOf(store, source).filter(({ required, isIdentity }) => !required && !isIdentity)
+    const filled = mapped.map(({ column }, index) => `, count(${identifier(column)}) AS f${index}`).join('')
     const counted = await engine.rows(
-      `SELECT "$fault" AS fault, count(*) AS rows, count_if("$long") AS long FROM read_parquet(${literal(temporary)}) GROUP BY ALL`,
+      `SELECT "$fault" AS fault, count(*) AS rows, count_if("$long") AS long${filled} FROM read_parquet(${fileLiteral(temporary)}) GROUP BY 1`,
     )
+    const good = counted.find((row) => row['fault'] === 0)
     const sum = (test: (fault: number) => boolean, key: 'rows' | 'long' = 'rows') =>
       counted.filter((row) => test(Number(row['fault']))).reduce((total, row) => total + Number(row[key]), 0)
     const unparsed = await reader.unparsed()
@@ -99,9 +108,7 @@ export async function normalizeFile(
     const dropped = sum((fault) => fault !== 0)
     if (dropped > 0) {
       const accepted = temporaryOf(`${target}.accepted`)
-      await engine.run(
-        `COPY (SELECT * FROM read_parquet(${literal(temporary)}) WHERE "$fault" = 0) TO ${literal(accepted)} (FORMAT parquet, COMPRESSION zstd)`,
-      )
+      await copyInOrder(engine, `SELECT * FROM read_parquet(${fileLiteral(temporary)}) WHERE "$fault" = 0`, accepted)
       settleFile(accepted, temporary)
     }
     const examples = badRows === 0 ? [] : await listBadRows(engine, root, path, source, file, reader, query, unparsed)
@@ -117,10 +124,25 @@ export async function normalizeFile(
     return {
       state: { sha256: file.sha256, bytes: size, records: [path], counts },
       examples: examples.slice(0, exampleRows),
-      missingColumns: reader.missing,
+      rowsRead: counts.rowsRead,
+      accepted: counts.accepted,
+      filled: Object.fromEntries(mapped.map(({ column }, index) => [column, Number(good?.[`f${index}`] ?? 0)])),
+      missing: mapped.filter((field) => reader.missing.includes(field.source)).map(({ column }) => column),
+      missingFields: reader.missing,
     }
   } catch (error) {
-    throw unreadable(error, source, file)
+    throw unreadable(error, source)
+  }
+}
+
+/** Rows stay in the order of the file, which decides between records of the same time. */
+async function copyInOrder(engine: Engine, select: string, path: string): Promise<void> {
+  await engine.run('SET preserve_insertion_order = true')
+  try {
+    await engine.run(`COPY (${select}) TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`)
+  } finally {
+    // Where the connection has failed, that is what counts.
+    await engine.run('SET preserve_insertion_order = false').catch(() => {})
   }
 }
 
@@ -217,14 +239,13 @@ async function csvReader(
   strict: boolean,
 ): Promise<Reader> {
   const header = await headerOf(file.path)
-  if (header === null)
-    throw new JobError('UnreadableFile', `${placeOf(source, file)} is empty: a CSV file begins with a header.`)
+  if (header === null) throw new JobError('UnreadableFile', 'it is empty: a CSV file begins with a header.')
   const names = header.map((name) => name.trim())
-  requireColumns(source, file, fields, names)
+  requireColumns(source, fields, names)
   const rejects = `csv_rejects_${++readers}`
   const columns = names.map((_name, index) => `c${index}: 'VARCHAR'`).join(', ')
   const read = (stored: boolean) =>
-    `read_csv(${literal(file.path)}, auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', columns = {${columns}},
+    `read_csv(${fileLiteral(file.path)}, hive_partitioning = false, auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', columns = {${columns}},
       strict_mode = ${strict}, ${stored ? `store_rejects = true, rejects_table = '${rejects}', rejects_scan = '${rejects}_scan'` : 'ignore_errors = true'})`
   const raw = fields.map((field, index) => {
     const at = names.indexOf(field.source)
@@ -257,7 +278,7 @@ async function jsonReader(fields: readonly Field[], file: SourceFile, scratch: s
   return {
     relation: (numbered) => `SELECT ${numbered ? '"$row", ' : ''}${raw}, malformed FROM (
       SELECT ${numbered ? 'row_number() OVER () AS "$row", ' : ''}json_extract(json, [${paths}]) AS f, coalesce(json_type(json), '') <> 'OBJECT' AS malformed
-      FROM read_ndjson_objects(${literal(path)}, ignore_errors = true))`,
+      FROM read_ndjson_objects(${fileLiteral(path)}, hive_partitioning = false, ignore_errors = true))`,
     fields: fields.map((field) => ({ ...field, form: 'json' })),
     missing: [],
     unparsed: async () => [],
@@ -270,7 +291,7 @@ async function parquetReader(
   fields: readonly Field[],
   file: SourceFile,
 ): Promise<Reader> {
-  const relation = `read_parquet(${literal(file.path)}, file_row_number = true)`
+  const relation = `read_parquet(${fileLiteral(file.path)}, file_row_number = true, hive_partitioning = false)`
   const described = await engine.rows(`DESCRIBE SELECT * FROM ${relation}`)
   const names = described.map((row) => String(row['column_name']))
   const found = await Promise.all(
@@ -290,7 +311,7 @@ async function parquetReader(
     }),
   )
   const present = found.filter(({ type }) => type !== null).map(({ field }) => field.source)
-  requireColumns(source, file, fields, present, names)
+  requireColumns(source, fields, present, names)
   const typed = found.map(({ field, expression, type }) => ({
     ...field,
     form: { parquet: type ?? sqlTypeOf(field.type) },
@@ -315,7 +336,6 @@ function missingOf(fields: readonly Field[], names: readonly string[]): readonly
 /** A file that lacks what every record needs is the wrong file, not a file of bad rows. */
 function requireColumns(
   source: RecordSource,
-  file: SourceFile,
   fields: readonly Field[],
   names: readonly string[],
   listed = names,
@@ -335,7 +355,7 @@ function requireColumns(
       : `any identity (${identities.map((field) => field.source).join(', ') || 'none is mapped'})`
   throw new JobError(
     'UnreadableFile',
-    `${placeOf(source, file)} has no column for ${wanted}; its columns are ${listed.slice(0, 50).join(', ')}. Correct the Dataset's mapping or the file.`,
+    `it has no column for ${visible(wanted)}; its columns are ${visible(listed.slice(0, 50).join(', ').slice(0, 500))}. Correct the Dataset's mapping or the file.`,
   )
 }
 
@@ -419,7 +439,7 @@ async function listBadRows(
       text: text.trim(),
     })),
   ].sort((a, b) => a.line - b.line)
-  const name = recordPath.replace(/^records\//, 'rejects/').replace(/\.[a-z]+\.parquet$/, '.csv')
+  const name = rejectsPathOf(recordPath)
   const target = join(root, name)
   mkdirSync(dirname(target), { recursive: true })
   const temporary = temporaryOf(target)
@@ -494,12 +514,8 @@ async function withoutByteOrderMark(path: string, scratch: string): Promise<stri
   return target
 }
 
-function placeOf(source: RecordSource, file: SourceFile): string {
-  return `${file.name} of Dataset ${source.name}`
-}
-
 /** DuckDB's complaints about a file's content; everything else (memory, disk, a statement of ours) is passed on. */
-function unreadable(error: unknown, source: RecordSource, file: SourceFile): unknown {
+function unreadable(error: unknown, source: RecordSource): unknown {
   if (error instanceof JobError || !(error instanceof Error)) return error
   const isContent =
     /^(Invalid Input|Invalid|IO|Conversion|Serialization) Error|TProtocol|Snappy|ZSTD|incorrect header check|invalid .*(block|code|distance)|unexpected end of file/i
@@ -507,7 +523,7 @@ function unreadable(error: unknown, source: RecordSource, file: SourceFile): unk
   if (!isContent.test(error.message) || isElse.test(error.message)) return error
   return new JobError(
     'UnreadableFile',
-    `${placeOf(source, file)} cannot be read as ${source.format}: ${error.message.split('\n')[0]?.slice(0, 200)}. Replace or remove the file.`,
+    `it cannot be read as ${source.format}: ${visible(error.message.split('\n')[0]?.slice(0, 200) ?? '')}. Replace or remove it.`,
     error,
   )
 }

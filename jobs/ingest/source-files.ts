@@ -1,107 +1,163 @@
-import { readdir, realpath, stat } from 'node:fs/promises'
-import { join, sep } from 'node:path'
-import { type DatasetLocation, type DatasetPlan, folderOf, inFolder, type PlaceOf } from '#crds'
+import { realpath, stat } from 'node:fs/promises'
+import { basename, dirname, join, posix, sep } from 'node:path'
+import { type DatasetLocation, type DatasetPlan, folderOf, inFolder, type PlaceOf, visible } from '#crds'
 import { sha256OfFile } from '../digest.ts'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import { openLandingStore } from '../stores/index.ts'
+import type { StoredEntry } from '../stores/landing-store.ts'
+import { nullIfMissing, walkFolder } from '../stores/volume.ts'
 import type { SourceFile } from './normalize.ts'
 
-/** Files of a Dataset's location; `fetch` gives a local copy, or null where the file vanished meanwhile. */
+/** What lies at a Dataset's location. */
 export type SourceFolder = AsyncDisposable & {
-  /** Sorted by code unit. */
-  readonly names: readonly string[]
+  /** The files to read, sorted by code unit. */
+  readonly files: readonly ListedFile[]
+  /** What lies there and is not read, sorted likewise. */
+  readonly passedOver: readonly PassedOver[]
   /** Whether the place exists; an empty folder and a misspelt one differ in this only. */
   readonly exists: boolean
   readonly place: string
+  /** A local copy, or null where the file vanished or is no file any more. */
   readonly fetch: (name: string) => Promise<SourceFile | null>
 }
 
+export type ListedFile = Pick<StoredEntry, 'name' | 'bytes' | 'modifiedAt'>
+
+export type PassedOver = {
+  readonly name: string
+  readonly reason: string
+  /** Whether people expect it to be passed over: a mark of another tool, not data. */
+  readonly expected: boolean
+}
+
 /**
- * A location is a folder, of which every file with an extension of the format counts (folders in it do not, nor names that begin with a
- * dot or an underscore), or one file of any name. Files of a volume are read where they are, others are downloaded to the scratch folder.
+ * A location is a folder, of which every file with an ending of the format counts, at any depth (hidden ones do not, whose own name or a
+ * folder's begins with a dot or an underscore), or one file of any name. Files of a volume are read where they are, others are downloaded
+ * to the scratch folder.
  */
 export async function openSourceFolder(dataset: DatasetPlan, ports: Ports): Promise<SourceFolder> {
   const { volume } = dataset.location
   return volume ? openVolume(dataset, volume, ports) : openRemote(dataset, ports)
 }
 
-const extensions = {
+const endings = {
   CSV: /\.(csv|txt)(\.gz)?$/i,
   NDJSON: /\.(ndjson|jsonl|json)(\.gz)?$/i,
   Parquet: /\.parquet$/i,
 } as const satisfies Record<DatasetPlan['format'], RegExp>
 
-function isData(format: DatasetPlan['format'], name: string): boolean {
-  return extensions[format].test(name) && !/^[._]/.test(name)
+const endingWords = {
+  CSV: '.csv or .txt',
+  NDJSON: '.ndjson, .jsonl or .json',
+  Parquet: '.parquet',
+} as const satisfies Record<DatasetPlan['format'], string>
+
+/** Sorts what lies in a folder into what is read and what is not. `named`: it is one file that the location names itself. */
+function sorted(
+  { format }: DatasetPlan,
+  entries: readonly StoredEntry[],
+  named: boolean,
+): Pick<SourceFolder, 'files' | 'passedOver'> {
+  const files: ListedFile[] = []
+  const passedOver: PassedOver[] = []
+  for (const entry of entries) {
+    const { name, bytes, modifiedAt, unreadable } = entry
+    const isData = named || endings[format].test(name)
+    const isHidden = !named && /(^|\/)[._]/.test(name)
+    const reason =
+      unreadable !== null
+        ? `is ${unreadable}`
+        : isHidden
+          ? 'is hidden, its name begins with a dot or an underscore'
+          : !isData
+            ? `does not end in ${endingWords[format]}`
+            : bytes === 0
+              ? 'is empty'
+              : null
+    if (reason === null) files.push({ name, bytes, modifiedAt })
+    else passedOver.push({ name, reason, expected: isHidden && !isData })
+  }
+  return { files, passedOver }
 }
 
 async function openVolume(
-  { name: dataset, format }: DatasetPlan,
+  dataset: DatasetPlan,
   { claimName, path = '' }: PlaceOf<'volume'>,
   ports: Ports,
 ): Promise<SourceFolder> {
   const claim = await realpath(ports.claim(claimName))
   const base = join(claim, path)
   const place = `volume ${claimName}${path === '' ? '' : `/${path}`}`
-  const inside = async (file: string): Promise<string> => {
-    const real = await realpath(file)
-    if (real === claim || real.startsWith(claim + sep)) return real
+  const isInside = (real: string) => real === claim || real.startsWith(claim + sep)
+  const found = await stat(base).catch(nullIfMissing)
+  if (found !== null && !isInside(await realpath(base)))
     throw new JobError(
       'InvalidPlan',
-      `Dataset ${dataset}: ${file.slice(claim.length + 1) || path} leads out of the volume ${claimName}. Remove the link.`,
+      `Dataset ${dataset.name}: its path ${visible(path)} leads out of the volume ${claimName}. Remove the link.`,
     )
-  }
-  const found = await stat(base).catch(nullIfMissing)
-  const isFile = found?.isFile() ?? false
-  if (found !== null) await inside(base)
-  const entries = found?.isDirectory() ? await readdir(base, { withFileTypes: true }) : []
-  const names = isFile
-    ? [path.split('/').at(-1) ?? path]
-    : entries.filter((entry) => !entry.isDirectory() && isData(format, entry.name)).map((entry) => entry.name)
+  const isFolder = found?.isDirectory() ?? false
+  const folder = isFolder ? base : dirname(base)
+  const entries = isFolder
+    ? ((await walkFolder(base, claim)) ?? [])
+    : found === null
+      ? []
+      : [
+          {
+            name: basename(base),
+            bytes: found.size,
+            modifiedAt: found.mtime,
+            unreadable: found.isFile() ? null : 'no regular file',
+          },
+        ]
   return {
-    names: names.sort(),
+    ...sorted(dataset, entries, !isFolder),
     exists: found !== null,
     place,
     fetch: async (name) => {
-      const file = isFile ? base : join(base, name)
-      if ((await stat(file).catch(nullIfMissing)) === null) return null
-      const real = await inside(file)
+      const real = await realpath(join(folder, name)).catch(nullIfMissing)
+      if (real === null || !isInside(real) || !(await stat(real)).isFile()) return null
       return { name, path: real, sha256: await sha256OfFile(real) }
     },
     async [Symbol.asyncDispose]() {},
   }
 }
 
-async function openRemote({ format, location }: DatasetPlan, ports: Ports): Promise<SourceFolder> {
-  const { folder, file } = splitFile(location, format)
-  const store = await openLandingStore(folder, ports)
-  const listed = await store.list(file ?? '')
-  const names = file === null ? listed.filter((name) => isData(format, name)) : listed.filter((name) => name === file)
-  return {
-    names,
-    exists: listed.length > 0,
-    place: store.place,
-    fetch: async (name) => {
-      const path = join(ports.scratch, `source-${name.replaceAll('/', '_')}`)
-      return (await store.get(name, path)) ? { name, path, sha256: await sha256OfFile(path) } : null
-    },
-    [Symbol.asyncDispose]: () => store.close(),
+async function openRemote(dataset: DatasetPlan, ports: Ports): Promise<SourceFolder> {
+  const { location } = dataset
+  let store = await openLandingStore(location, ports)
+  try {
+    const { place } = store
+    let entries = await store.walk()
+    const file = entries === null ? splitFile(location) : null
+    if (file !== null) {
+      // No folder is called so: it may be a file.
+      await store.close()
+      store = await openLandingStore(file.folder, ports)
+      const found = await store.stat(file.name)
+      entries = found === null ? null : [{ name: file.name, ...found, unreadable: null }]
+    }
+    let copies = 0
+    return {
+      ...sorted(dataset, entries ?? [], file !== null),
+      exists: entries !== null,
+      place,
+      fetch: async (name) => {
+        const path = join(ports.scratch, `source-${++copies}`)
+        return (await store.get(name, path)) ? { name, path, sha256: await sha256OfFile(path) } : null
+      },
+      [Symbol.asyncDispose]: () => store.close(),
+    }
+  } catch (error) {
+    await store.close()
+    throw error
   }
 }
 
-/** A path that ends like a data file is one. */
-function splitFile(
-  location: DatasetLocation,
-  format: DatasetPlan['format'],
-): { readonly folder: DatasetLocation; readonly file: string | null } {
-  const path = folderOf(location)
-  if (!extensions[format].test(path)) return { folder: location, file: null }
-  const end = path.lastIndexOf('/') + 1
-  return { folder: inFolder(location, path.slice(0, end)), file: path.slice(end) }
-}
-
-function nullIfMissing(error: unknown): null {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return null
-  throw error
+/** The folder and the name of what a location leads to; null where it leads to the root of a store. */
+function splitFile(location: DatasetLocation): { readonly folder: DatasetLocation; readonly name: string } | null {
+  const path = folderOf(location).replace(/\/+$/, '')
+  const name = posix.basename(path)
+  if (name === '' || name === '.' || name === '..') return null
+  return { folder: inFolder(location, path.slice(0, -name.length)), name }
 }

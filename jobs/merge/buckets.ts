@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseQuantityBytes, type StorePlan } from '#crds'
-import { type Engine, literal, readParquet } from '../engines/duckdb.ts'
+import { type Engine, fileLiteral, literal, readParquet } from '../engines/duckdb.ts'
 import { type BucketFiles, bucketSql, type DataManifest, settleFile, temporaryOf } from '../profile-store.ts'
 import type { MergeContext } from './merge.ts'
 import { type Relation, relation } from './relation.ts'
@@ -86,7 +86,7 @@ export function bucketWriter({ engine, root, ports }: MergeContext, folder: stri
       const target = join(root, path)
       const temporary = temporaryOf(target)
       await engine.run(`COPY (${select}) TO ${literal(temporary)} (FORMAT parquet, COMPRESSION zstd)`)
-      const [row] = await engine.rows(`SELECT count(*) AS rows FROM read_parquet(${literal(temporary)})`)
+      const [row] = await engine.rows(`SELECT count(*) AS rows FROM read_parquet(${fileLiteral(temporary)})`)
       if (row?.['rows'] === 0) {
         rmSync(temporary)
         return []
@@ -107,9 +107,7 @@ export function bucketWriter({ engine, root, ports }: MergeContext, folder: stri
         COPY (SELECT *, ${bucket} AS convoke_bucket FROM ${rows.sql} ${some}) TO ${literal(target)} (FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (convoke_bucket))`)
       return (of) => {
         const part = join(target, `convoke_bucket=${of}`)
-        return existsSync(part)
-          ? relation(`SELECT * FROM read_parquet(${literal(`${part}/*.parquet`)}, hive_partitioning = false)`)
-          : null
+        return existsSync(part) ? relation(`SELECT * FROM ${readParquet(part, readdirSync(part).sort())}`) : null
       }
     },
     [Symbol.dispose]() {

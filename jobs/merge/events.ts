@@ -121,9 +121,13 @@ async function bucketsToRebuild(
   return rebuild
 }
 
-const best = `max(struct_pack(t := "timestamp", h := "$hash", p := "$profile"))`
+/** What ranks the rows of one event id, the most important first. */
+const ranks = ['timestamp', '$late', '$row', '$profile'] as const
+const rankOf = (row: string) =>
+  `struct_pack(${ranks.map((name, index) => `r${index} := ${row}${identifier(name)}`).join(', ')})`
+const best = `max(${rankOf('')})`
 
-/** The best row of every event id that several of these rows carry: the latest, then by content. */
+/** The best row of every event id that several of these rows carry. */
 function decidedAmong({ engine }: MergeContext, rows: Relation<EventRecord>): Promise<Table<Decided>> {
   return tableOf(
     engine,
@@ -136,7 +140,7 @@ function decidedAmong({ engine }: MergeContext, rows: Relation<EventRecord>): Pr
 /** The rows without those that lose their event id to another row. */
 function standing({ rows, decided }: DecidedRows): Relation<EventRecord> {
   return relation(`SELECT r.* FROM ${rows.sql} r LEFT JOIN ${decided.sql} d ON d.dataset = r."$dataset" AND d.event = r."$event"
-    WHERE d.event IS NULL OR d.best = struct_pack(t := r."timestamp", h := r."$hash", p := r."$profile")`)
+    WHERE d.event IS NULL OR d.best = ${rankOf('r.')}`)
 }
 
 /** Rows of the same event id as one of `others`. */
@@ -194,9 +198,8 @@ function overLimits(
 function finalEvents({ store }: MergeContext, rows: Relation<EventRecord>, leftOut: Relation<LeftOut> | null): string {
   const columns = store.event.filter(({ path }) => path !== 'timestamp')
   const names = columns.map(({ path }) => `, ${identifier(path)}`).join('')
-  const order = `"timestamp" DESC, "$hash" DESC, "$profile" DESC`
   const out = leftOut === null ? '' : `ANTI JOIN ${leftOut.sql} USING ("$profile")`
   return `SELECT "$profile", "$namespace", "timestamp"${names} FROM (
-      SELECT * FROM ${rows.sql} QUALIFY "$event" IS NULL OR row_number() OVER (PARTITION BY "$dataset", "$event" ORDER BY ${order}) = 1
+      SELECT * FROM ${rows.sql} QUALIFY "$event" IS NULL OR row_number() OVER (PARTITION BY "$dataset", "$event" ORDER BY ${ranks.map((name) => `${identifier(name)} DESC`).join(', ')}) = 1
     ) ${out} ORDER BY "$profile", "timestamp", "$hash"`
 }

@@ -9,7 +9,7 @@ import { bucketWriter, chooseBuckets, countRows, isOutgrown } from './buckets.ts
 import { mergeEvents } from './events.ts'
 import { writeIdentityGraph } from './identity-graph.ts'
 import { mergeProfiles, touchedProfiles } from './profiles.ts'
-import { activeRecords, holdsEvents, holdsProfiles, precedencesOf, recordsOf } from './records.ts'
+import { activeRecords, holdsEvents, holdsProfiles, precedencesOf, recordsOf, takenIn } from './records.ts'
 
 export type MergeContext = {
   readonly engine: Engine
@@ -35,7 +35,7 @@ export type Change = {
 }
 
 /**
- * The data version that holds the records of `sources`, written but not committed; the version before, with these sources, when no
+ * The data version that holds the records of the sources `found`, written but not committed; the version before, with these sources, when no
  * record differs. New events are appended to their buckets; buckets that lose or re-decide a record are made again from the record
  * files. Everything is made again when the way of merging changes, when the data has outgrown its buckets, and, with a private graph,
  * when any profile record changes, because that can join profiles anywhere.
@@ -43,10 +43,12 @@ export type Change = {
 export async function mergeData(
   context: MergeContext,
   before: DataManifest | null,
-  sources: Readonly<Record<string, SourceState>>,
+  found: Readonly<Record<string, SourceState>>,
 ): Promise<DataManifest> {
   const { engine, root, store, plan } = context
-  const files = activeRecords(plan, sources)
+  const sources = takenIn(found, before)
+  const places = activeRecords(plan, sources)
+  const files = [...places.keys()]
   const definition = mergeDefinitionOf(store, plan)
   const was = new Set(before?.merged.records)
   const is = new Set(files)
@@ -70,7 +72,7 @@ export async function mergeData(
   const graph = isStitched
     ? (previous?.identities ?? (await writeIdentityGraph(context, folder, files.filter(holdsProfiles))))
     : null
-  const records = recordsOf(context, graph)
+  const records = recordsOf(context, places, graph)
   const buckets =
     previous?.buckets ?? (await chooseBuckets(engine, store, records.profiles(files), records.events(files)))
   const change: Change = { previous, records: files, added, removed, buckets, graph, folder }

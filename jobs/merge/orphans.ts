@@ -15,8 +15,10 @@ export function removeOrphans(root: string): void {
     for (const files of manifest.touched ?? []) for (const file of files ?? []) kept.add(file)
     if (manifest.identities !== null) kept.add(manifest.identities)
     for (const path of manifest.merged.records) kept.add(path)
-    for (const source of Object.values(manifest.sources))
+    for (const source of Object.values(manifest.sources)) {
       for (const file of Object.values(source.files)) for (const path of file.records) kept.add(path)
+      for (const { rejects } of Object.values(source.refused ?? {})) if (rejects !== null) kept.add(rejects)
+    }
   }
   for (const path of [...kept])
     if (path.startsWith('records/'))

@@ -80,8 +80,8 @@ function finalProfiles(
   const names = store.profile.map(({ path }) => identifier(path))
   const rank =
     store.mergePolicy.attributes === 'DatasetPrecedence'
-      ? '"$precedence", "$time", "$dataset" DESC, "$hash"'
-      : '"$time", "$precedence", "$dataset" DESC, "$hash"'
+      ? '"$precedence", "$time", "$late", "$dataset" DESC, "$row"'
+      : '"$time", "$precedence", "$late", "$dataset" DESC, "$row"'
   const merged =
     rows &&
     `SELECT "$profile"${names.map((name) => `, arg_max(${name}, "$rank") AS ${name}`).join('')}

@@ -8,7 +8,15 @@ import {
 import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type LandingStore, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
+import {
+  byName,
+  type LandingStore,
+  objectEntry,
+  optionalSecret,
+  type StoredEntry,
+  safeName,
+  splitPrefix,
+} from './landing-store.ts'
 
 const blockSize = 8 * 1024 * 1024
 
@@ -47,6 +55,15 @@ export async function openAzureBlob(location: PlaceOf<'azureBlob'>, ports: Ports
           if (item.kind === 'blob') names.push(item.name.slice(base.length))
         }
         return names.sort()
+      }),
+    walk: () =>
+      guarded('list blobs', async () => {
+        const entries: StoredEntry[] = []
+        for await (const { name, properties } of container.listBlobsFlat({ prefix: base, includeMetadata: true })) {
+          const { contentLength: bytes = 0, lastModified: modifiedAt } = properties
+          if (!name.endsWith('/')) entries.push(objectEntry(name.slice(base.length), { bytes, modifiedAt }))
+        }
+        return entries.length === 0 ? null : entries.sort(byName)
       }),
     get: (name, localPath) =>
       guarded(`read ${name}`, async () => {

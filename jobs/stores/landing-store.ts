@@ -3,6 +3,9 @@ import type { Ports } from '../ports.ts'
 
 export type StoredFile = { readonly bytes: number; readonly modifiedAt: Date }
 
+/** Something that lies in a store. `unreadable` says what it is where it is no file that `get` gives: `a named pipe`. */
+export type StoredEntry = StoredFile & { readonly name: string; readonly unreadable: string | null }
+
 /**
  * A folder of files in a Location. Names are relative to it, `/` separates folders. A reader sees a whole file under its name or
  * none; what is still being written is never listed. Every method throws JobError LocationUnavailable once its retries are used up.
@@ -14,6 +17,11 @@ export type LandingStore = {
   put(name: string, localPath: string): Promise<void>
   /** Names that begin with `prefix`, in its folder only, sorted by code unit. */
   list(prefix: string): Promise<readonly string[]>
+  /**
+   * Everything in the store's folder and below it, sorted by code unit; folders and what is still being written left out. A link that
+   * stays in the store and ends at a file is that file; no other link is followed. null where there is no such folder.
+   */
+  walk(): Promise<readonly StoredEntry[] | null>
   /** Downloads to a local file; false where there is no such name. */
   get(name: string, localPath: string): Promise<boolean>
   /** null where there is no such name. */
@@ -23,10 +31,22 @@ export type LandingStore = {
   close(): Promise<void>
 }
 
+function staysInside(name: string): boolean {
+  return name !== '' && !name.includes('\0') && !name.split('/').some((part) => ['', '.', '..'].includes(part))
+}
+
+/** Of a store that keeps names and no folders. */
+export function objectEntry(name: string, { bytes, modifiedAt }: StoredFile): StoredEntry {
+  return { name, bytes, modifiedAt, unreadable: staysInside(name) ? null : 'a name that is no path' }
+}
+
+export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+}
+
 /** A name that stays inside its folder, unchanged; throws on one that would leave it. */
 export function safeName(name: string, place: string): string {
-  const parts = name.split('/')
-  if (name === '' || name.includes('\0') || parts.some((part) => part === '' || part === '.' || part === '..')) {
+  if (!staysInside(name)) {
     throw new JobError(
       'InvalidPlan',
       `${JSON.stringify(name)} is no file name inside ${place}: it may not be empty, absolute or hold \`..\`.`,

@@ -14,7 +14,15 @@ import { Upload } from '@aws-sdk/lib-storage'
 import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type LandingStore, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
+import {
+  byName,
+  type LandingStore,
+  objectEntry,
+  optionalSecret,
+  type StoredEntry,
+  safeName,
+  splitPrefix,
+} from './landing-store.ts'
 
 /** An object appears whole with the last byte's acknowledgement (single put or completed multipart upload), so no rename is needed. */
 export async function openS3(
@@ -77,6 +85,26 @@ export async function openS3(
           ContinuationToken = page.NextContinuationToken
         } while (ContinuationToken)
         return names.sort()
+      }),
+    walk: () =>
+      guarded('list objects', async () => {
+        const entries: StoredEntry[] = []
+        let ContinuationToken: string | undefined
+        do {
+          const page = await client.send(
+            new ListObjectsV2Command({
+              Bucket: bucket,
+              Prefix: base,
+              ...(ContinuationToken && { ContinuationToken }),
+            }),
+          )
+          // What ends like a folder is a browser's mark of one.
+          for (const { Key = '', Size = 0, LastModified = new Date(0) } of page.Contents ?? [])
+            if (!Key.endsWith('/'))
+              entries.push(objectEntry(Key.slice(base.length), { bytes: Size, modifiedAt: LastModified }))
+          ContinuationToken = page.NextContinuationToken
+        } while (ContinuationToken)
+        return entries.length === 0 ? null : entries.sort(byName)
       }),
     get: (name, localPath) =>
       guarded(`read ${name}`, async () => {

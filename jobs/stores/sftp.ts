@@ -8,7 +8,7 @@ import SftpClient from 'ssh2-sftp-client'
 import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type LandingStore, optionalSecret, safeName, splitPrefix } from './landing-store.ts'
+import { byName, type LandingStore, optionalSecret, type StoredEntry, safeName, splitPrefix } from './landing-store.ts'
 
 const temporaryPrefix = '.convoke-'
 const attempts = 4
@@ -127,10 +127,13 @@ export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise
           throw error
         }
       }),
+    walk: () => guarded('list files', (client) => walk(client, path)),
     get: (name, localPath) =>
       guarded(`read ${name}`, async (client) => {
-        if ((await client.exists(pathOf(name))) === false) return false
-        await client.fastGet(pathOf(name), localPath)
+        const kind = await client.exists(pathOf(name))
+        if (kind === false) return false
+        // A link itself cannot be fetched.
+        await client.fastGet(kind === 'l' ? await client.realPath(pathOf(name)) : pathOf(name), localPath)
         return true
       }),
     stat: (name) =>
@@ -148,6 +151,50 @@ export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise
         await client.delete(pathOf(name), true)
       }),
     close: disconnect,
+  }
+}
+
+/** null where the folder is missing. */
+async function walk(client: SftpClient, root: string): Promise<readonly StoredEntry[] | null> {
+  const entries: StoredEntry[] = []
+  const folders = ['']
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    let listed: SftpClient.FileInfo[]
+    try {
+      listed = await client.list(posix.join(root, folder))
+    } catch (error) {
+      if (folder === '') {
+        if (isMissing(error)) return null
+        throw error
+      }
+      if (!isMissing(error) && !/permission denied/i.test(messageOf(error))) throw error
+      if (!isMissing(error)) entries.push({ name: folder, ...nothing, unreadable: 'a folder that may not be read' })
+      continue
+    }
+    for (const { name: own, type, size: bytes, modifyTime } of listed) {
+      const name = posix.join(folder, own)
+      const modifiedAt = new Date(modifyTime)
+      if (own.startsWith(temporaryPrefix)) continue
+      if (type === 'd') folders.push(name)
+      else if (type === '-') entries.push({ name, bytes, modifiedAt, unreadable: null })
+      else if (type === 'l') entries.push(await linked(client, root, name))
+      else entries.push({ name, bytes, modifiedAt, unreadable: 'no regular file' })
+    }
+  }
+  return entries.sort(byName)
+}
+
+const nothing = { bytes: 0, modifiedAt: new Date(0) }
+
+/** A link, by what it leads to; how far that may be is for the server to say. */
+async function linked(client: SftpClient, root: string, name: string): Promise<StoredEntry> {
+  try {
+    const found = await client.stat(posix.join(root, name))
+    const entry = { name, bytes: found.size, modifiedAt: new Date(found.modifyTime) }
+    return { ...entry, unreadable: found.isFile ? null : 'a link to something that is no file' }
+  } catch (error) {
+    if (isTransient(error)) throw error
+    return { name, ...nothing, unreadable: 'a link that leads nowhere' }
   }
 }
 

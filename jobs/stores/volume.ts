@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { copyFile, mkdir, open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
+import { constants, type Dirent, type Stats } from 'node:fs'
+import { copyFile, lstat, mkdir, open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, sep } from 'node:path'
 import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { type LandingStore, safeName, splitPrefix } from './landing-store.ts'
+import { byName, type LandingStore, type StoredEntry, safeName, splitPrefix } from './landing-store.ts'
 
 /** What is still being written; shorter than any name's own limit, so a long name has room. */
 const temporaryPrefix = '.convoke-'
@@ -25,7 +25,7 @@ export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: 
       existing = dirname(existing)
       real = await realOrNull(existing)
     }
-    if (real !== claim && !real.startsWith(claim + sep)) {
+    if (!isInside(real, claim)) {
       throw new JobError('InvalidPlan', `${name} in ${place} leads out of the claim, to ${real}. Remove the link.`)
     }
     return full
@@ -69,6 +69,7 @@ export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: 
           .map((entry) => folder + entry.name)
           .sort()
       }),
+    walk: () => guarded('list files', () => walkFolder(root, claim)),
     get: (name, localPath) =>
       guarded(`read ${name}`, async () => {
         try {
@@ -98,6 +99,68 @@ export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: 
   }
 }
 
+/** See LandingStore's `walk`; `claim` is what links may not leave. */
+export async function walkFolder(root: string, claim: string): Promise<readonly StoredEntry[] | null> {
+  const found: StoredEntry[] = []
+  const folders = ['']
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    let entries: Dirent[]
+    try {
+      entries = await readdir(join(root, folder), { withFileTypes: true })
+    } catch (error) {
+      if (folder === '') {
+        if (isMissing(error)) return null
+        throw error
+      }
+      if (!isMissing(error)) found.push({ name: folder, ...nothing, unreadable: 'a folder that may not be read' })
+      continue
+    }
+    for (const entry of entries) {
+      const name = folder === '' ? entry.name : `${folder}/${entry.name}`
+      if (entry.isDirectory()) folders.push(name)
+      else if (!entry.name.startsWith(temporaryPrefix)) {
+        const known = await entryOf(root, claim, name)
+        if (known !== null) found.push(known)
+      }
+    }
+  }
+  return found.sort(byName)
+}
+
+const nothing = { bytes: 0, modifiedAt: new Date(0) }
+
+/** null where it vanished meanwhile. */
+async function entryOf(root: string, claim: string, name: string): Promise<StoredEntry | null> {
+  const path = join(root, name)
+  const own = await lstat(path).catch(nullIfMissing)
+  // Bytes that are no UTF-8 come as this character, and the file cannot be found by it.
+  if (own === null) return name.includes('\uFFFD') ? { name, ...nothing, unreadable: 'a name that is no UTF-8' } : null
+  const entry = { name, bytes: own.size, modifiedAt: own.mtime }
+  if (!own.isSymbolicLink()) return { ...entry, unreadable: own.isFile() ? null : kindOf(own) }
+  const real = await realpath(path).catch(() => null)
+  if (real === null) return { ...entry, unreadable: 'a link that leads nowhere' }
+  if (!isInside(real, claim)) return { ...entry, unreadable: 'a link out of the claim' }
+  const target = await stat(path).catch(nullIfMissing)
+  if (target === null) return { ...entry, unreadable: 'a link that leads nowhere' }
+  return {
+    name,
+    bytes: target.size,
+    modifiedAt: target.mtime,
+    unreadable: target.isFile() ? null : `a link to ${kindOf(target)}`,
+  }
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isDirectory()) return 'a folder'
+  if (stats.isFIFO()) return 'a named pipe'
+  if (stats.isSocket()) return 'a socket'
+  return 'a device'
+}
+
+function isInside(real: string, claim: string): boolean {
+  return real === claim || real.startsWith(claim + sep)
+}
+
 async function realOrNull(path: string): Promise<string | null> {
   try {
     return await realpath(path)
@@ -122,6 +185,11 @@ function isMissing(error: unknown): boolean {
 
 function ignoreMissing(error: unknown): void {
   if (!isMissing(error)) throw error
+}
+
+export function nullIfMissing(error: unknown): null {
+  ignoreMissing(error)
+  return null
 }
 
 function emptyIfMissing(error: unknown): [] {

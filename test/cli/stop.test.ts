@@ -1,6 +1,6 @@
 // A Pod that is deleted is asked to stop: whatever a step waits for, it ends at once, says so, and leaves nothing half done.
-import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -26,6 +26,7 @@ async function stopped(
   plan: JobPlan,
   isBusy: (folder: string) => Promise<boolean> | boolean,
   more: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ) {
   using folder = folderOf({ 'plan.json': JSON.stringify(plan), 'run.json': JSON.stringify(input), 'landing/.keep': '' })
   await writeStore(join(folder.path, 'profile-store/retail'), {
@@ -37,7 +38,7 @@ async function stopped(
   const child = spawn(
     bin,
     [step, '--plan', 'plan.json', '--run', 'run.json', '--volumes', '.', '--termination-log', 'message', ...more],
-    { cwd: folder.path, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TMPDIR: folder.path } },
+    { cwd: folder.path, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TMPDIR: folder.path, ...env } },
   )
   let out = ''
   child.stdout.on('data', (chunk) => {
@@ -121,6 +122,20 @@ describe('with an object store that does not answer', () => {
     const { export: _, ...plan } = planOf({})
     const datasets = [{ ...customers, location: location() }]
     expectPrompt(await stopped('ingest', { ...plan, ingest: { datasets, limits } }, () => connections > 0))
+  })
+
+  test('an ingest in a process with a call of the file system that never comes back', async () => {
+    const { export: _, ...plan } = planOf({})
+    const datasets = [{ ...customers, location: location() }]
+    using folder = folderOf({ 'preload.mjs': '' })
+    const [pipe, preload] = [join(folder.path, 'pipe'), join(folder.path, 'preload.mjs')]
+    execFileSync('mkfifo', [pipe])
+    writeFileSync(preload, `import { open } from 'node:fs/promises'; void open(${JSON.stringify(pipe)})`)
+    const outcome = await stopped('ingest', { ...plan, ingest: { datasets, limits } }, () => connections > 0, [], {
+      NODE_OPTIONS: `--import ${preload}`,
+    })
+    // Only by force, but with everything said and given back.
+    expectPrompt({ ...outcome, code: outcome.code ?? 1 })
   })
 })
 

@@ -17,7 +17,7 @@ import {
 
 /** Little memory makes small buckets: 20,480 profiles or 102,400 events each. */
 const plan: JobPlan = {
-  ...planOf([customers, { ...orders, eventId: 'id' }], {
+  ...planOf([customers, { ...orders, eventId: 'id', tolerance: { badRows: 1, maxShrink: 100 } }], {
     store: { engine: { type: 'DuckDB', duckDB: { threads: 2, memoryLimit: '100Mi' } } },
     limits: { eventsPerProfile: 4 },
   }),

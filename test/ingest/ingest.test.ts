@@ -189,21 +189,23 @@ describe('CSV', () => {
   })
 
   test.each<[string, string, string]>([
-    ['an empty file', '', 'is empty'],
+    ['a file of line ends', '\n\n', 'no column for updated_at'],
     ['a file without the timestamp', 'id,first_name\np1,Ann\n', 'no column for updated_at'],
     ['a file without any identity', 'first_name,updated_at\nAnn,2026-01-01\n', 'no column for any identity'],
-  ])('%s fails the run and keeps no other file from being read', async (_case, content, message) => {
+  ])('%s is refused and keeps no other file from being read', async (_case, content, message) => {
     await using workspace = await openWorkspace()
     workspace.land('customers/a.csv', content)
     workspace.land('customers/b.csv', `${header}p1,Ann,,,,2026-01-01\n`)
     const report = await run(workspace, [customers])
     expect(report).toMatchObject({
-      outcome: 'Failed',
-      totals: { profiles: 1 },
-      error: { reason: 'UnreadableFile', retryable: false },
+      outcome: 'Succeeded',
+      totals: { profiles: 1, files: 1, filesRefused: 1 },
+      details: [{ dataset: 'customers', refused: [{ file: 'a.csv' }] }],
     })
-    expect(report.error?.message).toContain('a.csv of Dataset customers')
-    expect(report.error?.message).toContain(message)
+    expect(messages(report)).toContain('Dataset customers: a.csv was refused')
+    expect(messages(report)).toContain(message)
+    // It is not read again, and said again.
+    expect(messages(await run(workspace, [customers]))).toContain(message)
     expect(await profilesIn(workspace)).toEqual([{ $profile: 'p1', customerId: 'p1', 'person.name.firstName': 'Ann' }])
   })
 })
@@ -235,8 +237,8 @@ describe('Parquet', () => {
     await workspace.engine.run(`COPY (SELECT 'p' || i AS customer, TIMESTAMPTZ '2026-01-01 00:00:00+02' AS at, 'view' AS type, {total: i / 2} AS "order",
       [{SKU: 'a', quantity: 1}] AS items FROM range(3) t(i)) TO '${path('good.parquet')}'`)
     const report = await run(workspace, [{ ...orders, format: 'Parquet' }])
-    expect(report).toMatchObject({ outcome: 'Failed', totals: { events: 3 }, error: { reason: 'UnreadableFile' } })
-    expect(report.error?.message).toContain('broken.parquet of Dataset orders cannot be read as Parquet')
+    expect(report).toMatchObject({ outcome: 'Succeeded', totals: { events: 3, filesRefused: 1 } })
+    expect(messages(report)).toContain('Dataset orders: broken.parquet was refused: it cannot be read as Parquet')
     expect((await eventsIn(workspace))[1]).toEqual({
       $profile: 'p1',
       timestamp: '2025-12-31 22:00:00',
@@ -317,24 +319,6 @@ describe('files', () => {
       details: [{ dataset: 'orders' }],
     })
     expect(await run(workspace, [customers, orders])).toMatchObject({ totals: { profiles: 2, events: 1 } })
-  })
-
-  test('only files of the format in the folder itself count, or one file of any name', async () => {
-    await using workspace = await openWorkspace()
-    for (const name of [
-      'customers/a.csv',
-      'customers/.b.csv',
-      'customers/_c.csv',
-      'customers/deep/d.csv',
-      'customers/e.csv.tmp',
-      'one',
-    ])
-      workspace.land(name, `${header}${name},Ann,,,,2026-01-01\n`)
-    await run(workspace, [
-      customers,
-      { ...customers, name: 'one', location: { volume: { claimName: 'landing', path: 'one' } } },
-    ])
-    expect((await profilesIn(workspace)).map((row) => row['$profile'])).toEqual(['customers/a.csv', 'one'])
   })
 
   test('new events are appended to their buckets, and many small files become one again', async () => {
@@ -494,22 +478,29 @@ describe('event ids', () => {
     expect(await eventsIn(atOnce)).toEqual(await eventsIn(workspace))
   })
 
-  test('of two versions with the same time the same one stands in whatever order the files come', async () => {
-    const contents = [event('1', 'p1', '2026-01-01', 'x'), event('1', 'p1', '2026-01-01', 'y')]
-    const stands: unknown[] = []
-    for (const order of [
-      [0, 1],
-      [1, 0],
-    ]) {
-      await using workspace = await openWorkspace()
-      for (const index of order) {
-        workspace.land(`orders/${index}.ndjson`, contents[index] ?? '')
-        await run(workspace, [withIds])
-      }
-      stands.push(await eventsIn(workspace))
-    }
-    expect(stands[0]).toEqual(stands[1])
-    expect(stands[0]).toHaveLength(1)
+  test('of two versions with the same time the one of the later ingest stands, then the later name, then the later row', async () => {
+    await using workspace = await openWorkspace()
+    const stands = async () => (await eventsIn(workspace)).map((row) => row['eventType'])
+    workspace.land(
+      'orders/b.ndjson',
+      event('1', 'p1', '2026-01-01', 'b1') +
+        event('1', 'p1', '2026-01-01', 'b2') +
+        event('2', 'p1', '2026-01-01', 'b3'),
+    )
+    workspace.land('orders/c.ndjson', event('2', 'p1', '2026-01-01', 'c1'))
+    await run(workspace, [withIds])
+    expect(await stands()).toEqual(['b2', 'c1'])
+    workspace.land(
+      'orders/a.ndjson',
+      event('1', 'p1', '2026-01-01', 'a1') +
+        event('3', 'p1', '2026-01-01', 'a2') +
+        event('3', 'p1', '2026-01-01', 'a3'),
+    )
+    await run(workspace, [withIds])
+    expect(await stands()).toEqual(['a1', 'a3', 'c1'])
+    // Content that is read again is no later than it was.
+    await run(workspace, [{ ...withIds, mapping: withIds.mapping.slice(0, 2) }])
+    expect(await stands()).toEqual(['a1', 'a3', 'c1'])
   })
 })
 
@@ -598,6 +589,40 @@ describe('merging', () => {
       const [profile] = await profilesIn(workspace)
       expect(`${profile?.['person.name.firstName']} ${profile?.['loyalty.points']}`).toBe(expected)
     }
+  })
+
+  /** Files of one Dataset, each run's together; the record that stands at the end. All have the same time. */
+  test.each<[string, readonly Readonly<Record<string, string>>[], string]>([
+    ['the later ingest', [{ 'b.csv': 'p1,old,,,,2026-01-01' }, { 'a.csv': 'p1,new,,,,2026-01-01' }], 'new'],
+    [
+      'a file that changed',
+      [{ 'a.csv': 'p1,a,,,,2026-01-01' }, { 'b.csv': 'p1,b,,,,2026-01-01' }, { 'a.csv': 'p1,c,,,,2026-01-01' }],
+      'c',
+    ],
+    [
+      'the later name',
+      [{ 'a.csv': 'p1,a,,,,2026-01-01', 'c.csv': 'p1,c,,,,2026-01-01', 'b.csv': 'p1,b,,,,2026-01-01' }],
+      'c',
+    ],
+    ['the later row', [{ 'a.csv': 'p1,z,,,,2026-01-01\np1,a,,,,2026-01-01\np1,m,,,,2026-01-01' }], 'm'],
+    [
+      'the later row of many, bad ones among them',
+      [
+        {
+          'a.csv': `${Array.from({ length: 9000 }, (_, row) => `p${row % 3},n${row},${row % 7 === 0 ? 'bad' : ''},,,2026-01-01`).join('\n')}`,
+        },
+      ],
+      'n8998',
+    ],
+    ['a later time all the same', [{ 'b.csv': 'p1,b,,,,2026-01-02' }, { 'c.csv': 'p1,c,,,,2026-01-01' }], 'b'],
+  ])('of records with the same time %s stands', async (_case, runs, expected) => {
+    await using workspace = await openWorkspace()
+    for (const files of runs) {
+      for (const [name, rows] of Object.entries(files)) workspace.land(`customers/${name}`, `${header}${rows}\n`)
+      await run(workspace, [customers])
+    }
+    const person = (await profilesIn(workspace)).find((row) => row['$profile'] === 'p1')
+    expect(person?.['person.name.firstName']).toBe(expected)
   })
 
   test('without stitching another identity is a profile of its own, which has that identity alone', async () => {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -90,6 +90,45 @@ function contract(endpoint: Endpoint) {
     expect(await store.list('none/')).toEqual([])
     for (const name of ['b.csv', 'a.csv', 'ab.csv', 'sub/a.csv', 'sub/ab.csv']) await store.remove(name)
   })
+
+  test('walk gives everything at any depth with its size, sorted', async () => {
+    expect((await store.walk()) ?? []).toEqual([])
+    const names = ['a.csv', 'a/b.csv', 'a/b/c d.csv', 'Z.csv', 'ünï[1]*.csv']
+    for (const name of names) await store.put(name, local(name))
+    const found = (await store.walk()) ?? []
+    expect(found.map(({ name, bytes, unreadable }) => [name, bytes, unreadable])).toEqual(
+      [...names].sort().map((name) => [name, Buffer.byteLength(name), null]),
+    )
+    for (const { modifiedAt } of found) expect(Math.abs(Date.now() - modifiedAt.getTime())).toBeLessThan(60_000)
+    for (const name of names) await store.remove(name)
+  })
+
+  const zone = endpoint.surroundings.volumes
+    ? join(endpoint.surroundings.volumes, 'landing-zone', 'audiences')
+    : (endpoint.location.sftp?.path ?? null)
+  test.skipIf(zone === null)(
+    'a link to a file is that file; what else lies there is named and not followed',
+    async () => {
+      const root = zone ?? ''
+      mkdirSync(join(root, 'folder'), { recursive: true })
+      writeFileSync(join(root, 'folder', 'real.csv'), 'real')
+      symlinkSync('folder/real.csv', join(root, 'link.csv'))
+      symlinkSync('gone.csv', join(root, 'dangling.csv'))
+      symlinkSync('folder', join(root, 'round'))
+      execFileSync('mkfifo', [join(root, 'pipe.csv')])
+      const found = (await store.walk()) ?? []
+      expect(found.map(({ name, unreadable }) => [name, unreadable])).toEqual([
+        ['dangling.csv', 'a link that leads nowhere'],
+        ['folder/real.csv', null],
+        ['link.csv', null],
+        ['pipe.csv', expect.stringMatching(/a named pipe|no regular file/)],
+        ['round', expect.stringMatching(/a link to (a folder|something that is no file)/)],
+      ])
+      expect(String(await content('link.csv'))).toBe('real')
+      for (const name of ['folder', 'link.csv', 'dangling.csv', 'round', 'pipe.csv'])
+        rmSync(join(root, name), { recursive: true })
+    },
+  )
 
   test('list gives every name where the service answers in pages', { timeout: 120_000 }, async () => {
     const names = Array.from({ length: 1_100 }, (_, index) => `page/${String(index).padStart(4, '0')}.csv`)

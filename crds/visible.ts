@@ -1,0 +1,9 @@
+/**
+ * Text that came from data, as it may be shown: what a terminal would act on or hide (control characters, the marks that turn the
+ * direction of writing, what has no width, half of a surrogate pair) is written as `\u{1b}`. All else stands as it is.
+ */
+export function visible(text: string): string {
+  return text.replace(hidden, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
+}
+
+const hidden = /[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\p{Cs}]/gu
