@@ -141,7 +141,9 @@ async function activationKnowledge(
   const rejects = new Map<string, Map<string, number>>()
   const rejected = new Map(
     (own?.steps.find(({ step }) => step === 'import')?.details ?? []).flatMap(({ segment, file, counts }) =>
-      segment !== undefined && file !== undefined && (counts?.['rejected'] ?? 0) > 0 ? [[file, segment] as const] : [],
+      segment !== undefined && file !== undefined && (counts?.['rejected'] ?? 0) + (counts?.['waiting'] ?? 0) > 0
+        ? [[file, segment] as const]
+        : [],
     ),
   )
   await orGap(gaps, `Why Campaign rejected rows of ${name} is not known`, async () => {

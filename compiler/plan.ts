@@ -287,10 +287,12 @@ function extractPlan(source: SourceModel, store: StoreModel, database: PostgreSq
     database: databasePlan(database),
     identity: spec.identity,
     overlap: spec.overlap,
+    overlapRows: spec.overlapRows,
     tables: spec.tables.map((table) => ({
       name: table.name,
       eventType: table.eventType,
       watermark: table.watermark,
+      ...(table.key && { key: table.key as [string, ...string[]] }), // not empty, by its minItems
       // Without a mapping the job reads every column that names a schema path; which ones there are only the database knows.
       mapping: table.mapping.map(({ source: from, target }) => ({
         source: from,

@@ -121,6 +121,7 @@ const defaults = {
   CampaignSource: (spec: SpecOf<'CampaignSource'>) => ({
     timeZone: 'Etc/UTC',
     overlap: '10m',
+    overlapRows: 1000,
     ...spec,
     tables: spec.tables.map((table) => ({ mapping: [], ...table })),
     historyLimits: historyLimits(spec),

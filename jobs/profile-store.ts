@@ -67,6 +67,8 @@ export type SourceState = {
   readonly refused?: Readonly<Record<string, RefusedFile>>
   /** CampaignSource only: table → watermark value as text. */
   readonly watermarks?: Readonly<Record<string, string>>
+  /** CampaignSource only: table → the columns that make up a row's id where the table has no key; those that it had when it was first read. */
+  readonly columns?: Readonly<Record<string, readonly string[]>>
 }
 
 export type SourceFileState = {

@@ -153,6 +153,9 @@ export type SegmentRow = {
   readonly updated: number | null
   readonly unchanged: number | null
   readonly rejected: number | null
+  /** Rows that wait in Campaign for their recipient, those of earlier runs among them. */
+  readonly waiting: number | null
+  /** Why rows were rejected, or wait. */
   readonly rejectedBy: Readonly<Record<string, number>>
   /** Joined and left the list in Campaign. */
   readonly added: number | null
@@ -345,6 +348,7 @@ const nothingDelivered = {
   updated: null,
   unchanged: null,
   rejected: null,
+  waiting: null,
   rejectedBy: {},
   added: null,
   removed: null,
@@ -467,6 +471,8 @@ function deliveryOf(
     updated: sum(imported, 'updated'),
     unchanged: sum(imported, 'unchanged'),
     rejected: sum(imported, 'rejected'),
+    // Told of a Segment apart from its files, where any wait.
+    waiting: hasImport ? (imported.find(({ file }) => file === undefined)?.counts?.['waiting'] ?? 0) : null,
     rejectedBy: Object.fromEntries(known?.rejects.get(segment) ?? []),
     added: sum(imported, 'added'),
     removed: sum(imported, 'removed'),

@@ -202,6 +202,7 @@ function report(
     row.delivered,
     row.updated,
     row.rejected,
+    row.waiting,
     row.seconds.toFixed(1),
   ])
   const parts: string[] = []
@@ -219,6 +220,7 @@ function report(
           'delivered',
           'updated',
           'rejected',
+          'waiting',
           'seconds',
         ],
         rows,

@@ -4,7 +4,7 @@ export const createsProfiles: Rule = {
   severity: 'error',
   page: {
     title: 'An import would create profiles in Campaign',
-    checks: '`unknownProfiles` of a CampaignInstance is Reject: rows without a recipient go to the rejects file.',
+    checks: '`unknownProfiles` of a CampaignInstance is Reject: rows without a recipient wait until Campaign has one.',
     why: 'Campaign is the source of truth for active profiles: new ones may not come from Experience Platform Segments.',
     source: 'Real-Time CDP with Adobe Campaign v8 integration pattern, guardrails',
     bad: `

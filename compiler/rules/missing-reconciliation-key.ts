@@ -8,7 +8,7 @@ export const missingReconciliationKey: Rule = {
     title: 'Recipients cannot be found',
     checks:
       '`reconciliationKey` of a CampaignInstance names columns of its target mapping, and every Activation maps all of them.',
-    why: 'An import only updates recipients that exist, and finds them by this key: without it every row is rejected.',
+    why: 'An import only updates recipients that exist, and finds them by this key: without it no row has one.',
     source: 'Adobe Campaign Managed Cloud Services connection, mapping; Campaign v8, update data',
     bad: `
 kind: Activation

@@ -119,7 +119,7 @@ export interface CampaignInstanceSpec {
     optOutColumns?: string[]
   }
   /**
-   * What happens to rows without a recipient in Campaign. They are rejected, and listed in the rejects file: Campaign is the source of truth and profiles are never created from Experience Platform. Default: Reject, the only value that passes.
+   * What happens to rows without a recipient in Campaign. They wait in the schema convoke until it has one, and are listed in the rejects file: Campaign is the source of truth and profiles are never created from Experience Platform. Default: Reject, the only value that passes.
    */
   unknownProfiles?: string
   /**

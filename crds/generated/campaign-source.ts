@@ -71,9 +71,18 @@ export interface CampaignSourceSpec {
      */
     eventType: string
     /**
-     * Column that grows with every change, for example last_modified; only later rows are read.
+     * Column that grows with every change, for example last_modified; only later rows are read, and none that is dated later than the Run.
      */
     watermark: string
+    /**
+     * Columns that together identify a row of the log, for example broadlog_id: a row that changes is the same event. Default: absent, every column, and a row that changes is another event.
+     *
+     * @minItems 1
+     * @maxItems 32
+     *
+     * Items: Name of a column, for example broadlog_id.
+     */
+    key?: string[]
     /**
      * Which column becomes which attribute. Default: [], all columns that name a path of the event schema.
      *
@@ -109,6 +118,10 @@ export interface CampaignSourceSpec {
      */
     backoff?: string
   }
+  /**
+   * How many rows before a watermark that is a number are read again, for the same reason. Default: 1000.
+   */
+  overlapRows?: number
   /**
    * How many finished Runs are kept. Default: {successful: 3, failed: 3}.
    */

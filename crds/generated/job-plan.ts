@@ -348,6 +348,10 @@ export interface ExtractPlan {
    * Read again before the watermark, e.g. `10m`; rows already known are the same events.
    */
   overlap: string
+  /**
+   * The same for a watermark that is a number. Default: 1000.
+   */
+  overlapRows?: number
   tables: {
     /**
      * `table` or `schema.table`.
@@ -361,6 +365,12 @@ export interface ExtractPlan {
      * Column that grows with every change.
      */
     watermark: string
+    /**
+     * Columns that identify a row; absent: all of them.
+     *
+     * @minItems 1
+     */
+    key?: string[]
     /**
      * Empty: every column that names a path of the event schema.
      */

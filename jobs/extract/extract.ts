@@ -1,15 +1,13 @@
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import type pg from 'pg'
-import { to } from 'pg-copy-streams'
-import { type Detail, type ExtractPlan, parseDurationSeconds, type RunReport, type StorePlan } from '#crds'
+import type { Detail, ExtractPlan, RunReport, StorePlan } from '#crds'
 import { digestOf, sha256OfFile } from '../digest.ts'
-import { type Engine, fileLiteral, openDuckDB, readParquet } from '../engines/duckdb.ts'
+import { type Engine, fileLiteral, literal, openDuckDB, readParquet } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
-import { normalizeFile, type RecordLimits, type RecordSource } from '../ingest/normalize.ts'
+import { type BadRow, normalizeFile, type RecordLimits, type RecordSource, rejectsPathOf } from '../ingest/normalize.ts'
 import type { Ports } from '../ports.ts'
-import { connect, databaseFault, name, placeOf } from '../postgres/connection.ts'
+import { connect, type Database, name } from '../postgres/connection.ts'
+import { isUnanswered } from '../postgres/faults.ts'
 import {
   commitData,
   type DataManifest,
@@ -20,69 +18,95 @@ import {
 } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { lockStore } from '../writer-lock.ts'
+import { downloadTable, type LogTable, type TableContent } from './log-table.ts'
 
 /**
- * Reads what is new in Campaign's log tables into the store's records; the next ingest merges them. A row is an event with the id
- * sha256(table, row), so a row that is read again is the same event and a row that changed is another one. The first run reads the
- * whole table, later ones from the watermark less the overlap.
+ * Reads what is new in Campaign's log tables into the store's records; the next ingest merges them. A row is an event, whose id is made
+ * of the table and its key, or of all its columns where it has none: a row that is read again is the same event, and so is one with a
+ * key that changed. The first run reads the whole table, later ones from the watermark less the overlap. A table that cannot be read
+ * does not keep out the others.
  */
 export function extract(context: StepContext): Promise<RunReport> {
   return runStep('extract', context, () => extractAll(context))
 }
-
-type Table = ExtractPlan['tables'][number]
 
 type Work = {
   readonly plan: ExtractPlan
   readonly store: StorePlan
   readonly root: string
   readonly engine: Engine
-  readonly client: pg.Client
+  readonly database: Database
   readonly ports: Ports
+  /** The evaluation instant; later rows have not happened yet. */
+  readonly now: string
 }
 
-async function extractAll({ plan: job, ports }: StepContext): Promise<StepResult> {
+type Warnings = NonNullable<RunReport['warnings']>
+
+async function extractAll({ plan: job, input, ports }: StepContext): Promise<StepResult> {
   const { extract: plan, store } = job
   if (!plan || !store)
     throw new JobError('InvalidPlan', 'The plan has no extract part. Compile the CampaignSource again.')
   const root = storeRootOf(store, ports)
   using lock = lockStore(root, ports)
   const scratch = mkdtempSync(join(ports.scratch, 'extract-'))
-  let client: pg.Client | null = null
+  let database: Database | null = null
   try {
-    client = await connect(plan.instance, plan.database, ports)
+    database = await connect(plan.instance, plan.database, ports)
     await using engine = await openDuckDB(store, { ...ports, scratch })
-    const work = { plan, store, root, engine, client, ports: { ...ports, scratch } }
+    const work: Work = { plan, store, root, engine, database, ports: { ...ports, scratch }, now: input.now }
     const data = readDataManifest(root) ?? nothingYet
     const known = data.sources[plan.source]
     const files: Record<string, SourceFileState> = { ...known?.files }
     const watermarks: Record<string, string> = { ...known?.watermarks }
+    const columns: Record<string, readonly string[]> = { ...known?.columns }
     const details: Detail[] = []
+    const warnings: Warnings = []
+    const faults: JobError[] = []
     for (const [index, table] of plan.tables.entries()) {
       ports.progress({ step: 'extract', subject: table.name, done: index, total: plan.tables.length, unit: 'tables' })
-      const read = await readTable(work, table, known)
-      if (read.file) files[read.file.name] = read.file.state
-      if (read.watermark !== null) watermarks[table.name] = read.watermark
-      details.push({ table: table.name, counts: { ...read.counts } })
+      try {
+        const read = await readTable(work, table, known)
+        if (read.file) files[read.file.name] = read.file.state
+        if (read.watermark !== null) watermarks[table.name] = read.watermark
+        columns[table.name] = read.columns
+        details.push({ table: table.name, counts: { ...read.counts } })
+        warnings.push(...read.warnings)
+      } catch (error) {
+        if (!(error instanceof JobError) || ports.signal.aborted || isUnanswered(error.cause)) throw error
+        faults.push(error)
+      }
     }
     lock.check()
-    const definition = digestOf(plan.tables)
-    const state: SourceState = { definition, files: sorted(files), watermarks: sorted(watermarks) }
-    commitData(root, { ...data, sources: sorted({ ...data.sources, [plan.source]: state }) }, false)
+    const [fault] = faults
+    if (details.length > 0) {
+      const state: SourceState = {
+        definition: digestOf(plan.tables),
+        files: sorted(files),
+        watermarks: sorted(watermarks),
+        columns: sorted(columns),
+      }
+      commitData(root, { ...data, sources: sorted({ ...data.sources, [plan.source]: state }) }, false)
+    }
     const sum = (count: string) => details.reduce((total, { counts }) => total + (counts?.[count] ?? 0), 0)
     return {
-      totals: {
-        rowsRead: sum('rowsRead'),
-        accepted: sum('accepted'),
-        badRows: sum('badRows'),
-        oversize: sum('oversize'),
-      },
+      totals: Object.fromEntries(
+        ['rowsRead', 'accepted', 'badRows', 'oversize', 'ahead'].map((key) => [key, sum(key)]),
+      ),
       details,
+      warnings,
+      ...(fault && { fault: faultOfTables(fault, faults.length, details.length) }),
     }
   } finally {
-    await client?.end().catch(() => {})
+    await database?.close()
     rmSync(scratch, { recursive: true, force: true })
   }
+}
+
+function faultOfTables(fault: JobError, faults: number, read: number): JobError {
+  const more = faults > 1 ? ` ${faults - 1} more of its tables cannot be read.` : ''
+  const rest = read > 0 ? ' All other tables were read and are committed.' : ''
+  return new JobError(fault.reason, `${fault.message}${more}${rest}`, fault)
 }
 
 /** A store that no ingest has filled yet. */
@@ -113,37 +137,82 @@ type TableRead = {
   /** null where every row was known already. */
   readonly file: { readonly name: string; readonly state: SourceFileState } | null
   readonly watermark: string | null
+  readonly columns: readonly string[]
   readonly counts: Readonly<Record<string, number>>
+  readonly warnings: Warnings
 }
 
-async function readTable(work: Work, table: Table, known: SourceState | undefined): Promise<TableRead> {
-  const { engine, root, store, ports } = work
-  const place = placeOf(work.plan.instance, work.plan.database, ports)
+async function readTable(work: Work, table: LogTable, known: SourceState | undefined): Promise<TableRead> {
+  const { engine, root, store, ports, plan } = work
   const path = join(ports.scratch, 'rows.ndjson')
-  const { mapping, watermark } = await download(work, table, known?.watermarks?.[table.name], path).catch(
-    (error: unknown) => {
-      throw databaseFault(error, place, `GRANT SELECT ON ${tableName(table)} TO ${work.client.user};`)
-    },
-  )
+  const source = name(...table.name.split('.'))
+  const { role } = work.database
+  const options = {
+    mode: 'Snapshot',
+    tables: [source],
+    advice: `Check the CampaignSource ${plan.source} against the table ${table.name}.`,
+    grant: `Grant the role what it needs: ${table.name.includes('.') ? `GRANT USAGE ON SCHEMA ${name(table.name.split('.')[0]!)} TO ${role}; ` : ''}GRANT SELECT ON ${source} TO ${role};`,
+  } as const
+  const before = { watermark: known?.watermarks?.[table.name], columns: known?.columns?.[table.name] }
+  const content = await work.database.transaction(options, () => downloadTable(work, table, before, path))
   const records = Object.entries(known?.files ?? {})
     .filter(([file]) => file.startsWith(`${table.name}/`))
     .flatMap(([, file]) => file.records)
-  const rows = `read_json(${fileLiteral(path)}, format = 'newline_delimited', columns = {event: 'VARCHAR'})`
-  const [row] = await engine.rows(
-    `SELECT count(*) AS read, count(*) FILTER (event NOT IN (SELECT "$event" FROM ${records.length === 0 ? '(SELECT NULL AS "$event" WHERE false)' : readParquet(root, records)})) AS new FROM ${rows}`,
-  )
-  if (row?.['new'] === 0)
-    return { file: null, watermark, counts: { rowsRead: Number(row['read']), accepted: 0, badRows: 0, oversize: 0 } }
-  const digest = await sha256OfFile(path)
+  const events =
+    records.length === 0 ? '(SELECT NULL AS "$event", NULL AS "$hash" WHERE false)' : readParquet(root, records)
+  const nothing = { ...content, file: null }
+  const counts = { rowsRead: content.rows, accepted: 0, badRows: 0, oversize: 0, ahead: content.ahead }
+  // Before it had a key, a row was known by all its columns.
+  const fresh = await withoutKnown(work, path, events)
+  if (fresh.rows === 0) return { ...nothing, counts, warnings: aheadWarnings(table, content) }
+
+  const digest = await sha256OfFile(fresh.path)
   // Named by content: an attempt that is repeated must not replace what an earlier one has read.
-  const file = { name: `${table.name}/${digest.slice(0, 32)}.ndjson`, path, sha256: digest }
-  const { state } = await normalizeFile(engine, root, store, sourceOf(work.plan, mapping), limits, file, ports.scratch)
-  const accepted = Math.min(state.counts['accepted'] ?? 0, Number(row?.['new']))
-  return { file: { name: file.name, state }, watermark, counts: { ...state.counts, accepted } }
+  const file = { name: `${table.name}/${digest.slice(0, 32)}.ndjson`, path: fresh.path, sha256: digest }
+  const { state, examples } = await normalizeFile(
+    engine,
+    root,
+    store,
+    sourceOf(plan, content),
+    limits,
+    file,
+    ports.scratch,
+  )
+  const [row] = await engine.rows(
+    `SELECT count(*) AS new FROM ${readParquet(root, state.records)} AS r ANTI JOIN (SELECT "$event", "$hash" FROM ${events}) AS k USING ("$event", "$hash")`,
+  )
+  const accepted = Number(row?.['new'])
+  const badRows = state.counts['badRows'] ?? 0
+  if (badRows > 0) nameColumns(root, state, content)
+  return {
+    ...nothing,
+    // With bad rows it is kept for the list of them.
+    file: accepted + badRows > 0 ? { name: file.name, state } : null,
+    counts: { ...state.counts, rowsRead: content.rows, accepted, ahead: content.ahead },
+    warnings: [...badRowWarnings(table, state, examples, content), ...aheadWarnings(table, content)],
+  }
+}
+
+/** The downloaded rows without those that are events of the store by all their columns. */
+async function withoutKnown(
+  { engine, ports }: Work,
+  path: string,
+  events: string,
+): Promise<{ readonly path: string; readonly rows: number }> {
+  const rows = `read_json(${fileLiteral(path)}, format = 'newline_delimited', columns = {row: 'VARCHAR'})`
+  const [count] = await engine.rows(
+    `SELECT count(*) AS read, count(*) FILTER (row IN (SELECT "$event" FROM ${events})) AS known FROM ${rows}`,
+  )
+  const [read, known] = [Number(count?.['read']), Number(count?.['known'])]
+  if (known === 0 || known === read) return { path, rows: read - known }
+  const fresh = join(ports.scratch, 'fresh.ndjson')
+  await engine.run(`COPY (SELECT json FROM read_ndjson_objects(${fileLiteral(path)}) WHERE json ->> 'row' NOT IN (SELECT "$event" FROM ${events} WHERE "$event" IS NOT NULL))
+    TO ${literal(fresh)} (FORMAT csv, HEADER false, QUOTE '', ESCAPE '')`)
+  return { path: fresh, rows: read - known }
 }
 
 /** How a downloaded row becomes an event: `event`, `time`, `identity`, `type` and the mapped columns c0, c1, … */
-function sourceOf(plan: ExtractPlan, mapping: Table['mapping']): RecordSource {
+function sourceOf(plan: ExtractPlan, { mapping }: TableContent): RecordSource {
   return {
     name: plan.source,
     record: 'Event',
@@ -158,87 +227,55 @@ function sourceOf(plan: ExtractPlan, mapping: Table['mapping']): RecordSource {
   }
 }
 
-/** Writes the table's new rows as lines of JSON; returns what the columns are mapped to and the highest watermark seen. */
-async function download(
-  { client, plan, store }: Work,
-  table: Table,
-  since: string | undefined,
-  path: string,
-): Promise<{ readonly mapping: Table['mapping']; readonly watermark: string | null }> {
-  const source = tableName(table)
-  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  try {
-    const { rows: columns } = await client.query<{ name: string; type: string }>(
-      `SELECT attname AS name, format_type(atttypid, NULL) AS type FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`,
-      [source],
-    )
-    if (columns.length === 0)
-      throw new JobError(
-        'DatabaseRefused',
-        `There is no table ${table.name}. Correct the table's name in the CampaignSource ${plan.source}.`,
-      )
-    const mapping =
-      table.mapping.length > 0
-        ? table.mapping
-        : store.event
-            .filter(({ path: target }) => columns.some((column) => column.name === target))
-            .map(({ path: target, type }) => ({ source: target, target, type }))
-    const time = mapping.find(({ target }) => target === 'timestamp')?.source ?? table.watermark
-    const mapped = mapping.filter(({ target }) => target !== 'timestamp' && target !== 'eventType')
-    const wanted = [plan.identity.column, table.watermark, time, ...mapped.map((column) => column.source)]
-    const missing = wanted.filter((column) => !columns.some((found) => found.name === column))
-    if (missing.length > 0)
-      throw new JobError(
-        'DatabaseRefused',
-        `The table ${table.name} has no column ${[...new Set(missing)].join(', ')}. Correct the CampaignSource ${plan.source}.`,
-      )
-    const typeOf = (column: string) => columns.find((found) => found.name === column)!.type
-    const isTime = (column: string) => /^(timestamp|date)/.test(typeOf(column))
-    if (!isTime(time))
-      throw new JobError(
-        'InvalidPlan',
-        `The column ${time} of ${table.name} is ${typeOf(time)} and gives no event time. Map a timestamp column to \`timestamp\`.`,
-      )
-
-    const watermark = `t.${name(table.watermark)}`
-    const overlap = parseDurationSeconds(plan.overlap)
-    if (overlap === null) throw new JobError('InvalidPlan', `The overlap ${plan.overlap} is no duration like 10m.`)
-    const where =
-      since === undefined
-        ? ''
-        : `WHERE ${watermark} >= '${since.replaceAll("'", "''")}'::${typeOf(table.watermark)}${isTime(table.watermark) ? ` - interval '${overlap} s'` : ''}`
-    const instant = (column: string) => `to_char(t.${name(column)}::timestamptz, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
-    const valueOf = (column: string) => (/^timestamp/.test(typeOf(column)) ? instant(column) : `t.${name(column)}`)
-    const fields = [
-      `'event', encode(sha256(convert_to(${text(`${table.name}\n`)} || row_to_json(t)::text, 'UTF8')), 'hex')`,
-      `'time', ${instant(time)}`,
-      `'identity', t.${name(plan.identity.column)}::text`,
-      `'type', ${text(table.eventType)}`,
-      ...mapped.map((column, index) => `'c${index}', ${valueOf(column.source)}`),
-    ]
-    // JSON text holds neither of these control characters, so every line is plain JSON.
-    const copy = client.query(
-      to(
-        `COPY (SELECT json_build_object(${fields.join(', ')}) FROM ${source} t ${where} ORDER BY ${watermark}) TO STDOUT (FORMAT csv, QUOTE E'\\x01', ESCAPE E'\\x01', DELIMITER E'\\x02')`,
-      ),
-    )
-    await pipeline(copy, createWriteStream(path))
-    const { rows: highest } = await client.query<{ highest: string | null }>(
-      `SELECT max(${watermark})::text AS highest FROM ${source} t`,
-    )
-    return { mapping: mapped, watermark: highest[0]?.highest ?? since ?? null }
-  } finally {
-    await client.query('ROLLBACK').catch(() => {})
-  }
+function badRowWarnings(
+  table: LogTable,
+  { counts, records }: SourceFileState,
+  examples: readonly BadRow[],
+  content: TableContent,
+): Warnings {
+  const { badRows = 0, oversize = 0 } = counts
+  const reasons = [...new Set(examples.map(({ column, reason }) => `${content.columnOf(column)} ${reason}`.trim()))]
+  return [
+    ...(badRows === 0
+      ? []
+      : [
+          {
+            code: 'bad-rows',
+            message: `Table ${table.name}: ${badRows} rows were left out (${reasons.join('; ')}${badRows > examples.length ? '; …' : ''}). The store's ${rejectsPathOf(records[0] ?? '')} lists them with their values.`,
+          },
+        ]),
+    ...(oversize === 0
+      ? []
+      : [
+          {
+            code: 'oversize-records',
+            message: `Table ${table.name}: ${oversize} rows are over the size limit of an event and were left out.`,
+          },
+        ]),
+  ]
 }
 
-/** `table` or `schema.table` as an identifier. */
-function tableName(table: Table): string {
-  return name(...table.name.split('.'))
+function aheadWarnings(table: LogTable, { ahead, latest }: TableContent): Warnings {
+  if (ahead === 0) return []
+  return [
+    {
+      code: 'dated-ahead',
+      message: `Table ${table.name}: ${ahead} rows have a ${table.watermark} later than this Run, the latest ${latest}. They are left out until then; correct them if that is a mistake.`,
+    },
+  ]
 }
 
-function text(value: string): string {
-  return `E'${value.replaceAll('\\', '\\\\').replaceAll("'", "''").replaceAll('\n', '\\n')}'`
+/** In the list of bad rows, the table's own columns instead of those of the download. */
+function nameColumns(root: string, { records }: SourceFileState, { columnOf }: TableContent): void {
+  const path = join(root, rejectsPathOf(records[0] ?? ''))
+  const text = readFileSync(path, 'utf8')
+  writeFileSync(
+    path,
+    text.replace(
+      /^((?:"(?:[^"]|"")*"|[^,\n]*),\d+),(\w+),/gm,
+      (_, start: string, column: string) => `${start},${columnOf(column)},`,
+    ),
+  )
 }
 
 function sorted<T>(record: Readonly<Record<string, T>>): Record<string, T> {

@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import type { Database } from '../postgres/connection.ts'
 
 /** Each entry is applied once, in its own transaction; a new version adds entries and never edits one. */
 const migrations: readonly string[] = [
@@ -17,27 +17,45 @@ const migrations: readonly string[] = [
    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR undefined_object THEN
      RETURN false;
    END $$;`,
+  // A Run of the same name with another plan is another Run; what was imported before has no plan.
+  `ALTER TABLE convoke.import_ledger ADD COLUMN plan_digest text NOT NULL DEFAULT '', DROP CONSTRAINT import_ledger_pkey, ADD PRIMARY KEY (run, file, plan_digest);
+   ALTER TABLE convoke.import_results ADD COLUMN plan_digest text NOT NULL DEFAULT '', DROP CONSTRAINT import_results_pkey, ADD PRIMARY KEY (run, manifest, plan_digest);
+   CREATE TABLE convoke.waiting_rows (
+     activation text NOT NULL, segment text NOT NULL, recipient_key jsonb NOT NULL, attributes jsonb NOT NULL, reason text NOT NULL,
+     since timestamptz NOT NULL, run text NOT NULL, PRIMARY KEY (activation, segment, recipient_key));
+   COMMENT ON TABLE convoke.waiting_rows IS 'Delivered rows whose recipient is not there yet; each import tries them again.';`,
 ]
 
 /** Creates or brings up to date the schema `convoke`, where everything of ours in a Campaign database lies. */
-export async function ensureOwnSchema(client: pg.Client): Promise<void> {
-  const { rows } = await client.query(`SELECT to_regclass('convoke.migrations') IS NOT NULL AS there`)
-  if (rows[0]?.there === true && (await appliedCount(client)) >= migrations.length) return
-  await client.query(`BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('convoke:migrations', 0))`)
-  // A schema that an administrator has created for the role needs no right to create one.
-  const { rows: schemas } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = 'convoke'`)
-  if (schemas.length === 0) await client.query('CREATE SCHEMA convoke')
-  await client.query(
-    'CREATE TABLE IF NOT EXISTS convoke.migrations (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
-  )
-  for (let version = (await appliedCount(client)) + 1; version <= migrations.length; version++) {
-    await client.query(migrations[version - 1]!)
-    await client.query('INSERT INTO convoke.migrations (version) VALUES ($1)', [version])
-  }
-  await client.query('COMMIT')
+export async function ensureOwnSchema(database: Database): Promise<void> {
+  const options = { mode: 'Default', tables: [], advice: 'Look at what is in the schema convoke.' } as const
+  const { applied, isThere } = await database.transaction(options, async () => {
+    const { rows } = await database.query<{ isThere: boolean; hasTable: boolean }>(
+      `SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = 'convoke') AS "isThere",
+         EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'convoke' AND c.relname = 'migrations') AS "hasTable"`,
+    )
+    const [found] = rows
+    return { ...found!, applied: found!.hasTable ? await appliedCount(database) : 0 }
+  })
+  if (applied >= migrations.length) return
+  const grant = isThere
+    ? `Grant the role what it needs: ALTER SCHEMA convoke OWNER TO ${database.role}; and the same for the tables in it.`
+    : `Let an administrator create the schema: CREATE SCHEMA convoke AUTHORIZATION ${database.role};`
+  await database.transaction({ ...options, grant }, async () => {
+    await database.query(`SELECT pg_advisory_xact_lock(hashtextextended('convoke:migrations', 0))`)
+    // A schema that an administrator has created for the role needs no right to create one.
+    if (!isThere) await database.query('CREATE SCHEMA IF NOT EXISTS convoke')
+    await database.query(
+      'CREATE TABLE IF NOT EXISTS convoke.migrations (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',
+    )
+    for (let version = (await appliedCount(database)) + 1; version <= migrations.length; version++) {
+      await database.query(migrations[version - 1]!)
+      await database.query('INSERT INTO convoke.migrations (version) VALUES ($1)', [version])
+    }
+  })
 }
 
-async function appliedCount(client: pg.Client): Promise<number> {
-  const { rows } = await client.query('SELECT coalesce(max(version), 0)::integer AS version FROM convoke.migrations')
+async function appliedCount(database: Database): Promise<number> {
+  const { rows } = await database.query('SELECT coalesce(max(version), 0)::integer AS version FROM convoke.migrations')
   return rows[0].version
 }

@@ -1,13 +1,76 @@
+import { createConnection } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { DatabasePlan } from '#crds'
-import { JobError } from '../errors.ts'
+import { interrupted } from '../errors.ts'
 import type { Ports } from '../ports.ts'
+import { databaseFault, isPassing, isUnanswered } from './faults.ts'
 
-/** Connects to a CampaignInstance's database; values come back as text, times are UTC. */
-export async function connect(instance: string, database: DatabasePlan, ports: Ports): Promise<pg.Client> {
+/**
+ * A connection that leaves nothing behind on the server: every setting is one of a transaction, so that a pooler may lend the server
+ * connection to others in between. Values come back as text, times are UTC.
+ */
+export type Database = {
+  /** For messages: the instance, and host and database without any password. */
+  readonly place: string
+  /** Who is logged in, as an identifier. */
+  readonly role: string
+  /** Rejects with what the server or the network said; only within `transaction` is it sorted. */
+  readonly query: pg.Client['query']
+  /**
+   * Begins, works and commits; whatever is thrown rolls back. Throws JobErrors for what the database or the way to it did, and
+   * UnknownCommit where the COMMIT found no answer.
+   */
+  readonly transaction: <T>(options: TransactionOptions, work: () => Promise<T>) => Promise<T>
+  readonly close: () => Promise<void>
+}
+
+export type TransactionOptions = {
+  /** As the role has it, or one look at data that stays as it is. */
+  readonly mode: 'Default' | 'Snapshot'
+  /** Tables whose locks it may have to wait for, as `name` writes them. */
+  readonly tables: readonly string[]
+  /** The next step where the database refuses a statement, and where the role lacks a privilege. */
+  readonly advice: string
+  readonly grant?: string
+}
+
+/** The database may have done it and could not say so any more. */
+export class UnknownCommit extends Error {
+  override readonly cause: unknown
+  constructor(cause: unknown) {
+    super('no answer to COMMIT')
+    this.cause = cause
+  }
+}
+
+const connectAttempts = 3
+
+/** Connects to a CampaignInstance's database; a connection that breaks off before it is of use is tried again. */
+export async function connect(instance: string, database: DatabasePlan, ports: Ports): Promise<Database> {
+  const place = placeOf(instance, database, ports)
+  const config = configOf(instance, database, ports)
+  for (let attempt = 1; ; attempt++) {
+    const client = new pg.Client(config)
+    // A broken connection also fails the statement that needs it.
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      const { rows } = await client.query<{ role: string }>('SELECT quote_ident(current_user) AS role')
+      return databaseOf(client, { place, role: rows[0]!.role }, ports)
+    } catch (error) {
+      await client.end().catch(() => {})
+      if (attempt === connectAttempts || !isPassing(error) || ports.signal.aborted)
+        throw databaseFault(error, { place })
+      await sleep(250 * 4 ** (attempt - 1))
+    }
+  }
+}
+
+function configOf(instance: string, database: DatabasePlan, ports: Ports): pg.ClientConfig {
   const url = ports.database(instance)
   const secret = database.credentialsSecretRef?.name
-  const config: pg.ClientConfig = {
+  return {
     ...(url === null
       ? {
           host: database.host,
@@ -23,41 +86,93 @@ export async function connect(instance: string, database: DatabasePlan, ports: P
     connectionTimeoutMillis: 15_000,
     keepAlive: true,
   }
-  const client = new pg.Client(config)
-  // A broken connection also fails the statement that needs it.
-  client.on('error', () => {})
-  try {
-    await client.connect()
-    await client.query(
-      "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET client_min_messages = warning; SET standard_conforming_strings = on",
-    )
-    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
-    const stop = () => void cancel(config, rows[0]!.pid)
-    ports.signal.addEventListener('abort', stop, { once: true })
-    client.once('end', () => ports.signal.removeEventListener('abort', stop))
-  } catch (error) {
-    await client.end().catch(() => {})
-    throw databaseFault(error, placeOf(instance, database, ports))
-  }
-  return client
 }
 
-/** Ends the running statement of a connection: the server would go on with it, and keep its locks, long after the process is gone. */
-async function cancel(config: pg.ClientConfig, pid: number): Promise<void> {
-  const other = new pg.Client(config)
-  other.on('error', () => {})
-  try {
-    await other.connect()
-    await other.query('SELECT pg_cancel_backend($1)', [pid])
-  } catch {
-    // Then the statement ends by itself, without a COMMIT behind it.
-  } finally {
-    await other.end().catch(() => {})
+const begins = { Default: 'BEGIN', Snapshot: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' } as const
+
+/** How long a statement waits for a lock, where the role has no limit of its own. */
+const lockTimeout = '60s'
+
+const settings = `SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres';
+  SET LOCAL client_min_messages = warning; SET LOCAL standard_conforming_strings = on;
+  SELECT set_config('lock_timeout', '${lockTimeout}', true) WHERE current_setting('lock_timeout') = '0'`
+
+function databaseOf(client: pg.Client, { place, role }: Pick<Database, 'place' | 'role'>, ports: Ports): Database {
+  /** With what only the server can say about a fault; the transaction has been rolled back. */
+  const sorted = async (error: unknown, { tables, advice, grant }: TransactionOptions): Promise<unknown> => {
+    const code = error instanceof Error && 'code' in error ? error.code : ''
+    const asked =
+      code === '55P03'
+        ? client.query<{ more: string | null }>(blockersOf(tables))
+        : code === '57014'
+          ? client.query<{ more: string }>(`SELECT current_setting('statement_timeout') AS more`)
+          : null
+    const more = (await asked?.catch(() => null))?.rows[0]?.more ?? null
+    return databaseFault(error, { place, advice, more, lockTimeout, ...(grant !== undefined && { grant }) })
   }
+  return {
+    place,
+    role,
+    query: client.query.bind(client) as pg.Client['query'],
+    transaction: async (options, work) => {
+      const stop = () => cancelStatement(client)
+      ports.signal.addEventListener('abort', stop, { once: true })
+      try {
+        await client.query(`${begins[options.mode]}; ${settings}`)
+        const result = await work()
+        if (ports.signal.aborted) throw interrupted()
+        await client.query('COMMIT').catch((error: unknown) => {
+          throw isUnanswered(error) ? new UnknownCommit(databaseFault(error, { place })) : error
+        })
+        return result
+      } catch (error) {
+        await client.query('ROLLBACK').catch(() => {})
+        throw error instanceof UnknownCommit ? error : await sorted(error, options)
+      } finally {
+        ports.signal.removeEventListener('abort', stop)
+      }
+    },
+    close: () => client.end().catch(() => {}),
+  }
+}
+
+/**
+ * Who holds a lock on one of the tables, as text. Rows that are locked are not to be seen from outside; whoever has locked one holds a
+ * lock on its table as well.
+ */
+function blockersOf(tables: readonly string[]): string {
+  const oids = tables.map((table) => `to_regclass(${text(table)})`).join(', ')
+  return `SELECT string_agg(said, ', ') AS more FROM (
+    SELECT format('session %s of %s%s', a.pid, coalesce(a.usename, 'somebody'), coalesce(' since ' || to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'), '')) AS said
+    FROM pg_stat_activity a WHERE a.pid <> pg_backend_pid() AND a.pid IN
+      (SELECT pid FROM pg_locks WHERE granted AND locktype = 'relation' AND mode <> 'AccessShareLock' AND relation IN (${oids || 'NULL'}))
+    ORDER BY a.xact_start NULLS LAST LIMIT 3) AS holders`
+}
+
+/**
+ * Asks the server to end the running statement, which would go on with it, and keep its locks, long after this process is gone. A
+ * request of the protocol's own needs no second login and finds its way through a pooler.
+ */
+function cancelStatement(client: pg.Client): void {
+  // Both are what the server, or the pooler, gave this connection; the types leave them out.
+  const { processID, secretKey, host, port } = client as unknown as Record<
+    'processID' | 'secretKey' | 'port',
+    number
+  > & {
+    host: string
+  }
+  const request = Buffer.alloc(16)
+  for (const [index, value] of [16, 80_877_102, processID, secretKey].entries()) request.writeInt32BE(value, index * 4)
+  const socket = host.startsWith('/')
+    ? createConnection(`${host}/.s.PGSQL.${port}`)
+    : createConnection({ host, port, timeout: 5_000 })
+  // Without it the statement ends by itself, without a COMMIT behind it.
+  socket.on('error', () => socket.destroy()).on('timeout', () => socket.destroy())
+  socket.end(request)
 }
 
 /** For messages: the instance, and host and database without any password. */
-export function placeOf(instance: string, { host, port, database }: DatabasePlan, ports: Ports): string {
+function placeOf(instance: string, { host, port, database }: DatabasePlan, ports: Ports): string {
   const url = ports.database(instance)
   const where =
     url === null
@@ -68,30 +183,13 @@ export function placeOf(instance: string, { host, port, database }: DatabasePlan
   return `the database of the CampaignInstance ${instance} (${where})`
 }
 
-/** What to do about an error of the database; JobErrors pass unchanged. `grant`: what the role needs, as SQL. */
-export function databaseFault(error: unknown, place: string, grant?: string): JobError {
-  if (error instanceof JobError) return error
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  const said = error instanceof Error ? error.message || code : String(error)
-  const refused = (next: string) =>
-    new JobError('DatabaseRefused', `${capital(place)} refused: ${said}. ${next}`, error)
-  if (code.startsWith('28')) return refused('Check username and password in its credentials secret.')
-  if (code === '3D000') return refused('Check the name of the database.')
-  if (code === '42501')
-    return refused(grant === undefined ? 'Grant the role what is missing.' : `Grant the role what it needs: ${grant}`)
-  if (/^(42|22|23|0A|3F|P0|428)/.test(code)) return refused('Check the target mapping against the table.')
-  return new JobError(
-    'DatabaseUnavailable',
-    `${capital(place)} cannot be used: ${said}. Check that it is up and that the job may reach it; the step can be run again.`,
-    error,
-  )
-}
-
-function capital(text: string): string {
-  return text[0]!.toUpperCase() + text.slice(1)
-}
-
 /** Table or column name as an identifier. */
 export function name(...parts: readonly string[]): string {
   return parts.map((part) => `"${part.replaceAll('"', '""')}"`).join('.')
+}
+
+/** A text as a literal, whatever it holds. */
+export function text(value: string): string {
+  const quoted = `'${value.replaceAll("'", "''")}'`
+  return value.includes('\\') ? `E${quoted.replaceAll('\\', '\\\\')}` : quoted
 }

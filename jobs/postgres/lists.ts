@@ -3,7 +3,8 @@ import { literal } from '../engines/duckdb.ts'
 import { deliveredPath } from '../export/delivered-set.ts'
 import type { OpenStore } from '../open-store.ts'
 import type { Ports } from '../ports.ts'
-import { connect, databaseFault, name, placeOf } from './connection.ts'
+import { name } from './connection.ts'
+import { readingTarget } from './reading.ts'
 
 /** How Campaign stands to what was delivered of a Segment. */
 export type CampaignSide = {
@@ -64,16 +65,15 @@ export async function campaignSides(
       rows.map((row) => places.map((_, at) => String(row[`k${at}`]))),
     )
   }
-  const client = await connect(instance, database, ports)
-  try {
+  return readingTarget({ instance, database, target }, ports, async (query) => {
     const out = target.optOutColumns.map((column) => `${name(column)}::text IN ('true', 't', '1')`).join(' OR ')
-    const { rows: schema } = await client.query(`SELECT to_regclass('convoke.audience_members') IS NOT NULL AS there`)
+    const { rows: schema } = await query(`SELECT to_regclass('convoke.audience_members') IS NOT NULL AS there`)
     const hasLists = syncType === 'Audience' && schema[0]?.there === true
     const names = places.map((_, at) => `k${at}`)
     const listed = names.map((each, at) => `m.recipient_key ->> ${at} = k.${each}`).join(' AND ')
     const taken = hasLists ? 'm.segment IS NOT NULL' : 'r.k0 IS NOT NULL'
     const columnsOfKey = target.reconciliationKey.map((key, at) => `${name(key)}::text AS k${at}`).join(', ')
-    const { rows } = await client.query(
+    const { rows } = await query(
       `SELECT k.segment, count(*) FILTER (WHERE ${taken}) AS taken, count(*) FILTER (WHERE ${taken} AND r.opted_out) AS opted_out,
          count(*) FILTER (WHERE r.k0 IS NULL) AS unknown
        FROM unnest($1::text[], ${names.map((_, at) => `$${at + 2}::text[]`).join(', ')}) AS k(segment, ${names.join(', ')})
@@ -95,9 +95,5 @@ export async function campaignSides(
         ]
       }),
     )
-  } catch (error) {
-    throw databaseFault(error, placeOf(instance, database, ports))
-  } finally {
-    await client.end().catch(() => {})
-  }
+  })
 }

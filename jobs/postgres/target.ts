@@ -5,7 +5,8 @@ import pg from 'pg'
 import { from } from 'pg-copy-streams'
 import type { ExtractPlan, ImportPlan } from '#crds'
 import { JobError } from '../errors.ts'
-import { databaseFault, name } from './connection.ts'
+import { name } from './connection.ts'
+import { databaseFault } from './faults.ts'
 
 const types: Readonly<Record<ImportPlan['target']['columns'][number]['type'], string>> = {
   Text: 'text',
@@ -98,7 +99,7 @@ async function ensureTable(
         error,
       )
     }
-    throw databaseFault(error, `the embedded database of the CampaignInstance ${instance}`)
+    throw databaseFault(error, { place: `the embedded database of the CampaignInstance ${instance}` })
   } finally {
     await client.end().catch(() => {})
   }

@@ -1,16 +1,21 @@
 // A Campaign database and a landing zone made by hand.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import pg from 'pg'
-import type { DeliveryManifest } from '#crds'
+import type { DeliveryManifest, JobPlan, RunInput, RunReport } from '#crds'
 import { sha256 } from '../../jobs/digest.ts'
 import { manifestNameOf } from '../../jobs/export/index.ts'
+import { importFiles } from '../../jobs/import/index.ts'
 import { startEmbeddedPostgres } from '../../jobs/postgres/index.ts'
+import { portsOf, type Surroundings } from '../stores/ports.ts'
+import { importPlan, planDigest } from './plan.ts'
 
 export const volumes = mkdtempSync(join(tmpdir(), 'convoke-import-'))
 export const zone = join(volumes, 'landing-zone')
+
+const instant = '2026-12-01T04:00:00Z'
 
 /** A server, and a role that may do what an import may and nothing else. */
 export async function startDatabase() {
@@ -19,10 +24,35 @@ export async function startDatabase() {
   await admin.connect()
   await admin.query(`CREATE ROLE campaign LOGIN PASSWORD 'campaign'; GRANT CREATE ON DATABASE postgres TO campaign`)
   const url = server.url.replace(/postgres:[^@]+@/, 'campaign:campaign@')
+  /** Rows of a query, as lists of values. */
+  const select = async (sql: string): Promise<unknown[][]> => {
+    const { rows } = await admin.query({ text: sql, rowMode: 'array' })
+    return rows
+  }
   return {
     admin,
     url,
     server,
+    select,
+    /** Imports what was delivered, as the role. */
+    run: (
+      plan: JobPlan = importPlan(),
+      input: Partial<RunInput> = {},
+      database = url,
+      surroundings: Surroundings = {},
+    ): Promise<RunReport> =>
+      importFiles({
+        plan,
+        input: { run: 'act-offers-1', scheduledTime: instant, now: instant, trigger: 'Schedule', ...input },
+        ports: portsOf({ volumes, databases: { production: database }, ...surroundings }),
+      }),
+    recipient: async (key: string, columns: string) =>
+      (await select(`SELECT ${columns} FROM recipients WHERE external_id = '${key}'`))[0],
+    /** Keys on the list of an audience. */
+    members: async (segment = 'gold') =>
+      (
+        await select(`SELECT recipient_key ->> 0 FROM convoke.audience_members WHERE segment = '${segment}' ORDER BY 1`)
+      ).map(([key]) => key),
     /** The recipients of every test, and no trace of an import. */
     reset: async () => {
       await admin.query(`DROP SCHEMA IF EXISTS convoke CASCADE; DROP TABLE IF EXISTS recipients;
@@ -39,6 +69,13 @@ export async function startDatabase() {
     },
   }
 }
+
+export const csv = (...lines: string[]) => lines.join('\n') + '\n'
+export const status = 'segmentMembership.status'
+
+/** The rejects file beside a delivered file. */
+export const rejects = (name = 'zone_gold_20261201T040000Z.csv') =>
+  readFileSync(join(zone, `${name}.rejects.csv`), 'utf8')
 
 export type Delivered = {
   readonly run?: string
@@ -80,7 +117,7 @@ export function deliver({
     run,
     activation,
     segment,
-    planDigest: `sha256:${'0'.repeat(64)}`,
+    planDigest,
     export: kind,
     backfill,
     evaluatedAt,

@@ -34,6 +34,7 @@ async function state() {
   const { rows } = await database.admin.query(`SELECT
     (SELECT md5(string_agg(r::text, ',' ORDER BY external_id)) FROM recipients r) AS recipients,
     (SELECT md5(string_agg(m::text, ',' ORDER BY segment, recipient_key)) FROM convoke.audience_members m) AS members,
+    (SELECT md5(string_agg(w::text, ',' ORDER BY segment, recipient_key)) FROM convoke.waiting_rows w) AS waiting,
     (SELECT string_agg(file || rows, ',' ORDER BY file) FROM convoke.import_ledger) AS ledger,
     (SELECT string_agg(manifest || details::text, ',' ORDER BY manifest) FROM convoke.import_results) AS results`)
   return rows[0]

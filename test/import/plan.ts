@@ -3,13 +3,16 @@ import { type PlanChoices, planOf } from '../export/store.ts'
 
 type ImportPlan = NonNullable<JobPlan['import']>
 
+/** Of every plan here, and of every delivery that is made for one. */
+export const planDigest = `sha256:${'0'.repeat(64)}`
+
 /** The plan of an Activation with a Campaign database, over the claim `landing-zone`. */
 export function importPlan(
   target: Partial<ImportPlan['target']> = {},
   choices: Partial<ImportPlan> = {},
   file: NonNullable<PlanChoices['file']> = {},
 ): JobPlan {
-  return planOf(
+  const plan = planOf(
     {
       file,
       location: { volume: { claimName: 'landing-zone' } },
@@ -34,4 +37,5 @@ export function importPlan(
       },
     },
   )
+  return { ...plan, digest: planDigest }
 }

@@ -186,7 +186,7 @@ function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), 'convoke-landing-'))
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((done) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const address = server.address()
