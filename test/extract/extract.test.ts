@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -8,7 +8,7 @@ import type { JobPlan, RunReport } from '#crds'
 import { extract } from '../../jobs/extract/index.ts'
 import { ingest } from '../../jobs/ingest/ingest.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../jobs/postgres/index.ts'
-import { readDataManifest } from '../../jobs/profile-store.ts'
+import { commitData, readDataManifest } from '../../jobs/profile-store.ts'
 import { portsOf } from '../stores/ports.ts'
 
 const volumes = mkdtempSync(join(tmpdir(), 'convoke-extract-'))
@@ -83,12 +83,13 @@ const planOf = (tables: Tables): JobPlan => ({
   },
 })
 
-const contextOf = (run: string, tables: Tables) => ({
+const contextOf = (run: string, tables: Tables, now = '2026-12-01T00:00:00Z') => ({
   plan: planOf(tables),
-  input: { run, scheduledTime: '2026-12-01T00:00:00Z', now: '2026-12-01T00:00:00Z', trigger: 'Schedule' as const },
+  input: { run, scheduledTime: now, now, trigger: 'Schedule' as const },
   ports: portsOf({ volumes, databases: { production: server.url.replace(/postgres:[^@]+@/, 'reader:reader@') } }),
 })
-const run = (name: string, tables: Tables = [delivery]): Promise<RunReport> => extract(contextOf(name, tables))
+const run = (name: string, tables: Tables = [delivery], now?: string): Promise<RunReport> =>
+  extract(contextOf(name, tables, now))
 
 /** Events after the next ingest, in order of profile and time. */
 async function events(columns = '"$profile", "timestamp"::VARCHAR, "eventType", status'): Promise<unknown[][]> {
@@ -198,9 +199,176 @@ describe('the next run', () => {
   })
 })
 
-test('a row without an identity is counted and left out', async () => {
-  await admin.query('UPDATE delivery_logs SET external_id = NULL WHERE id = 1')
-  expect((await run('one')).totals).toMatchObject({ rowsRead: 2, accepted: 1, badRows: 1 })
+describe('a row with a key', () => {
+  const keyed = { ...delivery, key: ['id'] }
+
+  test('that changes is the same event, as it is now', async () => {
+    await run('one', [keyed])
+    await admin.query(
+      `UPDATE delivery_logs SET status = 'bounced', last_modified = '2026-11-20 11:00:00+00' WHERE id = 2`,
+    )
+    expect((await run('two', [keyed])).totals).toMatchObject({ rowsRead: 1, accepted: 1 })
+    expect(await events()).toEqual([
+      ['P1', '2026-11-20 09:00:00.125', 'sent', 'sent'],
+      ['P2', '2026-11-20 11:00:00', 'sent', 'bounced'],
+    ])
+    expect((await run('three', [keyed])).totals).toMatchObject({ rowsRead: 1, accepted: 0 })
+  })
+
+  test('that it was given later is known by what it was', async () => {
+    await run('one')
+    await admin.query(`INSERT INTO delivery_logs VALUES (4, 'P4', '2026-11-20 09:40:00+00', 'new', NULL, NULL)`)
+    expect((await run('two', [keyed])).totals).toMatchObject({ rowsRead: 2, accepted: 1 })
+    expect(await events()).toHaveLength(3)
+  })
+
+  test('of which a part is missing is known by all its columns', async () => {
+    await admin.query('UPDATE delivery_logs SET id = NULL')
+    await run('one', [keyed])
+    expect(await events()).toHaveLength(2)
+  })
+})
+
+describe('the watermark', () => {
+  test.each(['2099-01-01T00:00:00Z', 'infinity'])(
+    '%s lies ahead: the row is left out with a word, and the next ones are read',
+    async (ahead) => {
+      await admin.query(`INSERT INTO delivery_logs VALUES (9, 'P9', '${ahead}', 'sent', NULL, NULL)`)
+      const report = await run('one')
+      expect(report.totals).toMatchObject({ rowsRead: 2, accepted: 2, ahead: 1 })
+      expect(report.warnings).toEqual([
+        {
+          code: 'dated-ahead',
+          message: expect.stringMatching(
+            /^Table delivery_logs: 1 rows have a last_modified later than this Run, the latest (2099-|infinity)/,
+          ),
+        },
+      ])
+      await admin.query(`INSERT INTO delivery_logs VALUES (4, 'P4', '2026-11-20 09:40:00+00', 'new', NULL, NULL)`)
+      expect((await run('two')).totals).toMatchObject({ accepted: 1, ahead: 1 })
+      expect((await events()).map(([profile]) => profile)).toEqual(['P1', 'P2', 'P4'])
+    },
+  )
+
+  test('that an earlier version remembered ahead is forgotten, and nothing is doubled', async () => {
+    await run('one')
+    const data = readDataManifest(root)!
+    const source = { ...data.sources['logs']!, watermarks: { delivery_logs: '2099-01-01 00:00:00+00' } }
+    commitData(root, { ...data, sources: { logs: source } }, false)
+    await admin.query(`INSERT INTO delivery_logs VALUES (4, 'P4', '2026-11-20 08:00:00+00', 'new', NULL, NULL)`)
+    expect((await run('two')).totals).toMatchObject({ rowsRead: 3, accepted: 1 })
+    expect(await events()).toHaveLength(3)
+  })
+
+  test('of a row that is dated ahead is reached in time', async () => {
+    await admin.query(`INSERT INTO delivery_logs VALUES (9, 'P9', '2026-12-01 00:30:00+00', 'sent', NULL, NULL)`)
+    await run('one')
+    expect((await run('two', [delivery], '2026-12-01T01:00:00Z')).totals).toMatchObject({ accepted: 1, ahead: 0 })
+  })
+
+  test('that is a number reads the last rows before it again', async () => {
+    const tracking: Tables[number] = {
+      name: 'tracking_logs',
+      eventType: 'click',
+      watermark: 'n',
+      mapping: [{ source: 'clicked', target: 'timestamp', type: 'timestamp' }],
+    }
+    await run('one', [tracking])
+    // Its transaction began earlier and committed later.
+    await admin.query(`INSERT INTO tracking_logs VALUES (6, 'P2', '2026-11-20 11:59:00', 'x')`)
+    expect((await run('two', [tracking])).totals).toMatchObject({ accepted: 1 })
+    const plan = planOf([tracking])
+    await admin.query(`INSERT INTO tracking_logs VALUES (5, 'P3', '2026-11-20 11:58:00', 'x')`)
+    const none = { ...contextOf('three', [tracking]), plan: { ...plan, extract: { ...plan.extract!, overlapRows: 0 } } }
+    expect((await extract(none)).totals).toMatchObject({ rowsRead: 1, accepted: 0 })
+  })
+
+  test('that is missing keeps nothing out', async () => {
+    await admin.query(`ALTER TABLE tracking_logs ADD changed timestamptz`)
+    const tracking: Tables[number] = {
+      name: 'tracking_logs',
+      eventType: 'click',
+      watermark: 'changed',
+      mapping: [{ source: 'clicked', target: 'timestamp', type: 'timestamp' }],
+    }
+    expect((await run('one', [tracking])).totals).toMatchObject({ accepted: 1 })
+    await admin.query(`INSERT INTO tracking_logs VALUES (8, 'P2', '2026-11-20 12:00:01', 'x')`)
+    expect((await run('two', [tracking])).totals).toMatchObject({ rowsRead: 2, accepted: 1 })
+    expect(await events()).toHaveLength(2)
+  })
+
+  test('that is no number keeps nothing else out', async () => {
+    await admin.query(
+      `ALTER TABLE tracking_logs ALTER n TYPE numeric; INSERT INTO tracking_logs VALUES ('NaN', 'P3', '2026-11-20 12:00:01', 'x')`,
+    )
+    const tracking: Tables[number] = {
+      name: 'tracking_logs',
+      eventType: 'click',
+      watermark: 'n',
+      mapping: [{ source: 'clicked', target: 'timestamp', type: 'timestamp' }],
+    }
+    expect((await run('one', [tracking])).totals).toMatchObject({ accepted: 1, ahead: 1 })
+    await admin.query(`INSERT INTO tracking_logs VALUES (8, 'P2', '2026-11-20 12:00:01', 'x')`)
+    expect((await run('two', [tracking])).totals).toMatchObject({ accepted: 1 })
+  })
+})
+
+test('rows that are no events are counted, told with the reason, and listed by the names of their columns', async () => {
+  await admin.query(`ALTER TABLE delivery_logs ALTER cost TYPE text; UPDATE delivery_logs SET cost = 'dear' WHERE id = 2;
+    INSERT INTO delivery_logs VALUES (3, NULL, '2026-11-20 09:25:00+00', 'sent', NULL, NULL), (4, 'P4', '-infinity', 'sent', NULL, NULL)`)
+  const report = await run('one')
+  expect(report.totals).toMatchObject({ rowsRead: 4, accepted: 1, badRows: 3 })
+  const [warning] = report.warnings!
+  expect(warning!.message).toMatch(/^Table delivery_logs: 3 rows were left out \(/)
+  for (const reason of ['external_id is missing', 'cost is not a number', 'last_modified is missing'])
+    expect(warning!.message).toContain(reason)
+  const path = /The store's (\S+) lists them/.exec(warning!.message)![1]!
+  const listed = readFileSync(join(root, path), 'utf8')
+  for (const column of ['external_id', 'cost', 'last_modified'])
+    expect(listed).toMatch(new RegExp(`^[^,]+,\\d+,${column},`, 'm'))
+  await events()
+  expect(existsSync(join(root, path))).toBe(true)
+})
+
+test.each(['row', 'whole', 't', 'line', 'event', 'c0', 'select "x"'])(
+  'a column named %s is a column like others',
+  async (column) => {
+    const quoted = `"${column.replaceAll('"', '""')}"`
+    await admin.query(
+      `ALTER TABLE delivery_logs ADD ${quoted} text; UPDATE delivery_logs SET ${quoted} = 'value ' || id`,
+    )
+    await run('one', [{ ...delivery, mapping: [{ source: column, target: 'status', type: 'string' }] }])
+    expect((await events()).map(([, , , status]) => status)).toEqual(['value 1', 'value 2'])
+  },
+)
+
+test('a table may have more mapped columns than a function takes arguments', async () => {
+  const names = Array.from({ length: 120 }, (_, n) => `x${n}`)
+  await admin.query(`ALTER TABLE delivery_logs ${names.map((name) => `ADD ${name} text DEFAULT 'v'`).join(', ')}`)
+  const mapping = names.map((source) => ({ source, target: 'status', type: 'string' as const }))
+  expect((await run('one', [{ ...delivery, mapping: mapping.slice(0, 1) }])).totals).toMatchObject({ accepted: 2 })
+  const plan = planOf([
+    { ...delivery, mapping: names.map((source) => ({ source, target: source, type: 'string' as const })) },
+  ])
+  const event = [...plan.store!.event, ...names.map((path) => ({ path, type: 'string' as const }))]
+  const wide = { ...contextOf('two', []), plan: { ...plan, store: { ...plan.store!, event } } }
+  expect((await extract(wide)).error).toBeUndefined()
+})
+
+test('a column that is added to the log makes no second event of a row', async () => {
+  await run('one')
+  await admin.query(`ALTER TABLE delivery_logs ADD reason text DEFAULT 'none'`)
+  expect((await run('two')).totals).toMatchObject({ rowsRead: 1, accepted: 0 })
+})
+
+test('a table that cannot be read does not keep out the others', async () => {
+  const report = await run('one', [{ ...delivery, name: 'nobody' }, delivery])
+  expect(report).toMatchObject({
+    outcome: 'Failed',
+    error: { reason: 'DatabaseRefused', message: expect.stringMatching(/no table nobody.*All other tables were read/) },
+    totals: { accepted: 2 },
+  })
+  expect(await events()).toHaveLength(2)
 })
 
 test.each<[string, Tables[number], string, string, RegExp]>([
