@@ -1,6 +1,6 @@
 import { annotations, isKind, type JobPlan, type Kind } from '#crds'
 import { type Code, codes } from './codes.ts'
-import { type Diagnostic, type Fix, pathText, type Severity, sortDiagnostics } from './diagnostic.ts'
+import { type Diagnostic, type Fix, type Severity, sortDiagnostics } from './diagnostic.ts'
 import type { Finding, LinkFinding } from './finding.ts'
 import { applyFixes } from './fix.ts'
 import { linkModel, type Model } from './model.ts'
@@ -164,9 +164,9 @@ function diagnosticOf(finding: LinkFinding, severity: Severity): Diagnostic {
     message: finding.message,
     ...(finding.help === '' ? {} : { help: finding.help }),
     ...whyOf(finding),
-    ...placeOf(resource, finding, pathText(finding.path)),
+    ...placeOf(resource, finding),
     related: (finding.related ?? []).map((related) => ({
-      ...placeOf(related.resource, related, pathText(related.path)),
+      ...placeOf(related.resource, related),
       message: related.message,
     })),
     fixes: (finding.fixes ?? []).flatMap((fix) => fixOf(resource, fix)),

@@ -1,6 +1,6 @@
 import type { Column, Kind } from '#crds'
 import type { LinkFinding } from './finding.ts'
-import { type CheckedExpression, checkPql, type Names, type SegmentNames } from './pql/check.ts'
+import { type CheckedExpression, checkPql, locatePql, type Names, type SegmentNames } from './pql/check.ts'
 import type { PqlFault } from './pql/fault.ts'
 import type { Condition } from './pql/ir.ts'
 import type { AnyResource, Path, Resource } from './resource.ts'
@@ -515,6 +515,16 @@ export function segmentNames(
       return all[Symbol.iterator]()
     },
   }
+}
+
+/** A Segment's expression as a tree whose nodes have places; null without a store. */
+export function locateExpression(
+  { resource, store }: SegmentModel,
+  model: Pick<Model, 'segments' | 'segmentNamed'>,
+): ReturnType<typeof locatePql> | null {
+  if (!store) return null
+  const segments = segmentNames(model, resource.namespace, store)
+  return locatePql(resource.spec.expression, { types: store.types, segments })
 }
 
 /** Finds by namespace and name, without a text made of both for each of thousands. */

@@ -1,5 +1,5 @@
 import type { Defaulted, Kind, ObjectMeta } from '#crds'
-import type { Place, ResourceName } from './diagnostic.ts'
+import { type Place, pathText, type ResourceName } from './diagnostic.ts'
 import { nodeAt, textRangeOf, type YamlNode } from './yaml/index.ts'
 
 export type Source = {
@@ -34,11 +34,12 @@ export type Target = {
   readonly range?: { readonly start: number; readonly end: number }
 }
 
-export function placeOf(resource: ResourceName & { readonly origin: Origin }, target: Target, pathText: string): Place {
+export function placeOf(resource: ResourceName & { readonly origin: Origin }, target: Target): Place {
+  const path = pathText(target.path)
   const name: ResourceName = { kind: resource.kind, namespace: resource.namespace, name: resource.name }
   const { origin } = resource
-  if (!origin) return { file: null, span: null, resource: name, path: pathText }
-  return { file: origin.source.file, span: spanOf(origin, target), resource: name, path: pathText }
+  if (!origin) return { file: null, span: null, resource: name, path }
+  return { file: origin.source.file, span: spanOf(origin, target), resource: name, path }
 }
 
 function spanOf({ source, node }: NonNullable<Origin>, { path, on, range }: Target): { start: number; end: number } {

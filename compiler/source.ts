@@ -11,7 +11,7 @@ import {
   withDefaults,
 } from '#crds'
 import type { Code } from './codes.ts'
-import { type Diagnostic, type Fix, type Place, pathText, type ResourceName } from './diagnostic.ts'
+import type { Diagnostic, Fix, Place, ResourceName } from './diagnostic.ts'
 import { type AnyResource, type Origin, placeOf, type Source } from './resource.ts'
 import { shapeOf } from './shape.ts'
 import { alternatives, nearest } from './suggest.ts'
@@ -229,7 +229,7 @@ class Loader {
     if (version !== apiVersion) {
       this.report(
         'unknown-kind',
-        placeOf(named, { path: ['apiVersion'] }, 'apiVersion'),
+        placeOf(named, { path: ['apiVersion'] }),
         `\`${version}\` is not an API version of Convoke`,
         `Write \`${apiVersion}\`.`,
         this.replace(named, ['apiVersion'], apiVersion),
@@ -248,7 +248,7 @@ class Loader {
         near.length > 0 ? `Did you mean ${alternatives(near)}?` : `Kinds are ${alternatives(Object.keys(kinds))}.`
       this.report(
         'unknown-kind',
-        placeOf(named, { path: ['kind'] }, 'kind'),
+        placeOf(named, { path: ['kind'] }),
         `There is no kind \`${kindName}\` in ${group}`,
         help,
         near.length === 1 ? this.replace(named, ['kind'], near[0]!) : [],
@@ -296,7 +296,7 @@ class Loader {
   ): unknown {
     const { faults, repaired } = shapeOf(kind, value)
     for (const fault of faults) {
-      const place = placeOf(named, { path: fault.path, on: fault.on }, pathText(fault.path))
+      const place = placeOf(named, { path: fault.path, on: fault.on })
       if (place.span && this.ambiguous.has(place.span.start)) continue
       this.report(
         fault.code,
@@ -351,7 +351,7 @@ class Loader {
 }
 
 function duplicate(named: Named, earlier: Named): Diagnostic {
-  const place = (of: Named): Place => placeOf(of, { path: ['metadata', 'name'] }, 'metadata.name')
+  const place = (of: Named): Place => placeOf(of, { path: ['metadata', 'name'] })
   return {
     code: 'duplicate-resource',
     severity: 'error',

@@ -11,7 +11,7 @@ import {
   type Person,
   readDatum,
 } from './pql/interpret.ts'
-import { type Condition, freeVariables, type Node, type Value, visit } from './pql/ir.ts'
+import { type Condition, eachChild, freeVariables, type Node, type Value, visit } from './pql/ir.ts'
 import { type Leaf, type Part, partsOf } from './pql/parts.ts'
 import { dataTypeOf, type UnionTypes } from './schema.ts'
 
@@ -171,13 +171,10 @@ type Selection = {
 /** What is asked of events anywhere in a condition, each place once. */
 function selectionsIn(condition: Condition): readonly Selection[] {
   const selections: Selection[] = []
-  const walk = (part: unknown): void => {
-    if (Array.isArray(part)) for (const each of part) walk(each)
-    if (Array.isArray(part) || typeof part !== 'object' || part === null) return
-    // Bounds and steps have no kind.
-    const selection = 'kind' in part ? selectionOf(part as Node) : null
+  const walk = (node: Node): void => {
+    const selection = selectionOf(node)
     if (selection) selections.push(...selection)
-    else for (const [key, child] of Object.entries(part)) if (key !== 'type' && key !== 'regex') walk(child)
+    else eachChild(node, walk)
   }
   walk(condition)
   const seen = new Set<string>()

@@ -4,6 +4,7 @@ import {
   compileObjects,
   type Diagnostic,
   type Model,
+  pathText,
   type Scheduled,
   type SegmentModel,
   schedulesOf,
@@ -158,16 +159,14 @@ function brokenSegments(compilation: Compilation, byKey: ReadonlyMap<ResourceKey
     }
     const refs = resource.spec.segmentRefs ?? []
     const ownFaults = new Map(
-      (errors.get(activation) ?? []).flatMap((diagnostic) => {
-        const index = /^spec\.segmentRefs\[(\d+)\]/.exec(diagnostic.path)?.[1]
-        return index === undefined || diagnostic.code === 'too-many-segments'
-          ? []
-          : [[Number(index), diagnostic] as const]
-      }),
+      (errors.get(activation) ?? [])
+        .filter(({ code }) => code !== 'too-many-segments')
+        .map((diagnostic) => [diagnostic.path, diagnostic]),
     )
     for (const [index, { name }] of refs.entries()) {
       const key: ResourceKey = `Segment/${resource.namespace}/${name}`
-      const own = ownFaults.get(index)
+      const path = ['spec', 'segmentRefs', index]
+      const own = ownFaults.get(pathText([...path, 'name'])) ?? ownFaults.get(pathText(path))
       if (own) add(name, own)
       else if (!segments.some((segment) => segment.resource.name === name) && byKey.has(key))
         add(name, errors.get(key)?.[0])

@@ -40,7 +40,7 @@ export function adobeOfSegments(
           severity: 'warning',
           message: `Adobe's id of the Segment \`${name}\` is not known`,
           help: `Give its file too, with the annotation \`${adobeIdAnnotation}\`; Adobe refers to segments by id.`,
-          ...placeOf(segment, { path: ['spec', 'expression'], range: span }, 'spec.expression'),
+          ...placeOf(segment, { path: ['spec', 'expression'], range: span }),
           related: [],
           fixes: [],
         })
@@ -53,7 +53,7 @@ export function adobeOfSegments(
         severity: 'error',
         message: `The expression of \`${segment.name}\` cannot be written as \`pql/json\`: ${tree.reason}`,
         help: 'Convert it to `pql/text`.',
-        ...placeOf(segment, { path: ['spec', 'expression'] }, 'spec.expression'),
+        ...placeOf(segment, { path: ['spec', 'expression'] }),
         related: [],
         fixes: [],
       })

@@ -136,6 +136,8 @@ export type When =
       readonly unit: Unit
       readonly direction: 'before' | 'after' | 'from'
       readonly time: Expr
+      /** `<= 30 days` */
+      readonly lengthSpan: Span
       readonly span: Span
     }
   | { readonly kind: 'side'; readonly direction: 'before' | 'after' | 'from'; readonly time: Expr; readonly span: Span }

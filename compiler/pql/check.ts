@@ -4,7 +4,7 @@ import { meaningIn } from './check/expression.ts'
 import { type Scope, withVariable } from './check/meaning.ts'
 import { conditionIn } from './check/operand.ts'
 import type { PqlFault, PqlFix } from './fault.ts'
-import type { Condition } from './ir.ts'
+import type { Condition, Node } from './ir.ts'
 import { type Parsed, parsePql } from './parser.ts'
 
 export type { Names, SegmentNames } from './check/context.ts'
@@ -40,7 +40,17 @@ function repairs(text: string, { span, text: fixed }: PqlFix, before: readonly P
   return after.length < before.length && after.every((fault) => known.has(fault.code + fault.message))
 }
 
-function checkOnce(text: string, names: Names): CheckedExpression {
+/** The same tree as that of `checkPql`, without faults, with the places where its nodes are written. */
+export function locatePql(
+  text: string,
+  names: Names,
+): { readonly condition: Condition | null; readonly placeOf: (node: Node) => Span | null } {
+  const places = new Map<Node, Span>()
+  const { condition } = checkOnce(text, names, places)
+  return { condition, placeOf: (node) => places.get(node) ?? null }
+}
+
+function checkOnce(text: string, names: Names, places: Map<Node, Span> | null = null): CheckedExpression {
   const parsed = parsePql(text)
   if (parsed.unbalanced) {
     const faults = parsed.faults.map((fault) =>
@@ -48,7 +58,7 @@ function checkOnce(text: string, names: Names): CheckedExpression {
     )
     return { condition: null, faults, references: [] }
   }
-  const checking = openChecking(text, names, meaningIn)
+  const checking = openChecking(text, names, meaningIn, places)
   const condition = rootCondition(checking, parsed.expr)
   const faults = [...parsed.faults, ...checking.faults]
   const hasErrors = faults.some((fault) => fault.severity !== 'warning')

@@ -51,17 +51,15 @@ export type Condition =
    * Events, strictly one after the other: `count` events for which the first step holds, then later ones for the second, and so on.
    * `what` reads the event as `variable` and nothing else that varies.
    */
-  | {
-      readonly kind: 'sequence'
-      readonly variable: number
-      readonly steps: readonly { readonly what: Condition; readonly count: number }[]
-    }
+  | { readonly kind: 'sequence'; readonly variable: number; readonly steps: readonly Step[] }
 
 export type CompareOp = '=' | '!=' | '<' | '<=' | '>' | '>='
 
 export type TextTest = 'equals' | 'contains' | 'startsWith' | 'endsWith' | 'like'
 
 export type Bound = { readonly value: Value; readonly inclusive: boolean }
+
+export type Step = { readonly what: Condition; readonly count: number }
 
 export type Value =
   | { readonly kind: 'literal'; readonly value: string | number | boolean; readonly type: DataType }
@@ -182,119 +180,193 @@ export type Value =
       readonly group: number
       readonly type: 'string'
     }
-  | {
-      readonly kind: 'record'
-      readonly fields: readonly { readonly name: string; readonly value: Value }[]
-      readonly type: DataType
-    }
+  | { readonly kind: 'record'; readonly fields: readonly Field[]; readonly type: DataType }
+
+export type Field = { readonly name: string; readonly value: Value }
 
 export type Fold = 'count' | 'sum' | 'average' | 'min' | 'max'
 
-/** Any part of the tree. */
+/** Any node of the tree. */
 export type Node = Condition | Value
 
+/** What stands between a node and its children where that is not the child itself. */
+type Holder = Bound | Step | Field
+
+/** The fields of a node that hold others. */
+type PartName<N> = {
+  [K in keyof N]-?: N[K] extends Node | Holder | null | readonly (Node | Holder)[] ? K : never
+}[keyof N]
+
 /**
- * Rebuilds a tree from its leaves up: `change` sees every node after its children were changed, and gives what stands in its place.
- * The tree is plain data, so this one walk knows every variant.
+ * Where each node has its children: the one list by which trees are walked, so that a new node or field is a type error here and is
+ * missed nowhere. In a part that is `bound` the variables of the node can be read; a variable means the innermost binding around it.
  */
-export function rewrite<N extends Node>(node: N, change: (node: Node) => Node): N {
-  const walk = (part: unknown): unknown => {
-    if (Array.isArray(part)) return part.map(walk)
-    if (typeof part !== 'object' || part === null) return part
-    const copy = Object.fromEntries(
-      Object.entries(part).map(([key, child]) => [key, key === 'type' || key === 'regex' ? child : walk(child)]),
-    )
-    // Whatever has a `kind`, outside types and regular expressions, is a node; a change keeps conditions conditions and values values.
-    return 'kind' in copy ? change(copy as unknown as Node) : copy
+const parts: {
+  readonly [K in Node['kind']]: { readonly [P in PartName<Extract<Node, { kind: K }>>]: 'free' | 'bound' }
+} = {
+  constant: {},
+  and: { items: 'free' },
+  or: { items: 'free' },
+  not: { item: 'free' },
+  compare: { left: 'free', right: 'free' },
+  within: { subject: 'free', from: 'free', to: 'free' },
+  isTrue: { value: 'free' },
+  isDefined: { value: 'free' },
+  any: { list: 'free', where: 'bound' },
+  text: { left: 'free', right: 'free' },
+  matches: { value: 'free' },
+  includes: { list: 'free', item: 'free' },
+  overlap: { left: 'free', right: 'free' },
+  segment: {},
+  sequence: { steps: 'bound' },
+  literal: {},
+  column: {},
+  events: {},
+  variable: {},
+  member: { object: 'free' },
+  arithmetic: { left: 'free', right: 'free' },
+  truth: { condition: 'free' },
+  choose: { test: 'free', yes: 'free', no: 'free' },
+  let: { value: 'free', body: 'bound' },
+  now: {},
+  instant: { value: 'free' },
+  shift: { base: 'free' },
+  floor: { base: 'free' },
+  part: { of: 'free' },
+  makeDate: { year: 'free', month: 'free', day: 'free' },
+  list: { items: 'free' },
+  filter: { list: 'free', where: 'bound' },
+  map: { list: 'free', to: 'bound' },
+  flatten: { list: 'free' },
+  distinct: { list: 'free' },
+  top: { list: 'free', by: 'bound' },
+  first: { list: 'free' },
+  intersection: { left: 'free', right: 'free' },
+  groupBy: { list: 'free', key: 'bound' },
+  fold: { list: 'free' },
+  get: { map: 'free', key: 'free' },
+  keys: { map: 'free' },
+  values: { map: 'free' },
+  mapEntries: { map: 'free', key: 'bound', value: 'bound' },
+  regexGroup: { value: 'free' },
+  record: { fields: 'free' },
+}
+
+type PartTable = readonly (readonly [name: string, isBound: boolean])[]
+
+const partTables: ReadonlyMap<string, PartTable> = new Map(
+  Object.entries(parts).map(([kind, own]) => [kind, Object.entries(own).map(([name, at]) => [name, at === 'bound'])]),
+)
+
+function partsOf(node: Node): PartTable {
+  return partTables.get(node.kind)! // one for each kind, by the type of `parts`
+}
+
+/** What a part holds, by the type of `parts`. */
+function heldIn(node: Node, name: string): Node | Holder | null | readonly (Node | Holder)[] {
+  return (node as unknown as Readonly<Record<string, Node | Holder | null | readonly (Node | Holder)[]>>)[name]!
+}
+
+function childOf(held: Node | Holder): Node {
+  return 'kind' in held ? held : 'what' in held ? held.what : held.value
+}
+
+/** The children of a node in the order of its parts; `isBound`: the variables of the node can be read there. */
+export function eachChild(node: Node, see: (child: Node, isBound: boolean) => void): void {
+  for (const [name, isBound] of partsOf(node)) {
+    const held = heldIn(node, name)
+    if (held === null) continue
+    if (Array.isArray(held)) for (const each of held as readonly (Node | Holder)[]) see(childOf(each), isBound)
+    else see(childOf(held as Node | Holder), isBound)
   }
+}
+
+/** The node with its children replaced; the node itself where none is another. A change keeps conditions conditions and values values. */
+export function mapChildren<N extends Node>(node: N, change: (child: Node, isBound: boolean) => Node): N {
+  let changed: Record<string, unknown> | null = null
+  const replaced = (held: Node | Holder, isBound: boolean): Node | Holder => {
+    const before = childOf(held)
+    const after = change(before, isBound)
+    if (after === before) return held
+    return 'kind' in held ? after : (('what' in held ? { ...held, what: after } : { ...held, value: after }) as Holder)
+  }
+  for (const [name, isBound] of partsOf(node)) {
+    const held = heldIn(node, name)
+    if (held === null) continue
+    if (Array.isArray(held)) {
+      const before = held as readonly (Node | Holder)[]
+      const after = before.map((each) => replaced(each, isBound))
+      if (after.some((each, index) => each !== before[index])) changed = { ...(changed ?? node), [name]: after }
+    } else {
+      const after = replaced(held as Node | Holder, isBound)
+      if (after !== held) changed = { ...(changed ?? node), [name]: after }
+    }
+  }
+  return (changed ?? node) as N
+}
+
+/** Rebuilds a tree from its leaves up: `change` sees every node after its children were changed, and gives what stands in its place. */
+export function rewrite<N extends Node>(node: N, change: (node: Node) => Node): N {
+  const walk = (part: Node): Node => change(mapChildren(part, walk))
   return walk(node) as N
 }
 
 /** Nodes of a tree, or some number above `limit`. Shared parts count as often as they occur. */
-export function sizeOf(node: unknown, limit: number): number {
+export function sizeOf(node: Node, limit: number): number {
   let size = 0
   const open = [node]
-  while (open.length > 0 && size <= limit) {
-    const part = open.pop()
-    if (typeof part !== 'object' || part === null) continue
-    size += 'kind' in part ? 1 : 0
-    for (const [key, child] of Object.entries(part)) if (key !== 'type' && key !== 'regex') open.push(child)
+  for (let next = open.pop(); next && size <= limit; next = open.pop()) {
+    size += 1
+    eachChild(next, (child) => void open.push(child))
   }
   return size
 }
 
-/** Every node of a tree, parents before children. */
-export function visit(node: unknown, see: (node: Node) => void): void {
-  if (Array.isArray(node)) for (const part of node) visit(part, see)
-  else if (typeof node === 'object' && node !== null) {
-    if ('kind' in node) see(node as Node) // as in `rewrite`
-    for (const [key, part] of Object.entries(node)) if (key !== 'type' && key !== 'regex') visit(part, see)
-  }
+/** Every node of a tree, or of several, parents before children. */
+export function visit(tree: Node | readonly (Node | null)[], see: (node: Node) => void): void {
+  if ('kind' in tree) {
+    see(tree)
+    eachChild(tree, (child) => visit(child, see))
+  } else for (const each of tree) if (each) visit(each, see)
 }
 
 /** Whether some node of a tree, itself included, is as asked. */
-export function hasPart(tree: unknown, is: (node: Node) => boolean): boolean {
-  let has = false
-  visit(tree, (node) => {
-    has ||= is(node)
-  })
+export function hasPart(tree: Node, is: (node: Node) => boolean): boolean {
+  let has = is(tree)
+  if (!has)
+    eachChild(tree, (child) => {
+      has ||= hasPart(child, is)
+    })
   return has
 }
 
-/** The parts of a node in which the variables it binds can be read; a variable means the innermost binding around it. */
-export const bindingParts: Partial<Record<Node['kind'], readonly string[]>> = {
-  any: ['where'],
-  filter: ['where'],
-  map: ['to'],
-  top: ['by'],
-  groupBy: ['key'],
-  let: ['body'],
-  mapEntries: ['key', 'value'],
-  sequence: ['steps'],
-}
+type Variable = Extract<Value, { kind: 'variable' }>
 
 /** References to variables that the node does not bind itself; `whole` = read as it is, not just one of its fields. */
 export function freeVariables(node: Node): readonly { readonly id: number; readonly whole: boolean }[] {
   const found: { id: number; whole: boolean }[] = []
-  walkFree(node, new Set(), false, (variable, ofMember) => {
-    found.push({ id: variable.id, whole: !ofMember })
-    return variable
-  })
+  const walk = (part: Node, bound: ReadonlySet<number>, whole: boolean): void => {
+    if (part.kind === 'variable' && !bound.has(part.id)) found.push({ id: part.id, whole })
+    const inner = withOwn(bound, part)
+    eachChild(part, (child, isBound) => walk(child, isBound ? inner : bound, part.kind !== 'member'))
+  }
+  walk(node, new Set(), true)
   return found
 }
 
 /** The node with a variable that it does not bind itself replaced. */
 export function replaceVariable<N extends Node>(node: N, id: number, by: (variable: Variable) => Value): N {
-  return walkFree(node, new Set(), false, (variable) => (variable.id === id ? by(variable) : variable)) as N // the walk keeps every other node
+  const walk = (part: Node): Node => {
+    if (part.kind === 'variable') return part.id === id ? by(part) : part
+    const isHidden = variablesOf(part).includes(id)
+    return mapChildren(part, (child, isBound) => (isBound && isHidden ? child : walk(child)))
+  }
+  return walk(node) as N
 }
 
-type Variable = Extract<Value, { kind: 'variable' }>
-
-function walkFree(
-  part: unknown,
-  bound: ReadonlySet<number>,
-  ofMember: boolean,
-  change: (variable: Variable, ofMember: boolean) => Value,
-): unknown {
-  if (Array.isArray(part)) return part.map((child) => walkFree(child, bound, false, change))
-  if (typeof part !== 'object' || part === null) return part
-  const node = part as Node // bounds, steps and fields have no kind and bind nothing
-  if (node.kind === 'variable') return bound.has(node.id) ? node : change(node, ofMember)
-  const own = new Set([...bound, ...variablesOf(node)])
-  return Object.fromEntries(
-    Object.entries(part).map(([key, child]) => {
-      if (key === 'type' || key === 'regex') return [key, child]
-      return [
-        key,
-        walkFree(
-          child,
-          bindingParts[node.kind]?.includes(key) ? own : bound,
-          node.kind === 'member' && key === 'object',
-          change,
-        ),
-      ]
-    }),
-  )
+function withOwn(bound: ReadonlySet<number>, node: Node): ReadonlySet<number> {
+  const own = variablesOf(node)
+  return own.length === 0 ? bound : new Set([...bound, ...own])
 }
 
 /** The variables that a node binds. */

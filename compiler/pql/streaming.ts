@@ -1,8 +1,13 @@
 import { unitMilliseconds, unitMonths } from './calendar.ts'
-import { type Condition, hasPart, type Node, type Value, visit } from './ir.ts'
+import { type Condition, eachChild, hasPart, type Node, type Value, visit } from './ir.ts'
 
 /** Why a condition cannot be evaluated on streams. */
-export type StreamingReason = { readonly message: string; readonly help: string }
+export type StreamingReason = {
+  readonly message: string
+  readonly help: string
+  /** The nodes that it is about; never empty. */
+  readonly at: readonly Node[]
+}
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -19,46 +24,53 @@ export function streamingReasons(
 ): readonly StreamingReason[] {
   const facts = factsOf(condition)
   const reasons: StreamingReason[] = []
-  for (const query of facts.queries) {
-    if (query.lookback === Number.POSITIVE_INFINITY) {
+  for (const { what, lookback, window, source } of facts.queries) {
+    if (lookback === Number.POSITIVE_INFINITY)
       reasons.push({
-        message: `${query.what} are looked for without a time window of at most 24 hours`,
+        message: `${what} are looked for without a time window of at most 24 hours`,
         help: 'Add one, as in `timestamp occurs <= 24 hours before now`, or set `evaluation: Batch`.',
+        at: [source],
       })
-    } else if (query.lookback > longestWindow) {
+    else if (lookback > longestWindow)
       reasons.push({
-        message: `${query.what} are looked for over ${duration(query.lookback)}; streaming looks back 24 hours`,
+        message: `${what} are looked for over ${duration(lookback)}; streaming looks back 24 hours`,
         help: 'Narrow the window to `<= 24 hours before now` or `today`, or set `evaluation: Batch`.',
+        at: [window ?? source],
       })
-    }
   }
-  const asked = new Set(facts.queries.filter((query) => !query.negated && !query.ordered).map((query) => query.key))
-  if (asked.size > 1) {
+  const asked = new Map(
+    facts.queries.filter((query) => !query.negated && !query.ordered).map((query) => [query.key, query.source]),
+  )
+  if (asked.size > 1)
     reasons.push({
       message: `${asked.size} kinds of events are asked for in no order; streaming needs strict order`,
       help: 'Put them in one CHAIN, or into Segments of their own, or set `evaluation: Batch`.',
+      at: [...asked.values()],
     })
-  }
-  if (facts.queries.length > 0 && facts.queries.every((query) => query.negated) && !facts.asksProfile) {
+  if (facts.queries.length > 0 && facts.queries.every((query) => query.negated) && !facts.asksProfile)
     reasons.push({
       message: 'Only the absence of an event is asked for; no event brings such a profile in',
       help: 'Ask for an event or an attribute too, or set `evaluation: Batch`.',
+      at: facts.queries.map((query) => query.source),
     })
-  }
-  if (facts.ignoresYear) {
+  if (facts.anniversaries.length > 0)
     reasons.push({
       message: 'A date is compared by month and day without its year',
       help: 'Streaming cannot follow anniversaries: set `evaluation: Batch`.',
+      at: facts.anniversaries,
     })
-  }
-  for (const segment of facts.segments) {
+  for (const [segment, nodes] of facts.segments) {
     if (facts.queries.length === 0 || isProfileOnly(segment)) continue
     reasons.push({
       message: `Events stand together with inSegment("${segment}"), which reads more than the profile`,
       help: 'Refer only to Segments of profile attributes, or set `evaluation: Batch`.',
+      at: nodes,
     })
   }
-  return reasons.filter((reason, index) => reasons.findIndex((other) => other.message === reason.message) === index)
+  return [...Map.groupBy(reasons, ({ message }) => message).values()].map(([first, ...others]) => ({
+    ...first!,
+    at: [first!, ...others].flatMap(({ at }) => at),
+  }))
 }
 
 /** Does the condition itself, Segments it refers to left aside, read events? */
@@ -74,15 +86,19 @@ type EventQuery = {
   readonly negated: boolean
   /** Milliseconds before now within which the events lie at most; Infinity without a window. */
   readonly lookback: number
+  /** What says so; null where nothing does. */
+  readonly window: Node | null
+  /** Where the events come from: the `events` or the `sequence`. */
+  readonly source: Node
   /** Its time is bound to that of another event of the condition. */
   readonly ordered: boolean
 }
 
 type Facts = {
   readonly queries: EventQuery[]
-  readonly segments: Set<string>
+  readonly segments: Map<string, Node[]>
+  readonly anniversaries: Node[]
   asksProfile: boolean
-  ignoresYear: boolean
 }
 
 /** One filter around events: the item variable and what it must satisfy. */
@@ -95,61 +111,50 @@ type Position = {
 }
 
 function factsOf(condition: Condition): Facts {
-  const facts: Facts = { queries: [], segments: new Set(), asksProfile: false, ignoresYear: false }
+  const facts: Facts = { queries: [], segments: new Map(), anniversaries: [], asksProfile: false }
   see(condition, { negated: false, events: new Map() }, facts)
   visit(condition, (node) => {
     if ((node.kind === 'compare' || node.kind === 'within' || node.kind === 'includes') && comparesAnniversary(node))
-      facts.ignoresYear = true
+      facts.anniversaries.push(node)
   })
   return facts
 }
 
 function see(node: Node, position: Position, facts: Facts): void {
-  const filters =
+  const source =
     node.kind === 'any'
-      ? eventFilters(node.list)
+      ? eventSource(node.list)
       : node.kind === 'events' || node.kind === 'filter'
-        ? eventFilters(node)
+        ? eventSource(node)
         : null
-  if (filters) query(node.kind === 'any' ? [...filters, node] : filters, position, facts)
+  if (source) query(source.events, node.kind === 'any' ? [...source.filters, node] : source.filters, position, facts)
   else if (node.kind === 'sequence') {
     // Later steps lie after the first, so its window holds for all.
     const [first, ...later] = node.steps.map((step) => step.what)
-    if (first) query([{ variable: node.variable, where: first }], position, facts, JSON.stringify(node))
+    if (first) query(node, [{ variable: node.variable, where: first }], position, facts)
     for (const what of later)
       see(what, { ...position, events: new Map([...position.events, [node.variable, 0]]) }, facts)
   } else {
-    if (node.kind === 'segment') facts.segments.add(node.name)
+    if (node.kind === 'segment') facts.segments.set(node.name, [...(facts.segments.get(node.name) ?? []), node])
     if (node.kind === 'segment' || node.kind === 'column') facts.asksProfile = true
     const turns = node.kind === 'not' || (node.kind === 'compare' && holdsForNone(node))
-    children(node, { ...position, negated: position.negated !== turns }, facts)
+    const inner = { ...position, negated: position.negated !== turns }
+    eachChild(node, (child) => see(child, inner, facts))
   }
 }
 
-function children(node: Node, position: Position, facts: Facts): void {
-  for (const [key, part] of Object.entries(node)) {
-    if (key === 'type' || key === 'regex') continue
-    for (const child of Array.isArray(part) ? part : [part]) {
-      if (typeof child !== 'object' || child === null) continue
-      if ('kind' in child)
-        see(child as Node, position, facts) // whatever has a kind, outside types and regular expressions, is a node
-      else children(child as Node, position, facts) // a bound, step or field: its parts are nodes
-    }
-  }
-}
-
-function query(
-  filters: readonly Filter[],
-  position: Position,
-  facts: Facts,
-  key = JSON.stringify(filters.map((filter) => filter.where)),
-): void {
-  const lookback = Math.min(
-    Number.POSITIVE_INFINITY,
-    ...filters.map((filter) => windowOf(filter.where, filter.variable, position)),
-  )
-  const ordered = filters.some((filter) => isTiedToEvent(filter, position))
-  facts.queries.push({ key, what: whatOf(filters), negated: position.negated, lookback, ordered })
+function query(source: Node, filters: readonly Filter[], position: Position, facts: Facts): void {
+  const windows = filters.map(({ where, variable }) => windowOf(where, variable, position))
+  const { lookback, at } = windows.reduce(narrower, unlimited)
+  facts.queries.push({
+    key: JSON.stringify(source.kind === 'sequence' ? source : filters.map((filter) => filter.where)),
+    what: whatOf(filters),
+    negated: position.negated,
+    lookback,
+    window: at,
+    source,
+    ordered: filters.some((filter) => isTiedToEvent(filter, position)),
+  })
   const events = new Map([
     ...position.events,
     ...filters.map((filter): [number, number] => [filter.variable, lookback]),
@@ -157,27 +162,40 @@ function query(
   for (const filter of filters) see(filter.where, { ...position, events }, facts)
 }
 
-/** The filters around `xEvent`, or null when the list is something else. */
-function eventFilters(list: Value): readonly Filter[] | null {
-  if (list.kind === 'events') return []
+/** All events with the filters around them, or null when the list is something else. */
+function eventSource(list: Value): { readonly events: Node; readonly filters: readonly Filter[] } | null {
+  if (list.kind === 'events') return { events: list, filters: [] }
   if (list.kind !== 'filter') return null
-  const inner = eventFilters(list.list)
-  return inner && [...inner, list]
+  const inner = eventSource(list.list)
+  return inner && { events: inner.events, filters: [...inner.filters, list] }
+}
+
+/** How far back at most events lie, in milliseconds, and the comparison that says so. */
+type Window = { readonly lookback: number; readonly at: Node | null }
+
+const unlimited: Window = { lookback: Number.POSITIVE_INFINITY, at: null }
+
+function narrower(a: Window, b: Window): Window {
+  return b.lookback < a.lookback ? b : a
+}
+
+function wider(a: Window, b: Window): Window {
+  return b.lookback > a.lookback ? b : a
 }
 
 /** How far back at most an event lies that keeps the condition. */
-function windowOf(where: Condition, variable: number, position: Position): number {
+function windowOf(where: Condition, variable: number, position: Position): Window {
   switch (where.kind) {
     case 'and':
-      return Math.min(Number.POSITIVE_INFINITY, ...where.items.map((item) => windowOf(item, variable, position)))
+      return where.items.map((item) => windowOf(item, variable, position)).reduce(narrower, unlimited)
     case 'or':
-      return Math.max(0, ...where.items.map((item) => windowOf(item, variable, position)))
+      return where.items.map((item) => windowOf(item, variable, position)).reduce(wider, { lookback: 0, at: null })
     case 'within':
       return where.from && isTimeOf(where.subject, variable)
-        ? lookbackOf(where.from.value, position)
-        : Number.POSITIVE_INFINITY
+        ? { lookback: lookbackOf(where.from.value, position), at: where }
+        : unlimited
     default:
-      return Number.POSITIVE_INFINITY
+      return unlimited
   }
 }
 
@@ -221,9 +239,9 @@ function isTiedToEvent(filter: Filter, position: Position): boolean {
   let tied = false
   visit(filter.where, (node) => {
     if (node.kind !== 'within' || !isTimeOf(node.subject, filter.variable)) return
-    visit([node.from, node.to], (part) => {
-      if (part.kind === 'variable' && position.events.has(part.id)) tied = true
-    })
+    for (const bound of [node.from, node.to])
+      tied ||=
+        bound !== null && hasPart(bound.value, (part) => part.kind === 'variable' && position.events.has(part.id))
   })
   return tied
 }

@@ -1,4 +1,5 @@
-import type { SegmentModel } from '../model.ts'
+import { locateExpression, type Model, type SegmentModel } from '../model.ts'
+import type { Condition } from '../pql/ir.ts'
 import { readsEvents, type StreamingReason, streamingReasons } from '../pql/streaming.ts'
 import { type Relations, relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
@@ -31,21 +32,29 @@ spec:
       if (resource.spec.evaluation !== 'Streaming') return
       const relations = relationsOf(model)
       const segment = relations.segment(resource)
-      const reasons = segment ? reasonsAgainstStreaming(segment, relations) : []
-      const [only] = reasons
-      if (!segment || !only) return
+      if (!segment || reasonsAgainstStreaming(segment, relations).length === 0) return
+      const [first, ...others] = placedReasons(segment, model, relations)
+      if (!first) return
+      const path = ['spec', 'expression']
+      const isOnly = others.length === 0
       report({
-        path: ['spec', 'expression'],
-        ...(reasons.length === 1 ? placeOf(only, segment) : {}),
-        message:
-          reasons.length === 1
-            ? `\`${resource.name}\` cannot stream: ${lowerFirst(only.message)}`
-            : `\`${resource.name}\` cannot stream, for ${reasons.length} reasons`,
-        help: reasons.length === 1 ? only.help : 'Change all of them, or set `evaluation: Batch`.',
-        related: [{ resource, path: ['spec', 'evaluation'], message: 'streaming is asked for here' }],
-        ...(reasons.length === 1
+        path,
+        ...(isOnly && first.ranges[0] ? { range: first.ranges[0] } : {}),
+        message: isOnly
+          ? `\`${resource.name}\` cannot stream: ${lowerFirst(first.message)}`
+          : `\`${resource.name}\` cannot stream, for ${others.length + 1} reasons`,
+        help: isOnly ? first.help : 'Change all of them, or set `evaluation: Batch`.',
+        related: [
+          ...(isOnly
+            ? first.ranges.slice(1).map((range) => ({ resource, path, range, message: 'and here' }))
+            : [first, ...others].flatMap(({ ranges }, index) =>
+                ranges.map((range) => ({ resource, path, range, message: `reason ${index + 1}` })),
+              )),
+          { resource, path: ['spec', 'evaluation'], message: 'streaming is asked for here' },
+        ],
+        ...(isOnly
           ? {}
-          : { why: `${reasons.map(({ message }, index) => `${index + 1}. ${message}`).join('. ')}.` }),
+          : { why: `${[first, ...others].map(({ message }, index) => `${index + 1}. ${message}`).join('. ')}.` }),
         fixes: [
           {
             title: 'Replace with `Batch`: membership is up to a day old',
@@ -64,15 +73,19 @@ export function reasonsAgainstStreaming(segment: SegmentModel, relations: Relati
   if (segment.resource.spec.evaluation !== 'Streaming' || !segment.condition) return []
   const known = memo.get(segment)
   if (known) return known
-  const reasons = streamingReasons(segment.condition, (name) => {
-    const other = relations.sibling(segment, name)
-    return !other || isProfileOnly(other, relations)
-  })
+  const reasons = reasonsAgainst(segment.condition, segment, relations)
   memo.set(segment, reasons)
   return reasons
 }
 
 const memo = new WeakMap<SegmentModel, readonly StreamingReason[]>()
+
+function reasonsAgainst(condition: Condition, segment: SegmentModel, relations: Relations): readonly StreamingReason[] {
+  return streamingReasons(condition, (name) => {
+    const other = relations.sibling(segment, name)
+    return !other || isProfileOnly(other, relations)
+  })
+}
 
 function isProfileOnly(segment: SegmentModel, relations: Relations): boolean {
   const seen = new Set([segment])
@@ -86,21 +99,21 @@ function isProfileOnly(segment: SegmentModel, relations: Relations): boolean {
   return true
 }
 
-/**
- * The reference, the window or the place where events come in that a reason is about, where the expression has only one; otherwise the
- * whole expression. Reasons speak of meanings, which have lost their places.
- */
-function placeOf(reason: StreamingReason, { resource, checked }: SegmentModel): { readonly range?: Span } {
-  const referred = /inSegment\("([^"]+)"\)/.exec(reason.message)?.[1]
-  const reference = checked?.references.find(({ name }) => name === referred)
-  if (reference) return { range: reference.span }
-  const isWindow = /are looked for over/.test(reason.message)
-  const pattern = isWindow ? /(?:[<>]=?|=)?\s*\d+\s+(?:second|minute|hour|day|week|month|year)s?\b/g : /\bxEvent\b/g
-  const [first, ...others] = resource.spec.expression.matchAll(pattern)
-  return first && others.length === 0 ? { range: { start: first.index, end: first.index + first[0].length } } : {}
+/** The reasons with their places in the expression. Trees hold none, so the expression is read once more. */
+function placedReasons(
+  segment: SegmentModel,
+  model: Model,
+  relations: Relations,
+): readonly (StreamingReason & { readonly ranges: readonly Range[] })[] {
+  const located = locateExpression(segment, model)
+  if (!located?.condition) return []
+  return reasonsAgainst(located.condition, segment, relations).map((reason) => ({
+    ...reason,
+    ranges: reason.at.flatMap((node) => located.placeOf(node) ?? []),
+  }))
 }
 
-type Span = { readonly start: number; readonly end: number }
+type Range = { readonly start: number; readonly end: number }
 
 /** For the middle of a sentence; numbers and quotes stay. */
 function lowerFirst(message: string): string {

@@ -1,6 +1,6 @@
 import { floor, shift, unitMilliseconds, unitMonths } from '../pql/calendar.ts'
 import { type Datum, holds, type Person } from '../pql/interpret.ts'
-import type { Condition, Value } from '../pql/ir.ts'
+import { type Condition, eachChild, type Value } from '../pql/ir.ts'
 
 /**
  * The next instant after `after` (epoch milliseconds) at which the condition may come out otherwise for a person whose data stay as
@@ -180,21 +180,15 @@ function isDayOrLonger(unit: Extract<Value, { kind: 'floor' }>['unit']): boolean
 function isRestless(condition: Condition): boolean {
   const known = restless.get(condition)
   if (known !== undefined) return known
-  const reads = (node: unknown): boolean => {
-    if (Array.isArray(node)) return node.some(reads)
-    if (typeof node !== 'object' || node === null) return false
-    const part = node as Condition | Value | { readonly kind?: undefined } // plain data of the tree
-    if (part.kind === 'now') return true
-    const followed: readonly (Value | undefined)[] =
-      part.kind === 'within'
-        ? [part.subject, part.from?.value, part.to?.value]
-        : part.kind === 'compare' && part.of === 'instant'
-          ? [part.left, part.right]
-          : part.kind === 'part'
-            ? [part.of]
-            : []
-    if (followed.length > 0) return followed.some((value) => value !== undefined && !isClock(value) && reads(value))
-    return Object.entries(node).some(([key, child]) => key !== 'type' && key !== 'regex' && reads(child))
+  const reads = (node: Condition | Value): boolean => {
+    if (node.kind === 'now') return true
+    const followed = followedIn(node)
+    if (followed) return followed.some((value) => !isClock(value) && reads(value))
+    let found = false
+    eachChild(node, (child) => {
+      found ||= reads(child)
+    })
+    return found
   }
   const answer = reads(condition)
   restless.set(condition, answer)
@@ -202,3 +196,17 @@ function isRestless(condition: Condition): boolean {
 }
 
 const restless = new WeakMap<Condition, boolean>()
+
+/** The times of a node whose way can be followed while the clock goes on; null for any other node. */
+function followedIn(node: Condition | Value): readonly Value[] | null {
+  switch (node.kind) {
+    case 'within':
+      return [node.subject, ...(node.from ? [node.from.value] : []), ...(node.to ? [node.to.value] : [])]
+    case 'compare':
+      return node.of === 'instant' ? [node.left, node.right] : null
+    case 'part':
+      return [node.of]
+    default:
+      return null
+  }
+}

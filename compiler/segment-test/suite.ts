@@ -1,6 +1,6 @@
 import type { Kind, TestCase, TestProfile, TestStep } from '#crds'
 import { codes } from '../codes.ts'
-import { type Diagnostic, pathText } from '../diagnostic.ts'
+import type { Diagnostic } from '../diagnostic.ts'
 import type { LinkFinding } from '../finding.ts'
 import { checkedOnce, expressionFinding, type Model, type SegmentModel, segmentNames } from '../model.ts'
 import type { SegmentNames } from '../pql/check.ts'
@@ -100,7 +100,7 @@ export function faultDiagnosticsOf({ document }: Suite, { faults, path }: Case):
     ...(why === undefined ? {} : { why }),
     ...(help === undefined ? {} : { help }),
     // A Segment's own text is elsewhere: here is only its name.
-    ...placeOf(document, isOwn ? { path, range: span } : { path }, pathText(path)),
+    ...placeOf(document, isOwn ? { path, range: span } : { path }),
     related: [],
     fixes: [],
   }))

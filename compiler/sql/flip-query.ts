@@ -1,5 +1,5 @@
 import type { Column, MembershipQuery } from '#crds'
-import { bindingParts, type Condition, freeVariables, hasPart, type Node, type Value, variablesOf } from '../pql/ir.ts'
+import { type Condition, eachChild, freeVariables, hasPart, type Node, type Value, variablesOf } from '../pql/ir.ts'
 import { duckdb } from './duckdb.ts'
 import { earliestEvent, lowerBound, membershipQuery, onRow, row, type SegmentCondition } from './membership-query.ts'
 import { type Binding, printerOf } from './print.ts'
@@ -40,20 +40,15 @@ export function flipQuery(
   const ofProfiles = new Map<string, Node>()
   const ofEvents = new Map<string, Node>()
   let readsEvents = false
-  const walk = (part: unknown, events: ReadonlySet<number>): void => {
-    if (Array.isArray(part)) for (const item of part) walk(item, events)
-    if (Array.isArray(part) || typeof part !== 'object' || part === null) return
-    const node = part as Node // bounds, steps and fields have no kind
+  const walk = (node: Node, events: ReadonlySet<number>): void => {
     if (node.kind === 'events' || node.kind === 'sequence') readsEvents = true
-    if ('kind' in node && readsClock(node)) {
+    if (readsClock(node)) {
       if (isOfProfile(node)) return void ofProfiles.set(JSON.stringify(node), node)
       const own = onEvent(node, events, columns)
       if (own) return void ofEvents.set(JSON.stringify(own), own)
     }
-    const inner = 'kind' in node ? boundBy(node, events) : events
-    for (const [key, child] of Object.entries(part))
-      if (key !== 'type' && key !== 'regex')
-        walk(child, 'kind' in node && bindingParts[node.kind]?.includes(key) ? inner : events)
+    const inner = boundBy(node, events)
+    eachChild(node, (child, isBound) => walk(child, isBound ? inner : events))
   }
   for (const condition of conditions) walk(condition, new Set())
 

@@ -5,6 +5,7 @@ import {
   freeVariables,
   greatestVariable,
   hasPart,
+  mapChildren,
   type Node,
   replaceVariable,
   rewrite,
@@ -195,20 +196,13 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
 }
 
 /** Rebuilds a tree from the root down; what became a column is not looked into. */
-function topDown(node: Condition, change: (node: Node) => Node): Condition {
-  const walk = (part: unknown): unknown => {
-    if (Array.isArray(part)) return part.map(walk)
-    if (typeof part !== 'object' || part === null) return part
-    if ('kind' in part) {
-      const node = part as Node // only nodes have a kind where this walks
-      const changed = change(node)
-      if (changed !== node) return changed.kind === 'column' || changed.kind === 'isTrue' ? changed : walk(changed)
-    }
-    return Object.fromEntries(
-      Object.entries(part).map(([key, child]) => [key, key === 'type' || key === 'regex' ? child : walk(child)]),
-    )
+function topDown(condition: Condition, change: (node: Node) => Node): Condition {
+  const walk = (node: Node): Node => {
+    const changed = change(node)
+    if (changed === node) return mapChildren(node, walk)
+    return changed.kind === 'column' || changed.kind === 'isTrue' ? changed : walk(changed)
   }
-  return walk(node) as Condition
+  return walk(condition) as Condition // a change keeps conditions conditions
 }
 
 /** The condition on the event row under which an event is in the list, or null when the list is not simply filtered events. */

@@ -27,6 +27,11 @@ test.each([
   ['not-streamable', segment('xEvent.count() > 3'), 'xEvent'],
   [
     'not-streamable',
+    segment('person.birthDate occurs > 3 days before now and xEvent.exists(timestamp occurs <= 2 weeks before now)'),
+    '<= 2 weeks',
+  ],
+  [
+    'not-streamable',
     segment('inSegment("quiet-buyers") and exists E from xEvent where E.timestamp occurs <= 24 hours before now'),
     'quiet-buyers',
   ],

@@ -1,7 +1,7 @@
 import { dataTypeOf, type ObjectType, type Type, type UnionTypes } from '../../schema.ts'
 import type { Expr, Span } from '../ast.ts'
 import type { PqlFault } from '../fault.ts'
-import { sizeOf, type Value } from '../ir.ts'
+import { type Node, sizeOf, type Value } from '../ir.ts'
 import { type Element, type Meaning, meaningOf, type Scope, variableOf } from './meaning.ts'
 
 /** What an expression may refer to. */
@@ -20,6 +20,8 @@ export type Checking = {
   /** Gives null: the meaning of what is faulty. */
   readonly report: (fault: PqlFault) => null
   readonly refer: (reference: Reference) => void
+  /** Says where a node is written, unless that was said before: the smallest place comes first. */
+  readonly place: (node: Node, span: Span) => void
   /** What an expression stands for: the way from each topic's functions to all others. */
   readonly meaning: (expr: Expr, scope: Scope) => Meaning
   /** The number of a further variable inside a scope. */
@@ -33,11 +35,12 @@ const deepestLambda = 10
 export const mostTimeNodes = 500
 export const mostObjectNodes = 5_000
 
-/** Begins to check an expression. Faults and references are added while `meaning` is asked for. */
+/** Begins to check an expression. Faults, references and, where they are wanted, places are added while `meaning` is asked for. */
 export function openChecking(
   source: string,
   names: Names,
   meaning: (checking: Checking, expr: Expr, scope: Scope) => Meaning,
+  places: Map<Node, Span> | null,
 ): Checking & { readonly faults: readonly PqlFault[]; readonly references: readonly Reference[] } {
   const faults: PqlFault[] = []
   const references: Reference[] = []
@@ -53,7 +56,15 @@ export function openChecking(
     references,
     report,
     refer: (reference: Reference): void => void references.push(reference),
-    meaning: (expr: Expr, scope: Scope): Meaning => meaning(checking, expr, scope),
+    place: (node: Node, span: Span): void => {
+      if (places && !places.has(node)) places.set(node, span)
+    },
+    meaning: (expr: Expr, scope: Scope): Meaning => {
+      const meant = meaning(checking, expr, scope)
+      if (meant?.kind === 'condition') checking.place(meant.condition, expr.span)
+      if (meant?.kind === 'value') checking.place(meant.value, expr.span)
+      return meant
+    },
     deeper: (scope: Scope, span: Span): number => {
       if (scope.depth === deepestLambda && !tooDeep) {
         tooDeep = true
@@ -98,7 +109,7 @@ export function profileOf({ names }: Checking): Extract<Meaning, { kind: 'record
 }
 
 /** All events of the profile. */
-export function eventsOf(event: ObjectType): Meaning {
+export function eventsOf(event: ObjectType): Extract<Meaning, { kind: 'value' }> {
   const type: Type = { kind: 'array', items: event }
   return { kind: 'value', value: { kind: 'events', type: dataTypeOf(type) }, type }
 }

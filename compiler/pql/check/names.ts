@@ -45,7 +45,7 @@ function name(checking: Checking, at: Step, rest: readonly string[], scope: Scop
   return reportUnknownName(checking, at, rest, scope, root)
 }
 
-function allEvents({ names, report }: Checking, span: Span, scope: Scope): Meaning {
+function allEvents({ names, report, place }: Checking, span: Span, scope: Scope): Meaning {
   const { event } = names.types
   if (!event)
     return report({
@@ -54,7 +54,11 @@ function allEvents({ names, report }: Checking, span: Span, scope: Scope): Meani
       span,
       help: 'Add `schema.event` to the ProfileStore.',
     })
-  if (scope.elements.length === 0) return eventsOf(event)
+  if (scope.elements.length === 0) {
+    const events = eventsOf(event)
+    place(events.value, span)
+    return events
+  }
   const up = `${'^'.repeat(scope.elements.length)}.xEvent`
   return report({
     code: 'unknown-attribute',

@@ -179,7 +179,11 @@ export const inSegment: FunctionHandler = (checking, call) => {
   const span = { start: argument.span.start + 1, end: argument.span.end - 1 }
   checking.refer({ name, span })
   const { segments } = checking.names
-  if (segments.has(name)) return conditionMeaning({ kind: 'segment', name })
+  if (segments.has(name)) {
+    const condition: Condition = { kind: 'segment', name }
+    checking.place(condition, span)
+    return conditionMeaning(condition)
+  }
   const near = nearest(name, segments)
   return checking.report({
     code: 'unresolved-reference',

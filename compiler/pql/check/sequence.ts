@@ -39,7 +39,9 @@ export function chain(checking: Checking, expr: Extract<Expr, { kind: 'chain' }>
     if (!what || count === null) return null
     steps.push({ what, count })
   }
-  return conditionMeaning({ kind: 'sequence', variable: scope.depth + 1, steps })
+  const sequence: Condition = { kind: 'sequence', variable: scope.depth + 1, steps }
+  checking.place(sequence, expr.array.span)
+  return conditionMeaning(sequence)
 }
 
 /** Whether a step looks at another: a WHERE, or a label that is read. */

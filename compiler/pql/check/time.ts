@@ -1,7 +1,7 @@
 import { unreachable } from '../../unreachable.ts'
 import type { Expr, Unit, When } from '../ast.ts'
 import { unitMilliseconds, unitMonths } from '../calendar.ts'
-import type { Bound, Condition, Value } from '../ir.ts'
+import { type Bound, type Condition, type Value, visit } from '../ir.ts'
 import { type Checking, mismatch, mostTimeNodes, small } from './context.ts'
 import { conditionMeaning, type Meaning, type Scope, type Typed } from './meaning.ts'
 import { distanceAfter, distanceBefore, type Moment, shifted, startOf } from './moment.ts'
@@ -15,6 +15,17 @@ export function occurs(checking: Checking, subjectExpr: Expr, when: When, scope:
 
 /** What stands after `occurs`, of a subject that is an instant. */
 export function whenHolds(checking: Checking, subject: Value, when: When, scope: Scope): Condition | null {
+  const condition = whenCondition(checking, subject, when, scope)
+  if (condition) {
+    const span = when.kind === 'distance' ? when.lengthSpan : when.span
+    visit(condition, (node) => {
+      if (node.kind === 'within') checking.place(node, span)
+    })
+  }
+  return condition
+}
+
+function whenCondition(checking: Checking, subject: Value, when: When, scope: Scope): Condition | null {
   const within = (from: Bound | null, to: Bound | null): Condition => ({ kind: 'within', subject, from, to })
   switch (when.kind) {
     case 'error':

@@ -153,7 +153,9 @@ function distance(reader: Reader, op: ComparisonOp, start: number): When {
     })
   reader.next()
   const time = reader.expression(comparisonPower)
-  return { kind: 'distance', op, amount, unit, direction: direction.text, time, span: { start, end: reader.end } }
+  const lengthSpan = { start, end: unitToken.end }
+  const span = { start, end: reader.end }
+  return { kind: 'distance', op, amount, unit, direction: direction.text, time, lengthSpan, span }
 }
 
 function reportUnit(reader: Reader, token: Token): void {
