@@ -1,4 +1,4 @@
-import { annotations, canonicalJson, type Kind } from '#crds'
+import { annotations, canonicalJson, isRecord, type Kind } from '#crds'
 import type { Compilation } from './compile.ts'
 import { pathText, type ResourceName } from './diagnostic.ts'
 import type { Model } from './model.ts'
@@ -103,10 +103,6 @@ function shown(value: unknown): string | null {
   if (value === undefined) return null
   const text = typeof value === 'string' ? value.trimEnd() : JSON.stringify(value)
   return text.length > 200 ? `${text.slice(0, 199)}…` : text
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 type Rule<K extends Kind> = (

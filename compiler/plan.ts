@@ -8,7 +8,6 @@ import {
   type ExportPlan,
   type ImportPlan,
   type JobPlan,
-  type SpecOf,
   type StorePlan,
 } from '#crds'
 import type { ActivationModel, Model, SegmentModel, SourceModel, StoreModel } from './model.ts'
@@ -248,12 +247,12 @@ function exportPlan(
   }
 }
 
-type PostgreSql = NonNullable<SpecOf<'CampaignInstance'>['database']>['postgreSQL']
+type PostgreSql = NonNullable<Resource<'CampaignInstance'>['spec']['database']>['postgreSQL']
 
 function databasePlan(database: PostgreSql): ImportPlan['database'] {
   return {
     host: database.host,
-    port: database.port ?? 5432,
+    port: database.port,
     database: database.database,
     ...(database.credentialsSecretRef ? { credentialsSecretRef: database.credentialsSecretRef } : {}),
   }

@@ -1,4 +1,4 @@
-import type { Column, DataType } from '#crds'
+import { type Column, type DataType, isRecord } from '#crds'
 
 /** A type of the union schema, as expressions see it. */
 export type Type =
@@ -186,10 +186,6 @@ function read(
         'Types are string, integer, number, boolean, array and object.',
       )
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 const dataTypes = new WeakMap<Type, DataType>()

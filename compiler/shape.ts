@@ -1,4 +1,4 @@
-import { type DocumentKind, type Fault, type JsonSchema, schemaOf, validatorOf } from '#crds'
+import { type DocumentKind, type Fault, isRecord, type JsonSchema, schemaOf, validatorOf } from '#crds'
 import type { Code } from './codes.ts'
 import type { Path } from './resource.ts'
 import { alternatives, nearest } from './suggest.ts'
@@ -302,10 +302,6 @@ function at(value: unknown, path: Path): unknown {
       typeof current === 'object' && current !== null ? (current as Record<string | number, unknown>)[part] : undefined,
     value,
   )
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function wordOf(type: string): string {

@@ -3,6 +3,7 @@ import {
   type DocumentKind,
   group,
   isKind,
+  isRecord,
   type Kind,
   kinds,
   type ObjectMeta,
@@ -369,8 +370,4 @@ function nowhere(origin: NonNullable<Origin>): Place {
 
 function spanOf(node: YamlNode): { start: number; end: number } {
   return { start: node.start, end: node.end }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

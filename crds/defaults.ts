@@ -58,10 +58,10 @@ const defaults = {
     ...spec,
   }),
 
-  CampaignInstance: (spec: SpecOf<'CampaignInstance'>) => ({
+  CampaignInstance: ({ database, ...spec }: SpecOf<'CampaignInstance'>) => ({
     unknownProfiles: 'Reject',
     ...spec,
-    ...(spec.database && { database: { postgreSQL: { port: 5432, ...spec.database.postgreSQL } } }),
+    ...(database && { database: { postgreSQL: { port: 5432, ...database.postgreSQL } } }),
     targetMapping: { name: '', schema: 'public', optOutColumns: [], ...spec.targetMapping },
     limits: {
       segments: 50,

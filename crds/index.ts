@@ -46,7 +46,17 @@ export {
 } from './meta.ts'
 export { runNameOf, shortened } from './names.ts'
 export type { ObjectMeta, OwnerReference } from './object-meta.ts'
+export {
+  type ContainerState,
+  container,
+  type Pod,
+  podsOfJob,
+  restricted,
+  stateOfPod,
+  unscheduledReason,
+} from './pod.ts'
 export { parseQuantityBytes } from './quantity.ts'
+export { isRecord } from './record.ts'
 export {
   detailLinesOf,
   detailMarker,

@@ -1,5 +1,6 @@
 import { digestOf } from './digest.ts'
 import type { Detail, RunReport } from './generated/run-report.ts'
+import { isRecord } from './record.ts'
 
 /** What the lines of a Pod's log begin with that hold a report: each detail, then the rest. */
 export const detailMarker = 'convoke-detail: '
@@ -34,7 +35,7 @@ export function readReportLines(
   const details = lines.slice(before + 1, last).flatMap((line): Detail[] => {
     const detail = line.startsWith(detailMarker) ? parsed(line.slice(detailMarker.length)) : undefined
     // Every field of a Detail is optional.
-    return isObject(detail) ? [detail] : []
+    return isRecord(detail) ? [detail] : []
   })
   return { report, details }
 }
@@ -73,14 +74,10 @@ export function readTerminationMessage(message: string): RunReport | null {
 /** Of this version or a later one: jobs and operator are not always upgraded together. */
 function isReport(value: unknown): value is RunReport {
   return (
-    isObject(value) &&
+    isRecord(value) &&
     ['step', 'run', 'outcome'].every((name) => typeof value[name] === 'string') &&
-    isObject(value['totals'])
+    isRecord(value['totals'])
   )
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** undefined: not JSON. */

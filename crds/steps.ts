@@ -3,6 +3,8 @@ import type { JobPlan } from './generated/job-plan.ts'
 type StepFacts = {
   /** What `convoke --help` says of it. */
   readonly summary: string
+  /** In pages, behind the name of what is run. */
+  readonly verb: string
   /** The resource that owns the place it works for; its `podTemplate` is that of the step's Pods. */
   readonly owner: (plan: JobPlan) => Owner | null
   /** Whether it can only be settled by what it said of every Segment. */
@@ -18,26 +20,31 @@ type Owner = { readonly kind: 'ProfileStore' | 'Destination' | 'CampaignInstance
 export const steps = {
   ingest: {
     summary: 'read Datasets into the ProfileStore',
+    verb: 'read',
     owner: storeOf,
     settlesSegments: false,
   },
   evaluate: {
     summary: 'evaluate all Segments of a ProfileStore in one shared scan',
+    verb: 'evaluate',
     owner: storeOf,
     settlesSegments: false,
   },
   export: {
     summary: "deliver an Activation's files",
+    verb: 'write',
     owner: (plan) => (plan.export ? { kind: 'Destination', name: plan.export.destination.name } : null),
     settlesSegments: true,
   },
   import: {
     summary: "load delivered files into Campaign's database",
+    verb: 'load',
     owner: (plan) => instanceNamed(plan.import?.instance),
     settlesSegments: true,
   },
   extract: {
     summary: "read Campaign's logs into the ProfileStore",
+    verb: 'read back from Campaign',
     owner: (plan) => instanceNamed(plan.extract?.instance),
     settlesSegments: false,
   },

@@ -1,4 +1,4 @@
-import { type JobPlan, labels, managedBy, mountsOf, type SpecOf, type Step } from '#crds'
+import { container, type JobPlan, labels, managedBy, mountsOf, restricted, type SpecOf, type Step } from '#crds'
 import { jobNameOf } from '#protocol'
 
 /** What Jobs have in common, from the operator's options. */
@@ -29,9 +29,6 @@ export type JobRequest = {
 
 export type PodTemplate = NonNullable<SpecOf<'Destination'>['podTemplate']>
 
-export const container = 'convoke'
-/** uid and gid of the image's user, and the group that volumes are given to. */
-const user = 65_532
 /** Pods that end by themselves, such as one that was killed for its memory, are made anew so often. */
 const backoffLimit = 2
 /** How the step ended is in its report: whether it is tried again is decided by who reads that. */
@@ -108,14 +105,7 @@ export function jobOf({
           ...(defaults.imagePullSecrets.length > 0 && {
             imagePullSecrets: defaults.imagePullSecrets.map((name) => ({ name })),
           }),
-          securityContext: {
-            runAsNonRoot: true,
-            runAsUser: user,
-            runAsGroup: user,
-            fsGroup: user,
-            fsGroupChangePolicy: 'OnRootMismatch',
-            seccompProfile: { type: 'RuntimeDefault' },
-          },
+          securityContext: restricted.pod,
           containers: [
             {
               name: container,
@@ -126,11 +116,7 @@ export function jobOf({
               terminationMessagePath: '/dev/termination-log',
               // Of a step that could not write its report, the end of the log says more than nothing.
               terminationMessagePolicy: 'FallbackToLogsOnError',
-              securityContext: {
-                allowPrivilegeEscalation: false,
-                readOnlyRootFilesystem: true,
-                capabilities: { drop: ['ALL'] },
-              },
+              securityContext: restricted.container,
               volumeMounts: [
                 { name: 'plan', mountPath: '/convoke/plan', readOnly: true },
                 { name: 'run', mountPath: '/convoke/run', readOnly: true },

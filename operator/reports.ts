@@ -1,5 +1,15 @@
-import { type Detail, isWhole, type RunReport, readReportLines, readTerminationMessage } from '#crds'
-import { container } from './job.ts'
+import {
+  container,
+  type Detail,
+  isWhole,
+  type Pod,
+  podsOfJob,
+  type RunReport,
+  readReportLines,
+  readTerminationMessage,
+  stateOfPod,
+  unscheduledReason,
+} from '#crds'
 import { type Api, ApiError } from './kernel/api.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -9,30 +19,6 @@ export type Outcome =
   | { readonly kind: 'reported'; readonly report: RunReport; readonly details: readonly Detail[] | null }
   /** It ended without a report: killed, evicted, never started. `reason` in CamelCase. */
   | { readonly kind: 'silent'; readonly reason: string; readonly message: string }
-
-type Pod = {
-  readonly metadata: { readonly name: string; readonly creationTimestamp: string }
-  readonly status?: {
-    readonly phase?: string
-    readonly reason?: string
-    readonly message?: string
-    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[]
-    readonly containerStatuses?: readonly ContainerStatus[]
-  }
-}
-
-type ContainerStatus = {
-  readonly name: string
-  readonly state?: {
-    readonly waiting?: { readonly reason?: string; readonly message?: string }
-    readonly terminated?: {
-      readonly reason?: string
-      readonly message?: string
-      readonly exitCode: number
-      readonly finishedAt?: string
-    }
-  }
-}
 
 /** Logs that could not be read for another reason than that there are none, by path: since when, by `Clock.elapsed`. */
 export type UnreadLogs = Map<string, number>
@@ -52,9 +38,9 @@ export async function outcomeOf(
   },
 ): Promise<Outcome> {
   const { namespace, name } = of
-  const pods = (await podsOf(own.api, namespace, name)).sort(latestFirst)
+  const pods = await podsOf(own.api, namespace, name)
   for (const pod of pods) {
-    const report = reportOf(ownContainer(pod)?.state?.terminated?.message ?? '')
+    const report = reportOf(stateOfPod(pod)?.terminated?.message ?? '')
     if (report?.run !== of.run || report.step !== of.step || report.attempt !== of.attempt) continue
     const log = await logOf(own, `/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}/log`)
     const read = log === null ? null : readReportLines(log)
@@ -64,7 +50,7 @@ export async function outcomeOf(
     // The kubelet's own word for it (Evicted, Preempting) says more than what became of the container.
     const { reason, message } = pod.status ?? {}
     if (reason !== undefined) return silent(reason, message ?? 'The Pod was taken from its node.')
-    const terminated = ownContainer(pod)?.state?.terminated
+    const terminated = stateOfPod(pod)?.terminated
     if (!terminated) continue
     const { exitCode } = terminated
     const said = (terminated.message ?? '').trim().split('\n').slice(-3).join(' ').slice(0, 500)
@@ -107,13 +93,12 @@ const adviceOf: Readonly<Record<string, string>> = {
 
 /** Why a Job's Pod does not run yet, for people; null where it runs, or nothing is known. */
 export async function waitingReason(api: Api, namespace: string, job: string): Promise<string | null> {
-  const [pod] = (await podsOf(api, namespace, job)).sort(latestFirst)
+  const [pod] = await podsOf(api, namespace, job)
   if (!pod) return latestWarning(api, namespace, 'Job', job)
-  const waiting = ownContainer(pod)?.state?.waiting
+  const waiting = stateOfPod(pod)?.waiting
   if (waiting?.reason && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing')
     return `${waiting.reason}: ${waiting.message ?? ''}`.trim()
-  const unscheduled = pod.status?.conditions?.find(({ type, status }) => type === 'PodScheduled' && status === 'False')
-  return unscheduled?.message ?? latestWarning(api, namespace, 'Pod', pod.metadata.name)
+  return unscheduledReason(pod) ?? latestWarning(api, namespace, 'Pod', pod.metadata.name)
 }
 
 async function latestWarning(api: Api, namespace: string, kind: string, name: string): Promise<string | null> {
@@ -132,10 +117,9 @@ type Event = {
   readonly eventTime?: string | null
 }
 
-function podsOf(api: Api, namespace: string, job: string): Promise<Pod[]> {
-  return api
-    .list<Pod>(`/api/v1/namespaces/${namespace}/pods`, { labelSelector: `batch.kubernetes.io/job-name=${job}` })
-    .then((pods) => [...pods])
+/** The latest first. */
+async function podsOf(api: Api, namespace: string, job: string): Promise<readonly Pod[]> {
+  return [...(await api.list<Pod>(...podsOfJob(namespace, job)))].sort(latestFirst)
 }
 
 function latestFirst(a: Pod, b: Pod): number {
@@ -144,11 +128,7 @@ function latestFirst(a: Pod, b: Pod): number {
 }
 
 function endOf(pod: Pod): string {
-  return ownContainer(pod)?.state?.terminated?.finishedAt ?? ''
-}
-
-function ownContainer({ status }: Pod): ContainerStatus | undefined {
-  return status?.containerStatuses?.find(({ name }) => name === container)
+  return stateOfPod(pod)?.terminated?.finishedAt ?? ''
 }
 
 /** null where the message is none of ours. Of a Pod that could not write one it is the end of the log. */

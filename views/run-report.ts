@@ -1,4 +1,5 @@
 // The report of one run: did it arrive, who came and went and why, what needs somebody, what comes next.
+import { type Step, steps as stepTable } from '#crds'
 import { attentionList, attentionOf, peopleWords } from './attention.ts'
 import { type BarPart, flow, gauge, share, sparkline, stacked, swatch } from './charts.ts'
 import { amount, type Html, html, named, said, time } from './html.ts'
@@ -517,14 +518,6 @@ function limitsSection({ guardrails, stores }: RunDocument): Html {
   )
 }
 
-const stepWords: Readonly<Record<string, string>> = {
-  ingest: 'read',
-  extract: 'read back from Campaign',
-  evaluate: 'evaluate',
-  export: 'write',
-  import: 'load',
-}
-
 function stepsSection({ runs }: RunDocument): Html {
   const steps = runs.flatMap((run) => run.steps.map((step) => ({ run, step })))
   if (steps.length === 0) return section('steps', 'Steps', 'Nothing was run.')
@@ -541,18 +534,18 @@ function stepsSection({ runs }: RunDocument): Html {
       const start = Date.parse(step.startedAt) - began
       const length = Date.parse(step.finishedAt) - Date.parse(step.startedAt)
       const isBad = step.error !== undefined
-      return html`<li><span>${named(run.target.name)}, ${stepWords[step.step] ?? step.step} <span class="${isBad ? 'bad' : 'dim'}">· ${isBad ? said(step.error!.message) : stepTotals(step)}</span></span><span class="num dim">${duration(length / 1000)}</span>${gauge(Math.max(length, whole / 250), whole, isBad ? 'bad' : step.outcome === 'Held' ? 'held' : 'main', start)}</li>`
+      return html`<li><span>${named(run.target.name)}, ${stepTable[step.step].verb} <span class="${isBad ? 'bad' : 'dim'}">· ${isBad ? said(step.error!.message) : stepTotals(step)}</span></span><span class="num dim">${duration(length / 1000)}</span>${gauge(Math.max(length, whole / 250), whole, isBad ? 'bad' : step.outcome === 'Held' ? 'held' : 'main', start)}</li>`
     })}${unstarted(runs).map((words) => html`<li><span>${words}</span><span class="num dim">not started</span><svg class="chart" height="6" aria-hidden="true"><rect class="gone" y="0.5" width="100%" height="5" rx="2.5"/></svg></li>`)}</ol>${steps.length > shown.length && html`<p class="empty">And ${counted(steps.length - shown.length, 'more step')}.</p>`}`,
   )
 }
 
 /** What a failed step kept from starting. */
 function unstarted(runs: readonly Outcome[]): readonly Html[] {
-  const after: Readonly<Record<string, string>> = { ingest: 'evaluate', export: 'import' }
+  const after: { readonly [S in Step]?: Step } = { ingest: 'evaluate', export: 'import' }
   return runs.flatMap(({ target, steps }) => {
     const last = steps.at(-1)
     const next = last?.error === undefined ? undefined : after[last.step]
-    return next === undefined ? [] : [html`${named(target.name)}, ${stepWords[next] ?? next}`]
+    return next === undefined ? [] : [html`${named(target.name)}, ${stepTable[next].verb}`]
   })
 }
 
@@ -589,6 +582,8 @@ function stepTotals({ step, totals, details = [] }: Outcome['steps'][number]): s
       )
     case 'extract':
       return parts(counted(details.length, 'table'), total('accepted') > 0 && counted(total('accepted'), 'record'))
+    default:
+      return parts(...Object.entries(totals).map(([name, amount]) => amount > 0 && `${count(amount)} ${name}`))
   }
 }
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Detail, detailMarker, type Run, type RunReport, readReportLines, reportMarker } from '#crds'
+import { type Detail, detailMarker, type Pod, type Run, type RunReport, readReportLines, reportMarker } from '#crds'
 import { exitCodes, type Io, UsageError } from '../command.ts'
 import { type Cluster, pathOf } from '../kubernetes.ts'
 import { painterOf } from '../paint.ts'
 import { countWords, stepLine } from '../step-line.ts'
 import { table } from '../table.ts'
-import { badEndOf, logOf, type Pod, podsOf, waitingFor } from './pods.ts'
+import { badEndOf, logOf, podsOf, waitingFor } from './pods.ts'
 import { conditionOf, isFinished } from './resources.ts'
 import { runTables } from './screen.ts'
 

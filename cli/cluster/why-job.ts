@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { apiVersion, labels, managedBy, type ProfileStore, type Segment, shortened } from '#crds'
+import {
+  apiVersion,
+  container,
+  labels,
+  managedBy,
+  type Pod,
+  type ProfileStore,
+  restricted,
+  type Segment,
+  shortened,
+} from '#crds'
 import { type Io, text, UsageError, type Values } from '../command.ts'
 import { lengthOf, rfc3339 } from '../instants.ts'
 import { type Cluster, inNamespace, openCluster, pathOf, resourcesOf } from '../kubernetes.ts'
@@ -8,7 +18,7 @@ import { progressLine } from '../progress.ts'
 import { sealingKeys, unsealed } from '../seal.ts'
 import type { Answer } from '../why.ts'
 import { didYouMean } from './kind-name.ts'
-import { badEndOf, logOf, type Pod, podsOf, waitingFor } from './pods.ts'
+import { badEndOf, logOf, podsOf, waitingFor } from './pods.ts'
 import { conditionOf } from './resources.ts'
 
 const pollMilliseconds = 500
@@ -16,10 +26,7 @@ const pollMilliseconds = 500
 const patienceSeconds = 300
 /** What is left behind when this process is killed goes by itself. */
 const keptSeconds = 300
-const container = 'convoke'
 const folder = '/convoke/why'
-/** uid and gid of the image's user. */
-const user = 65_532
 
 export type Question = { readonly segment: string; readonly who: string; readonly at: Date }
 
@@ -187,14 +194,7 @@ function jobOf({
           automountServiceAccountToken: false,
           enableServiceLinks: false,
           ...placed,
-          securityContext: securityContext ?? {
-            runAsNonRoot: true,
-            runAsUser: user,
-            runAsGroup: user,
-            fsGroup: user,
-            fsGroupChangePolicy: 'OnRootMismatch',
-            seccompProfile: { type: 'RuntimeDefault' },
-          },
+          securityContext: securityContext ?? restricted.pod,
           containers: [
             {
               name: container,
@@ -213,11 +213,7 @@ function jobOf({
                 '--seal',
                 `${folder}/key.pem`,
               ],
-              securityContext: {
-                allowPrivilegeEscalation: false,
-                readOnlyRootFilesystem: true,
-                capabilities: { drop: ['ALL'] },
-              },
+              securityContext: restricted.container,
               volumeMounts: [
                 { name: 'why', mountPath: folder, readOnly: true },
                 { name: 'scratch', mountPath: '/tmp' },

@@ -1,3 +1,4 @@
+import { isRecord } from '#crds'
 import type { Code } from '../codes.ts'
 import { type Diagnostic, pathText, sortDiagnostics } from '../diagnostic.ts'
 import { parsePql } from '../pql/parser.ts'
@@ -199,8 +200,4 @@ function documentOf(
     evaluation: isEnabled('continuous') || isEnabled('synchronous') ? 'Streaming' : 'Batch',
     expression: text,
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

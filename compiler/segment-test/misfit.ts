@@ -1,3 +1,4 @@
+import { isRecord } from '#crds'
 import { readDatum } from '../pql/interpret.ts'
 import type { Path } from '../resource.ts'
 import { dataTypeOf, describe, type ObjectType, type Type } from '../schema.ts'
@@ -92,8 +93,4 @@ function actual(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'string') return `the text "${value.length > 40 ? `${value.slice(0, 39)}…` : value}"`
   return typeof value === 'object' ? 'a map' : `\`${String(value)}\``
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

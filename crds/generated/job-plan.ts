@@ -46,7 +46,7 @@ export interface StorePlan {
   volume: VolumeLocation
   engine: {
     type: 'DuckDB' | 'Spark'
-    duckDB?: {
+    duckDB: {
       threads: number
       /**
        * Kubernetes quantity, e.g. `1Gi`.

@@ -20,7 +20,7 @@ export async function openDuckDB(
   store: Pick<StorePlan, 'engine'>,
   ports: Pick<Ports, 'scratch' | 'signal'>,
 ): Promise<Engine> {
-  const { threads, memoryLimit } = store.engine.duckDB ?? { threads: 2, memoryLimit: '1Gi' }
+  const { threads, memoryLimit } = store.engine.duckDB
   const memoryBytes = parseQuantityBytes(memoryLimit)
   if (!memoryBytes)
     throw new JobError('InvalidPlan', `engine.duckDB.memoryLimit is ${memoryLimit}; write a size like 1Gi.`)

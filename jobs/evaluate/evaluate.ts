@@ -191,7 +191,7 @@ async function evaluateBuckets(engine: Engine, context: BucketContext, ports: Po
     }
   }
   progress()
-  const workers = Array.from({ length: Math.min(store.engine.duckDB?.threads ?? 1, data.buckets) }, worker)
+  const workers = Array.from({ length: Math.min(store.engine.duckDB.threads, data.buckets) }, worker)
   // All have ended before the engine is closed, whichever fails.
   for (const ended of await Promise.allSettled(workers)) if (ended.status === 'rejected') throw ended.reason
   return results

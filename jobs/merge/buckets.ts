@@ -32,7 +32,7 @@ export async function chooseBuckets(
 
 /** A power of two such that what one bucket's group-by holds fits in memory: 1 KiB an event and 5 KiB a profile, with room to spare. */
 function bucketsFor({ engine }: StorePlan, events: number, profiles: number): number {
-  const memoryBytes = parseQuantityBytes(engine.duckDB?.memoryLimit ?? '1Gi') ?? 2 ** 30
+  const memoryBytes = parseQuantityBytes(engine.duckDB.memoryLimit) ?? 2 ** 30
   const eventsPerBucket = Math.min(1_000_000, memoryBytes / 1024)
   const profilesPerBucket = Math.min(200_000, memoryBytes / 5120)
   const wanted = Math.max(1, events / eventsPerBucket, profiles / profilesPerBucket)

@@ -105,7 +105,7 @@ const step: Addition = {
     {
       file: 'crds/steps.ts',
       before: '  export: {\n    summary',
-      text: `  compact: { summary: 'forget what is old', owner: storeOf, settlesSegments: false },\n`,
+      text: `  compact: { summary: 'forget what is old', verb: 'forget', owner: storeOf, settlesSegments: false },\n`,
     },
   ],
   asked: [

@@ -50,7 +50,7 @@ const planOf = (tables: Tables): JobPlan => ({
   store: {
     name: 'retail',
     volume: { claimName: 'profile-store' },
-    engine: { type: 'DuckDB' },
+    engine: { type: 'DuckDB', duckDB: { threads: 2, memoryLimit: '1Gi' } },
     profile: [{ path: 'customerId', type: 'string' }],
     event: [
       { path: 'timestamp', type: 'timestamp' },

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import { dirname, join } from 'node:path'
+import { container } from '#crds'
 import { type Cluster, fine } from '../api/convoke.ts'
 
 export type PlayedNode = AsyncDisposable & {
@@ -53,7 +54,7 @@ export async function playNode(cluster: Cluster): Promise<PlayedNode | null> {
     daemonEndpoints: { kubeletEndpoint: { Port: typeof address === 'object' ? address?.port : 0 } },
   })
   const stateOf = (state: object): object => ({
-    containerStatuses: [{ name: 'job', image: 'convoke', imageID: '', ready: false, restartCount: 0, state }],
+    containerStatuses: [{ name: container, image: 'convoke', imageID: '', ready: false, restartCount: 0, state }],
   })
   return {
     pod: async (namespace, job, pod, state = { running: {} }) => {
@@ -61,7 +62,7 @@ export async function playNode(cluster: Cluster): Promise<PlayedNode | null> {
         cluster.api('POST', `/api/v1/namespaces/${namespace}/pods`, {
           body: {
             metadata: { name: pod, labels: { 'batch.kubernetes.io/job-name': job } },
-            spec: { nodeName: name, restartPolicy: 'Never', containers: [{ name: 'job', image: 'convoke' }] },
+            spec: { nodeName: name, restartPolicy: 'Never', containers: [{ name: container, image: 'convoke' }] },
           },
         }),
       )

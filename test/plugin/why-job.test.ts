@@ -240,8 +240,7 @@ describe.skipIf(!node)('why, in a cluster', () => {
       ['why', '--kubeconfig', cluster!.kubeconfig, '-n', namespace, 'big-spenders', 'C1', '--image', 'convoke:test'],
       { now, signal: abort.signal },
     )
-    await sleep(1500)
-    expect(await left()).toBe(2)
+    await expect.poll(left, { timeout: 30_000 }).toBe(2)
     abort.abort()
     expect(await asked).toMatchObject({ code: 2, err: 'convoke: Not waiting any longer; the Job is deleted.\n' })
     expect(await left()).toBe(0)

@@ -1,0 +1,67 @@
+// What Pods of Convoke are like, and what is read of them: by the operator of its Jobs', by commands of those of a Run.
+
+/** The container that does a Pod's work; others, if any, were put there by somebody else. */
+export const container = 'convoke'
+
+/** uid and gid of the image's user, and the group that volumes are given to. */
+const user = 65_532
+
+/** What a namespace that enforces Pod Security's restricted level lets in. */
+export const restricted = {
+  pod: {
+    runAsNonRoot: true,
+    runAsUser: user,
+    runAsGroup: user,
+    fsGroup: user,
+    fsGroupChangePolicy: 'OnRootMismatch',
+    seccompProfile: { type: 'RuntimeDefault' },
+  },
+  container: {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  },
+} as const
+
+/** A Pod as far as anybody reads it. */
+export type Pod = {
+  readonly metadata: { readonly name: string; readonly creationTimestamp?: string }
+  readonly status?: {
+    readonly phase?: string
+    readonly reason?: string
+    readonly message?: string
+    readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[]
+    readonly containerStatuses?: readonly { readonly name: string; readonly state?: ContainerState }[]
+  }
+}
+
+/** One of the three. */
+export type ContainerState = {
+  readonly waiting?: { readonly reason?: string; readonly message?: string }
+  readonly running?: object
+  readonly terminated?: {
+    readonly reason?: string
+    readonly message?: string
+    readonly exitCode: number
+    readonly finishedAt?: string
+  }
+}
+
+/** Path and query of the Pods of a Job. */
+export function podsOfJob(
+  namespace: string,
+  job: string,
+): readonly [path: string, query: { readonly labelSelector: string }] {
+  return [`/api/v1/namespaces/${namespace}/pods`, { labelSelector: `batch.kubernetes.io/job-name=${job}` }]
+}
+
+/** Of the container that does the work. */
+export function stateOfPod({ status }: Pod): ContainerState | undefined {
+  return status?.containerStatuses?.find(({ name }) => name === container)?.state
+}
+
+/** Why no node takes it, in the scheduler's words; null where one did. */
+export function unscheduledReason({ status }: Pod): string | null {
+  const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled')
+  return scheduled?.status === 'False' ? (scheduled.message ?? null) : null
+}
