@@ -4,6 +4,8 @@ export type Io = {
   readonly program: 'convoke' | 'kubectl convoke'
   readonly out: (text: string) => void
   readonly err: (text: string) => void
+  /** Standard output too, for a document that a program reads: it stays as it is, whatever is in it. */
+  readonly document: (text: string) => void
   /** Is standard error a terminal: may progress be drawn? */
   readonly isTerminal: boolean
   readonly columns: number

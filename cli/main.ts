@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type Step, stepNames } from '#crds'
 import { type Command, exitCodes, type Io, UsageError } from './command.ts'
+import { safeIo } from './safe-output.ts'
 import { version } from './version.ts'
 
 /** Every command; loaded on demand, so that none pays for what another needs. */
@@ -38,11 +39,12 @@ async function stepNamed(name: Step): Promise<{ readonly command: Command }> {
 }
 
 /** Runs one command line and gives the exit code. Whatever goes wrong is caught here, once. */
-export async function main(argv: readonly string[], io: Io): Promise<number> {
+export async function main(argv: readonly string[], bare: Io): Promise<number> {
+  const io = safeIo(bare)
   const [name, ...rest] = argv
   try {
     if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-      if (rest[0] && commands[rest[0]]) return await main([rest[0], '--help'], io)
+      if (rest[0] && commands[rest[0]]) return await main([rest[0], '--help'], bare)
       io.out(await overview(io.program))
       return name === undefined ? exitCodes.wrongUse : exitCodes.fine
     }
@@ -171,6 +173,7 @@ if (import.meta.main) {
     program: process.env['CONVOKE_PROGRAM'] === 'kubectl convoke' ? 'kubectl convoke' : 'convoke',
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
+    document: (text) => void process.stdout.write(text),
     isTerminal: process.stderr.isTTY === true && process.env['CI'] === undefined && process.env['TERM'] !== 'dumb',
     // Some terminals do not say how high they are.
     rows: process.stdout.isTTY === true ? process.stdout.rows || 24 : null,

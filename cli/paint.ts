@@ -19,6 +19,26 @@ export function widthOf(text: string): number {
   return stringWidth(text)
 }
 
+/** The text with spaces up to so many columns, behind it or before it. */
+export function padded(text: string, columns: number, side: 'left' | 'right' = 'left'): string {
+  const space = ' '.repeat(Math.max(0, columns - widthOf(text)))
+  return side === 'left' ? text + space : space + text
+}
+
+const characters = new Intl.Segmenter('en', { granularity: 'grapheme' })
+
+/** As much of a text without colours as fits into so many columns, with an ellipsis where something is left out. */
+export function fitted(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return text
+  let [kept, width] = ['', 0]
+  for (const { segment } of characters.segment(text)) {
+    width += widthOf(segment)
+    if (width > columns - 1) break
+    kept += segment
+  }
+  return `${kept}…`
+}
+
 /** Lines of at most `width` columns where words allow it, each behind the indent. */
 export function wrapped(text: string, width: number, indent: string): string {
   return text

@@ -1,5 +1,8 @@
+import { visible } from '#compiler'
 import type { Progress } from '#jobs'
+import { count, duration } from '#views'
 import type { Io } from './command.ts'
+import { fitted } from './paint.ts'
 
 export type ProgressLine = {
   readonly show: (progress: Progress) => void
@@ -12,6 +15,7 @@ export type ProgressLine = {
 export function progressLine(io: Io): ProgressLine {
   let drawn = false
   let last = 0
+  let began = { work: '', done: 0, at: 0 }
   const clear = (): void => {
     if (drawn) io.err('\r\x1b[2K')
     drawn = false
@@ -25,18 +29,31 @@ export function progressLine(io: Io): ProgressLine {
     show: (progress) => {
       if (!io.isTerminal) return
       const now = io.now().getTime()
+      const work = `${progress.step}/${progress.unit}/${progress.total}`
+      if (work !== began.work || progress.done < began.done) began = { work, done: progress.done, at: now }
       if (now - last < 80) return
       last = now
-      const { step, subject, done, total, unit } = progress
-      const part =
-        total === null || total === 0
-          ? `${done.toLocaleString('en')} ${unit}`
-          : `${bar(done / total)} ${Math.floor((100 * done) / total)} %`
-      const line = `${step.padEnd(8)} ${subject} ${part}`
-      io.err(`\r\x1b[2K${line.slice(0, Math.max(20, io.columns - 1))}`)
+      const line = progressText(progress, progress.done - began.done, (now - began.at) / 1000)
+      io.err(`\r\x1b[2K${fitted(line, Math.max(20, io.columns - 1))}`)
       drawn = true
     },
   }
+}
+
+/** Units that are how the work is cut, and nothing that people count. */
+const ownUnits = new Set(['buckets', 'starting'])
+
+/** `ingest   orders ████░░░░ 42 % · 12,000 rows/s · 8 s left`; `done` and `seconds` are since this work began. */
+export function progressText({ step, subject, done, total, unit }: Progress, since: number, seconds: number): string {
+  const isKnown = total !== null && total > 0
+  const part = isKnown
+    ? `${bar(done / total)} ${Math.floor((100 * done) / total)} %`
+    : `${done === 0 ? '' : `${count(done)} `}${unit}`
+  // Of the first moments nothing can be told.
+  const isSteady = seconds >= 2 && since > 0
+  const rate = isSteady && !ownUnits.has(unit) ? ` · ${count(Math.round(since / seconds))} ${unit}/s` : ''
+  const left = isSteady && isKnown && done < total ? ` · ${duration(((total - done) * seconds) / since)} left` : ''
+  return `${step.padEnd(8)} ${visible(subject)} ${part}${rate}${left}`
 }
 
 function bar(share: number): string {

@@ -3,7 +3,7 @@ import { basename, dirname, relative, resolve } from 'node:path'
 import { bytes } from '#views'
 import { type Io, type OptionSpec, text, UsageError, type Values } from './command.ts'
 
-export const reportOption = (help: string): OptionSpec => ({ type: 'string', value: 'FILE.html', help })
+export const reportOption = (help: string): OptionSpec => ({ type: 'string', value: 'FILE', help })
 
 /** Where `--report` asks for a page; null where it does not. A folder is wrong use, said before any work is done. */
 export function reportFile(values: Values, io: Io): string | null {

@@ -1,4 +1,7 @@
+import { visible } from '#compiler'
 import type { RunReport } from '#crds'
+import { duration, stepWords } from '#views'
+import { padded } from './paint.ts'
 
 export type StepOutcome = {
   readonly step: RunReport['step']
@@ -10,10 +13,11 @@ export type StepOutcome = {
   readonly error: string | null
 }
 
-/** `✓ export   win-back   1.2 s  5,210 rows`: one step that ended. */
+/** `✓ export   win-back   1.2 s  5,210 rows in 3 files`: one step that ended. */
 export function stepLine({ step, outcome, target, seconds, totals, error }: StepOutcome): string {
-  const what = error === null ? countWords(totals) || 'nothing to do' : `${outcome}: ${error}`
-  return `${outcome === 'Succeeded' ? '✓' : outcome === 'Held' ? '!' : '✗'} ${step.padEnd(8)} ${target.padEnd(24)} ${seconds.toFixed(1).padStart(5)} s  ${what}`
+  const what = error === null ? stepWords({ step, totals }) : `${outcome}: ${visible(error)}`
+  const mark = outcome === 'Succeeded' ? '✓' : outcome === 'Held' ? '!' : '✗'
+  return `${mark} ${step.padEnd(8)} ${padded(visible(target), 20)} ${duration(seconds).padStart(7)}  ${what}`
 }
 
 /** `12 files, 5,210 bad rows`; zeros are left out. */

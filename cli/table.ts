@@ -1,31 +1,36 @@
-import { widthOf } from './paint.ts'
+import { visible } from '#compiler'
+import { padded, widthOf } from './paint.ts'
 
-/** Columns as wide as their widest cell; numbers stand right. */
-export function table(headers: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
-  const cells = rows.map((row) =>
-    row.map((cell) => (cell === null ? '' : typeof cell === 'number' ? cell.toLocaleString('en') : cell)),
-  )
+/** A cell as it is written, and how it is painted once its place is known. */
+export type Painted = { readonly text: string; readonly paint: (text: string) => string }
+
+export type TableCell = string | number | null | Painted
+
+/** Columns as wide as their widest cell; numbers stand right. Texts are made visible; a painted one keeps its colour. */
+export function table(headers: readonly string[], rows: readonly (readonly TableCell[])[]): string {
+  const cells = rows.map((row) => row.map(cellOf))
   const right = headers.map((_, column) => rows.some((row) => typeof row[column] === 'number'))
   const widths = headers.map((header, column) =>
-    Math.max(widthOf(header), ...cells.map((row) => widthOf(row[column]!))),
+    Math.max(widthOf(header), ...cells.map((row) => widthOf(row[column]!.text))),
   )
-  const padding = (cell: string, column: number): string => ' '.repeat(widths[column]! - widthOf(cell))
-  const line = (row: readonly string[]): string =>
+  const line = (row: readonly Painted[]): string =>
     row
-      .map((cell, column) => (right[column] ? padding(cell, column) + cell : cell + padding(cell, column)))
+      .map(({ text, paint }, column) => paint(padded(text, widths[column]!, right[column] ? 'right' : 'left')))
       .join('  ')
       .trimEnd()
-  return [line(headers), widths.map((width) => '─'.repeat(width)).join('  '), ...cells.map(line)].join('\n')
+  return [
+    line(headers.map((text) => ({ text, paint: asIs }))),
+    widths.map((width) => '─'.repeat(width)).join('  '),
+    ...cells.map(line),
+  ].join('\n')
 }
 
-/** The same as a Markdown table; numbers stand right. */
-export function markdownTable(
-  headers: readonly string[],
-  rows: readonly (readonly (string | number | null)[])[],
-): string {
-  const cell = (value: string | number | null): string =>
-    value === null ? '' : typeof value === 'number' ? value.toLocaleString('en') : value.replaceAll('|', '\\|')
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  const rule = headers.map((_, column) => (rows.some((row) => typeof row[column] === 'number') ? '--:' : '---'))
-  return [line(headers), line(rule), ...rows.map((row) => line(row.map(cell)))].join('\n')
+function cellOf(cell: TableCell): Painted {
+  if (cell === null) return { text: '', paint: asIs }
+  if (typeof cell === 'number') return { text: cell.toLocaleString('en'), paint: asIs }
+  return typeof cell === 'string' ? { text: visible(cell), paint: asIs } : { ...cell, text: visible(cell.text) }
+}
+
+function asIs(text: string): string {
+  return text
 }

@@ -216,10 +216,10 @@ function heldEntry(row: SegmentRow, at: string, { link, people }: Names): Entry 
 /** Members of Activations that were not due, or whose run failed, and of those that never ran. */
 function waiting({ segments, next, at }: RunDocument): readonly Entry[] {
   const late = segments.filter(
-    ({ standing, error, isInRun }) => standing && standing.waiting > 0 && error === null && !isInRun,
+    ({ standing, error, isInRun }) => standing && standing.undelivered > 0 && error === null && !isInRun,
   )
   return [...Map.groupBy(late, ({ activation }) => activation ?? '')].map(([activation, rows]): Entry => {
-    const total = rows.reduce((sum, { standing }) => sum + standing!.waiting, 0)
+    const total = rows.reduce((sum, { standing }) => sum + standing!.undelivered, 0)
     const slot = next.find(({ kind, name }) => kind === 'Activation' && name === activation)
     return {
       level: 'know',
@@ -241,52 +241,54 @@ function notices({ notices: all }: RunDocument): readonly Entry[] {
   )
 }
 
+/** Whom Campaign does not know yet, and what it refused. */
 function rejected({ segments, stores }: RunDocument): readonly Entry[] {
-  const [, unknownOne] = [stores, stores.length === 1 ? stores[0]!.people[0] : 'person']
+  const one = stores.length === 1 ? stores[0]!.people[0] : 'person'
   const standing = segments.filter((row) => row.standing && row.standing.held === 0)
   const sum = (of: (row: SegmentRow) => number | null): number =>
     standing.reduce((total, row) => total + (of(row) ?? 0), 0)
-  const strangers = sum((row) => row.standing!.unknown)
-  const refused = sum((row) => row.standing!.rejected)
-  const now = sum(({ rejected: rows }) => rows)
-  const most = standing
-    .filter((row) => (row.standing!.unknown ?? 0) > 0)
-    .sort((a, b) => b.standing!.unknown! - a.standing!.unknown!)
-    .slice(0, 3)
+  const isAsked = standing.some((row) => row.standing!.inCampaign !== null)
+  // Without Campaign's own side only what the imports told is known.
+  const waits = isAsked ? (row: SegmentRow) => row.standing!.waiting : (row: SegmentRow) => row.waiting
+  const refuses = isAsked ? (row: SegmentRow) => row.standing!.rejected : (row: SegmentRow) => row.rejected
+  const lists = html`Lines and reasons lie beside each file,<br>as <code>….rejects.csv</code>`
+  const most = (of: (row: SegmentRow) => number | null): Html => {
+    const rows = standing.filter((row) => (of(row) ?? 0) > 0).sort((a, b) => of(b)! - of(a)!)
+    const named = withNumbers(rows.slice(0, 3).map((row) => [row, of(row)!]))
+    return rows.length > 1 ? html`Most are in ${named}.` : html`They are in ${named}.`
+  }
   const entries: Entry[] = []
-  if (strangers > 0)
+  const waiting_ = sum(waits)
+  const now = sum(({ rowsWaiting }) => rowsWaiting)
+  if (waiting_ > 0)
     entries.push({
       level: 'look',
-      title: html`${counted(strangers, 'membership')} ${strangers === 1 ? 'is' : 'are'} sent to Campaign, which has no such ${unknownOne}`,
-      why: html`${now === 0 ? 'None came back in this run' : now >= strangers ? 'All came back rejected in this run' : `${count(now)} came back rejected in this run, the others before`}: no recipient has this key. Most are in ${withNumbers(most.map((row) => [row, row.standing!.unknown ?? 0]))}.`,
-      act: html`Rejected lines and reasons lie<br>beside each file, as <code>….rejects.csv</code>`,
+      title: html`${counted(waiting_, 'membership')} ${waiting_ === 1 ? 'waits' : 'wait'} for a recipient: Campaign has no such ${one}`,
+      why: html`${now === 0 ? 'None of them came in this run' : now >= waiting_ ? 'All came in this run' : `${count(now)} came in this run, the others before`}. Each import tries them again. ${most(waits)}`,
+      act: lists,
     })
-  const others = refused - strangers
-  if (others > 0)
+  const refused = sum(refuses)
+  if (refused > 0) {
+    const reasons = [...new Set(standing.flatMap((row) => Object.keys(row.rejectedBy)))].filter(
+      (reason) => !isWaitingReason(reason),
+    )
     entries.push({
       level: 'look',
-      title: html`${counted(others, 'membership')} ${others === 1 ? 'was' : 'were'} rejected by Campaign for something else`,
-      why: html`${
-        listed(
-          [
-            ...new Set(
-              standing.flatMap((row) => Object.keys(row.rejectedBy).filter((reason) => !/has this key$/.test(reason))),
-            ),
-          ],
-          4,
-        ) || 'The rejects files beside what was delivered say why'
-      }.`,
-      act: strangers > 0 ? null : html`Lines and reasons: <code>….rejects.csv</code> beside each file`,
+      title: html`${counted(refused, 'membership')} ${refused === 1 ? 'was' : 'were'} rejected by Campaign`,
+      why: html`${reasons.length > 0 ? `${capital(listed(reasons, 4))}.` : ''} ${most(refuses)}`,
+      act: waiting_ > 0 ? null : lists,
     })
-  // Without Campaign's own side only the rows of this run are known.
-  if (segments.every((row) => row.standing?.rejected == null) && now > 0)
-    entries.push({
-      level: 'look',
-      title: html`${counted(now, 'row')} ${now === 1 ? 'was' : 'were'} rejected by Campaign`,
-      why: html`${listed([...new Set(segments.flatMap((row) => Object.keys(row.rejectedBy)))], 4)}.`,
-      act: html`Lines and reasons: <code>….rejects.csv</code> beside each file`,
-    })
+  }
   return entries
+}
+
+/** A row without a recipient is listed with the rejected ones, and waits. */
+export function isWaitingReason(reason: string): boolean {
+  return /^no row of .* has this key/.test(reason)
+}
+
+function capital(text: string): string {
+  return text === '' ? '' : text[0]!.toUpperCase() + text.slice(1)
 }
 
 function withNumbers(rows: readonly (readonly [row: SegmentRow, people: number])[]): Html {

@@ -39,7 +39,7 @@ export function flow(went: number, came: number, most: number): Html {
 
 export type BarPart = {
   readonly value: number
-  readonly fill: 'main' | 'main2' | 'soft' | 'out' | 'hatch' | 'bad' | 'held' | 'came' | 'went'
+  readonly fill: 'main' | 'main2' | 'main3' | 'soft' | 'out' | 'hatch' | 'bad' | 'held' | 'came' | 'went'
   /** What stands in it where there is room; its number follows. */
   readonly label?: string
   /** Drawn as an outline: it is not there any more. */
@@ -57,7 +57,7 @@ export function stacked(parts: readonly BarPart[], whole: number, words: string,
     const text = label === undefined ? null : `${label} ${count(value)}`
     // A character takes about 7 of the 1,112 pixels of a wide page; on a narrow one there is no text in bars.
     const fits = text !== null && width * 11 > text.length * 7.2 + 24
-    const light = fill === 'soft' || isGone ? 'b' : 'on'
+    const light = fill === 'soft' || fill === 'main3' || isGone ? 'b' : 'on'
     return [
       isGone
         ? html`<rect class="gone" x="${along(x)}" y="1" width="${along(width)}" height="${height - 2}"/>`

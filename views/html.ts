@@ -1,5 +1,6 @@
 // The one place where text becomes HTML or SVG: whatever is put into a template is escaped, unless a template made it.
-import { count, cut, visible } from './words.ts'
+import { visible } from '#compiler'
+import { count, cut } from './words.ts'
 
 /** Markup that a template made. */
 export type Html = { readonly markup: string }

@@ -1,3 +1,4 @@
+export { isWaitingReason } from './attention.ts'
 export type { ActivationKnowledge, CampaignKnowledge, Knowledge, StoreKnowledge } from './knowledge.ts'
 export {
   type NextSlot,
@@ -6,5 +7,6 @@ export {
   runDocument,
   type SegmentRow,
 } from './run-document.ts'
-export { runReport } from './run-report.ts'
+export { runReport, shownRows, totalsOf } from './run-report.ts'
+export { stepWords } from './step-words.ts'
 export * from './words.ts'

@@ -153,6 +153,10 @@ export type SegmentRow = {
   readonly updated: number | null
   readonly unchanged: number | null
   readonly rejected: number | null
+  /** Of these rows, those that wait for their recipient. rows = updated + unchanged + rejected + rowsWaiting + exits. */
+  readonly rowsWaiting: number | null
+  /** Rows of earlier runs whose recipient is there now. */
+  readonly arrived: number | null
   /** Rows that wait in Campaign for their recipient, those of earlier runs among them. */
   readonly waiting: number | null
   /** Why rows were rejected, or wait. */
@@ -166,7 +170,9 @@ export type SegmentRow = {
   readonly standing: Standing | null
 }
 
-/** members = delivered + leftOut + held + waiting + unaccounted; delivered = inCampaign + rejected where Campaign was asked. */
+/**
+ * members = delivered + leftOut + held + undelivered + unaccounted; delivered = inCampaign + waiting + rejected where Campaign was asked.
+ */
 export type Standing = {
   /** Of the delivery's evaluation. */
   readonly members: number
@@ -176,13 +182,14 @@ export type Standing = {
   readonly missing: Readonly<Record<string, number>>
   readonly held: number
   /** Members that no run has delivered yet: it failed, or has not come to them. */
-  readonly waiting: number
+  readonly undelivered: number
   /** What the sum lacks; 0 unless something is wrong. */
   readonly unaccounted: number
   readonly inCampaign: number | null
+  /** Delivered, but Campaign has no such recipient: they wait for one. */
+  readonly waiting: number | null
+  /** Delivered, and refused for something else. */
   readonly rejected: number | null
-  /** Of the rejected, those whom Campaign does not know. */
-  readonly unknown: number | null
   readonly optedOut: number | null
 }
 
@@ -348,6 +355,8 @@ const nothingDelivered = {
   updated: null,
   unchanged: null,
   rejected: null,
+  rowsWaiting: null,
+  arrived: null,
   waiting: null,
   rejectedBy: {},
   added: null,
@@ -444,6 +453,8 @@ function deliveryOf(
   const imported = detailsOf(steps, 'import').filter((detail) =>
     detail.file === undefined ? detail.segment === segment : names.includes(detail.file),
   )
+  // What arrives of earlier runs is told apart from the files of this one.
+  const ofFiles = imported.filter(({ file }) => file !== undefined)
   const failed = steps.find(({ error }) => error !== undefined)
   const isUncertain = [exported, ...imported].some((detail) => detail?.counts?.['uncertain'] === 1)
   const told = toldOf(segment, outcome, known)
@@ -467,10 +478,12 @@ function deliveryOf(
     rows,
     realized: exported && files.length > 0 ? (exported.realized ?? null) : rows,
     exits: exported && files.length > 0 ? (exported.exited ?? null) : rows,
-    delivered: hasImport ? sum(imported, 'rowsRead') : files.length === 0 ? null : rows,
-    updated: sum(imported, 'updated'),
-    unchanged: sum(imported, 'unchanged'),
-    rejected: sum(imported, 'rejected'),
+    delivered: hasImport ? sum(ofFiles, 'rowsRead') : files.length === 0 ? null : rows,
+    updated: sum(ofFiles, 'updated'),
+    unchanged: sum(ofFiles, 'unchanged'),
+    rejected: sum(ofFiles, 'rejected'),
+    rowsWaiting: sum(ofFiles, 'waiting'),
+    arrived: hasImport ? (imported.find(({ file }) => file === undefined)?.counts?.['arrived'] ?? 0) : null,
     // Told of a Segment apart from its files, where any wait.
     waiting: hasImport ? (imported.find(({ file }) => file === undefined)?.counts?.['waiting'] ?? 0) : null,
     rejectedBy: Object.fromEntries(known?.rejects.get(segment) ?? []),
@@ -510,14 +523,14 @@ function standingOf(
     leftOut: { missingMandatory: 0, duplicateKey: 0 },
     missing: {},
     held: 0,
-    waiting: 0,
+    undelivered: 0,
     unaccounted: 0,
     inCampaign: side?.taken ?? null,
-    rejected: side && set !== null ? set - side.taken : null,
-    unknown: side?.unknown ?? null,
+    waiting: side?.unknown ?? null,
+    rejected: side && set !== null ? set - side.taken - side.unknown : null,
     optedOut: side?.optedOut ?? null,
   }
-  if (!last) return { ...standing, waiting: members }
+  if (!last) return { ...standing, undelivered: members }
   if (last.detail.held !== undefined) return { ...standing, held: members }
   const { missingMandatory = 0, duplicateKey = 0 } = last.detail.counts ?? {}
   const possible = members - missingMandatory - duplicateKey
@@ -528,7 +541,7 @@ function standingOf(
     delivered,
     leftOut: { missingMandatory, duplicateKey },
     missing: Object.fromEntries(known?.incomplete.get(segment) ?? []),
-    waiting: last.isWhole ? 0 : possible - delivered,
+    undelivered: last.isWhole ? 0 : possible - delivered,
     unaccounted: last.isWhole ? possible - delivered : 0,
   }
 }

@@ -7,6 +7,7 @@ import { type Lineage, type LineageNode, lineagePicture, sizeWords } from './lin
 import { anchorOf, namesOf } from './names.ts'
 import { pageText, section } from './page.ts'
 import type { NextSlot, Outcome, RunDocument, SegmentRow } from './run-document.ts'
+import { stepWords } from './step-words.ts'
 import { count, counted, cut, date, duration, fullTime, listed, percent, shortTime, signed } from './words.ts'
 
 /** Activations that a table tells one by one. */
@@ -70,7 +71,7 @@ type State = 'arrived' | 'held' | 'failed' | 'none'
 function stateOf(row: SegmentRow): State {
   if (row.error !== null) return 'failed'
   if (row.held !== null) return 'held'
-  if (row.standing === null || row.standing.waiting > 0) return 'failed'
+  if (row.standing === null || row.standing.undelivered > 0) return 'failed'
   return 'arrived'
 }
 
@@ -143,19 +144,21 @@ function capital(text: string): string {
   return text === '' ? '' : text[0]!.toUpperCase() + text.slice(1)
 }
 
-type Totals = {
+/** Sums over rows: members = delivered + leftOut + held + undelivered + unaccounted. */
+export type Totals = {
   readonly members: number
   readonly delivered: number
   readonly leftOut: number
   readonly held: number
-  readonly waiting: number
+  readonly undelivered: number
   readonly unaccounted: number
   readonly inCampaign: number | null
+  /** For a recipient, in Campaign. */
+  readonly waiting: number
   readonly rejected: number
-  readonly unknown: number
 }
 
-function totalsOf(rows: readonly SegmentRow[]): Totals {
+export function totalsOf(rows: readonly SegmentRow[]): Totals {
   const standing = rows.flatMap((row) => row.standing ?? [])
   const sum = (of: (each: (typeof standing)[number]) => number): number =>
     standing.reduce((total, each) => total + of(each), 0)
@@ -166,15 +169,15 @@ function totalsOf(rows: readonly SegmentRow[]): Totals {
     delivered: sum(({ delivered }) => delivered),
     leftOut: sum(({ leftOut }) => leftOut.missingMandatory + leftOut.duplicateKey),
     held: sum(({ held }) => held),
-    waiting: sum(({ waiting }) => waiting),
+    undelivered: sum(({ undelivered }) => undelivered),
     unaccounted: sum(({ unaccounted }) => unaccounted),
     // Of a part that was not asked nothing can be said of the whole.
     inCampaign:
       open.length > 0 && asked.length === open.length
         ? asked.reduce((total, each) => total + each.inCampaign!, 0)
         : null,
+    waiting: asked.reduce((total, each) => total + (each.waiting ?? 0), 0),
     rejected: asked.reduce((total, each) => total + (each.rejected ?? 0), 0),
-    unknown: asked.reduce((total, each) => total + (each.unknown ?? 0), 0),
   }
 }
 
@@ -213,7 +216,7 @@ function balanceSection(rows: readonly SegmentRow[]): Html | null {
   const standing = rows.filter((row) => row.standing !== null)
   if (standing.length === 0) return null
   const totals = totalsOf(standing)
-  const { members, delivered, leftOut, held, waiting, unaccounted, inCampaign, rejected, unknown } = totals
+  const { members, delivered, leftOut, held, undelivered, unaccounted, inCampaign, waiting, rejected } = totals
   const byActivation = [...Map.groupBy(standing, ({ activation }) => activation ?? '')].map(([activation, own]) => ({
     activation,
     members: own.reduce((sum, { standing: each }) => sum + each!.members, 0),
@@ -270,34 +273,36 @@ function balanceSection(rows: readonly SegmentRow[]): Html | null {
         { value: sentNow, fill: 'main', label: 'sent in this run' },
         { value: leftOut, fill: 'out' },
         { value: held, fill: 'hatch' },
-        { value: waiting, fill: 'soft' },
+        { value: undelivered, fill: 'soft' },
         { value: Math.max(0, unaccounted), fill: 'bad' },
       ],
       members,
-      `${count(delivered)} delivered, ${count(leftOut)} left out, ${count(held)} held, ${count(waiting)} not delivered yet`,
-    )}<ul class="parts"><li class="only-narrow">${swatch('main2')}<b>${count(delivered - sentNow)}</b> sent before</li><li class="only-narrow">${swatch('main')}<b>${count(sentNow)}</b> sent in this run</li>${drop(leftOut, 'out', html`left out${lacking.length > 0 && (reasons.length === 1 ? ', ' : ': ')}${lacking.map((words, index) => html`${index > 0 && ', '}${words}`)}`)}${drop(held, 'hatch', html`held, in ${counted(heldRows.length, 'Segment')}`)}${drop(waiting, 'soft', html`not delivered yet`)}${fault(unaccounted)}</ul></div>
+      `${count(delivered)} delivered, ${count(leftOut)} left out, ${count(held)} held, ${count(undelivered)} not delivered yet`,
+    )}<ul class="parts"><li class="only-narrow">${swatch('main2')}<b>${count(delivered - sentNow)}</b> sent before</li><li class="only-narrow">${swatch('main')}<b>${count(sentNow)}</b> sent in this run</li>${drop(leftOut, 'out', html`left out${lacking.length > 0 && (reasons.length === 1 ? ', ' : ': ')}${lacking.map((words, index) => html`${index > 0 && ', '}${words}`)}`)}${drop(held, 'hatch', html`held, in ${counted(heldRows.length, 'Segment')}`)}${drop(undelivered, 'soft', html`not delivered yet`)}${fault(unaccounted)}</ul></div>
 ${
   inCampaign === null
     ? html`<div class="row"><div class="head"><span>Campaign reads the files itself, or was not asked: what it made of them is not known here.</span></div></div>`
     : html`<div class="row"><div class="head"><b>${count(inCampaign)}</b><span>in Campaign, ${percent(inCampaign, members, true)} of the ${members === 1 ? 'membership' : 'memberships'}</span></div>${stacked(
         [
           { value: inCampaign, fill: 'main' },
+          { value: waiting, fill: 'main3' },
           { value: rejected, fill: 'bad' },
         ],
         members,
-        `${count(inCampaign)} in Campaign, ${count(rejected)} rejected`,
-      )}<ul class="parts">${drop(rejected, 'bad', html`rejected${unknown > 0 && unknown === rejected && ': Campaign has no such recipient'}${unknown > 0 && unknown < rejected && `, ${count(unknown)} of them for want of a recipient`}`)}${fault(delivered - inCampaign - rejected)}</ul></div>`
+        `${count(inCampaign)} in Campaign, ${count(waiting)} waiting for a recipient, ${count(rejected)} rejected`,
+      )}<ul class="parts">${drop(waiting, 'main3', html`wait for a recipient: Campaign has no such one yet`)}${drop(rejected, 'bad', html`rejected`)}${fault(delivered - inCampaign - waiting - rejected)}</ul></div>`
 }</div>
 <p class="sum"><b>${unaccounted === 0 ? 'Balances.' : 'Does not balance.'}</b>${equation(members, [
       [delivered, 'delivered'],
       [leftOut, 'left out'],
       [held, 'held'],
-      [waiting, 'not delivered yet'],
+      [undelivered, 'not delivered yet'],
       [unaccounted, 'not accounted for'],
     ])}${
       inCampaign !== null &&
       equation(delivered, [
         [inCampaign, 'in Campaign'],
+        [waiting, 'waiting for a recipient'],
         [rejected, 'rejected'],
       ])
     }</p></div>`,
@@ -313,7 +318,8 @@ function urgency(row: SegmentRow): number {
   return row.error !== null ? 2 : row.held !== null ? 1 : 0
 }
 
-function shownRows(rows: readonly SegmentRow[]): readonly SegmentRow[] {
+/** All rows, or of very many those that need a look or moved most. */
+export function shownRows(rows: readonly SegmentRow[]): readonly SegmentRow[] {
   if (rows.length <= mostRows) return rows
   const kept = new Set(
     [...rows].sort((a, b) => urgency(b) - urgency(a) || movement(b) - movement(a)).slice(0, mostRows),
@@ -416,9 +422,9 @@ function arrived(row: SegmentRow, standing: SegmentRow['standing']): Html {
     return html`<span class="tag held">Held</span> <span class="soft">${baseline === null ? '' : `list has ${count(baseline)}${stale}`}</span>`
   }
   if (standing === null) return html`<span class="dim">never</span>`
-  const { members, delivered, inCampaign, waiting } = standing
-  if (members > 0 && delivered === 0 && waiting === 0) return html`<span class="bad">0 of ${count(members)}</span>`
-  if (waiting > 0 && delivered === 0) return html`<span class="soft">not yet</span>`
+  const { members, delivered, inCampaign, undelivered } = standing
+  if (members > 0 && delivered === 0 && undelivered === 0) return html`<span class="bad">0 of ${count(members)}</span>`
+  if (undelivered > 0 && delivered === 0) return html`<span class="soft">not yet</span>`
   const there = inCampaign ?? delivered
   return html`<span class="cell">${share(there, members)}<span><span class="strong">${count(there)}</span> <span class="soft">of ${count(members)}</span></span></span>`
 }
@@ -430,6 +436,7 @@ type Sent = {
   readonly rows: number
   readonly updated: number | null
   readonly unchanged: number | null
+  readonly waiting: number | null
   readonly rejected: number | null
   readonly exits: number
   readonly added: number | null
@@ -448,7 +455,6 @@ function sentSection({ runs, segments, at }: RunDocument): Html | null {
         own.reduce((total, row) => total + (of(row) ?? 0), 0)
       const orNull = (of: (row: SegmentRow) => number | null): number | null =>
         own.every((row) => of(row) === null) ? null : sum(of)
-      const refusedExits = orNull(({ rejected }) => rejected)
       return {
         activation: target.name,
         at: scheduledTime,
@@ -456,7 +462,8 @@ function sentSection({ runs, segments, at }: RunDocument): Html | null {
         rows: sum(({ rows }) => rows),
         updated: orNull(({ updated }) => updated),
         unchanged: orNull(({ unchanged }) => unchanged),
-        rejected: refusedExits,
+        waiting: orNull(({ rowsWaiting }) => rowsWaiting),
+        rejected: orNull(({ rejected }) => rejected),
         exits: sum(({ exits }) => exits),
         added: orNull(({ added }) => added),
         removed: orNull(({ removed }) => removed),
@@ -475,16 +482,16 @@ function sentSection({ runs, segments, at }: RunDocument): Html | null {
       ? html`<td class="num dim">—</td>`
       : html`<td class="num${value === 0 ? ' dim' : tone === '' ? '' : ` ${tone}`}">${count(value)}</td>`
   const sums = (some: readonly Sent[]): Html =>
-    html`${number(sumOf(some, ({ files }) => files))}${number(sumOf(some, (each) => each.rows))}${isKnown && [({ updated }: Sent) => updated, ({ unchanged }: Sent) => unchanged, ({ rejected }: Sent) => rejected, ({ exits }: Sent) => exits, ({ added }: Sent) => added, ({ removed }: Sent) => removed].map((of) => number(sumOf(some, of)))}`
+    html`${number(sumOf(some, ({ files }) => files))}${number(sumOf(some, (each) => each.rows))}${isKnown && [({ updated }: Sent) => updated, ({ unchanged }: Sent) => unchanged, ({ waiting }: Sent) => waiting, ({ rejected }: Sent) => rejected, ({ exits }: Sent) => exits, ({ added }: Sent) => added, ({ removed }: Sent) => removed].map((of) => number(sumOf(some, of)))}`
   const list = (each: Sent, value: number | null, tone: string): Html =>
     each.hasList ? number(value, tone) : html`<td class="num dim">no list</td>`
   const words = (each: Sent): Html =>
-    html`<li><b class="strong">${named(each.activation)}</b>, ${shortTime(each.at, at)}: ${counted(each.files, 'file')}, ${counted(each.rows, 'row')}${each.updated !== null && html` = ${count(each.updated)} updated + ${count(each.unchanged ?? 0)} unchanged + <span class="${(each.rejected ?? 0) > 0 && 'bad'}">${count(each.rejected ?? 0)} rejected</span> + ${count(each.exits)} exits`}${each.hasList && each.added !== null && html`; <span class="came">${count(each.added)} joined</span> and <span class="went">${count(each.removed ?? 0)} left</span> a list`}</li>`
+    html`<li><b class="strong">${named(each.activation)}</b>, ${shortTime(each.at, at)}: ${counted(each.files, 'file')}, ${counted(each.rows, 'row')}${each.updated !== null && html` = ${count(each.updated)} updated + ${count(each.unchanged ?? 0)} unchanged + ${count(each.waiting ?? 0)} waiting + <span class="${(each.rejected ?? 0) > 0 && 'bad'}">${count(each.rejected ?? 0)} rejected</span> + ${count(each.exits)} exits`}${each.hasList && each.added !== null && html`; <span class="came">${count(each.added)} joined</span> and <span class="went">${count(each.removed ?? 0)} left</span> a list`}</li>`
   return section(
     'sent',
     'What was sent',
-    html`${counted(rows, 'row')}. ${isKnown ? 'Each changed a recipient, found nothing to change, was rejected, or took somebody off a list.' : 'Campaign reads the files itself.'}`,
-    html`<ul class="plain only-narrow">${shown.map(words)}</ul><div class="scroll hide-narrow" role="region" aria-label="Rows by Activation" tabindex="0"><table><caption class="unseen">Rows by Activation</caption><thead><tr><th scope="col">Activation</th><th scope="col" class="num">Files</th><th scope="col" class="num">Rows</th>${isKnown && html`<th scope="col" class="num">= updated</th><th scope="col" class="num">+ unchanged</th><th scope="col" class="num">+ rejected</th><th scope="col" class="num">+ exits</th><th scope="col" class="num">Joined lists</th><th scope="col" class="num">Left lists</th>`}</tr></thead><tbody>${shown.map((each) => html`<tr><th scope="row"><span class="strong">${named(each.activation)}</span> <span class="dim">${shortTime(each.at, at)}</span></th>${number(each.files)}${number(each.rows, 'strong')}${isKnown && html`${number(each.updated)}${number(each.unchanged)}${number(each.rejected, 'bad')}${number(each.exits)}${list(each, each.added, 'came')}${list(each, each.removed, 'went')}`}</tr>`)}${others.length > 0 && html`<tr><th scope="row" class="soft">${counted(others.length, 'other')}</th>${sums(others)}</tr>`}</tbody><tfoot><tr><th scope="row">Run</th>${sums(sent)}</tr></tfoot></table></div>${neverListed(sent)}`,
+    html`${counted(rows, 'row')}. ${isKnown ? 'Each changed a recipient, found nothing to change, waits for its recipient, was rejected, or took somebody off a list.' : 'Campaign reads the files itself.'}`,
+    html`<ul class="plain only-narrow">${shown.map(words)}</ul><div class="scroll hide-narrow" role="region" aria-label="Rows by Activation" tabindex="0"><table><caption class="unseen">Rows by Activation</caption><thead><tr><th scope="col">Activation</th><th scope="col" class="num">Files</th><th scope="col" class="num">Rows</th>${isKnown && html`<th scope="col" class="num">= updated</th><th scope="col" class="num">+ unchanged</th><th scope="col" class="num">+ waiting</th><th scope="col" class="num">+ rejected</th><th scope="col" class="num">+ exits</th><th scope="col" class="num">Joined lists</th><th scope="col" class="num">Left lists</th>`}</tr></thead><tbody>${shown.map((each) => html`<tr><th scope="row"><span class="strong">${named(each.activation)}</span> <span class="dim">${shortTime(each.at, at)}</span></th>${number(each.files)}${number(each.rows, 'strong')}${isKnown && html`${number(each.updated)}${number(each.unchanged)}${number(each.waiting)}${number(each.rejected, 'bad')}${number(each.exits)}${list(each, each.added, 'came')}${list(each, each.removed, 'went')}`}</tr>`)}${others.length > 0 && html`<tr><th scope="row" class="soft">${counted(others.length, 'other')}</th>${sums(others)}</tr>`}</tbody><tfoot><tr><th scope="row">Run</th>${sums(sent)}</tr></tfoot></table></div>${neverListed(sent)}`,
   )
 }
 
@@ -496,7 +503,7 @@ function neverListed(sent: readonly Sent[]): Html | null {
     lists.reduce((sum, each) => sum + each.removed!, 0),
   ]
   if (exits <= removed) return null
-  return html`<p class="empty">${count(exits)} exits, ${count(removed)} left a list: ${exits - removed === 1 ? 'one was' : `${count(exits - removed)} were`} never on it, rejected when ${exits - removed === 1 ? 'it' : 'they'} came.</p>`
+  return html`<p class="empty">${count(exits)} exits, ${count(removed)} left a list: ${exits - removed === 1 ? 'one was' : `${count(exits - removed)} were`} never on it: Campaign had not taken ${exits - removed === 1 ? 'it' : 'them'}.</p>`
 }
 
 function limitsSection({ guardrails, stores }: RunDocument): Html {
@@ -534,7 +541,7 @@ function stepsSection({ runs }: RunDocument): Html {
       const start = Date.parse(step.startedAt) - began
       const length = Date.parse(step.finishedAt) - Date.parse(step.startedAt)
       const isBad = step.error !== undefined
-      return html`<li><span>${named(run.target.name)}, ${stepTable[step.step].verb} <span class="${isBad ? 'bad' : 'dim'}">· ${isBad ? said(step.error!.message) : stepTotals(step)}</span></span><span class="num dim">${duration(length / 1000)}</span>${gauge(Math.max(length, whole / 250), whole, isBad ? 'bad' : step.outcome === 'Held' ? 'held' : 'main', start)}</li>`
+      return html`<li><span>${named(run.target.name)}, ${stepTable[step.step].verb} <span class="${isBad ? 'bad' : 'dim'}">· ${isBad ? said(step.error!.message) : stepWords(step)}</span></span><span class="num dim">${duration(length / 1000)}</span>${gauge(Math.max(length, whole / 250), whole, isBad ? 'bad' : step.outcome === 'Held' ? 'held' : 'main', start)}</li>`
     })}${unstarted(runs).map((words) => html`<li><span>${words}</span><span class="num dim">not started</span><svg class="chart" height="6" aria-hidden="true"><rect class="gone" y="0.5" width="100%" height="5" rx="2.5"/></svg></li>`)}</ol>${steps.length > shown.length && html`<p class="empty">And ${counted(steps.length - shown.length, 'more step')}.</p>`}`,
   )
 }
@@ -547,44 +554,6 @@ function unstarted(runs: readonly Outcome[]): readonly Html[] {
     const next = last?.error === undefined ? undefined : after[last.step]
     return next === undefined ? [] : [html`${named(target.name)}, ${stepTable[next].verb}`]
   })
-}
-
-function stepTotals({ step, totals, details = [] }: Outcome['steps'][number]): string {
-  const total = (name: string): number => totals[name] ?? 0
-  const parts = (...words: readonly (string | false)[]): string => words.filter(Boolean).join(', ') || 'nothing to do'
-  switch (step) {
-    case 'ingest':
-      return parts(
-        total('files') > 0
-          ? counted(total('files'), 'file')
-          : total('skippedFiles') > 0 && `${counted(total('skippedFiles'), 'file')}, nothing new`,
-        total('accepted') > 0 && counted(total('accepted'), 'record'),
-        total('badRows') > 0 && `${counted(total('badRows'), 'row')} could not be read`,
-      )
-    case 'evaluate':
-      return parts(
-        counted(total('segments'), 'Segment'),
-        `${count(total('entered'))} came, ${count(total('exited'))} went`,
-      )
-    case 'export':
-      return parts(
-        counted(total('files'), 'file'),
-        counted(total('rows'), 'row'),
-        total('held') > 0 && `${counted(total('held'), 'Segment')} held`,
-      )
-    case 'import':
-      return parts(
-        total('added') > 0 && `${count(total('added'))} joined`,
-        total('removed') > 0 && `${count(total('removed'))} left`,
-        total('updated') > 0 && `${count(total('updated'))} updated`,
-        total('unchanged') > 0 && total('added') === 0 && `${count(total('unchanged'))} unchanged`,
-        total('rejected') > 0 && `${count(total('rejected'))} rejected`,
-      )
-    case 'extract':
-      return parts(counted(details.length, 'table'), total('accepted') > 0 && counted(total('accepted'), 'record'))
-    default:
-      return parts(...Object.entries(totals).map(([name, amount]) => amount > 0 && `${count(amount)} ${name}`))
-  }
 }
 
 /** `retention`, `the evaluation of grocery` */

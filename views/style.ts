@@ -228,6 +228,7 @@ svg text.t-held { fill: var(--held); }
 svg text.t-bad { fill: var(--bad); }
 .f-main { fill: var(--main); }
 .f-main2 { fill: color-mix(in srgb, var(--main) 80%, var(--surface)); }
+.f-main3 { fill: color-mix(in srgb, var(--main) 45%, var(--surface)); }
 .f-soft { fill: var(--soft); }
 .f-came { fill: var(--came); }
 .f-went { fill: var(--went); }

@@ -100,16 +100,6 @@ const known = new Set(
   ),
 )
 
-/**
- * A text from data or YAML with what a terminal, a browser or a log would obey made visible: control characters, characters that turn the
- * direction of writing, and line ends appear as `\u001b`.
- */
-export function visible(text: string): string {
-  return text.replace(obeyed, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-}
-
-const obeyed = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g
-
 /** The text, or its first characters with an ellipsis; what belongs together as one character stays whole. */
 export function cut(text: string, most = 80): string {
   if (text.length <= most) return text

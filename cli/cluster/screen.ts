@@ -1,9 +1,10 @@
+import { oneLine } from '#compiler'
 import { type Kind, kinds, type Resource, type ResourceByKind, type Run } from '#crds'
+import { stepWords } from '#views'
 import type { Io } from '../command.ts'
 import type { Seen } from '../commands/status.ts'
 import { lengthOf, relativeTo } from '../instants.ts'
 import { type Paint, painterOf, wrapped } from '../paint.ts'
-import { countWords } from '../step-line.ts'
 import { table } from '../table.ts'
 import type { Attention } from './attention.ts'
 import { isFinished, runsOf } from './resources.ts'
@@ -77,7 +78,7 @@ function attentionText(
       ? ''
       : `${place.namespace === null ? `${resource.namespace} ` : ''}${paint.bold(`${resource.kind}/${resource.name}`)} `
   const age = since === null ? '' : paint.dim(` (${relativeTo(now, new Date(since))})`)
-  const lines = message === '' ? [] : wrapped(message, Math.min(io.columns, 120), '    ').split('\n')
+  const lines = message === '' ? [] : wrapped(oneLine(message), Math.min(io.columns, 120), '    ').split('\n')
   const cut = isNamed || lines.length <= shownLines ? lines : [...lines.slice(0, shownLines - 1), '    …']
   const namespace =
     resource === null || (place.isDefaultNamespace && place.namespace !== null) ? '' : ` -n ${resource.namespace}`
@@ -108,7 +109,7 @@ function detailsOf(
       ),
     )
   for (const { type, message } of conditions)
-    if (message !== '') parts.push(`${paint.bold(type)}\n${wrapped(message, Math.min(io.columns, 120), '  ')}`)
+    if (message !== '') parts.push(`${paint.bold(type)}\n${wrapped(oneLine(message), Math.min(io.columns, 120), '  ')}`)
   if (resource.kind === 'Run') parts.push(...runTables(resource, now))
   if (resource.kind === 'Activation') {
     const { baselines = [], held = [] } = resource.status ?? {}
@@ -150,7 +151,7 @@ export function runTables({ status }: Run, now: Date): readonly string[] {
           startedAt === undefined
             ? ''
             : lengthOf((finishedAt === undefined ? now : new Date(finishedAt)).getTime() - Date.parse(startedAt)),
-          message === undefined ? countWords(totals) : `${reason ?? 'Failed'}: ${message}`,
+          message === undefined ? stepWords({ step: name, totals }) : `${reason ?? 'Failed'}: ${message}`,
         ]),
       ),
     )

@@ -1,7 +1,7 @@
 import type { Kind, ResourceByKind, Run, RunnableKind } from '#crds'
 import { lengthOf, relativeTo } from '../instants.ts'
 import type { Paint } from '../paint.ts'
-import { table } from '../table.ts'
+import { type TableCell, table } from '../table.ts'
 import { conditionOf, type Inventory, isFinished, isSuspended, runsOf, stateOf } from './resources.ts'
 
 /** Of one resource, what is asked first. In JSON as it is (times in RFC 3339), in text in a person's words. */
@@ -160,11 +160,11 @@ function words(fact: Fact, now: Date): string | number | null {
   return typeof fact === 'boolean' ? (fact ? 'yes' : 'no') : fact
 }
 
-function painted(key: string, cell: string | number | null, paint: Paint): string | number | null {
+function painted(key: string, cell: string | number | null, paint: Paint): TableCell {
   if (typeof cell !== 'string' || !['state', 'outcome'].includes(key)) return cell
-  if (/^(?:stalled|refused|failed)/.test(cell)) return paint.red(cell)
-  if (/^(?:not ready|held|suspended|unseen)/.test(cell)) return paint.yellow(cell)
-  return /^(?:ready|succeeded)/.test(cell) ? paint.green(cell) : cell
+  if (/^(?:stalled|refused|failed)/.test(cell)) return { text: cell, paint: paint.red }
+  if (/^(?:not ready|held|suspended|unseen)/.test(cell)) return { text: cell, paint: paint.yellow }
+  return /^(?:ready|succeeded)/.test(cell) ? { text: cell, paint: paint.green } : cell
 }
 
 /** One word for the conditions. */

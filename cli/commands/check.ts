@@ -92,11 +92,11 @@ export const command: Command = {
         break
       }
       case 'github':
-        io.out(githubAnnotations(diagnostics, sources, pathInRepository(io)))
+        io.document(githubAnnotations(diagnostics, sources, pathInRepository(io)))
         io.err(`${summaryText(diagnostics, count)}\n`)
         break
       case 'junit':
-        io.out(junitDocument(diagnostics, sources, counts))
+        io.document(junitDocument(diagnostics, sources, counts))
         break
       case 'text': {
         const shown = most === null ? diagnostics : severest(diagnostics, most)

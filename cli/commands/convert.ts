@@ -45,7 +45,7 @@ export const command: Command = {
     }
     const { segments, diagnostics } = segmentsOfAdobe(input.sources, { store: text(values, 'store') ?? 'profiles' })
     if (out === null) {
-      io.out(segments.map(({ yaml }) => yaml).join('---\n'))
+      io.document(segments.map(({ yaml }) => yaml).join('---\n'))
       return finish(diagnostics)
     }
     const files = segments.map(({ name, yaml }) => ({ file: join(out, `${name}.yaml`), yaml }))

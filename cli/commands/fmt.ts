@@ -24,7 +24,7 @@ export const command: Command = {
     for (const source of sources) {
       const formatted = formatSource(source)
       const isStdin = source.file === '<stdin>'
-      if (isStdin && !isDry) io.out(formatted)
+      if (isStdin && !isDry) io.document(formatted)
       if (formatted === source.text) continue
       changed += 1
       if (values['diff'] === true) io.out(patchOf(source.file, source.text, formatted))

@@ -23,7 +23,7 @@ export const command: Command = {
     const { diagnostics, count } = compilation
     const graph = graphOf(compilation)
     if (graph.nodes.length === 0 && count === 0) throw new UsageError('No resource of convoke.dev was found there.')
-    io.out({ svg: svgOf, mermaid: mermaidOf, dot: dotOf }[output](graph))
+    io.document({ svg: svgOf, mermaid: mermaidOf, dot: dotOf }[output](graph))
     if (!diagnostics.some((diagnostic) => diagnostic.severity === 'error')) return exitCodes.fine
     io.err(`${summaryText(diagnostics, count)}; \`convoke check\` shows them\n`)
     return exitCodes.findings

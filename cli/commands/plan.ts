@@ -5,17 +5,21 @@ import {
   changePlan,
   compile,
   compileObjects,
+  oneLine,
   renderText,
   summaryText,
+  visible,
 } from '#compiler'
 import type { AudienceDelta, KnownRecipients } from '#jobs'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
 import { databasesOf } from '../databases.ts'
 import { readRevision } from '../git.ts'
 import { clusterOptions, openCluster, resourcesIn } from '../kubernetes.ts'
+import { blockMarkdown, codeMarkdown, messageMarkdown, tableMarkdown } from '../markdown.ts'
+import { painterOf } from '../paint.ts'
 import { progressLine } from '../progress.ts'
 import { compilePaths, readConfig, readSources } from '../sources.ts'
-import { markdownTable, table } from '../table.ts'
+import { table } from '../table.ts'
 
 export const command: Command = {
   summary: 'What applying these resources would change: resources, guardrail use, audiences',
@@ -260,16 +264,16 @@ function guardrailRows(plan: ChangePlan): (string | number | null)[][] {
 }
 
 function plain(plan: ChangePlan, audiences: readonly Audience[], io: Io): string {
-  const paint = (code: string, line: string): string => (io.colour ? `\x1b[${code}m${line}\x1b[0m` : line)
-  const colours = { added: '32', removed: '31', changed: '33' } as const
+  const paint = painterOf(io)
+  const colours = { added: paint.green, removed: paint.red, changed: paint.yellow } as const
   const parts: string[] = []
   if (plan.changes.length > 0) {
     parts.push(
       plan.changes
         .flatMap((change) => [
-          paint(colours[change.change], `${marks[change.change]} ${change.kind} ${change.name}`),
+          colours[change.change](`${marks[change.change]} ${change.kind} ${visible(change.name)}`),
           ...change.fields.flatMap((field) => [
-            `    ${field.path}`,
+            `    ${visible(field.path)}`,
             ...(field.before === null ? [] : indented('- ', field.before)),
             ...(field.after === null ? [] : indented('+ ', field.after)),
           ]),
@@ -281,7 +285,9 @@ function plain(plan: ChangePlan, audiences: readonly Audience[], io: Io): string
     parts.push(
       [
         'Take care:',
-        ...plan.breaking.map((each) => `! ${each.kind} ${each.name} ${each.message}.\n    ${each.help}`),
+        ...plan.breaking.map(
+          (each) => `! ${each.kind} ${oneLine(`${each.name} ${each.message}`)}.\n    ${oneLine(each.help)}`,
+        ),
       ].join('\n'),
     )
   if (audiences.length > 0) parts.push(table(audienceHeaders, audienceRows(plan, audiences)))
@@ -292,7 +298,7 @@ function plain(plan: ChangePlan, audiences: readonly Audience[], io: Io): string
 }
 
 function indented(mark: string, value: string): string[] {
-  return value.split('\n').map((line, index) => `      ${index === 0 ? mark : '  '}${line}`)
+  return value.split('\n').map((line, index) => `      ${index === 0 ? mark : '  '}${visible(line)}`)
 }
 
 function markdown(plan: ChangePlan, audiences: readonly Audience[], errors: number): string {
@@ -301,10 +307,12 @@ function markdown(plan: ChangePlan, audiences: readonly Audience[], errors: numb
   ]
   if (plan.breaking.length > 0)
     parts.push(
-      `#### Take care\n\n${plan.breaking.map((each) => `- **${each.kind} \`${each.name}\`** ${each.message}. ${each.help}`).join('\n')}`,
+      `#### Take care\n\n${plan.breaking.map((each) => `- **${each.kind} ${codeMarkdown(each.name)}** ${messageMarkdown(each.message)}. ${messageMarkdown(each.help)}`).join('\n')}`,
     )
+  const named = (rows: (string | number | null)[][]): (string | number | null)[][] =>
+    rows.map(([name, ...rest]) => [codeMarkdown(String(name), true), ...rest])
   if (audiences.length > 0)
-    parts.push(`#### Audiences\n\n${markdownTable(audienceHeaders, audienceRows(plan, audiences))}`)
+    parts.push(`#### Audiences\n\n${tableMarkdown(audienceHeaders, named(audienceRows(plan, audiences)))}`)
   if (plan.changes.length > 0) {
     const lines = plan.changes.flatMap((change) => [
       `${marks[change.change] === '~' ? '!' : marks[change.change]} ${change.kind} ${change.name}`,
@@ -320,11 +328,11 @@ function markdown(plan: ChangePlan, audiences: readonly Audience[], errors: numb
           .map((line) => `+   ${line}`),
       ]),
     ])
-    parts.push(`<details><summary>Resources</summary>\n\n\`\`\`\`diff\n${lines.join('\n')}\n\`\`\`\`\n\n</details>`)
+    parts.push(`<details><summary>Resources</summary>\n\n${blockMarkdown(lines, 'diff')}\n\n</details>`)
   }
   if (plan.guardrails.length > 0)
     parts.push(
-      `<details><summary>Guardrails</summary>\n\n${markdownTable(['', 'counts', 'before', 'after', 'limit'], guardrailRows(plan))}\n\n</details>`,
+      `<details><summary>Guardrails</summary>\n\n${tableMarkdown(['', 'counts', 'before', 'after', 'limit'], named(guardrailRows(plan)))}\n\n</details>`,
     )
   return `${parts.join('\n\n')}\n`
 }

@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { type Compilation, renderText, summaryText } from '#compiler'
-import type { Knowledge, Outcome, RunDocument } from '#views'
+import type { Knowledge, Outcome } from '#views'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
 import { databasesOf } from '../databases.ts'
 import { clusterOptions } from '../kubernetes.ts'
 import { progressLine } from '../progress.ts'
 import { projectName, reportFile, reportOption, writeReport } from '../report-file.ts'
 import type { Notice } from '../run.ts'
+import { runText } from '../run-text.ts'
 import { compilePaths } from '../sources.ts'
-import { table } from '../table.ts'
 
 export const command: Command = {
   summary: 'Run a target in the cluster now; or, of files, the whole way in one process',
@@ -109,7 +109,7 @@ async function runHere({ positionals, values, io }: Parameters<Command['run']>[0
   else if (isFaulty) io.err('Nothing was run: correct the errors above first.\n')
   else if (outcomes.length === 0 && notices.length === 0)
     io.out(`Nothing is due at ${at.toISOString()} that was not run before.\n`)
-  else io.out(report(document, notices, workdir, io))
+  else io.out(runText(document, relative(io.cwd, workdir) || '.', io))
   const isWritten = page === null || writeReport(page, runReport(document, { where: projectName(positionals, io) }), io)
   return isFaulty || !isWritten || outcomes.some((outcome) => outcome.steps.some((step) => step.outcome === 'Failed'))
     ? exitCodes.findings
@@ -177,77 +177,4 @@ async function runAndLook(
 function required(value: string | null, option: string): string {
   if (value === null) throw new UsageError(`${option} DIR is missing.`)
   return value
-}
-
-function report(
-  { runs: outcomes, segments }: RunDocument,
-  notices: readonly Notice[],
-  workdir: string,
-  io: Io,
-): string {
-  const rows = segments.map((row) => [
-    row.segment,
-    row.activation,
-    row.members,
-    row.entered,
-    row.exited,
-    row.held !== null
-      ? `held: ${row.held.message}`
-      : row.files.length === 0
-        ? row.activation === null
-          ? ''
-          : '(no change)'
-        : `${row.files[0]}${row.files.length > 1 ? ` +${row.files.length - 1}` : ''}`,
-    row.rows,
-    row.delivered,
-    row.updated,
-    row.rejected,
-    row.waiting,
-    row.seconds.toFixed(1),
-  ])
-  const parts: string[] = []
-  if (rows.length > 0)
-    parts.push(
-      table(
-        [
-          'Segment',
-          'Activation',
-          'members',
-          'entered',
-          'exited',
-          'file',
-          'rows',
-          'delivered',
-          'updated',
-          'rejected',
-          'waiting',
-          'seconds',
-        ],
-        rows,
-      ),
-    )
-  const seconds = outcomes.reduce((total, outcome) => total + outcome.seconds, 0)
-  const warnings = outcomes.flatMap((outcome) =>
-    outcome.steps.flatMap((step) =>
-      (step.warnings ?? []).map((warning) => `! ${step.step} ${outcome.target.name}: ${warning.message}`),
-    ),
-  )
-  const failed = outcomes.flatMap((outcome) =>
-    outcome.steps.flatMap((step) =>
-      step.error ? [`✗ ${step.step} ${outcome.target.name}: ${step.error.message}`] : [],
-    ),
-  )
-  if (warnings.length > 0)
-    parts.push(
-      [
-        ...warnings.slice(0, 10),
-        ...(warnings.length > 10 ? [`  … and ${warnings.length - 10} more in the reports`] : []),
-      ].join('\n'),
-    )
-  if (failed.length > 0) parts.push(failed.join('\n'))
-  if (notices.length > 0) parts.push(notices.map(({ target, message }) => `· ${target}: ${message}`).join('\n'))
-  parts.push(
-    `${outcomes.length} ${outcomes.length === 1 ? 'run' : 'runs'} in ${seconds.toFixed(1)} s; plans and inputs are in ${relative(io.cwd, workdir) || '.'}/runs`,
-  )
-  return `${parts.join('\n\n')}\n`
 }

@@ -1,6 +1,7 @@
 import type { Diagnostic, Severity } from '../diagnostic.ts'
 import type { Source } from '../resource.ts'
 import { positionsOf } from './json.ts'
+import { visible } from './visible.ts'
 
 /**
  * The lines of `convoke check -o github`: workflow commands, which GitHub Actions shows as annotations of a pull request. Errors come
@@ -23,8 +24,9 @@ export function githubAnnotations(
         title: code,
       }
       const place = file === null && resource ? `${resource.kind} ${resource.name}: ` : ''
-      const text = [`${place}${message}`, why, help].filter((part) => part !== undefined).join('\n')
-      const list = Object.entries(properties).map(([name, value]) => `${name}=${property(String(value))}`)
+      const parts = [`${place}${message}`, why, help].filter((part) => part !== undefined)
+      const text = parts.flatMap((part) => part.split('\n').map(visible)).join('\n')
+      const list = Object.entries(properties).map(([name, value]) => `${name}=${property(visible(String(value)))}`)
       return `::${commands[severity]} ${list.join(',')}::${data(text)}\n`
     })
     .join('')

@@ -1,6 +1,7 @@
 import type { Diagnostic, FileSpan } from '../diagnostic.ts'
 import type { Source } from '../resource.ts'
 import { type LineColumn, lineIndexOf } from '../yaml/index.ts'
+import { oneLine, visible } from './visible.ts'
 
 export type TextOptions = { readonly colour: boolean /** Columns of the terminal. */; readonly width: number }
 
@@ -209,19 +210,6 @@ function widthOf(character: string): number {
   if (/^[\x20-\x7e]$/.test(character)) return 1
   if (wide.test(character)) return 2
   return /^[\p{Mark}\p{Default_Ignorable_Code_Point}]+$/u.test(character) ? 0 : 1
-}
-
-/** No text of a file may steer the terminal or turn its writing direction around. */
-function visible(text: string): string {
-  return text
-    .replaceAll('\t', ' ')
-    .replace(/[\x00-\x1f]/g, (character) => String.fromCharCode(0x2400 + character.charCodeAt(0)))
-    .replace(/[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/gu, '\ufffd')
-}
-
-/** Words of a message on one line, whatever text of the user's they quote. */
-function oneLine(text: string): string {
-  return visible(text.replace(/\s*[\r\n]\s*/g, ' '))
 }
 
 function wrapped(text: string, width: number, indent: number): string {

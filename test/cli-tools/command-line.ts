@@ -25,6 +25,7 @@ export async function convoke(cwd: string, argv: readonly string[], io: Partial<
   const code = await main(argv, {
     out: (text) => void (out += text),
     err: (text) => void (err += text),
+    document: (text) => void (out += text),
     program: 'convoke',
     isTerminal: false,
     columns: 100,

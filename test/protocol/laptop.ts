@@ -78,6 +78,7 @@ function ioAt(now: Date): Io {
     program: 'convoke',
     out: () => {},
     err: () => {},
+    document: () => {},
     isTerminal: false,
     columns: 80,
     rows: null,

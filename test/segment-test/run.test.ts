@@ -19,6 +19,7 @@ async function convoke(...args: string[]): Promise<Ran> {
     err: (text) => {
       err += text
     },
+    document: () => {},
     program: 'convoke',
     isTerminal: false,
     columns: 100,

@@ -94,7 +94,8 @@ export type Fate = {
   readonly entered?: number
   readonly exited?: number
   readonly missing?: number
-  readonly rejected?: number
+  /** Without a recipient. */
+  readonly unknown?: number
   readonly held?: string
   readonly wasBefore?: number
 }
@@ -176,8 +177,9 @@ export function sceneOf(
                           counts: {
                             rowsRead: entered + exited,
                             updated: 0,
-                            unchanged: entered - (fates.get(segment)!.rejected ?? 0),
-                            rejected: fates.get(segment)!.rejected ?? 0,
+                            unchanged: entered - (fates.get(segment)!.unknown ?? 0),
+                            rejected: 0,
+                            waiting: fates.get(segment)!.unknown ?? 0,
                             exited,
                             added: entered,
                             removed: exited,
@@ -241,10 +243,10 @@ export function sceneOf(
           {
             taken: Math.max(
               0,
-              fates.get(name)!.members - (fates.get(name)!.missing ?? 0) - (fates.get(name)!.rejected ?? 0),
+              fates.get(name)!.members - (fates.get(name)!.missing ?? 0) - (fates.get(name)!.unknown ?? 0),
             ),
             optedOut: 0,
-            unknown: fates.get(name)!.rejected ?? 0,
+            unknown: fates.get(name)!.unknown ?? 0,
           },
         ]),
       ),
