@@ -239,6 +239,7 @@ export async function generate(engine: Engine, root: string, profiles: number, e
     events: files.events,
     leftOutProfiles: files.profiles.map(() => []),
     identities: null,
+    normalizesByNamespace: true,
     merged: { records: [], definition: '' },
     profileCount: profiles,
     eventCount: events,

@@ -80,6 +80,7 @@ export async function run(args: readonly string[]) {
     events: [],
     leftOutProfiles: [],
     identities: null,
+    normalizesByNamespace: true,
     merged: { records: [], definition: '' },
     profileCount: profiles,
     eventCount: 0,

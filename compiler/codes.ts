@@ -38,6 +38,9 @@ export const codes = [
   'activation-too-frequent',
   'unsupported-activation-frequency',
   'segment-activated-twice',
+  // who is who
+  'unreachable-identity',
+  'unique-without-stitching',
   // evaluation
   'batch-evaluated-too-often',
   'streaming-too-frequent',

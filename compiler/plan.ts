@@ -140,11 +140,18 @@ export function storePlan(store: StoreModel): StorePlan {
     // The API server sorts the keys of a schema; a plan is the same whichever way it comes.
     profile: [...store.profileColumns].sort(byPath),
     event: [...store.eventColumns].sort(byPath),
-    identities: spec.identities.map((identity) => ({
-      namespace: identity.namespace,
-      path: identity.path,
-      primary: identity.primary,
-    })),
+    // What is not said is not in the plan: some of it depends on how the store began.
+    identities: spec.identities.map(
+      ({ namespace, path, primary, unique, normalize, defaultCountry, placeholders }) => ({
+        namespace,
+        path,
+        primary,
+        ...(unique ? { unique } : {}),
+        ...(normalize === undefined ? {} : { normalize }),
+        ...(normalize === 'Phone' && defaultCountry !== undefined ? { defaultCountry } : {}),
+        ...(placeholders === undefined ? {} : { placeholders }),
+      }),
+    ),
     mergePolicy: spec.mergePolicy,
   }
 }

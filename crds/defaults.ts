@@ -20,7 +20,7 @@ const defaults = {
 
   ProfileStore: (spec: SpecOf<'ProfileStore'>) => ({
     ...spec,
-    identities: spec.identities.map((identity) => ({ primary: false, ...identity })),
+    identities: spec.identities.map((identity) => ({ primary: false, unique: false, ...identity })),
     mergePolicy: { attributes: 'TimestampOrdered' as const, stitching: 'None' as const, ...spec.mergePolicy },
     evaluation: {
       ...spec.evaluation,

@@ -314,9 +314,13 @@ export function shapeOf(rule: string): JsonSchema | null {
   }
   const [, field, needed] = /^!has\(self\.(\w+)\) \|\| has\(self\.(\w+)\)$/.exec(rule) ?? []
   if (field) return { dependencies: { [field]: [needed] } }
-  const [, selector, value, implied] = /^self\.(\w+) != '(\w+)' \|\| has\(self\.(\w+)\)$/.exec(rule) ?? []
-  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema; nothing awaits it.
-  if (selector) return { if: { properties: { [selector]: { const: value } } }, then: { required: [implied] } }
+  const [, optional, selector, value, implied] =
+    /^(?:!has\(self\.(\w+)\) \|\| )?self\.(\w+) != '(\w+)' \|\| has\(self\.(\w+)\)$/.exec(rule) ?? []
+  if (selector) {
+    const chosen = { ...(optional && { required: [optional] }), properties: { [selector]: { const: value } } }
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema; nothing awaits it.
+    return { if: chosen, then: { required: [implied] } }
+  }
   const [, flag] = /^self\.filter\(\w+, has\(\w+\.(\w+)\) && \w+\.\w+\)\.size\(\) == 1$/.exec(rule) ?? []
   if (flag)
     return { contains: { required: [flag], properties: { [flag]: { const: true } } }, minContains: 1, maxContains: 1 }

@@ -1,6 +1,7 @@
 import type { Column, DataType, StorePlan } from '#crds'
 import { type Engine, identifier, literal, openDuckDB, readParquet } from './engines/duckdb.ts'
 import { JobError } from './errors.ts'
+import { identityRulesOf, identitySql } from './merge/identities.ts'
 import type { Ports } from './ports.ts'
 import {
   bucketSql,
@@ -70,7 +71,11 @@ async function idsOf(
   const named = store.identities.find(({ namespace }) => who.startsWith(`${namespace}:`))
   const identity = named ?? primary
   if (!identity) return []
-  const value = named ? who.slice(named.namespace.length + 1) : who
+  const rule = identityRulesOf(store, data).find(({ namespace }) => namespace === identity.namespace)! // one for each identity
+  const given = named ? who.slice(named.namespace.length + 1) : who
+  const [asked] = await engine.rows(`SELECT ${identitySql(rule, literal(given))} AS value`)
+  if (asked?.['value'] == null) return [] // it stands for nobody
+  const value = String(asked['value'])
   if (data.identities !== null) {
     const node = literal(`${identity.namespace}:${value}`)
     const rows = await engine.rows(`SELECT profile FROM ${readParquet(root, [data.identities])} WHERE node = ${node}`)
@@ -86,7 +91,7 @@ async function idsOf(
   }
   for (const bucket of identity === primary ? [await bucketOf(engine, own, data)] : buckets) {
     const rows = await engine.rows(
-      `SELECT "$profile" FROM (${profilesSql(data, root, bucket, [column])}) WHERE "$profile" = ${literal(own)} OR ${identifier(column.path)}::VARCHAR = ${literal(value)}
+      `SELECT "$profile" FROM (${profilesSql(data, root, bucket, [column])}) WHERE "$profile" = ${literal(own)} OR ${identitySql(rule, identifier(column.path))} = ${literal(value)}
        UNION SELECT "$profile" FROM ${leftOutSql(data, root, bucket)} WHERE "$profile" = ${literal(own)}`,
     )
     for (const row of rows) found.add(String(row['$profile']))

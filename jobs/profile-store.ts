@@ -31,7 +31,10 @@ export type DataManifest = {
   readonly previous: string | null
   /** A power of two. Profile id → bucket: see `bucketSql`. */
   readonly buckets: number
-  /** "$profile" VARCHAR and one column per profile Column that any file has; one row per profile; sorted by "$profile". */
+  /**
+   * "$profile" VARCHAR, "$known" BOOLEAN (whether a record with the primary identity is among what is known; earlier versions of convoke
+   * did not say) and one column per profile Column that any file has; one row per profile; sorted by "$profile".
+   */
   readonly profiles: BucketFiles
   /**
    * "$profile" VARCHAR, "$namespace" VARCHAR (of the identity it came with) and one column per event Column (`timestamp` among them); each
@@ -47,6 +50,15 @@ export type DataManifest = {
   readonly touched?: readonly (readonly string[] | null)[]
   /** Private graph only: node VARCHAR (`namespace:value`), profile VARCHAR and size (identities of that profile) BIGINT. */
   readonly identities: string | null
+  /**
+   * Whether identities of which the store does not say how they are compared are normalised by their namespace, and the usual
+   * placeholders stand for nobody: true where the store's data began with that.
+   */
+  readonly normalizesByNamespace: boolean
+  /** Private graph only: per namespace, the values that stand for nobody because too many people have them. */
+  readonly sharedIdentities?: Readonly<Record<string, readonly string[]>>
+  /** Private graph only: how many graphs were parted because they held two identities of a unique namespace. */
+  readonly splitGraphs?: number
   /** Record files that `profiles` and `events` are made of, sorted, and the digest of how they were merged. Those in `sources` but not here are merged by the next ingest. */
   readonly merged: { readonly records: readonly string[]; readonly definition: string }
   readonly profileCount: number

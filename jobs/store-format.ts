@@ -16,7 +16,10 @@ type Manifest = Readonly<Record<string, unknown>>
 
 /** In the order of forms: the first row makes form 2 out of form 1. A row changes what is said, never files: they stay readable. */
 const migrations: Readonly<Record<ManifestKind, readonly ((manifest: Manifest) => Manifest)[]>> = {
-  data: [],
+  data: [
+    // Identities were compared as they were written.
+    (manifest) => ({ ...manifest, normalizesByNamespace: false }),
+  ],
   membership: [],
 }
 

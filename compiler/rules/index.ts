@@ -47,11 +47,13 @@ import { tooManyMergePolicies } from './too-many-merge-policies.ts'
 import { tooManySegments } from './too-many-segments.ts'
 import { tooManyStreamingSegments } from './too-many-streaming-segments.ts'
 import { unexplainedSuppression } from './unexplained-suppression.ts'
+import { uniqueWithoutStitching } from './unique-without-stitching.ts'
 import { unknownAttribute } from './unknown-attribute.ts'
 import { unknownField } from './unknown-field.ts'
 import { unknownKind } from './unknown-kind.ts'
 import { unknownTargetColumn } from './unknown-target-column.ts'
 import { unknownTimeZone } from './unknown-time-zone.ts'
+import { unreachableIdentity } from './unreachable-identity.ts'
 import { unreachableSchedule } from './unreachable-schedule.ts'
 import { unresolvedReference } from './unresolved-reference.ts'
 import { unsupportedActivationFrequency } from './unsupported-activation-frequency.ts'
@@ -98,6 +100,8 @@ export const rules: { readonly [code in Code]: Rule } = {
   'activation-too-frequent': activationTooFrequent,
   'unsupported-activation-frequency': unsupportedActivationFrequency,
   'segment-activated-twice': segmentActivatedTwice,
+  'unreachable-identity': unreachableIdentity,
+  'unique-without-stitching': uniqueWithoutStitching,
   'batch-evaluated-too-often': batchEvaluatedTooOften,
   'streaming-too-frequent': streamingTooFrequent,
   'not-streamable': notStreamable,

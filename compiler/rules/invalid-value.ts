@@ -1,4 +1,5 @@
 import { attributeAt } from '../attribute-path.ts'
+import { countries } from '../countries.ts'
 import { fileNameMacros, macrosOf } from '../file-name.ts'
 import type { StoreModel } from '../model.ts'
 import { relationsOf } from '../relations.ts'
@@ -43,6 +44,20 @@ spec:
           message: `An identity is text or an integer; \`${path}\` is ${describe(attribute.type)}`,
           help: 'Name an attribute that holds one identifier.',
         })
+      }
+      for (const [index, { path, normalize, defaultCountry }] of resource.spec.identities.entries()) {
+        const attribute = store && attributeAt(store.types.profile, path)
+        if (
+          (normalize === 'Email' || normalize === 'Phone') &&
+          attribute?.kind === 'scalar' &&
+          attribute.type.kind === 'integer'
+        )
+          report({
+            path: ['spec', 'identities', index, 'normalize'],
+            message: `\`${normalize}\` normalises text; \`${path}\` is ${describe(attribute.type)}`,
+            help: 'Remove the field: integers are compared as they are.',
+          })
+        if (defaultCountry !== undefined && !countries.has(defaultCountry)) reportCountry(index, defaultCountry, report)
       }
       repeated(
         resource.spec.identities.map(({ namespace }) => namespace),
@@ -161,6 +176,22 @@ function repeated(values: readonly string[], say: (index: number, value: string)
     if (seen.has(value)) say(index, value)
     seen.add(value)
   }
+}
+
+/** Codes that people write, and what ISO 3166-1 calls these countries. */
+const otherCodes: Readonly<Record<string, string>> = { UK: 'GB', EN: 'GB', EL: 'GR' }
+
+function reportCountry(index: number, country: string, report: RuleContext['report']): void {
+  const path = ['spec', 'identities', index, 'defaultCountry']
+  const other = otherCodes[country]
+  report({
+    path,
+    message: `\`${country}\` is no country of ISO 3166-1`,
+    help: other ? `Did you mean \`${other}\`?` : 'Name the country by its two letters, for example DE, AT or US.',
+    ...(other && {
+      fixes: [{ title: `Replace with \`${other}\``, safety: 'review' as const, path, value: other }],
+    }),
+  })
 }
 
 function reportNamespace(store: StoreModel, namespace: string, report: RuleContext['report']): void {

@@ -59,10 +59,29 @@ export interface StorePlan {
    * Always holds `timestamp`. Empty when the store has no event schema.
    */
   event: Column[]
+  /**
+   * Which columns say whose a record is, in order of priority after the primary one.
+   */
   identities: {
     namespace: string
     path: string
     primary: boolean
+    /**
+     * No profile has two of them. Absent is false.
+     */
+    unique?: boolean
+    /**
+     * How values are compared. Absent: by the namespace, where the store's data began with that.
+     */
+    normalize?: 'None' | 'Email' | 'Phone' | 'Trim'
+    /**
+     * For Phone: ISO 3166-1 code of the country whose numbers have no country code.
+     */
+    defaultCountry?: string
+    /**
+     * Values that stand for nobody, whatever their case. Absent: the usual ones, where the store's data began with that.
+     */
+    placeholders?: string[]
   }[]
   mergePolicy: {
     attributes: 'TimestampOrdered' | 'DatasetPrecedence'

@@ -38,7 +38,7 @@ export interface ProfileStoreSpec {
     event?: UnionSchema
   }
   /**
-   * Attributes that say whose record it is. Exactly one is primary.
+   * Attributes that say whose record it is, in order of priority. Exactly one is primary.
    *
    * @minItems 1
    * @maxItems 64
@@ -58,6 +58,26 @@ export interface ProfileStoreSpec {
      * Whether this identity names the profile. Default: false.
      */
     primary?: boolean
+    /**
+     * How values are compared to find out who is who; attributes stay as they are written. Email: without white space around it, in lower case. Phone: in E.164, where a number can be read as one. Trim: without white space around it. None: as written. Default: by the namespace, that is Email for Email and None for all others; a store whose data began before there was this field compares as written until the field says otherwise.
+     */
+    normalize?: 'None' | 'Email' | 'Phone' | 'Trim'
+    /**
+     * For normalize Phone: the country whose phone numbers have no country code, by its ISO 3166-1 code, for example DE.
+     */
+    defaultCountry?: string
+    /**
+     * Whether nobody has two of them. With stitching PrivateGraph, two people who share another identity, say a device, then stay two: the shared one goes to who was linked with it last. The order of the identities is their priority, the primary one first: where links contradict each other, those between namespaces that stand earlier are kept. Default: false.
+     */
+    unique?: boolean
+    /**
+     * Values that stand for nobody, as systems write them where they know no identity. They link no profiles, and a record with no other identity is left away and counted; so is an identity that is linked with more than 1,000 of one other namespace. Default: the usual ones, such as 0, null, n/a, unknown, guest and noemail@noemail.com. An empty list: every value is somebody.
+     *
+     * @maxItems 200
+     *
+     * Items: One value, whatever its case.
+     */
+    placeholders?: string[]
   }[]
   /**
    * How records of several Datasets become one profile. Default: {attributes: TimestampOrdered, stitching: None}.

@@ -118,6 +118,7 @@ const nothingYet: DataManifest = {
   events: [[]],
   leftOutProfiles: [[]],
   identities: null,
+  normalizesByNamespace: true,
   merged: { records: [], definition: '' },
   profileCount: 0,
   eventCount: 0,

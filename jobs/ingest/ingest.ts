@@ -1,15 +1,20 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Detail, RunReport } from '#crds'
+import { type Detail, type RunReport, visible } from '#crds'
 import { openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
+import { comparedAsWritten } from '../merge/identities.ts'
+import { mostLinked } from '../merge/identity-graph.ts'
 import { mergeData } from '../merge/merge.ts'
 import { removeOrphans } from '../merge/orphans.ts'
+import type { People, Placeholder } from '../merge/people.ts'
 import type { Ports } from '../ports.ts'
 import { commitData, readDataManifest, storeRootOf } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { lockStore } from '../writer-lock.ts'
 import { type DatasetReading, readDataset } from './read-dataset.ts'
+
+type Warnings = NonNullable<RunReport['warnings']>
 
 /**
  * Reads what is new in a store's Datasets (a Streaming run: in its Streaming ones) and commits the store's next data version. A file is
@@ -55,30 +60,42 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         ...Object.fromEntries(read.map(({ dataset, state }) => [dataset, state])),
       }).sort(([a], [b]) => (a < b ? -1 : 1)),
     )
-    const merged = await mergeData({ engine, root, store, plan: ingestPlan, ports: own }, before, sources)
+    const { manifest, people, placeholders } = await mergeData(
+      { engine, root, store, plan: ingestPlan, ports: own },
+      before,
+      sources,
+    )
     lock.check()
     // Unchanged data is not written again, so that a reader's version stays the one it knows.
-    if (JSON.stringify(merged) !== JSON.stringify(before)) commitData(root, merged, merged.version !== before?.version)
+    if (JSON.stringify(manifest) !== JSON.stringify(before))
+      commitData(root, manifest, manifest.version !== before?.version)
     const faults = read.flatMap((one) => one.faults)
     const [fault] = faults
     return {
       totals: {
         ...sumOf(read.map(({ counts }) => counts)),
-        profiles: merged.profileCount,
-        events: merged.eventCount,
-        leftOutEventsPerProfile: merged.leftOut.eventsPerProfile,
-        leftOutIdentitiesPerProfile: merged.leftOut.identitiesPerProfile,
-        buckets: merged.buckets,
+        placeholders: placeholders.reduce((total, { rows }) => total + rows, 0),
+        profiles: manifest.profileCount,
+        events: manifest.eventCount,
+        leftOutEventsPerProfile: manifest.leftOut.eventsPerProfile,
+        leftOutIdentitiesPerProfile: manifest.leftOut.identitiesPerProfile,
+        splitGraphs: manifest.splitGraphs ?? 0,
+        buckets: manifest.buckets,
       },
       details: read.map(
         ({ dataset, counts, refused, passedOver }): Detail => ({
           dataset,
-          counts,
+          counts: { ...counts, ...identityCounts(dataset, people, placeholders) },
           ...(refused.length > 0 ? { refused } : {}),
           ...(passedOver.length > 0 ? { passedOver } : {}),
         }),
       ),
-      warnings: [...read.flatMap((one) => one.warnings), ...leftOutWarnings(merged.leftOut, ingestPlan.limits)],
+      warnings: [
+        ...read.flatMap((one) => one.warnings),
+        ...placeholderWarnings(placeholders),
+        ...asWrittenWarnings(comparedAsWritten(store, manifest)),
+        ...leftOutWarnings(manifest.leftOut, ingestPlan.limits),
+      ],
       ...(fault
         ? {
             fault: new JobError(
@@ -101,10 +118,46 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
   }
 }
 
+/** Of a Dataset that brought nothing new there is nothing to say. */
+function identityCounts(
+  dataset: string,
+  people: readonly People[],
+  placeholders: readonly Placeholder[],
+): Readonly<Record<string, number>> {
+  const own = people.find((one) => one.dataset === dataset)
+  const rows = placeholders.filter((one) => one.dataset === dataset).reduce((total, one) => total + one.rows, 0)
+  return {
+    ...(own && { matched: own.matched, new: own.new, unmatched: own.unmatched }),
+    ...(rows > 0 && { placeholders: rows }),
+  }
+}
+
+function placeholderWarnings(placeholders: readonly Placeholder[]): Warnings {
+  const byPlace = Map.groupBy(placeholders, ({ dataset, namespace }) => `${dataset}, ${namespace}`)
+  return [...byPlace].map(([place, found]) => {
+    const listed = found.slice(0, 5).map(({ value, rows }) => {
+      const what =
+        value === null ? `one that more than ${mostLinked.toLocaleString('en')} people have` : `\`${visible(value)}\``
+      return `${what} in ${rows.toLocaleString('en')} ${rows === 1 ? 'row' : 'rows'}`
+    })
+    return {
+      code: 'placeholder-identities',
+      message: `Dataset ${place}: what stands for nobody links nobody: ${listed.join(', ')}${found.length > listed.length ? ', …' : ''}. Where it is somebody, say so in \`placeholders\` of the identity.`,
+    }
+  })
+}
+
+function asWrittenWarnings(namespaces: readonly string[]): Warnings {
+  return namespaces.map((namespace) => ({
+    code: 'identities-as-written',
+    message: `The data of this store began before identities were normalised: ${namespace} is compared as written, so \`Ann@x.test\` and \`ann@x.test\` are two people. Set \`normalize: Email\` of the identity to make them one, or \`normalize: None\` to leave it so.`,
+  }))
+}
+
 function leftOutWarnings(
   leftOut: { readonly eventsPerProfile: number; readonly identitiesPerProfile: number },
   limits: { readonly eventsPerProfile: number; readonly identitiesPerProfile: number },
-): NonNullable<RunReport['warnings']> {
+): Warnings {
   const of = (count: number, what: string, code: string) =>
     count === 0 ? [] : [{ code, message: `${count} profiles have more than ${what} and are left out of segmentation.` }]
   return [

@@ -43,7 +43,12 @@ export type NormalizedFile = Yield & {
 /** Digest of everything a record depends on besides the file's content. */
 export function definitionOf(store: StorePlan, source: RecordSource, limits: RecordLimits): string {
   const { name, record, format, timestamp, eventId, identity, mapping } = source
-  const identities = store.identities.map((one) => ({ ...one, type: columnType(store, one.path) }))
+  const identities = store.identities.map(({ namespace, path: at, primary }) => ({
+    namespace,
+    path: at,
+    primary,
+    type: columnType(store, at),
+  }))
   return digestOf({ layout: 1, name, record, format, timestamp, eventId, identity, mapping, identities, limits })
 }
 

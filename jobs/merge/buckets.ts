@@ -74,11 +74,17 @@ export type BucketWriter = Disposable & {
     rows: Relation<Column | '$profile'> | null,
     wanted: ReadonlySet<number>,
   ) => Promise<(bucket: number) => Relation<Column | '$profile'> | null>
+  /** What `scatter` has left under a name of a bucket; null where there is nothing, and where one bucket holds all. */
+  readonly scattered: <Column extends string>(name: string, bucket: number) => Relation<Column> | null
 }
 
 /** `folder` is the data version's, relative to the root. */
 export function bucketWriter({ engine, root, ports }: MergeContext, folder: string, buckets: number): BucketWriter {
-  const scattered = join(ports.scratch, 'scattered')
+  const folderOfAll = join(ports.scratch, 'scattered')
+  function scattered<Column extends string>(name: string, bucket: number): Relation<Column> | null {
+    const part = join(folderOfAll, name, `convoke_bucket=${bucket}`)
+    return existsSync(part) ? relation(`SELECT * FROM ${readParquet(part, readdirSync(part).sort())}`) : null
+  }
   return {
     buckets,
     async write(name, select) {
@@ -97,7 +103,7 @@ export function bucketWriter({ engine, root, ports }: MergeContext, folder: stri
     async scatter(name, rows, wanted) {
       if (rows === null || wanted.size === 0) return () => null
       if (buckets === 1) return () => rows
-      const target = join(scattered, name)
+      const target = join(folderOfAll, name)
       mkdirSync(target, { recursive: true })
       const bucket = bucketSql('"$profile"', buckets)
       const some = wanted.size === buckets ? '' : `WHERE ${bucket} IN (${[...wanted].join(', ')})`
@@ -105,13 +111,11 @@ export function bucketWriter({ engine, root, ports }: MergeContext, folder: stri
       await engine.run(`SET partitioned_write_flush_threshold = ${Math.max(2048, Math.floor(524_288 / wanted.size))};
         SET partitioned_write_max_open_files = ${maxBuckets};
         COPY (SELECT *, ${bucket} AS convoke_bucket FROM ${rows.sql} ${some}) TO ${literal(target)} (FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (convoke_bucket))`)
-      return (of) => {
-        const part = join(target, `convoke_bucket=${of}`)
-        return existsSync(part) ? relation(`SELECT * FROM ${readParquet(part, readdirSync(part).sort())}`) : null
-      }
+      return (of) => scattered(name, of)
     },
+    scattered,
     [Symbol.dispose]() {
-      rmSync(scattered, { recursive: true, force: true })
+      rmSync(folderOfAll, { recursive: true, force: true })
     },
   }
 }

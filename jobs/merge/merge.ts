@@ -7,9 +7,11 @@ import type { Ports } from '../ports.ts'
 import type { DataManifest, SourceState } from '../profile-store.ts'
 import { bucketWriter, chooseBuckets, countRows, isOutgrown } from './buckets.ts'
 import { mergeEvents } from './events.ts'
-import { writeIdentityGraph } from './identity-graph.ts'
+import { type IdentityRule, identityRulesOf, isPlain } from './identities.ts'
+import { type IdentityGraph, writeIdentityGraph } from './identity-graph.ts'
+import { type People, type Placeholder, peopleOf, placeholdersIn } from './people.ts'
 import { mergeProfiles, touchedProfiles } from './profiles.ts'
-import { activeRecords, holdsEvents, holdsProfiles, precedencesOf, recordsOf, takenIn } from './records.ts'
+import { activeRecords, holdsEvents, holdsProfiles, type Places, precedencesOf, recordsOf, takenIn } from './records.ts'
 
 export type MergeContext = {
   readonly engine: Engine
@@ -21,17 +23,28 @@ export type MergeContext = {
 
 /** From one data version to the next. */
 export type Change = {
+  /** The version there is; null for the first. */
+  readonly before: DataManifest | null
   /** The version to grow from; null when everything is made again. */
   readonly previous: DataManifest | null
   /** Record files of the new version, those that the one before did not have, and those that it had besides. */
   readonly records: readonly string[]
   readonly added: readonly string[]
   readonly removed: readonly string[]
+  /** Of `records`, those whose content this ingest took in; their places are `since` and later. */
+  readonly taken: readonly string[]
+  readonly since: number
   readonly buckets: number
   /** The file of the graph of identities; null without stitching. */
   readonly graph: string | null
   /** Of the new version's files, relative to the root. */
   readonly folder: string
+}
+
+export type MergedData = {
+  readonly manifest: DataManifest
+  readonly people: readonly People[]
+  readonly placeholders: readonly Placeholder[]
 }
 
 /**
@@ -44,18 +57,21 @@ export async function mergeData(
   context: MergeContext,
   before: DataManifest | null,
   found: Readonly<Record<string, SourceState>>,
-): Promise<DataManifest> {
+): Promise<MergedData> {
   const { engine, root, store, plan } = context
-  const sources = takenIn(found, before)
+  const { sources, isTaken } = takenIn(found, before)
   const places = activeRecords(plan, sources)
   const files = [...places.keys()]
-  const definition = mergeDefinitionOf(store, plan)
+  // A store whose data began before there was normalising stays as it is until its fields say otherwise.
+  const normalizesByNamespace = before === null || before.merged.records.length === 0 || before.normalizesByNamespace
+  const ruled = identityRulesOf(store, { normalizesByNamespace })
+  const definition = mergeDefinitionOf(store, plan, ruled)
   const was = new Set(before?.merged.records)
   const is = new Set(files)
   const added = files.filter((path) => !was.has(path))
   const removed = (before?.merged.records ?? []).filter((path) => !is.has(path))
   if (before && added.length === 0 && removed.length === 0 && before.merged.definition === definition) {
-    return { ...before, sources }
+    return { manifest: { ...before, sources }, people: [], placeholders: [] }
   }
 
   const isStitched = store.mergePolicy.stitching === 'PrivateGraph'
@@ -69,18 +85,30 @@ export async function mergeData(
   const version = sha256(digestOf({ previous: before?.version ?? null, definition, records: files })).slice(0, 16)
   const folder = `data/${version}`
   mkdirSync(join(root, folder), { recursive: true })
-  const graph = isStitched
-    ? (previous?.identities ?? (await writeIdentityGraph(context, folder, files.filter(holdsProfiles))))
-    : null
-  const records = recordsOf(context, places, graph)
+  const graph = isStitched ? await identityGraph(context, ruled, previous, folder, places) : null
+  const rules = graph?.rules ?? ruled
+  const records = recordsOf(context, rules, places, graph?.file ?? null)
   const buckets =
     previous?.buckets ?? (await chooseBuckets(engine, store, records.profiles(files), records.events(files)))
-  const change: Change = { previous, records: files, added, removed, buckets, graph, folder }
+  const taken = files.filter(isTaken)
+  const since = taken.reduce((least, file) => Math.min(least, places.get(file) ?? 0), Number.MAX_SAFE_INTEGER)
+  const change: Change = {
+    before,
+    previous,
+    records: files,
+    added,
+    removed,
+    taken,
+    since,
+    buckets,
+    graph: graph?.file ?? null,
+    folder,
+  }
   using writer = bucketWriter(context, folder, buckets)
   const merged = await mergeEvents(context, records, writer, change)
   const profiles = await mergeProfiles(context, records, writer, change, merged)
   const touched = await touchedProfiles(context, records, writer, change, merged)
-  return {
+  const manifest: DataManifest = {
     version,
     previous: before?.version ?? null,
     buckets,
@@ -88,23 +116,53 @@ export async function mergeData(
     events: merged.events,
     leftOutProfiles: merged.leftOut,
     touched,
-    identities: graph,
+    identities: graph?.file ?? null,
+    normalizesByNamespace,
+    ...(graph && { sharedIdentities: sharedIn(graph.rules), splitGraphs: graph.split }),
     merged: { records: files, definition },
     profileCount: await countRows(engine, root, profiles.flat()),
     eventCount: await countRows(engine, root, merged.events.flat()),
     sources,
     leftOut: await countLeftOut(engine, root, merged.leftOut.flat()),
   }
+  return {
+    manifest,
+    people: await peopleOf(context, records, writer, change, profiles),
+    placeholders: await placeholdersIn(context, records, change),
+  }
 }
 
-function mergeDefinitionOf(store: StorePlan, plan: IngestPlan): string {
-  const { profile, event, identities, mergePolicy } = store
+/** The graph of the version to grow from, whose profile records are the same, or a new one. */
+function identityGraph(
+  context: MergeContext,
+  rules: readonly IdentityRule[],
+  previous: DataManifest | null,
+  folder: string,
+  places: Places,
+): Promise<IdentityGraph> | IdentityGraph {
+  if (previous?.identities == null)
+    return writeIdentityGraph(context, rules, folder, [...places.keys()].filter(holdsProfiles), places)
+  return {
+    file: previous.identities,
+    rules: identityRulesOf(context.store, previous),
+    split: previous.splitGraphs ?? 0,
+  }
+}
+
+function sharedIn(rules: readonly IdentityRule[]): NonNullable<DataManifest['sharedIdentities']> {
+  return Object.fromEntries(rules.flatMap(({ namespace, shared }) => (shared.length > 0 ? [[namespace, shared]] : [])))
+}
+
+function mergeDefinitionOf(store: StorePlan, plan: IngestPlan, rules: readonly IdentityRule[]): string {
+  const { profile, event, mergePolicy } = store
   const { eventsPerProfile, identitiesPerProfile } = plan.limits
   return digestOf({
     layout: 1,
     profile,
     event,
-    identities,
+    identities: store.identities.map(({ namespace, path, primary }) => ({ namespace, path, primary })),
+    // Nothing else where all is as it was before there were rules.
+    ...(rules.every(isPlain) ? {} : { rules }),
     mergePolicy,
     eventsPerProfile,
     identitiesPerProfile,

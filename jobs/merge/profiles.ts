@@ -2,6 +2,7 @@ import { identifier, literal, readParquet, sqlTypeOf } from '../engines/duckdb.t
 import type { BucketFiles } from '../profile-store.ts'
 import { type BucketWriter, bucketsFrom, bucketsOf } from './buckets.ts'
 import { filesPerBucket, type MergedEvents } from './events.ts'
+import { type IdentityRule, identitySql } from './identities.ts'
 import type { Change, MergeContext } from './merge.ts'
 import type { ProfileRecord, Records } from './records.ts'
 import { type Relation, relation } from './relation.ts'
@@ -24,7 +25,7 @@ export async function mergeProfiles(
   let done = 0
   for (const bucket of remade) {
     ports.progress({ step: 'ingest', subject: 'profiles', done: done++, total: remade.size, unit: 'buckets' })
-    const select = finalProfiles(context, rows(bucket), events[bucket] ?? [], leftOut[bucket] ?? [])
+    const select = finalProfiles(context, records.rules, rows(bucket), events[bucket] ?? [], leftOut[bucket] ?? [])
     profiles[bucket] = select === null ? [] : await writer.write(`profiles-${bucket}`, select)
   }
   // Events alone can only add profiles that nothing else knows.
@@ -71,6 +72,7 @@ export async function touchedProfiles(
 /** One bucket's merged profiles, with those that only events know of; null when there can be none. */
 function finalProfiles(
   context: MergeContext,
+  rules: readonly IdentityRule[],
   rows: Relation<ProfileRecord> | null,
   events: readonly string[],
   leftOut: readonly string[],
@@ -82,9 +84,10 @@ function finalProfiles(
     store.mergePolicy.attributes === 'DatasetPrecedence'
       ? '"$precedence", "$time", "$late", "$dataset" DESC, "$row"'
       : '"$time", "$precedence", "$late", "$dataset" DESC, "$row"'
+  const primary = rules.filter((rule) => rule.primary).map((rule) => identitySql(rule, identifier(rule.path)))
   const merged =
     rows &&
-    `SELECT "$profile"${names.map((name) => `, arg_max(${name}, "$rank") AS ${name}`).join('')}
+    `SELECT "$profile"${names.map((name) => `, arg_max(${name}, "$rank") AS ${name}`).join('')}, bool_or(${primary[0] ?? 'NULL'} IS NOT NULL) AS "$known"
       FROM (SELECT *, row_number() OVER (ORDER BY ${rank}) AS "$rank" FROM ${rows.sql}) GROUP BY 1`
   const out = leftOut.length === 0 ? '' : `ANTI JOIN ${readParquet(root, leftOut)} USING ("$profile")`
   if (events.length === 0) return `SELECT * FROM (${merged}) ${out} ORDER BY "$profile"`
@@ -107,5 +110,5 @@ function eventProfiles({ root, store }: MergeContext, events: readonly string[])
     const value = identity.primary ? '"$profile"' : `substr("$profile", ${identity.namespace.length + 2})`
     return `CASE WHEN namespace = ${literal(identity.namespace)} THEN try_cast(${value} AS ${sqlTypeOf(type)}) END AS ${identifier(path)}`
   })
-  return `SELECT "$profile", ${columns.join(', ')} FROM (SELECT "$profile", min("$namespace") AS namespace FROM ${readParquet(root, events)} GROUP BY 1)`
+  return `SELECT "$profile", ${columns.join(', ')}, false AS "$known" FROM (SELECT "$profile", min("$namespace") AS namespace FROM ${readParquet(root, events)} GROUP BY 1)`
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { Column, IngestPlan, StorePlan } from '#crds'
 import { fileLiteral, identifier, literal, readParquet, sqlTypeOf } from '../engines/duckdb.ts'
-import type { DataManifest, SourceState } from '../profile-store.ts'
+import type { DataManifest, SourceFileState, SourceState } from '../profile-store.ts'
+import { comparedSql, type IdentityRule, isPlain, nodeSql, ownProfileSql } from './identities.ts'
 import type { MergeContext } from './merge.ts'
 import { type Relation, relation } from './relation.ts'
 
@@ -17,6 +18,7 @@ export type EventRecord = '$profile' | '$namespace' | '$event' | '$hash' | '$dat
 
 /** The rows of record files (paths relative to the root), each with the profile it belongs to; null where none of them holds any. */
 export type Records = {
+  readonly rules: readonly IdentityRule[]
   readonly profiles: (files: readonly string[]) => Relation<ProfileRecord> | null
   readonly events: (files: readonly string[]) => Relation<EventRecord> | null
 }
@@ -34,11 +36,8 @@ export function sourceOf(file: string): string {
   return file.split('/')[1] ?? ''
 }
 
-/**
- * Record files of Datasets in the plan and of CampaignSources, which are not in it and are known by their watermarks; sorted, each with
- * its place for "$late".
- */
-export function activeRecords(plan: IngestPlan, sources: Sources): ReadonlyMap<string, number> {
+/** Of Datasets in the plan and of CampaignSources, which are not in it and are known by their watermarks; sorted. */
+export function activeRecords(plan: IngestPlan, sources: Sources): Places {
   const datasets = new Set(plan.datasets.map(({ name }) => name))
   const all = Object.entries(sources)
     .filter(([name, source]) => datasets.has(name) || source.watermarks !== undefined)
@@ -55,24 +54,35 @@ export function activeRecords(plan: IngestPlan, sources: Sources): ReadonlyMap<s
   )
 }
 
+/** Record files, each with its place for "$late". */
+export type Places = ReadonlyMap<string, number>
+
 type Sources = Readonly<Record<string, SourceState>>
 
-/** The sources with the number of this ingest on every file whose content is not merged yet. */
-export function takenIn(sources: Sources, before: DataManifest | null): Sources {
+/** The sources with the number of this ingest on every file whose content is not merged yet; and whether a record file is of such a one. */
+export function takenIn(
+  sources: Sources,
+  before: DataManifest | null,
+): { readonly sources: Sources; readonly isTaken: (record: string) => boolean } {
   const merged = new Set(before?.merged.records)
   const numbers = Object.values(sources).flatMap(({ files }) => Object.values(files).map(({ taken = 0 }) => taken))
   const now = numbers.reduce((a, b) => Math.max(a, b), 0) + 1
-  return Object.fromEntries(
+  const numbered = Object.fromEntries(
     Object.entries(sources).map(([source, state]) => {
-      const files = Object.entries(state.files).map(([name, { taken: _, ...file }]) => {
+      const files = Object.entries(state.files).map(([name, { taken: _, ...file }]): [string, SourceFileState] => {
         const known = before?.sources[source]?.files[name]
         const isMerged = known?.sha256 === file.sha256 && known.records.some((record) => merged.has(record))
         const taken = isMerged ? known.taken : now
-        return [name, taken === undefined ? file : { ...file, taken }] as const
+        return [name, taken === undefined ? file : { ...file, taken }]
       })
       return [source, { ...state, files: Object.fromEntries(files) }]
     }),
   )
+  const taken = Object.values(numbered)
+    .flatMap(({ files }) => Object.values(files))
+    .filter((file) => file.taken === now)
+  const records = new Set(taken.flatMap((file) => file.records))
+  return { sources: numbered, isTaken: (record) => records.has(record) }
 }
 
 function compared(a: string, b: string): number {
@@ -86,11 +96,6 @@ export function precedencesOf(plan: IngestPlan): readonly (readonly [string, num
     .map(({ name, precedence }) => [name, precedence] as const)
 }
 
-/** `namespace:value` of an identity, NULL where there is none: what the graph of identities and profiles without a primary one go by. */
-export function nodeSql(namespace: string, value: string): string {
-  return `${literal(`${namespace}:`)} || ${value}::VARCHAR`
-}
-
 /** Columns of the store's identities, in its order. */
 export function identityColumns({ identities, profile }: StorePlan): readonly Column[] {
   return identities.map(
@@ -100,58 +105,81 @@ export function identityColumns({ identities, profile }: StorePlan): readonly Co
 }
 
 /**
- * `places` are those of `activeRecords`; `graph` is the file of the graph of identities, relative to the root; null: each record belongs
- * to the identity it names first.
+ * `graph` is the file of the graph of identities, relative to the root; null: each record belongs to the identity that it names first in
+ * order of priority. A record all of whose identities stand for nobody belongs to nobody and is left away.
  */
 export function recordsOf(
   { root, store, plan }: MergeContext,
-  places: ReadonlyMap<string, number>,
+  rules: readonly IdentityRule[],
+  places: Places,
   graph: string | null,
 ): Records {
-  const primary = store.identities.find((identity) => identity.primary)?.namespace ?? ''
-  // Folder of the record file: `…/records/<source>/<digest>.events.parquet`.
-  const dataset = `split_part("$file", '/', -2) AS "$dataset"`
   const precedences = precedencesOf(plan)
     .map(([name, precedence]) => `WHEN ${literal(name)} THEN ${precedence}`)
     .join(' ')
   const precedence = `${precedences === '' ? '0' : `CASE "$dataset" ${precedences} ELSE 0 END`} AS "$precedence"`
   const nodes = graph === null ? null : readParquet(root, [graph])
+  const somebody = rules.some((rule) => !isPlain(rule)) ? 'WHERE "$profile" IS NOT NULL' : ''
   return {
+    rules,
     profiles(all) {
       const files = all.filter(holdsProfiles)
       if (files.length === 0) return null
-      const rows = shaped(root, files, store.profile, `"$time", ${dataset}, ${orderSql(files, places)}`)
-      if (nodes !== null) {
-        const named = store.identities.map(({ namespace, path }) => nodeSql(namespace, identifier(path)))
-        return relation(`SELECT i.profile AS "$profile", r.*, ${precedence} FROM ${rows} r
-          JOIN ${nodes} i ON i.node = coalesce(${named.join(', ')})`)
-      }
-      const ids = [...store.identities]
-        .sort((a, b) => Number(b.primary) - Number(a.primary))
-        .map(({ namespace, path }) =>
-          namespace === primary ? `${identifier(path)}::VARCHAR` : nodeSql(namespace, identifier(path)),
-        )
-      return relation(`SELECT coalesce(${ids.join(', ')}) AS "$profile", *, ${precedence} FROM ${rows}`)
+      const ids = rules.map((_, index) => `"$id${index}"`)
+      const rows = shaped(
+        root,
+        files,
+        store.profile,
+        `"$time", ${datasetSql}, ${orderSql(files, places)}, ${identitiesSql(rules)}`,
+      )
+      const own = `* EXCLUDE (${ids.join(', ')}), ${precedence}`
+      return relation(
+        nodes === null
+          ? `SELECT coalesce(${rules.map((rule, index) => ownProfileSql(rule, ids[index]!)).join(', ')}) AS "$profile", ${own} FROM ${rows} ${somebody}`
+          : `SELECT i.profile AS "$profile", r.${own} FROM ${rows} r
+              JOIN ${nodes} i ON i.node = coalesce(${rules.map((rule, index) => nodeSql(rule, ids[index]!)).join(', ')})`,
+      )
     },
     events(all) {
       const files = all.filter(holdsEvents)
       if (files.length === 0) return null
       const columns = store.event.filter(({ path }) => path !== 'timestamp')
-      const own = `"timestamp", "$namespace", "$identity", "$event", "$hash", ${dataset}, ${orderSql(files, places)}`
-      const rows = shaped(root, files, columns, own)
-      const id = `CASE WHEN "$namespace" = ${literal(primary)} THEN "$identity" ELSE "$namespace" || ':' || "$identity" END`
+      const own = `"timestamp", "$namespace", "$event", "$hash", ${datasetSql}, ${orderSql(files, places)}`
+      const rows = shaped(root, files, columns, `${own}, ${eventIdentitySql(rules)}`)
+      const id = byNamespace(rules, (rule) => ownProfileSql(rule, '"$id"'))
+      const node = byNamespace(rules, (rule) => nodeSql(rule, '"$id"'))
       return relation(
         nodes === null
-          ? `SELECT ${id} AS "$profile", * EXCLUDE ("$identity") FROM ${rows}`
-          : `SELECT coalesce(i.profile, ${id}) AS "$profile", r.* EXCLUDE ("$identity") FROM ${rows} r
-              LEFT JOIN ${nodes} i ON i.node = "$namespace" || ':' || "$identity"`,
+          ? `SELECT ${id} AS "$profile", * EXCLUDE ("$id") FROM ${rows} ${somebody}`
+          : `SELECT coalesce(i.profile, ${id}) AS "$profile", r.* EXCLUDE ("$id") FROM ${rows} r
+              LEFT JOIN ${nodes} i ON i.node = ${node} ${somebody}`,
       )
     },
   }
 }
 
+/** "$dataset" of records: the folder of `…/records/<source>/<digest>.events.parquet`. */
+export const datasetSql = `split_part("$file", '/', -2) AS "$dataset"`
+
+/** "$id0", "$id1", … of profile records: the identities as they are compared, in the order of the rules. */
+export function identitiesSql(rules: readonly IdentityRule[]): string {
+  return rules.map((rule, index) => `${comparedSql(rule, identifier(rule.path))} AS "$id${index}"`).join(', ')
+}
+
+/** "$id" of event records. */
+export function eventIdentitySql(rules: readonly IdentityRule[]): string {
+  const compared = rules.map((rule) => `WHEN ${literal(rule.namespace)} THEN ${comparedSql(rule, '"$identity"')}`)
+  return `CASE "$namespace" ${compared.join(' ')} ELSE "$identity" END AS "$id"`
+}
+
+/** What the namespace of an event makes of its "$id"; one that the store has no more is compared as written. */
+export function byNamespace(rules: readonly IdentityRule[], sqlOf: (rule: IdentityRule) => string): string {
+  const cases = rules.map((rule) => `WHEN ${literal(rule.namespace)} THEN ${sqlOf(rule)}`)
+  return `CASE "$namespace" ${cases.join(' ')} ELSE "$namespace" || ':' || "$id" END`
+}
+
 /** "$late" and "$row" of the rows of these files, over `shaped`. */
-function orderSql(files: readonly string[], places: ReadonlyMap<string, number>): string {
+export function orderSql(files: readonly string[], places: Places): string {
   const late = `[${files.map((file) => places.get(file) ?? 0).join(', ')}]["$file_index" + 1]`
   return `${late} AS "$late", CASE WHEN ${late} = 0 THEN "$hash" ELSE "$file_row"::UBIGINT END AS "$row"`
 }
@@ -161,7 +189,8 @@ function orderSql(files: readonly string[], places: ReadonlyMap<string, number>)
  * those of the files and "$file" (path), "$file_index" (place in the list, from 0), "$file_row" (row of the file, from 0).
  */
 export function shaped(root: string, files: readonly string[], columns: readonly Column[], own: string): string {
-  const shape = columns.map(({ path, type }) => `NULL::${sqlTypeOf(type)} AS ${identifier(path)}`)
+  const typed = columns.map(({ path, type }) => `NULL::${sqlTypeOf(type)} AS ${identifier(path)}`)
+  const shape = ['NULL::VARCHAR AS "$file"', ...typed]
   const selected = columns.map(
     ({ path, type }) => `try_cast(${identifier(path)} AS ${sqlTypeOf(type)}) AS ${identifier(path)}`,
   )

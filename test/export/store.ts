@@ -86,6 +86,7 @@ export async function writeStore(root: string, { version, columns, profiles, mem
     events: [[], []],
     leftOutProfiles: [[], []],
     identities: null,
+    normalizesByNamespace: true,
     merged: { records: [], definition: '' },
     profileCount: Object.keys(profiles).length,
     eventCount: 0,
