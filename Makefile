@@ -12,9 +12,9 @@ demo: $(INSTALLED)
 kind: $(INSTALLED)
 	@$(NODE) examples/kind.ts
 
-# Types, format, lint and every test on real parts.
+# Types, format, lint and every test on real parts. `make test WITHIN=60`: what has not ended after 60 minutes counts as failed.
 test: $(INSTALLED)
-	@$(NODE) test/main.ts
+	@$(NODE) test/main.ts $(if $(WITHIN),--within $(WITHIN))
 
 # Of these, what runs in Pods of a real node: root, and the programs of ARCHITECTURE.md, or Docker and kind.
 e2e: $(INSTALLED)
