@@ -203,7 +203,7 @@ function clusterOf(
     }
   }
   const fault = (status: number, body: string, what: string): UsageError =>
-    new UsageError(faultOf(status, body, what, { server, context: config.currentContext }))
+    new UsageError(refusal(status, body, what, { server, context: config.currentContext }))
   const call = async <T>(
     method: string,
     path: string,
@@ -211,7 +211,7 @@ function clusterOf(
     body: { readonly type: string; readonly object: object } | null,
   ): Promise<T | null> => {
     const answer = await send(method, path, query, body)
-    const said = await textOf(answer.body)
+    const said = await bodyText(answer.body)
     // The caller knows what the API has at the path.
     if (answer.status < 300) return JSON.parse(said) as T
     if (answer.status === 404 && method !== 'POST') return null
@@ -236,7 +236,7 @@ function clusterOf(
     stream: async (path, query, signal) => {
       const { status, body } = await send('GET', path, query, null, signal)
       body.setEncoding('utf8')
-      if (status === 401 || status === 403) throw fault(status, await textOf(body), `GET ${path}`)
+      if (status === 401 || status === 403) throw fault(status, await bodyText(body), `GET ${path}`)
       return { status, text: body }
     },
   }
@@ -264,7 +264,7 @@ async function listPages<T>(
   return items
 }
 
-function faultOf(
+function refusal(
   status: number,
   body: string,
   what: string,
@@ -306,7 +306,7 @@ function saidBy(body: string): string {
 }
 
 /** The whole body. */
-async function textOf(body: IncomingMessage): Promise<string> {
+async function bodyText(body: IncomingMessage): Promise<string> {
   const parts: Buffer[] = []
   for await (const part of body) parts.push(Buffer.from(part))
   return Buffer.concat(parts).toString()

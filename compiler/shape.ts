@@ -27,7 +27,7 @@ export type Shape = {
  */
 export function shapeOf(kind: DocumentKind, value: Readonly<Record<string, unknown>>): Shape {
   const faultsOf = (document: unknown): ShapeFault[] =>
-    validatorOf(kind)(document).flatMap((error) => faultOf(kind, error, document) ?? [])
+    validatorOf(kind)(document).flatMap((error) => shapeFaultOf(kind, error, document) ?? [])
   const unknown = faultsOf(value).filter((fault) => fault.code === 'unknown-field')
   const repaired = unknown.reduce<Readonly<Record<string, unknown>>>(withoutField, value)
   const seen = new Set<string>()
@@ -56,7 +56,7 @@ function withoutField<T>(value: T, fault: { readonly path: Path; readonly rename
   return Object.fromEntries(entries) as T // an object with the same or fewer fields
 }
 
-function faultOf(kind: DocumentKind, error: Fault, root: unknown): ShapeFault | null {
+function shapeFaultOf(kind: DocumentKind, error: Fault, root: unknown): ShapeFault | null {
   const path = pathOf(error.instancePath, root)
   const name = path.length === 0 ? 'the resource' : `\`${String(path.at(-1))}\``
   const here = typeof path.at(-1) === 'number' ? `\`${String(path.at(-2))}[${String(path.at(-1))}]\`` : name

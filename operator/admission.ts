@@ -46,23 +46,26 @@ export function admit(caches: Caches, request: AdmissionRequest): AdmissionRespo
     (diagnostic) => isOwn(diagnostic) && diagnostic.severity === 'error' && !mayFollow.has(diagnostic.code),
   )
   if (refused.length > 0) {
-    const message = refused.map(textOf).join('\n')
+    const message = refused.map(warningText).join('\n')
     return { uid, allowed: false, status: { code: 422, reason: 'Invalid', message } }
   }
   const known = new Set(
-    compileObjects(before.map(({ definition }) => definition)).diagnostics.map((diagnostic) => textOf(diagnostic)),
+    compileObjects(before.map(({ definition }) => definition)).diagnostics.map((diagnostic) => warningText(diagnostic)),
   )
   const warnings = now.diagnostics
-    .filter((diagnostic) => isOwn(diagnostic) || (diagnostic.severity === 'error' && !known.has(textOf(diagnostic))))
+    .filter(
+      (diagnostic) => isOwn(diagnostic) || (diagnostic.severity === 'error' && !known.has(warningText(diagnostic))),
+    )
     .map(
       (diagnostic) =>
-        (isOwn(diagnostic) ? '' : `${diagnostic.resource?.kind} ${diagnostic.resource?.name}: `) + textOf(diagnostic),
+        (isOwn(diagnostic) ? '' : `${diagnostic.resource?.kind} ${diagnostic.resource?.name}: `) +
+        warningText(diagnostic),
     )
     .slice(0, mostWarnings)
     .map((text) => (text.length > longestWarning ? `${text.slice(0, longestWarning - 1)}…` : text))
   return { uid, allowed: true, ...(warnings.length > 0 && { warnings }) }
 }
 
-function textOf({ code, path, message, help }: Diagnostic): string {
+function warningText({ code, path, message, help }: Diagnostic): string {
   return `${code}: ${path === '' ? '' : `${path}: `}${message}.${help === undefined ? '' : ` ${help}`}`
 }

@@ -72,14 +72,14 @@ export function openNamespaces(caches: Caches): Namespaces {
       })
       const views = viewsOf(settled, own)
       const seen = new Map(own.map((definition, index) => [keyOf(resources[index]!), definition]))
-      const said = new Map([...views].map(([key, view]) => [key, textOf(key, view, seen.get(key)!, settled)]))
+      const said = new Map([...views].map(([key, view]) => [key, viewText(key, view, seen.get(key)!, settled)]))
       compiled.set(namespace, { settled, views, definitions: seen, said })
       return [...said].flatMap(([key, text]) => (before?.said.get(key) === text ? [] : [key]))
     },
   }
 }
 
-function textOf(key: ResourceKey, view: View, { metadata }: Definition, settled: Settled): string {
+function viewText(key: ResourceKey, view: View, { metadata }: Definition, settled: Settled): string {
   const plan = settled.plans.get(key)
   const scheduled = settled.schedules.get(key)
   return JSON.stringify([

@@ -56,7 +56,7 @@ export function openWorkspace(options: () => CompileOptions): Workspace {
   return {
     load: (path) => {
       for (const file of filesAt(path)) {
-        const text = textOf(file)
+        const text = fileText(file)
         if (text === null) disk.delete(file)
         else if (disk.get(file)?.text !== text) disk.set(file, { file, text })
       }
@@ -122,7 +122,7 @@ function filesAt(path: string): string[] {
 const readable = /\.(?:ya?ml|json)$/i
 
 /** Null for a file that is gone, or whose text is none. */
-function textOf(file: string): string | null {
+function fileText(file: string): string | null {
   const stat = statSync(file, { throwIfNoEntry: false })
   if (!stat?.isFile()) return null
   const decoded = decodeUtf8(readFileSync(file))

@@ -22,11 +22,11 @@ export type Leaf = {
 
 /** The parts of an expression that compiles; of another, null or those that do. */
 export function partsOf(text: string, types: UnionTypes, segments: SegmentNames): Part | null {
-  const textOf = ({ span }: Expr): string => text.slice(span.start, span.end)
+  const sourceText = ({ span }: Expr): string => text.slice(span.start, span.end)
   const leaf = (expr: Expr, before: string): readonly Part[] => {
-    const { condition } = checkPql(before + textOf(expr), { types, segments })
-    const sides = expr.kind === 'binary' ? ([textOf(expr.left), textOf(expr.right)] as const) : null
-    return condition ? [{ kind: 'leaf', text: textOf(expr), condition, sides }] : []
+    const { condition } = checkPql(before + sourceText(expr), { types, segments })
+    const sides = expr.kind === 'binary' ? ([sourceText(expr.left), sourceText(expr.right)] as const) : null
+    return condition ? [{ kind: 'leaf', text: sourceText(expr), condition, sides }] : []
   }
   /** `before` makes a part an expression of its own. */
   const read = (expr: Expr, before: string): readonly Part[] => {

@@ -32,7 +32,7 @@ export async function openAzureBlob(location: PlaceOf<'azureBlob'>, ports: Ports
     try {
       return await work()
     } catch (error) {
-      throw error instanceof JobError ? error : faultOf(error, what, place, containerName)
+      throw error instanceof JobError ? error : blobFault(error, what, place, containerName)
     }
   }
 
@@ -131,7 +131,7 @@ function isMissing(error: unknown): boolean {
   return error instanceof RestError && error.statusCode === 404 && error.code !== 'ContainerNotFound'
 }
 
-function faultOf(error: unknown, what: string, place: string, container: string): JobError {
+function blobFault(error: unknown, what: string, place: string, container: string): JobError {
   const rest = error instanceof RestError ? error : null
   const said = (rest?.code ?? (error instanceof Error ? error.message : String(error))).split('\n')[0]
   const next =

@@ -48,7 +48,7 @@ export async function openS3(
     try {
       return await work()
     } catch (error) {
-      throw error instanceof JobError ? error : faultOf(error, what, place, bucket)
+      throw error instanceof JobError ? error : s3Fault(error, what, place, bucket)
     }
   }
 
@@ -152,7 +152,7 @@ function isMissing(error: unknown): boolean {
   return error instanceof S3ServiceException && (error.name === 'NoSuchKey' || error.name === 'NotFound')
 }
 
-function faultOf(error: unknown, what: string, place: string, bucket: string): JobError {
+function s3Fault(error: unknown, what: string, place: string, bucket: string): JobError {
   const name = error instanceof Error ? error.name : ''
   const said = error instanceof Error ? error.message || name : String(error)
   const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined

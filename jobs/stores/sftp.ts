@@ -78,9 +78,9 @@ export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise
         return await work(await connection)
       } catch (error) {
         if (error instanceof JobError) throw error
-        if (!isTransient(error)) throw faultOf(error, what, place, secret)
+        if (!isTransient(error)) throw sftpFault(error, what, place, secret)
         await disconnect()
-        if (attempt === attempts) throw faultOf(error, what, place, secret)
+        if (attempt === attempts) throw sftpFault(error, what, place, secret)
         await sleep(250 * 4 ** (attempt - 1))
       }
     }
@@ -277,7 +277,7 @@ function isTransient(error: unknown): boolean {
   )
 }
 
-function faultOf(error: unknown, what: string, place: string, secret: string): JobError {
+function sftpFault(error: unknown, what: string, place: string, secret: string): JobError {
   const said = messageOf(error)
   const next = /authentication/i.test(said)
     ? `Check username and password or privateKey in the secret ${secret}.`

@@ -35,7 +35,7 @@ export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: 
     try {
       return await work()
     } catch (error) {
-      throw error instanceof JobError ? error : faultOf(error, what, place)
+      throw error instanceof JobError ? error : volumeFault(error, what, place)
     }
   }
 
@@ -201,7 +201,7 @@ function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
 }
 
-function faultOf(error: unknown, what: string, place: string): JobError {
+function volumeFault(error: unknown, what: string, place: string): JobError {
   const code = codeOf(error)
   const said = error instanceof Error ? error.message : String(error)
   switch (code) {

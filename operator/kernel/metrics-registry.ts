@@ -25,10 +25,10 @@ export function openRegistry<Own extends MetricTable>(own: Own): MetricsRegistry
     count: (name: string, labels: Labels, by = 1) => counters.get(name)!.inc(labels, by),
     set: (name: string, labels: Labels, value: number) => gauges.get(name)!.set(labels, value),
     read: (name: string, labels: Labels, value: () => number) =>
-      void readings.get(name)!.set(textOf(labels), { labels, value }),
+      void readings.get(name)!.set(labelsText(labels), { labels, value }),
     observe: (name: string, labels: Labels, value: number) => histograms.get(name)!.observe(labels, value),
     remove(name: string, labels: Labels) {
-      readings.get(name)?.delete(textOf(labels))
+      readings.get(name)?.delete(labelsText(labels))
       ;(counters.get(name) ?? gauges.get(name) ?? histograms.get(name))!.remove(labels)
     },
     text: () => registry.metrics(),
@@ -60,6 +60,6 @@ export function openRegistry<Own extends MetricTable>(own: Own): MetricsRegistry
   }
 }
 
-function textOf(labels: Labels): string {
+function labelsText(labels: Labels): string {
   return JSON.stringify(Object.entries(labels).sort())
 }

@@ -68,7 +68,7 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
       if (version === null) return void shown.delete(object)
       shown.set(object, version)
       for (const hold of byObject.get(object) ?? []) {
-        hold.seen.add(textOf(version))
+        hold.seen.add(versionText(version))
         if (hold.expected !== null && isShown(hold, hold.expected)) release(hold)
       }
     },
@@ -102,7 +102,7 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
   /** Seen since the write began, or already before: it may have changed nothing. */
   function isShown({ object, seen }: Hold, version: Version): boolean {
     const now = shown.get(object)
-    return seen.has(textOf(version)) || (now !== undefined && textOf(now) === textOf(version))
+    return seen.has(versionText(version)) || (now !== undefined && versionText(now) === versionText(version))
   }
 
   function release(hold: Hold): void {
@@ -130,7 +130,7 @@ function isUndone(error: unknown): boolean {
   return error instanceof ApiError && error.status < 500 && error.status !== 408
 }
 
-function textOf({ uid, resourceVersion }: Version): string {
+function versionText({ uid, resourceVersion }: Version): string {
   return `${uid} ${resourceVersion}`
 }
 

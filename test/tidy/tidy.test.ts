@@ -131,15 +131,35 @@ test('compiler, crds, protocol and views do no I/O: no files, processes, network
   expect([...wrong, ...impure]).toEqual([])
 })
 
-test('only cli touches the process', () => {
-  const wrong = ['jobs', 'operator']
+/** Who touches the process beside cli/main.ts, which has all of it, and what of it. */
+const processUses: Readonly<Record<string, readonly string[]>> = {
+  'cli/commands/lsp.ts': ['stdin', 'stdout'],
+  'cli/commands/operator.ts': ['on'],
+  'cli/kubernetes.ts': ['env'],
+  'jobs/postgres/embedded.ts': ['kill'],
+  'jobs/profile-store.ts': ['pid'],
+  'jobs/writer-lock.ts': ['kill', 'off', 'once', 'pid'],
+}
+
+test('only cli/main.ts has the process; what others touch of it is written down', () => {
+  const found = Object.keys(rooms)
     .flatMap(sourceFiles)
-    .filter((file) =>
-      /\bprocess\.(?:argv|exit|exitCode|env|stdout|stderr|cwd)\b/.test(
-        readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, ''),
-      ),
-    )
-  expect(wrong).toEqual([])
+    .filter((file) => file !== 'cli/main.ts' && file !== 'crds/generate.ts')
+    .flatMap((file) => {
+      const text = readFileSync(join(root, file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '')
+      const members = [...text.matchAll(/(?<![\w.])process\.(\w+)/g)].map(([, member]) => member!)
+      return members.length === 0 ? [] : [[file, [...new Set(members)].sort()] as const]
+    })
+  expect(Object.fromEntries(found)).toEqual(processUses)
+})
+
+test('every command has its file in cli/commands/, the steps of Jobs one for all', async () => {
+  const { commands } = await import('../../cli/main.ts')
+  const { stepNames } = await import('#crds')
+  const files = Object.keys(commands).map((name) => (stepNames.some((step) => step === name) ? 'step' : name))
+  expect(globSync('cli/commands/*.ts', { cwd: root }).sort()).toEqual(
+    [...new Set(files)].map((name) => `cli/commands/${name}.ts`).sort(),
+  )
 })
 
 test('no file is named for the absence of a subject', () => {
