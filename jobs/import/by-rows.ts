@@ -1,52 +1,70 @@
 import { text } from '../postgres/connection.ts'
 import { surroundingStates } from '../postgres/faults.ts'
 
-/** Rows that are tried together before each is tried by itself. */
-const rangeRows = 500
+/** How many rows are tried together, then how many of those that fail, before each is tried by itself. */
+const rangeRows = [500, 25]
 
 export type RowWork = {
   /** Table whose rows are worked on; its column `number` has an index. */
   readonly rows: string
-  /** A statement over the rows with `number BETWEEN low AND high`. */
-  readonly statement: (low: string, high: string) => string
+  /** The work for the rows that a condition on `number` chooses. */
+  readonly range: (condition: string) => string
+  /** The same for a single row, without what `done` catches up on: thousands of them are run. */
+  readonly single: (condition: string) => string
   /** What becomes of the row `convoke_one` that the database refused, in words (`convoke_said`) and as SQLSTATE (`convoke_state`). */
   readonly refuse: string
   /** Refused rows that are worth a second attempt when all have been tried, and what makes them fit for it. */
   readonly again?: { readonly where: string; readonly prepare: string }
+  /** What is to be done in the end about the numbers (an array) of the single rows that changed something. */
+  readonly done?: (numbers: string) => string
 }
 
 /**
  * SQL that does the work in ranges of rows, and the rows of a range that fails one by one, each in a subtransaction: what it costs grows
  * with the rows, however many of them are refused. A fault of the surroundings ends it.
  */
-export function byRowsSql({ rows, statement, refuse, again }: RowWork): string {
+export function byRowsSql({ rows, range, single, refuse, again, done }: RowWork): string {
   const refused = (otherwise: string) => `EXCEPTION WHEN OTHERS THEN
       IF SQLSTATE ~ '${surroundingStates}' THEN RAISE; END IF;
       ${otherwise}`
-  const one = statement('convoke_one', 'convoke_one')
-  // A range is planned for what it is; the statement for one row is planned once.
-  return `DO ${text(`DECLARE convoke_low bigint; convoke_one bigint; convoke_said text; convoke_state text;
-  BEGIN
-    FOR convoke_low IN SELECT generate_series(min(number), max(number), ${rangeRows}) FROM ${rows} LOOP
+  const one = `${single('= convoke_one')}; GET DIAGNOSTICS convoke_changed = ROW_COUNT;
+    IF convoke_changed > 0 THEN convoke_done := array_append(convoke_done, convoke_one); END IF;`
+  const eachOf = (
+    rowsOfRange: string,
+  ) => `FOR convoke_one IN SELECT number FROM ${rows} WHERE number ${rowsOfRange} ORDER BY number LOOP
       BEGIN
-        EXECUTE ${text(statement('$1', '$2'))} USING convoke_low, convoke_low + ${rangeRows - 1};
-      ${refused(`FOR convoke_one IN SELECT number FROM ${rows} WHERE number BETWEEN convoke_low AND convoke_low + ${rangeRows - 1} ORDER BY number LOOP
-          BEGIN
-            ${one};
-          ${refused(`convoke_said := SQLERRM; convoke_state := SQLSTATE; ${refuse};`)}
-          END;
-        END LOOP;`)}
+        ${one}
+      ${refused(`convoke_said := SQLERRM; convoke_state := SQLSTATE; ${refuse};`)}
       END;
-    END LOOP;
+    END LOOP;`
+  // A range is planned for what it is; the statement for one row is planned once.
+  const rangesOf = (level: number, from: string, to: string): string => {
+    const size = rangeRows[level]!
+    const [low, high] = [`convoke_low${level}`, `convoke_low${level} + ${size - 1}`]
+    const smaller = level + 1 < rangeRows.length ? rangesOf(level + 1, low, high) : eachOf(`BETWEEN ${low} AND ${high}`)
+    return `FOR ${low} IN SELECT generate_series(${from}, ${to}, ${size}) LOOP
+      BEGIN
+        EXECUTE ${text(range('BETWEEN $1 AND $2'))} USING ${low}, ${high};
+      ${refused(smaller)}
+      END;
+    END LOOP;`
+  }
+  return `DO ${text(`DECLARE
+    ${rangeRows.map((_, level) => `convoke_low${level} bigint;`).join(' ')} convoke_first bigint; convoke_last bigint;
+    convoke_one bigint; convoke_said text; convoke_state text; convoke_changed bigint; convoke_done bigint[] := '{}';
+  BEGIN
+    SELECT min(number), max(number) INTO convoke_first, convoke_last FROM ${rows};
+    ${rangesOf(0, 'convoke_first', 'convoke_last')}
     ${
       again
         ? `FOR convoke_one IN SELECT number FROM ${rows} WHERE ${again.where} ORDER BY number LOOP
       BEGIN
-        ${again.prepare}; ${one};
+        ${again.prepare}; ${one}
       ${refused('NULL;')}
       END;
     END LOOP;`
         : ''
     }
+    ${done ? `${done('convoke_done')};` : ''}
   END`)}`
 }

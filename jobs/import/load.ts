@@ -114,13 +114,15 @@ export async function judge(load: Load): Promise<void> {
     `INSERT INTO loaded (number, delivery, file, line, exited, reason, ${values((_, as) => as).join(', ')})
       SELECT number, delivery, file, line, exited, reason, ${casts.join(', ')} FROM
         (SELECT *, ${exited} AS exited, ${reasonSql(target, exited)} AS reason FROM staging ${where} OFFSET 0) AS judged`
+  const some = (condition: string) => insert(`WHERE number ${condition}`)
   await allOrByRows(load, insert(''), {
     rows: 'staging',
-    statement: (low, high) => insert(`WHERE number BETWEEN ${low} AND ${high}`),
+    range: some,
+    single: some,
     refuse: `INSERT INTO loaded (number, delivery, file, line, exited, reason, state)
       SELECT number, delivery, file, line, ${exited}, 'the database refused it: ' || convoke_said, convoke_state FROM staging WHERE number = convoke_one`,
   })
-  await database.query('ANALYZE loaded')
+  await database.query(`ANALYZE loaded (number, delivery, reason, exited, ${keyColumns(target)})`)
 
   const key = keyColumns(target)
   const { rows: repeated } = await database.query(
@@ -181,15 +183,18 @@ export async function update(load: Load): Promise<void> {
   const rows = isGroup
     ? `(SELECT DISTINCT ON (${keyColumns(target)}) * FROM loaded WHERE ${loadable} ORDER BY ${keyColumns(target)}, delivery DESC)`
     : 'loaded'
-  const statement = (range: string) => `WITH updated AS (
-      UPDATE ${target.name} t SET ${written.map((column, index) => `${name(column.name)} = l.v${index}`).join(', ')} FROM ${rows} l
-      WHERE ${sameKey(target)} AND l.reason IS NULL AND NOT l.exited ${range} AND (${differs}) RETURNING l.file, l.number)
+  const updateSql = (from: string, some: string) => `UPDATE ${target.name} t
+    SET ${written.map((column, index) => `${name(column.name)} = l.v${index}`).join(', ')} FROM ${from} l
+    WHERE ${sameKey(target)} AND l.reason IS NULL AND NOT l.exited ${some} AND (${differs})`
+  const counted = (some: string) => `WITH updated AS (${updateSql(rows, some)} RETURNING l.file, l.number)
     INSERT INTO done ${maySkipRows ? 'SELECT file, number, 1 FROM updated' : 'SELECT file, NULL, count(*) FROM updated GROUP BY file'}`
   const different = `SELECT l.number FROM ${rows} l JOIN ${target.name} t ON ${sameKey(target)} WHERE l.reason IS NULL AND NOT l.exited AND (${differs})`
   if (maySkipRows) await database.query(`CREATE TEMP TABLE expected ON COMMIT DROP AS ${different}`)
-  await allOrByRows(load, statement(''), {
+  await allOrByRows(load, counted(''), {
     rows: 'loaded',
-    statement: (low, high) => statement(`AND l.number BETWEEN ${low} AND ${high}`),
+    range: (condition) => counted(`AND l.number ${condition}`),
+    single: (condition) => updateSql('loaded', `AND l.number ${condition}`),
+    done: (numbers) => `INSERT INTO done SELECT file, number, 1 FROM loaded WHERE number = ANY(${numbers})`,
     refuse: `UPDATE loaded SET reason = 'the database refused it: ' || convoke_said, state = convoke_state WHERE number = convoke_one`,
     // A unique value that one row still had may have gone to another meanwhile.
     again: {
@@ -218,7 +223,7 @@ async function allOrByRows({ database, target, isGroup }: Load, all: string, wor
     if (state === null || new RegExp(surroundingStates).test(state)) throw error
     if (isGroup) throw new RefusedInGroup()
     await database.query('ROLLBACK TO SAVEPOINT everything')
-    await database.query(`CREATE UNIQUE INDEX ON ${work.rows} (number); ANALYZE ${work.rows}`)
+    await database.query(`CREATE UNIQUE INDEX ON ${work.rows} (number); ANALYZE ${work.rows} (number)`)
     await database.query(byRowsSql(work))
     // Where not one row could be written for such a reason, it is the table's.
     const isOfTable = tableStates.test(state) && !(state === '42501' && target.rowSecurity)
