@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type ActivationModel, type Compilation, type Schedule, type Scheduled, schedulesOf } from '#compiler'
 import {
   annotations,
+  type ConditionReason,
   type JobPlan,
   parseDurationSeconds,
   type RunnableKind,
@@ -384,7 +385,7 @@ export async function runDue(
   }
 
   /** The Run as it is finished, and what its target remembers of it, in one write. */
-  function settled(target: Target, run: RunRecord, plan: JobPlan, reason: string, message: string): RunRecord {
+  function settled(target: Target, run: RunRecord, plan: JobPlan, reason: ConditionReason, message: string): RunRecord {
     const { key, resource } = target
     const ended: RunRecord = { ...run, status: { ...run.status, ...finished(run, reason, message, moment) } }
     const succeeded = isSuccess(reason)

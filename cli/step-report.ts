@@ -1,8 +1,16 @@
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { digestOf, type JobPlan, type RunInput, type RunReport, reportLinesOf, terminationMessageOf } from '#crds'
-import type { FaultReason } from '#jobs'
+import {
+  digestOf,
+  type FaultReason,
+  faultReasons,
+  type JobPlan,
+  type RunInput,
+  type RunReport,
+  reportLinesOf,
+  terminationMessageOf,
+} from '#crds'
 import { exitCodes, type Io, UsageError } from './command.ts'
 
 /** Which attempt of which step this process is, and where its Pod's termination message goes: null outside of Pods. */
@@ -49,7 +57,7 @@ export async function attempted(
     return await Promise.race([work(open), stopped()])
   } catch (error) {
     if (error instanceof UsageError && terminationLog !== null) return failed('InvalidPlan', error.message, false)
-    const { faultReasons, JobError } = await import('#jobs')
+    const { JobError } = await import('#jobs')
     if (error instanceof JobError) return failed(error.reason, error.message, faultReasons[error.reason].retryable)
     if (terminationLog === null || error instanceof UsageError) throw error
     const said = error instanceof Error ? (error.stack ?? error.message) : String(error)

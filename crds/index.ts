@@ -41,6 +41,9 @@ export {
   type ConditionType,
   conditionReasons,
   conditionTypes,
+  type FaultReason,
+  faultReasons,
+  isConditionReason,
   labels,
   managedBy,
 } from './meta.ts'

@@ -44,7 +44,44 @@ export const conditionTypes = {
 
 export type ConditionType = (typeof conditionTypes)[keyof typeof conditionTypes]
 
-/** Reasons of conditions, and what each says. A failed Run's reason is its JobError's. */
+/** Every reason a RunReport's `error.reason` can have, and whether the same step may succeed when tried again unchanged. */
+export const faultReasons = {
+  /** A volume's folder does not exist or cannot be reached. */
+  MissingVolume: { retryable: true },
+  /** A source or landing location cannot be read or written (network, permission, missing bucket). */
+  LocationUnavailable: { retryable: true },
+  /** A file cannot be read as its declared format at all; single bad rows are counted instead. */
+  UnreadableFile: { retryable: false },
+  /** Another process holds the store's writer lock and is alive. */
+  StoreBusy: { retryable: true },
+  /** The store has no data or no membership version yet that this step needs. */
+  NotEvaluated: { retryable: true },
+  /** A newer version of convoke wrote the store. */
+  NewerStore: { retryable: false },
+  /** A file of the store is not what was written. */
+  DamagedStore: { retryable: false },
+  /** A file differs from what its manifest says. */
+  ChecksumMismatch: { retryable: false },
+  /** A delivered file's manifest is older than the landing zone keeps files. */
+  RetentionExceeded: { retryable: false },
+  DatabaseUnavailable: { retryable: true },
+  /** The database answered with an error that will not pass by itself: missing table, missing privilege. */
+  DatabaseRefused: { retryable: false },
+  MissingSecret: { retryable: true },
+  DiskFull: { retryable: true },
+  OutOfMemory: { retryable: true },
+  /** The store holds no report of that attempt; the step is safe to run again, and then there is one. */
+  MissingReport: { retryable: true },
+  /** The plan or run input is not what this version understands. */
+  InvalidPlan: { retryable: false },
+  /** Our own fault. */
+  InternalError: { retryable: false },
+  Interrupted: { retryable: true },
+} as const satisfies Record<string, { readonly retryable: boolean }>
+
+export type FaultReason = keyof typeof faultReasons
+
+/** Reasons of conditions, and what each says. A failed Run's may be that of its step's fault as well. */
 export const conditionReasons = {
   Ready: 'In order.',
   GuardrailsPassed: 'The compiler found no error.',
@@ -63,6 +100,15 @@ export const conditionReasons = {
   RunFailed: 'The latest Run failed.',
   Pending: 'Waiting for its turn.',
   Running: 'A step is running.',
+  PodPending: 'The Pod of a step cannot start.',
+  Queued: 'The Job of a step is suspended by whoever queues Jobs.',
+  JobRefused: 'The API server refuses the Job of a step.',
+  Evicted: 'The Pod of a step was taken from its node, again and again.',
+  OOMKilled: 'A step was killed for its memory.',
+  PodFailed: 'The Pod of a step ended without a report.',
+  NoPod: 'No Pod of a step has said anything.',
+  ReportLost: 'A step succeeded, but what it did per Segment is lost.',
+  RunFailing: 'An attempt of a Run failed; another one is made.',
   Succeeded: 'Every step succeeded.',
   Held: 'All was delivered but the held Segments.',
   Failed: 'A step failed.',
@@ -71,4 +117,9 @@ export const conditionReasons = {
   TargetGone: 'The target was deleted.',
 } as const
 
-export type ConditionReason = keyof typeof conditionReasons
+export type ConditionReason = keyof typeof conditionReasons | FaultReason
+
+/** A reason that somebody else gives, as far as it is one of ours. */
+export function isConditionReason(text: string): text is ConditionReason {
+  return Object.hasOwn(conditionReasons, text) || Object.hasOwn(faultReasons, text)
+}

@@ -1,5 +1,5 @@
 export { canonicalJson, digestOf, sha256, sha256OfFile } from './digest.ts'
-export { type FaultReason, faultReasons, JobError } from './errors.ts'
+export { JobError } from './errors.ts'
 export { type Evaluation, evaluationsOf, type ReportedRun, reportedRuns } from './history.ts'
 export { type Rejects, rejectsOf } from './import/rejects.ts'
 export { type OpenStore, openStore } from './open-store.ts'

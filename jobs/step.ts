@@ -1,8 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Detail, isWhole, type JobPlan, type RunInput, type RunReport, validatorOf } from '#crds'
+import {
+  type Detail,
+  type FaultReason,
+  faultReasons,
+  isWhole,
+  type JobPlan,
+  type RunInput,
+  type RunReport,
+  validatorOf,
+} from '#crds'
 import { digestOf } from './digest.ts'
-import { type FaultReason, faultReasons, interrupted, JobError } from './errors.ts'
+import { interrupted, JobError } from './errors.ts'
 import type { Ports } from './ports.ts'
 import { commitJson, storeRootOf } from './profile-store.ts'
 import { refuseNewer } from './store-format.ts'

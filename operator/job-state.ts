@@ -15,6 +15,8 @@ export type JobState = {
   /** null while it is at work. */
   readonly end: { readonly kind: 'Complete' | 'Failed'; readonly reason: string; readonly message: string } | null
   readonly hasTtl: boolean
+  /** By whoever queues Jobs. */
+  readonly isSuspended: boolean
   /** Whether a Pod of it works. */
   readonly isReady: boolean
 }
@@ -34,7 +36,8 @@ export function jobStateOf({ metadata, spec, status }: ApiObject): JobState {
     end: ended
       ? { kind: ended.type as 'Complete' | 'Failed', reason: ended.reason ?? '', message: ended.message ?? '' }
       : null,
-    hasTtl: (spec as { readonly ttlSecondsAfterFinished?: number } | undefined)?.ttlSecondsAfterFinished !== undefined,
+    hasTtl: (spec as JobSpec | undefined)?.ttlSecondsAfterFinished !== undefined,
+    isSuspended: (spec as JobSpec | undefined)?.suspend === true,
     isReady: ready > 0,
   }
 }
@@ -45,6 +48,7 @@ type JobMeta = ApiObject['metadata'] & {
   readonly ownerReferences?: readonly { readonly uid: string; readonly controller?: boolean }[]
   readonly deletionTimestamp?: string
 }
+type JobSpec = { readonly ttlSecondsAfterFinished?: number; readonly suspend?: boolean }
 type JobStatus = {
   readonly ready?: number
   readonly conditions?: readonly { type: string; status: string; reason?: string; message?: string }[]

@@ -1,6 +1,8 @@
 import {
+  type ConditionReason,
   container,
   type Detail,
+  isConditionReason,
   isWhole,
   type Pod,
   podsOfJob,
@@ -11,6 +13,7 @@ import {
   unscheduledReason,
 } from '#crds'
 import { type Api, ApiError } from './kernel/api.ts'
+import type { PodsSay } from './run/known.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /** What a Job's Pods say of how it went. */
@@ -18,7 +21,7 @@ export type Outcome =
   /** `details` is null where the log is lost, or is not what the report has the digest of. */
   | { readonly kind: 'reported'; readonly report: RunReport; readonly details: readonly Detail[] | null }
   /** It ended without a report: killed, evicted, never started. `reason` in CamelCase. */
-  | { readonly kind: 'silent'; readonly reason: string; readonly message: string }
+  | { readonly kind: 'silent'; readonly reason: ConditionReason; readonly message: string }
 
 /** Logs that could not be read for another reason than that there are none, by path: since when, by `Clock.elapsed`. */
 export type UnreadLogs = Map<string, number>
@@ -26,26 +29,45 @@ export type UnreadLogs = Map<string, number>
 /** So long such a log is asked for; then its node may be gone for good. */
 const logPatienceMs = 60_000
 
+type JobOfStep = {
+  readonly namespace: string
+  readonly name: string
+  readonly run: string
+  readonly step: RunReport['step']
+  readonly attempt: number
+}
+
 /** Of a Job that has ended. A report of another step or attempt is none of it. */
-export async function outcomeOf(
-  own: LogReader,
-  of: {
-    readonly namespace: string
-    readonly name: string
-    readonly run: string
-    readonly step: RunReport['step']
-    readonly attempt: number
-  },
-): Promise<Outcome> {
-  const { namespace, name } = of
-  const pods = await podsOf(own.api, namespace, name)
+export async function outcomeOf(own: LogReader, of: JobOfStep): Promise<Outcome> {
+  const pods = await podsOf(own.api, of.namespace, of.name)
+  return (await reportedBy(own, of, pods)) ?? silentOf(pods)
+}
+
+/** What the Pods of a Job say, also before it has ended: then a report counts of which a container beside the step's own keeps the Pod. */
+export async function podsSay(own: LogReader, of: JobOfStep, hasEnded: boolean): Promise<PodsSay> {
+  const pods = await podsOf(own.api, of.namespace, of.name)
+  const evicted = pods.filter(isEvicted)
+  const kept = pods.filter((pod) => pod.status?.phase === 'Running' && stateOfPod(pod)?.terminated)
+  return {
+    outcome: hasEnded ? ((await reportedBy(own, of, pods)) ?? silentOf(pods)) : await reportedBy(own, of, kept),
+    waiting: hasEnded ? null : await waitingReason(own.api, of.namespace, of.name, pods[0] ?? null),
+    evictions: evicted.length,
+    evicted: evicted[0]?.status?.message ?? null,
+  }
+}
+
+async function reportedBy(own: LogReader, of: JobOfStep, pods: readonly Pod[]): Promise<Outcome | null> {
   for (const pod of pods) {
     const report = reportOf(stateOfPod(pod)?.terminated?.message ?? '')
     if (report?.run !== of.run || report.step !== of.step || report.attempt !== of.attempt) continue
-    const log = await logOf(own, `/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}/log`)
+    const log = await logOf(own, `/api/v1/namespaces/${of.namespace}/pods/${pod.metadata.name}/log`)
     const read = log === null ? null : readReportLines(log)
     return { kind: 'reported', report, details: read && isWhole(report, read.details) ? read.details : null }
   }
+  return null
+}
+
+function silentOf(pods: readonly Pod[]): Outcome {
   for (const pod of pods) {
     // The kubelet's own word for it (Evicted, Preempting) says more than what became of the container.
     const { reason, message } = pod.status ?? {}
@@ -60,6 +82,15 @@ export async function outcomeOf(
     )
   }
   return silent('NoPod', 'No Pod of the Job has said anything.')
+}
+
+/** Taken from its node before it was done: by the kubelet, a drain, or for another Pod. */
+function isEvicted({ status }: Pod): boolean {
+  return (
+    status?.phase === 'Failed' &&
+    (status.reason === 'Evicted' ||
+      status.conditions?.some(({ type, status: is }) => type === 'DisruptionTarget' && is === 'True') === true)
+  )
 }
 
 type LogReader = Pick<Surroundings, 'api' | 'clock' | 'unreadLogs'>
@@ -79,7 +110,9 @@ async function logOf({ api, clock, unreadLogs }: LogReader, path: string): Promi
   }
 }
 
-function silent(reason: string, message: string): Outcome {
+/** `said`: the kubelet's word for it. */
+function silent(said: string, message: string): Outcome {
+  const reason = isConditionReason(said) ? said : 'PodFailed'
   const advice = adviceOf[reason]
   return { kind: 'silent', reason, message: advice === undefined ? message : `${message} ${advice}` }
 }
@@ -91,9 +124,8 @@ const adviceOf: Readonly<Record<string, string>> = {
   NoPod: 'See the Events of the Job.',
 }
 
-/** Why a Job's Pod does not run yet, for people; null where it runs, or nothing is known. */
-export async function waitingReason(api: Api, namespace: string, job: string): Promise<string | null> {
-  const [pod] = await podsOf(api, namespace, job)
+/** Why a Job's latest Pod does not run yet, for people; null where it runs, or nothing is known. */
+async function waitingReason(api: Api, namespace: string, job: string, pod: Pod | null): Promise<string | null> {
   if (!pod) return latestWarning(api, namespace, 'Job', job)
   const waiting = stateOfPod(pod)?.waiting
   if (waiting?.reason && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing')

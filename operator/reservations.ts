@@ -4,6 +4,8 @@ import type { ResourceKey } from './definition.ts'
 export type Reservations = {
   /** All or nothing; null when they are the Run's, else who has one of them. Asking again is harmless. */
   readonly take: (run: ResourceKey, what: readonly string[]) => ResourceKey | null
+  /** Who has one of them; null where all are free, or the Run's own. Whoever asks in vain is told by `release`. */
+  readonly holderOf: (run: ResourceKey, what: readonly string[]) => ResourceKey | null
   /** Returns those who asked in vain meanwhile. */
   readonly release: (run: ResourceKey) => readonly ResourceKey[]
 }
@@ -14,13 +16,10 @@ export function openReservations(): Reservations {
   const held = new Map<ResourceKey, ReadonlySet<string>>()
   const waiting = new Map<string, Set<ResourceKey>>()
   return {
+    holderOf,
     take(run, what) {
-      for (const each of what) {
-        const holder = holders.get(each)
-        if (holder === undefined || holder === run) continue
-        waiting.set(each, (waiting.get(each) ?? new Set()).add(run))
-        return holder
-      }
+      const holder = holderOf(run, what)
+      if (holder !== null) return holder
       for (const each of what) holders.set(each, run)
       // What it needs may have changed under way: it gives back all that it ever had.
       if (what.length > 0) held.set(run, new Set([...(held.get(run) ?? []), ...what]))
@@ -36,5 +35,15 @@ export function openReservations(): Reservations {
         return asked
       })
     },
+  }
+
+  function holderOf(run: ResourceKey, what: readonly string[]): ResourceKey | null {
+    for (const each of what) {
+      const holder = holders.get(each)
+      if (holder === undefined || holder === run) continue
+      waiting.set(each, (waiting.get(each) ?? new Set()).add(run))
+      return holder
+    }
+    return null
   }
 }

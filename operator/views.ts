@@ -69,7 +69,9 @@ function brokenNeedOf(
   const needs: (readonly [Kind, string | undefined])[] = Object.entries(definition.spec).flatMap(([field, value]) => {
     const kind = referredKind(field)
     // Of a list, such as an Activation's Segments, the others go on without one.
-    return kind === null || Array.isArray(value) ? [] : [[kind, (value as { readonly name: string }).name]]
+    return kind === null || value === undefined || Array.isArray(value)
+      ? []
+      : [[kind, (value as { readonly name: string }).name]]
   })
   if (definition.kind === 'Activation') {
     const activation = settled.activations.get(own)

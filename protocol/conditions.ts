@@ -13,7 +13,7 @@ export type Condition = {
 export type Claim = {
   readonly type: ConditionType
   readonly status: Condition['status']
-  /** One of `conditionReasons`, a code in CamelCase, or a JobError's reason. */
+  /** A ConditionReason, or a finding's code in CamelCase. */
   readonly reason: ConditionReason | (string & {})
   readonly message: string
 }

@@ -2,6 +2,7 @@
 import {
   type ConditionReason,
   type Detail,
+  isConditionReason,
   type JobPlan,
   type RunReport,
   type RunStatus,
@@ -15,7 +16,7 @@ import type { RunRecord, StepStatus } from './record.ts'
 import { type RetryPolicy, retryDelayMs } from './retry.ts'
 
 /** Why a step failed. `reason`: a JobError's, or what became of its Pod. */
-export type Fault = { readonly reason: string; readonly message: string; readonly retryable: boolean }
+export type Fault = { readonly reason: ConditionReason; readonly message: string; readonly retryable: boolean }
 
 /** Of one attempt of a step that has ended. */
 export type StepEnd = {
@@ -30,7 +31,7 @@ export type StepEnd = {
 export type Next =
   | { readonly kind: 'step'; readonly step: Step }
   | { readonly kind: 'retry'; readonly atMs: number; readonly message: string }
-  | { readonly kind: 'finish'; readonly reason: ConditionReason | (string & {}); readonly message: string }
+  | { readonly kind: 'finish'; readonly reason: ConditionReason; readonly message: string }
 
 /** When something happens to a Run: the instant, and the generation that its conditions are of. */
 export type Moment = { readonly nowMs: number; readonly generation: number }
@@ -121,12 +122,12 @@ function following(run: RunRecord, plan: JobPlan, { name }: StepStatus, known: P
 }
 
 /** Whether a Run that finishes for this reason has done what it was for. */
-export function isSuccess(reason: string): boolean {
+export function isSuccess(reason: ConditionReason): boolean {
   return reason === 'Succeeded' || reason === 'Held'
 }
 
 /** Status fields of a Run that is finished: the last that is written of it. */
-export function finished(run: RunRecord, reason: string, message: string, moment: Moment): Partial<RunStatus> {
+export function finished(run: RunRecord, reason: ConditionReason, message: string, moment: Moment): Partial<RunStatus> {
   return {
     finishedAt: timeText(moment.nowMs),
     ...succeededFields(run, isSuccess(reason) ? 'True' : 'False', reason, message, moment),
@@ -137,7 +138,7 @@ export function finished(run: RunRecord, reason: string, message: string, moment
 export function succeededFields(
   { status }: Pick<RunRecord, 'status'>,
   claim: 'True' | 'False' | 'Unknown',
-  reason: ConditionReason | (string & {}),
+  reason: ConditionReason,
   message: string,
   { nowMs, generation }: Moment,
 ): Pick<RunStatus, 'conditions' | 'observedGeneration'> {
@@ -156,8 +157,10 @@ export function stepsWith({ status }: Pick<RunRecord, 'status'>, entry: StepStat
 
 /** What a report says went wrong; null where the step did its work. */
 export function faultOfReport({ outcome, error }: RunReport): Fault | null {
-  // A job of another version may say what no condition can hold.
-  if (error) return { ...error, reason: /^[A-Za-z][A-Za-z0-9]{0,126}$/.test(error.reason) ? error.reason : 'Failed' }
+  // A job of another version may know reasons that this one does not.
+  if (error && !isConditionReason(error.reason))
+    return { ...error, reason: 'Failed', message: `${error.reason}: ${error.message}` }
+  if (error) return { ...error, reason: error.reason as ConditionReason }
   return outcome === 'Failed'
     ? { reason: 'Failed', message: 'The step failed and does not say why.', retryable: true }
     : null

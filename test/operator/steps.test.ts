@@ -124,7 +124,7 @@ describe.skipIf(cluster === null)('a step', () => {
     [
       'says something that is no report',
       { kind: 'crash', exitCode: 1, reason: 'Error', message: 'one\ntwo\nSegmentation fault\n' },
-      'Error',
+      'PodFailed',
       /^The Pod ended with exit code 1 and no report: one two Segmentation fault$/,
     ],
   ])('that %s is tried again, and says what to do', async (_, played, reason, message) => {
