@@ -56,7 +56,11 @@ const longestBackoffMs = 30_000
 const untilShown: Result = { kind: 'retry', firstMs: 50, longestMs: 10_000 }
 const watchClockMs = 1000
 /** Between two looks at the CRDs, and while they are not right. */
-const [skewMs, skewAgainMs] = [600_000, 10_000]
+const [skewMs, skewAgainMs, skewDoubtMs] = [600_000, 10_000, 1000]
+/** After a CRD was replaced its earlier schema is published for some seconds more, on a busy API server too. */
+const longestLateMs = 20_000
+/** A server that publishes nothing still refuses fields that it does not know: nothing is lost by going on. */
+const longestDoubtMs = 60_000
 /** Runs and what they are made for go before what merely says how it is; slots that are due go before both. */
 const workPriority = 5
 
@@ -77,6 +81,12 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   let lastCompileMs = 0
   /** Why nothing may be run, since what is written would be dropped; null: all is well, or nobody has looked. */
   let skew: Skew | null = null
+  /** Since when something seems amiss that may only be published late. */
+  let doubtSinceMs: number | null = null
+  /** Whether nothing is run because of that, and nothing said. */
+  let isHeld = false
+  /** Whether all was well once: what is published is not that of before an upgrade. */
+  let wasFine = false
   let looking: Promise<void> | null = null
   const amiss = Promise.withResolvers<void>()
   /** Whether the copies are. Of a kind that is not installed there is none, and nobody waits for it to say so. */
@@ -220,10 +230,8 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     if (!resource && kind === 'Run') await forgetRun(surroundings, key)
     // Whoever is held comes back when the copy shows what was written.
     if (!resource || !caches.isOurs(namespace) || caches.holds(key)) return { kind: 'done' }
-    if (skew !== null) {
-      await tellSkew(resource, skew)
-      return { kind: 'done' }
-    }
+    if (skew !== null) await tellSkew(resource, skew)
+    if (skew !== null || isHeld) return { kind: 'done' }
     if (kind === 'Run') return reconcileRun(surroundings, resource as Resource<'Run'>)
     gauges.show(resource)
     const view = namespaces.viewOf(resource)
@@ -254,23 +262,37 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     cancelSkew()
     looking ??= look().finally(() => {
       looking = null
-      if (!isStopped)
-        cancelSkew = clock.after(skew === null && isWhole ? skewMs : skewAgainMs, () => void lookForSkew())
+      if (isStopped) return
+      const afterMs = doubtSinceMs !== null ? skewDoubtMs : skew === null && isWhole ? skewMs : skewAgainMs
+      cancelSkew = clock.after(afterMs, () => void lookForSkew())
     })
     return looking
   }
 
   async function look(): Promise<void> {
     const before = skew
+    const wasHeld = isHeld
     try {
-      const found = await skewOf(api)
+      const found = await skewOf(api, options.namespaces?.[0] ?? null)
       // Of kinds that have just come the copies are not there yet.
       if (found === null && before !== null && !isWhole) return
-      skew = found
+      const sinceMs = doubtSinceMs ?? clock.elapsed()
+      const doubtMs = clock.elapsed() - sinceMs
+      const mayBeFirst = !wasFine && doubtMs < longestLateMs
+      const isLate =
+        found !== null && before === null && (found.late === 'always' || (found.late === 'first' && mayBeFirst))
+      if (isLate && doubtSinceMs === null) say('warning', found.message, {})
+      doubtSinceMs = isLate ? sinceMs : null
+      isHeld = isLate && doubtMs < longestDoubtMs
+      skew = isLate ? null : found
+      wasFine ||= found === null
     } catch (error) {
       return say('warning', error, {})
     }
-    if (skew?.message === before?.message) return
+    if (skew?.message === before?.message) {
+      if (wasHeld && !isHeld) touchAll()
+      return
+    }
     if (skew === null) log({ level: 'info', message: 'the cluster is as it should be: work goes on' })
     else say('error', skew.message, {})
     amiss.resolve()

@@ -1,21 +1,25 @@
-import { apiVersion, type ConditionReason, type FieldSchema, type Kind, kinds, missingFields } from '#crds'
+import { apiVersion, type ConditionReason, type FieldSchema, kindNames, missingFields } from '#crds'
+import { pathOf } from './caches.ts'
 import { type Api, ApiError } from './kernel/api.ts'
 
 /** Why nothing may be run: in words with the next step. */
 export type Skew = {
   readonly reason: Extract<ConditionReason, 'KubernetesOutdated' | 'CrdOutdated'>
   readonly message: string
+  /**
+   * Whether all may be well, and the schema be published later than what it is of is served: `first`, as long as nothing better was seen,
+   * since what is published may be of before an upgrade.
+   */
+  readonly late: 'never' | 'first' | 'always'
 }
 
 /** Of Kubernetes 1.x, the oldest that the tests know; the chart's `kubeVersion` is the same. */
 export const oldestMinor = 31
 
-/** What of the cluster is older than this operator; null where all that it needs is there. */
-export async function skewOf(api: Api): Promise<Skew | null> {
-  const kubernetes = await kubernetesSkewOf(api)
-  if (kubernetes !== null) return { reason: 'KubernetesOutdated', message: kubernetes }
-  const crds = await crdSkewOf(api)
-  return crds === null ? null : { reason: 'CrdOutdated', message: crds }
+/** What of the cluster is older than this operator; null where all that it needs is there. `namespace`: one in which it may list; null: all. */
+export async function skewOf(api: Api, namespace: string | null): Promise<Skew | null> {
+  const message = await kubernetesSkewOf(api)
+  return message === null ? crdSkewOf(api, namespace) : { reason: 'KubernetesOutdated', message, late: 'never' }
 }
 
 /** An older one drops what it does not know of a Job, such as that two Pods of a step never write at the same time. */
@@ -43,25 +47,50 @@ async function versionOf(api: Api): Promise<Version> {
  * Where a CRD lacks a field that this version writes or reads. Fields that a schema does not know the API server drops without a word,
  * and a status without them is forgotten work.
  */
-async function crdSkewOf(api: Api): Promise<string | null> {
+async function crdSkewOf(api: Api, namespace: string | null): Promise<Skew | null> {
+  const reason = 'CrdOutdated'
   const document = await api.get<{
     readonly components?: { readonly schemas?: Readonly<Record<string, PublishedSchema>> }
   }>(`/openapi/v3/apis/${apiVersion}`)
-  if (!document)
-    return `The API server does not know ${apiVersion}: Convoke's CRDs are not installed. Install them with the chart, or with \`kubectl apply --server-side -f crds/\`.`
   const published = new Map<string, FieldSchema>()
-  for (const schema of Object.values(document.components?.schemas ?? {}))
+  for (const schema of Object.values(document?.components?.schemas ?? {}))
     for (const { group, kind } of schema['x-kubernetes-group-version-kind'] ?? [])
       if (apiVersion.startsWith(`${group}/`)) published.set(kind, schema)
-  // The keys of a table.
-  for (const kind of Object.keys(kinds) as Kind[]) {
+  const absent = kindNames.filter((kind) => !published.has(kind))
+  const missing = await Promise.all(absent.map(async (kind) => !(await isServed(api, pathOf(kind, namespace)))))
+  const [first] = absent.filter((_, index) => missing[index])
+  if (first !== undefined) {
+    const message =
+      missing.every(Boolean) && absent.length === kindNames.length
+        ? `The API server does not know ${apiVersion}: Convoke's CRDs are not installed. Install them with the chart, or with \`kubectl apply --server-side -f crds/\`.`
+        : `The CRD of ${first} is not installed. Install the CRDs of this version with the chart.`
+    return { reason, message, late: 'never' }
+  }
+  if (absent[0] !== undefined)
+    return {
+      reason,
+      message: `The API server serves ${absent[0]} and does not publish its schema, so nobody knows which fields it would drop.`,
+      late: 'always',
+    }
+  for (const kind of kindNames) {
     const schema = published.get(kind)
-    if (!schema) return `The CRD of ${kind} is not installed. Install the CRDs of this version with the chart.`
-    const missing = missingFields(kind, schema)
-    if (missing.length > 0)
-      return `The CRD of ${kind} is older than this operator: it lacks ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ` and ${missing.length - 3} more fields` : ''}. Upgrade the CRDs with the chart; nothing is run until then.`
+    const lacking = schema ? missingFields(kind, schema) : []
+    if (lacking.length > 0) {
+      const message = `The CRD of ${kind} is older than this operator: it lacks ${lacking.slice(0, 3).join(', ')}${lacking.length > 3 ? ` and ${lacking.length - 3} more fields` : ''}. Upgrade the CRDs with the chart; nothing is run until then.`
+      return { reason, message, late: 'first' }
+    }
   }
   return null
+}
+
+/** Whether there is such a collection, allowed to us or not. */
+async function isServed(api: Api, path: string): Promise<boolean> {
+  try {
+    return (await api.get(path, { limit: '1' })) !== null
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 403) return true
+    throw error
+  }
 }
 
 type PublishedSchema = FieldSchema & {
