@@ -12,6 +12,7 @@ import {
 } from '#crds'
 import type { ActivationModel, Model, SegmentModel, SourceModel, StoreModel } from './model.ts'
 import type { Condition } from './pql/ir.ts'
+import { idFieldOf, recordColumnsOf } from './record-columns.ts'
 import { referencesFirst } from './references-first.ts'
 import type { Resource } from './resource.ts'
 import { streamingQuery } from './sql/flip-query.ts'
@@ -156,6 +157,8 @@ export function storePlan(store: StoreModel): StorePlan {
   }
 }
 
+type DatasetSpec = Resource<'Dataset'>['spec']
+
 function datasetPlan(dataset: Model['datasets'][number]['resource'], store: StoreModel): DatasetPlan {
   const { spec, name } = dataset
   const columns = spec.record === 'Event' ? store.eventColumns : store.profileColumns
@@ -171,8 +174,26 @@ function datasetPlan(dataset: Model['datasets'][number]['resource'], store: Stor
     ...(spec.identity === undefined
       ? {}
       : { identity: { namespace: spec.identity.namespace, source: spec.identity.source } }),
+    ...(spec.expectations.length > 0 && { expectations: expectationPlans(spec, store) }),
     mapping: spec.mapping.map(({ source, target }) => ({ source, target, type: typeAt(columns, target) })),
   }
+}
+
+function expectationPlans(spec: DatasetSpec, store: StoreModel): NonNullable<DatasetPlan['expectations']> {
+  const columns = recordColumnsOf(spec)
+  // A field that the Dataset does not read is refused before anything is planned.
+  const columnOf = (source: string) => ({ source, column: columns.get(source)! })
+  const primary = store.resource.spec.identities.find((identity) => identity.primary)?.path
+  return spec.expectations.map(({ requiredColumns, uniqueIds, acceptedValues, ...rest }) => ({
+    ...rest,
+    ...(requiredColumns && {
+      requiredColumns: { ...requiredColumns, columns: requiredColumns.columns.map(columnOf) },
+    }),
+    ...(uniqueIds && {
+      uniqueIds: { columns: (uniqueIds.columns ?? [idFieldOf(spec, primary)!]).map(columnOf) }, // likewise
+    }),
+    ...(acceptedValues && { acceptedValues: { ...acceptedValues, column: columnOf(acceptedValues.column) } }),
+  }))
 }
 
 function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): EvaluatePlan {

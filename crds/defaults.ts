@@ -49,6 +49,7 @@ const defaults = {
     precedence: 0,
     ...spec,
     location: location<'Dataset'>(spec.location),
+    expectations: (spec.expectations ?? []).map(expectation),
   }),
 
   Segment: (spec: SpecOf<'Segment'>, name: string) => ({
@@ -133,6 +134,19 @@ const defaults = {
 
 /** How often Streaming Segments are evaluated where the store does not say. */
 export const streamingInterval = '5m'
+
+type Expectation = NonNullable<SpecOf<'Dataset'>['expectations']>[number]
+
+function expectation({ freshness, deliverySize, requiredColumns, acceptedValues, ...rest }: Expectation) {
+  return {
+    severity: 'Warn' as const,
+    ...rest,
+    ...(freshness && { freshness: { of: 'Records' as const, ...freshness } }),
+    ...(deliverySize && { deliverySize: { deliveries: 7, ...deliverySize } }),
+    ...(requiredColumns && { requiredColumns: { minPercent: 100, ...requiredColumns } }),
+    ...(acceptedValues && { acceptedValues: { minPercent: 100, ...acceptedValues } }),
+  }
+}
 
 function location<In extends 'Dataset' | 'Destination'>(location: SpecOf<In>['location']) {
   const filled = Object.entries(location).map(([kind, place]) => [

@@ -52,6 +52,8 @@ export const faultReasons = {
   LocationUnavailable: { retryable: true },
   /** A file cannot be read as its declared format at all; single bad rows are counted instead. */
   UnreadableFile: { retryable: false },
+  /** A Dataset's data does not meet an expectation of severity Fail. Other data may. */
+  UnmetExpectation: { retryable: true },
   /** Another process holds the store's writer lock and is alive. */
   StoreBusy: { retryable: true },
   /** The store has no data or no membership version yet that this step needs. */

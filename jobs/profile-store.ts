@@ -81,6 +81,23 @@ export type SourceState = {
   readonly watermarks?: Readonly<Record<string, string>>
   /** CampaignSource only: table → the columns that make up a row's id where the table has no key; those that it had when it was first read. */
   readonly columns?: Readonly<Record<string, readonly string[]>>
+  /** Datasets only: the latest deliveries, in order; those before the first are not remembered. */
+  readonly deliveries?: readonly Delivery[]
+  /** By name: what a look at the content of the latest delivery found. `digest` is of the expectation and of which delivery that was. */
+  readonly expectations?: Readonly<
+    Record<string, { readonly digest: string; readonly met: boolean; readonly message: string }>
+  >
+}
+
+/** What one ingest took in of a Dataset: files that were new, or whose content had changed. */
+export type Delivery = {
+  /** As in SourceFileState. */
+  readonly taken: number
+  /** The instant of that ingest. */
+  readonly at: string
+  readonly rows: number
+  /** The latest time of its records that was not ahead; null where there is none. */
+  readonly newest: string | null
 }
 
 export type SourceFileState = {

@@ -2,7 +2,9 @@ import { attributeAt } from '../attribute-path.ts'
 import { countries } from '../countries.ts'
 import { fileNameMacros, macrosOf } from '../file-name.ts'
 import type { StoreModel } from '../model.ts'
+import { recordColumnsOf } from '../record-columns.ts'
 import { relationsOf } from '../relations.ts'
+import type { Path, Resource } from '../resource.ts'
 import { describe } from '../schema.ts'
 import { alternatives, nearest } from '../suggest.ts'
 import type { Rule, RuleContext } from './rule.ts'
@@ -110,6 +112,26 @@ spec:
           })
         }
       }
+      for (const [index, { requiredColumns, uniqueIds, acceptedValues }] of (
+        dataset.spec.expectations ?? []
+      ).entries()) {
+        const path = ['spec', 'expectations', index]
+        for (const [at, source] of (requiredColumns?.columns ?? []).entries())
+          reportColumn(dataset, [...path, 'requiredColumns', 'columns', at], source, report)
+        for (const [at, source] of (uniqueIds?.columns ?? []).entries())
+          reportColumn(dataset, [...path, 'uniqueIds', 'columns', at], source, report)
+        if (acceptedValues) reportColumn(dataset, [...path, 'acceptedValues', 'column'], acceptedValues.column, report)
+      }
+      repeated(
+        dataset.spec.expectations.map(({ name }) => name),
+        (index, name) => {
+          report({
+            path: ['spec', 'expectations', index, 'name'],
+            message: `There are two expectations \`${name}\``,
+            help: 'Give one of the two another name.',
+          })
+        },
+      )
     },
 
     CampaignInstance(instance, { report }) {
@@ -191,6 +213,19 @@ function reportCountry(index: number, country: string, report: RuleContext['repo
     ...(other && {
       fixes: [{ title: `Replace with \`${other}\``, safety: 'review' as const, path, value: other }],
     }),
+  })
+}
+
+/** A field that an expectation speaks of is one that the Dataset reads. */
+function reportColumn(dataset: Resource<'Dataset'>, path: Path, source: string, report: RuleContext['report']): void {
+  const columns = [...recordColumnsOf(dataset.spec).keys()]
+  if (columns.includes(source)) return
+  const near = nearest(source, columns)
+  report({
+    path,
+    message: `This Dataset reads no field \`${source}\``,
+    help: near.length > 0 ? `Did you mean ${alternatives(near)}?` : 'Map the field, or name one that is mapped.',
+    fixes: near.map((name) => ({ title: `Replace with \`${name}\``, safety: 'review', path, value: name })),
   })
 }
 

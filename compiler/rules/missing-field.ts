@@ -31,6 +31,22 @@ spec:
   check: {
     Dataset(dataset, { model, report }) {
       const store = relationsOf(model).storeOfDataset.get(dataset)
+      for (const [index, { deliverySize, uniqueIds }] of dataset.spec.expectations.entries()) {
+        if (deliverySize && deliverySize.minPercent === undefined && deliverySize.maxPercent === undefined)
+          report({
+            path: ['spec', 'expectations', index, 'deliverySize'],
+            on: 'key',
+            message: '`deliverySize` has no limit',
+            help: 'Add `minPercent`, `maxPercent` or both.',
+          })
+        if (uniqueIds && !uniqueIds.columns && dataset.spec.record === 'Event' && dataset.spec.eventId === undefined)
+          report({
+            path: ['spec', 'expectations', index, 'uniqueIds'],
+            on: 'key',
+            message: 'These events have no `eventId` that could be unique',
+            help: 'Add `columns`, the fields that make up the id, or an `eventId` to the Dataset.',
+          })
+      }
       if (!store || store.faulty) return
       if (dataset.spec.record === 'Event') {
         if (store.types.event) return

@@ -178,6 +178,107 @@ export interface DatasetSpec {
    */
   precedence?: number
   /**
+   * What must hold of the data that is in, so that it may be delivered. Looked at by every ingestion, over the latest delivery: the files that one ingestion took in. What is taken in at all, tolerance decides. Default: none.
+   *
+   * @maxItems 50
+   *
+   * Items: One expectation.
+   */
+  expectations?: {
+    /**
+     * What it is called in reports, statuses and metrics: lower-case letters, digits and dashes, at most 63.
+     */
+    name: string
+    /**
+     * What follows where it is not met. Warn: it is said, nothing else. HoldActivations: Segments are evaluated, but no Activation of the store delivers; their slots stay due until it is met again. Fail: the store's Run fails, so that nothing is evaluated either. Default: Warn.
+     */
+    severity?: 'Warn' | 'HoldActivations' | 'Fail'
+    /**
+     * How old the newest data may be.
+     */
+    freshness?: {
+      /**
+       * Greatest age at the time of the Run: a number and s, m or h, for example 26h.
+       */
+      maxAge: string
+      /**
+       * Whose age: the latest timestamp of all records (Records), or when an ingestion last took in a file (Deliveries). Default: Records.
+       */
+      of?: 'Records' | 'Deliveries'
+    }
+    /**
+     * How many records a delivery has, in percent of what is usual, that is the median of the deliveries before it: minPercent, maxPercent or both.
+     */
+    deliverySize?: {
+      /**
+       * How many deliveries before it are looked at, as far as there are so many. Default: 7.
+       */
+      deliveries?: number
+      /**
+       * Least, in percent of what is usual, for example 50. Default: none.
+       */
+      minPercent?: number
+      /**
+       * Most, in percent of what is usual, for example 200. Default: none.
+       */
+      maxPercent?: number
+    }
+    /**
+     * Fields that have a value.
+     */
+    requiredColumns?: {
+      /**
+       * Source fields that this Dataset reads.
+       *
+       * @minItems 1
+       * @maxItems 100
+       *
+       * Items: A source field of the mapping, or the timestamp, eventId or identity.
+       */
+      columns: string[]
+      /**
+       * How many records at least have a value in each of them, in percent. Default: 100.
+       */
+      minPercent?: number
+    }
+    /**
+     * No two records of a delivery have the same id.
+     */
+    uniqueIds?: {
+      /**
+       * Source fields that make up the id; records without a value in one of them do not count. Default: the field of the primary identity for profiles, the eventId for events.
+       *
+       * @minItems 1
+       * @maxItems 20
+       *
+       * Items: A source field of the mapping, or the timestamp, eventId or identity.
+       */
+      columns?: string[]
+    }
+    /**
+     * A field has no values but these.
+     */
+    acceptedValues?: {
+      /**
+       * A source field that this Dataset reads.
+       */
+      column: string
+      /**
+       * The values there may be. A record without a value does not count.
+       *
+       * @minItems 1
+       * @maxItems 1000
+       *
+       * Items: A value as text, as it is stored: true, 42, 2026-01-31.
+       */
+      values: string[]
+      /**
+       * How many of the values at least are among them, in percent. Default: 100.
+       */
+      minPercent?: number
+    }
+  }[]
+  /**
    * Which source field becomes which attribute. Fields that are not mapped are ignored.
    *
    * @maxItems 5000

@@ -159,6 +159,10 @@ export interface DatasetPlan {
    * Approvals that somebody wrote on the Dataset; each lets one refused file pass as it is.
    */
   approved?: string[]
+  /**
+   * What must hold of the latest delivery; each has exactly one of the parts after its severity.
+   */
+  expectations?: ExpectationPlan[]
   mapping: {
     /**
      * Column name (CSV, Parquet) or dotted path (NDJSON, Parquet structs).
@@ -206,6 +210,44 @@ export interface AzureBlobLocation {
   credentialsSecretRef?: {
     name: string
   }
+}
+export interface ExpectationPlan {
+  name: string
+  severity: 'Warn' | 'HoldActivations' | 'Fail'
+  freshness?: {
+    /**
+     * A duration like `26h`.
+     */
+    maxAge: string
+    of: 'Records' | 'Deliveries'
+  }
+  /**
+   * In percent of the median of the deliveries before.
+   */
+  deliverySize?: {
+    deliveries: number
+    minPercent?: number
+    maxPercent?: number
+  }
+  requiredColumns?: {
+    columns: RecordColumn[]
+    minPercent: number
+  }
+  uniqueIds?: {
+    columns: RecordColumn[]
+  }
+  acceptedValues?: {
+    column: RecordColumn
+    values: string[]
+    minPercent: number
+  }
+}
+/**
+ * A source field, and the column of the record files that it becomes.
+ */
+export interface RecordColumn {
+  source: string
+  column: string
 }
 export interface EvaluatePlan {
   /**

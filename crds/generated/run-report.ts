@@ -86,6 +86,18 @@ export interface Detail {
     file: string
     reason: string
   }[]
+  /**
+   * Ingest: what the Dataset expects, in its order; one that nothing can be said of yet is not there.
+   */
+  expectations?: {
+    name: string
+    severity: 'Warn' | 'HoldActivations' | 'Fail'
+    met: boolean
+    /**
+     * What was found, and what is expected.
+     */
+    message: string
+  }[]
   files?: {
     name: string
     rows: number

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Detail, type RunReport, visible } from '#crds'
-import { openDuckDB } from '../engines/duckdb.ts'
+import { type DatasetPlan, type Detail, type RunInput, type RunReport, visible } from '#crds'
+import { type Engine, openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import { comparedAsWritten } from '../merge/identities.ts'
 import { mostLinked } from '../merge/identity-graph.ts'
@@ -9,9 +9,10 @@ import { mergeData } from '../merge/merge.ts'
 import { removeOrphans } from '../merge/orphans.ts'
 import type { People, Placeholder } from '../merge/people.ts'
 import type { Ports } from '../ports.ts'
-import { commitData, readDataManifest, storeRootOf } from '../profile-store.ts'
+import { commitData, type DataManifest, readDataManifest, type SourceState, storeRootOf } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { lockStore } from '../writer-lock.ts'
+import { expected, type Finding } from './expectations.ts'
 import { type DatasetReading, readDataset } from './read-dataset.ts'
 
 type Warnings = NonNullable<RunReport['warnings']>
@@ -60,17 +61,21 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         ...Object.fromEntries(read.map(({ dataset, state }) => [dataset, state])),
       }).sort(([a], [b]) => (a < b ? -1 : 1)),
     )
-    const { manifest, people, placeholders } = await mergeData(
-      { engine, root, store, plan: ingestPlan, ports: own },
+    const merged = await mergeData({ engine, root, store, plan: ingestPlan, ports: own }, before, sources)
+    const { people, placeholders } = merged
+    const { expectations, looked } = await lookedAtAll(
+      engine,
+      root,
+      ingestPlan.datasets,
+      merged.manifest,
       before,
-      sources,
+      input,
     )
+    const manifest: DataManifest = { ...merged.manifest, sources: looked }
     lock.check()
     // Unchanged data is not written again, so that a reader's version stays the one it knows.
     if (JSON.stringify(manifest) !== JSON.stringify(before))
       commitData(root, manifest, manifest.version !== before?.version)
-    const faults = read.flatMap((one) => one.faults)
-    const [fault] = faults
     return {
       totals: {
         ...sumOf(read.map(({ counts }) => counts)),
@@ -82,40 +87,92 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         splitGraphs: manifest.splitGraphs ?? 0,
         buckets: manifest.buckets,
       },
-      details: read.map(
-        ({ dataset, counts, refused, passedOver }): Detail => ({
-          dataset,
-          counts: { ...counts, ...identityCounts(dataset, people, placeholders) },
-          ...(refused.length > 0 ? { refused } : {}),
-          ...(passedOver.length > 0 ? { passedOver } : {}),
-        }),
-      ),
+      details: ingestPlan.datasets.flatMap(({ name }): readonly Detail[] => {
+        const own = read.find(({ dataset }) => dataset === name)
+        const found = expectations.get(name)
+        if (!own && !found) return []
+        return [
+          {
+            dataset: name,
+            ...(own && { counts: { ...own.counts, ...identityCounts(name, people, placeholders) } }),
+            ...(own && own.refused.length > 0 && { refused: own.refused }),
+            ...(own && own.passedOver.length > 0 && { passedOver: own.passedOver }),
+            ...(found && { expectations: [...found] }),
+          },
+        ]
+      }),
       warnings: [
         ...read.flatMap((one) => one.warnings),
+        ...unmetWarnings(expectations),
         ...placeholderWarnings(placeholders),
         ...asWrittenWarnings(comparedAsWritten(store, manifest)),
         ...leftOutWarnings(manifest.leftOut, ingestPlan.limits),
       ],
-      ...(fault
-        ? {
-            fault: new JobError(
-              fault.reason,
-              `${fault.message}${
-                faults.length > 1
-                  ? ` (and ${faults.length - 1} more: ${faults
-                      .slice(1, 4)
-                      .map(({ message }) => message)
-                      .join(' ')})`
-                  : ''
-              } All else was read and is committed.`,
-              fault,
-            ),
-          }
-        : {}),
+      ...oneFault([...read.flatMap(({ faults }) => faults), ...unmetFaults(expectations)]),
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
+}
+
+type Expectations = ReadonlyMap<string, readonly Finding[]>
+
+/** What all Datasets expect of what is in now, those that were not read this time as well; and their states with what was found. */
+async function lookedAtAll(
+  engine: Engine,
+  root: string,
+  datasets: readonly DatasetPlan[],
+  { sources }: DataManifest,
+  before: DataManifest | null,
+  { now }: RunInput,
+): Promise<{ readonly expectations: Expectations; readonly looked: DataManifest['sources'] }> {
+  const expectations = new Map<string, readonly Finding[]>()
+  const looked = { ...sources }
+  for (const dataset of datasets) {
+    const found = sources[dataset.name]
+    const nothing: SourceState = { definition: '', files: {} }
+    const known = before?.sources[dataset.name]
+    const { findings, state } = await expected(engine, root, dataset, found ?? nothing, known, now)
+    if (found) looked[dataset.name] = state
+    if (findings.length > 0) expectations.set(dataset.name, findings)
+  }
+  return { expectations, looked }
+}
+
+function unmetWarnings(expectations: Expectations): Warnings {
+  const follows = {
+    Warn: '',
+    HoldActivations: ' Activations deliver nothing until it is met.',
+    Fail: '',
+  } satisfies Record<Finding['severity'], string>
+  return unmetIn(expectations).map(({ dataset, name, severity, message }) => ({
+    code: 'unmet-expectation',
+    message: `Dataset ${dataset} does not meet its expectation ${name}: ${message}.${follows[severity]}`,
+  }))
+}
+
+function unmetFaults(expectations: Expectations): readonly JobError[] {
+  return unmetIn(expectations)
+    .filter(({ severity }) => severity === 'Fail')
+    .map(
+      ({ dataset, name, message }) =>
+        new JobError('UnmetExpectation', `Dataset ${dataset} does not meet its expectation ${name}: ${message}.`),
+    )
+}
+
+function unmetIn(expectations: Expectations): readonly (Finding & { readonly dataset: string })[] {
+  return [...expectations].flatMap(([dataset, findings]) =>
+    findings.filter(({ met }) => !met).map((finding) => ({ dataset, ...finding })),
+  )
+}
+
+/** The first of the faults, with what else there is. */
+function oneFault(faults: readonly JobError[]): { readonly fault?: JobError } {
+  const [fault, ...others] = faults
+  if (!fault) return {}
+  const messages = others.slice(0, 3).map(({ message }) => message)
+  const more = others.length === 0 ? '' : ` (and ${others.length} more: ${messages.join(' ')})`
+  return { fault: new JobError(fault.reason, `${fault.message}${more} All else was read and is committed.`, fault) }
 }
 
 /** Of a Dataset that brought nothing new there is nothing to say. */

@@ -65,7 +65,9 @@ export function takenIn(
   before: DataManifest | null,
 ): { readonly sources: Sources; readonly isTaken: (record: string) => boolean } {
   const merged = new Set(before?.merged.records)
-  const numbers = Object.values(sources).flatMap(({ files }) => Object.values(files).map(({ taken = 0 }) => taken))
+  const numbers = [...Object.values(before?.sources ?? {}), ...Object.values(sources)].flatMap(({ files }) =>
+    Object.values(files).map(({ taken = 0 }) => taken),
+  )
   const now = numbers.reduce((a, b) => Math.max(a, b), 0) + 1
   const numbered = Object.fromEntries(
     Object.entries(sources).map(([source, state]) => {

@@ -22,6 +22,15 @@ const least: { readonly [K in Kind]: SpecOf<K> } = {
     location: { s3: { bucket: 'x' }, sftp: { host: 'x' } },
     timestamp: 't',
     mapping: [],
+    expectations: [
+      {
+        name: 'x',
+        freshness: { maxAge: '1h' },
+        deliverySize: {},
+        requiredColumns: { columns: ['a'] },
+        acceptedValues: { column: 'a', values: ['b'] },
+      },
+    ],
   },
   Segment: { profileStoreRef: ref, expression: 'true' },
   CampaignInstance: {
