@@ -282,6 +282,8 @@ function databasePlan(database: PostgreSql): ImportPlan['database'] {
     host: database.host,
     port: database.port,
     database: database.database,
+    ...(database.sslMode ? { sslMode: database.sslMode } : {}),
+    ...(database.caSecretRef ? { caSecretRef: database.caSecretRef } : {}),
     ...(database.credentialsSecretRef ? { credentialsSecretRef: database.credentialsSecretRef } : {}),
   }
 }

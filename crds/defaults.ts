@@ -62,7 +62,9 @@ const defaults = {
   CampaignInstance: ({ database, ...spec }: SpecOf<'CampaignInstance'>) => ({
     unknownProfiles: 'Reject',
     ...spec,
-    ...(database && { database: { postgreSQL: { port: 5432, ...database.postgreSQL } } }),
+    ...(database && {
+      database: { postgreSQL: { port: 5432, sslMode: 'VerifyFull' as const, ...database.postgreSQL } },
+    }),
     targetMapping: { name: '', schema: 'public', optOutColumns: [], ...spec.targetMapping },
     limits: {
       segments: 50,

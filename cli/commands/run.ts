@@ -40,7 +40,7 @@ export const command: Command = {
       type: 'string',
       multiple: true,
       value: 'INSTANCE=URL',
-      help: 'use that PostgreSQL for a CampaignInstance',
+      help: 'use that PostgreSQL for a CampaignInstance; without sslmode, TLS is verified unless it is on this machine',
     },
     report: reportOption('writes what was done, and what is so now, as a page to look at'),
     output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },

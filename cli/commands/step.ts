@@ -34,7 +34,7 @@ export function stepCommand(step: Step): Command {
         type: 'string',
         multiple: true,
         value: 'INSTANCE=URL',
-        help: "use that PostgreSQL instead of the plan's host and secret",
+        help: "use that PostgreSQL, as its sslmode says, instead of the plan's host and secret",
       },
     },
     exits:

@@ -135,6 +135,13 @@ spec:
     },
 
     CampaignInstance(instance, { report }) {
+      const database = instance.spec.database?.postgreSQL
+      if (database?.caSecretRef && database.sslMode === 'Disable')
+        report({
+          path: ['spec', 'database', 'postgreSQL', 'caSecretRef'],
+          message: 'With `sslMode: Disable` no certificate is asked for',
+          help: 'Remove the field, or choose `VerifyFull` or `Require`.',
+        })
       repeated(
         instance.spec.targetMapping.columns.map(({ name }) => name),
         (index, name) => {

@@ -57,6 +57,19 @@ export interface CampaignInstanceSpec {
        */
       database: string
       /**
+       * How the way to the server is protected. VerifyFull: TLS, with a certificate of a known CA for this host. Require: TLS, whoever answers; with caSecretRef, a certificate of that CA. Disable: password and data go in clear. Default: VerifyFull.
+       */
+      sslMode?: 'VerifyFull' | 'Require' | 'Disable'
+      /**
+       * Secret of the same namespace with the key ca.crt: certificates of the CAs that the server's certificate may be of, in PEM. Default: absent, the public CAs that Node.js knows.
+       */
+      caSecretRef?: {
+        /**
+         * Name of the Secret.
+         */
+        name: string
+      }
+      /**
        * Secret of the same namespace with the keys username and password.
        */
       credentialsSecretRef?: {

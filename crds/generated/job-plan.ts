@@ -383,12 +383,17 @@ export interface ImportPlan {
   retention: string
 }
 /**
- * A PostgreSQL database. The secret has the keys `username` and `password`.
+ * A PostgreSQL database. The secret has the keys `username` and `password`, that of the CA the key `ca.crt`.
  */
 export interface DatabasePlan {
   host: string
   port: number
   database: string
+  /**
+   * Absent: VerifyFull.
+   */
+  sslMode?: 'VerifyFull' | 'Require' | 'Disable'
+  caSecretRef?: SecretRef
   credentialsSecretRef?: SecretRef
 }
 export interface SecretRef {

@@ -5,6 +5,7 @@ import type { DatabasePlan } from '#crds'
 import { interrupted } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import { databaseFault, isPassing, isUnanswered } from './faults.ts'
+import { fallsBack, wireFault, wireOf } from './wire.ts'
 
 /**
  * A connection that leaves nothing behind on the server: every setting is one of a transaction, so that a pooler may lend the server
@@ -49,9 +50,16 @@ const connectAttempts = 3
 /** Connects to a CampaignInstance's database; a connection that breaks off before it is of use is tried again. */
 export async function connect(instance: string, database: DatabasePlan, ports: Ports): Promise<Database> {
   const place = placeOf(instance, database, ports)
-  const config = configOf(instance, database, ports)
+  const wire = wireOf(instance, database, ports)
+  let ssl = wire.config.ssl
   for (let attempt = 1; ; attempt++) {
-    const client = new pg.Client(config)
+    const client = new pg.Client({
+      ...wire.config,
+      ssl,
+      application_name: 'convoke',
+      connectionTimeoutMillis: 15_000,
+      keepAlive: true,
+    })
     // A broken connection also fails the statement that needs it.
     client.on('error', () => {})
     try {
@@ -60,31 +68,14 @@ export async function connect(instance: string, database: DatabasePlan, ports: P
       return databaseOf(client, { place, role: rows[0]!.role }, ports)
     } catch (error) {
       await client.end().catch(() => {})
+      if (ssl !== false && fallsBack(wire, error)) {
+        ssl = false
+        continue
+      }
       if (attempt === connectAttempts || !isPassing(error) || ports.signal.aborted)
-        throw databaseFault(error, { place })
+        throw wireFault(error, wire, place) ?? databaseFault(error, { place })
       await sleep(250 * 4 ** (attempt - 1))
     }
-  }
-}
-
-function configOf(instance: string, database: DatabasePlan, ports: Ports): pg.ClientConfig {
-  const url = ports.database(instance)
-  const secret = database.credentialsSecretRef?.name
-  return {
-    ...(url === null
-      ? {
-          host: database.host,
-          port: database.port,
-          database: database.database,
-          ...(secret !== undefined && {
-            user: ports.secret(secret, 'username'),
-            password: ports.secret(secret, 'password'),
-          }),
-        }
-      : { connectionString: url }),
-    application_name: 'convoke',
-    connectionTimeoutMillis: 15_000,
-    keepAlive: true,
   }
 }
 

@@ -296,7 +296,9 @@ function bundleOf({ batch, streaming, database, segments, historyLimit, activati
       version: '8.7',
       organizationalUnits: ['shop'],
       ...(database && {
-        database: { postgreSQL: { host: 'db', database: 'campaign', credentialsSecretRef: { name: 'db' } } },
+        database: {
+          postgreSQL: { host: 'db', database: 'campaign', sslMode: 'Disable', credentialsSecretRef: { name: 'db' } },
+        },
       }),
       targetMapping: {
         table: 'recipients',
