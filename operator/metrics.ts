@@ -44,6 +44,11 @@ export const operatorMetrics = {
     labels: ['namespace', 'activation'],
     help: 'Since the scheduled time of the latest Run of an Activation that succeeded; of at most 1,000 Activations.',
   },
+  convoke_part_up: {
+    kind: 'gauge',
+    labels: ['part'],
+    help: '1 while a part that the rest can do without is as it should be: metrics, webhook.',
+  },
   convoke_compile_seconds: {
     kind: 'histogram',
     labels: [],

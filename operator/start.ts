@@ -6,12 +6,13 @@ import { type Ended, runControllers } from './kernel/controller.ts'
 import { recordEvents } from './kernel/events.ts'
 import type { LeaseOptions } from './kernel/lease.ts'
 import { openRegistry } from './kernel/metrics-registry.ts'
+import { openPart, type Part } from './kernel/part.ts'
 import { allAnswered, allSynced, type Probes, passesEnd, serveProbes } from './kernel/probes.ts'
 import { heard, type Transport } from './kernel/transport.ts'
 import { operatorMetrics } from './metrics.ts'
 import { type Controllers, type ControllersOptions, openControllers } from './operator.ts'
 import type { LogLine } from './surroundings.ts'
-import { type Certificate, serveWebhook, type Webhook } from './webhook.ts'
+import { serveWebhook, type Webhook, type WebhookOptions } from './webhook.ts'
 
 export type OperatorPorts = {
   readonly clock: Clock
@@ -29,14 +30,15 @@ export type OperatorOptions = ControllersOptions & {
   /** 0 takes any that is free. The same port twice is one server. */
   readonly healthPort: number
   readonly metricsPort: number
-  readonly webhook: { readonly port: number; readonly certificate: Certificate } | null
+  readonly webhook: Pick<WebhookOptions, 'port' | 'certificate'> | null
 }
 
 export type Operator = {
   readonly isLeading: () => boolean
   readonly healthPort: number
-  readonly metricsPort: number
-  readonly webhook: Webhook | null
+  /** null while it is down; so with the webhook's. */
+  readonly metricsPort: () => number | null
+  readonly webhookPort: () => number | null
   readonly stop: () => void
   /** For an exception that nobody caught. */
   readonly crash: (error: unknown) => void
@@ -46,10 +48,15 @@ export type Operator = {
 
 /** Of a pass every request has its deadline; a Run that tells the counts of thousands of Segments takes the longest. */
 const longestPassMs = 15 * 60_000
+/** What is down is tried again after this. */
+const againMs = 10_000
 /** The last Events may take so long of the time without a leader. */
 const settleMs = 1000
 
-/** The whole operator: election, caches, controllers, Events, metrics, probes and the webhook. */
+/**
+ * The whole operator: election, caches, controllers, Events, metrics, probes and the webhook. Without its probes nobody could tell how it is:
+ * where they cannot be served it does not begin. Metrics and the webhook may be down, which is said, while all else goes on.
+ */
 export async function startOperator(ports: OperatorPorts, options: OperatorOptions): Promise<Operator> {
   const { clock, random, log } = ports
   const registry = openRegistry(operatorMetrics)
@@ -101,37 +108,52 @@ export async function startOperator(ports: OperatorPorts, options: OperatorOptio
     watches: allAnswered(() => caches.collections, silentMs),
   }
   const ready = { caches: allSynced(caches.collections) }
+  /** Parts that are down, or not as they should be. */
+  const amiss = new Set<string>()
   const isOne = options.metricsPort === options.healthPort && options.metricsPort !== 0
-  const open = async (): Promise<readonly [Probes, Probes, Webhook | null]> => {
-    const health = await serveProbes({ port: options.healthPort, live, ready, metrics: registry })
-    const metrics = isOne ? health : await serveProbes({ port: options.metricsPort, live, ready, metrics: registry })
-    const webhook =
-      options.webhook &&
-      (await serveWebhook({
-        ...options.webhook,
-        admit: (request) => admit(caches, request),
-        failed: (error) =>
-          log({ level: 'warning', message: `webhook: ${error instanceof Error ? error.message : error}` }),
-      }))
-    return [health, metrics, webhook]
-  }
-  const [health, metrics, webhook] = await open().catch(async (error: unknown) => {
-    // A port is taken: nobody shall lead who cannot be asked how it is.
+  const probes = { live, ready, metrics: registry }
+  const health = await serveProbes({ ...probes, port: options.healthPort }).catch(async (error: unknown) => {
     running.stop()
     await running.ended
     throw error
   })
+  const metrics = isOne ? null : await part('metrics', () => serveProbes({ ...probes, port: options.metricsPort }))
+  const webhook =
+    options.webhook &&
+    (await part('webhook', () =>
+      serveWebhook({
+        ...options.webhook!,
+        clock,
+        admit: (request) => admit(caches, request),
+        renewed: (reason) => told('webhook', reason),
+        failed: (error) =>
+          log({ level: 'warning', message: `webhook: ${error instanceof Error ? error.message : error}` }),
+      }),
+    ))
 
   return {
     isLeading: running.isLeading,
     healthPort: health.port,
-    metricsPort: metrics.port,
-    webhook,
+    metricsPort: () => (metrics ? metrics.up() : health)?.port ?? null,
+    webhookPort: () => webhook?.up()?.port ?? null,
     stop: running.stop,
     crash: running.crash,
     ended: running.ended.then(async (how) => {
-      await Promise.all([health.stop(), isOne ? null : metrics.stop(), webhook?.stop()])
+      await Promise.all([health.stop(), metrics?.stop(), webhook?.stop()])
       return how
     }),
+  }
+
+  function part<T extends Probes | Webhook>(name: string, open: () => Promise<T>): Promise<Part<T>> {
+    return openPart(clock, { againMs, open, said: (reason) => told(name, reason) })
+  }
+
+  /** `reason`: why a part is down, or does not do as it should; null: all is well. */
+  function told(name: string, reason: string | null): void {
+    registry.set('convoke_part_up', { part: name }, reason === null ? 1 : 0)
+    if (reason !== null)
+      log({ level: 'error', message: `${name}: ${reason}. All else goes on, and it is tried again.` })
+    else if (amiss.delete(name)) log({ level: 'info', message: `${name}: all is well again` })
+    if (reason !== null) amiss.add(name)
   }
 }

@@ -1,14 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import type { AdmissionRequest, AdmissionResponse } from './admission.ts'
+import type { Clock } from './kernel/clock.ts'
 
 export type Certificate = { readonly cert: string; readonly key: string }
 
 export type WebhookOptions = {
+  readonly clock: Clock
   /** 0 takes any that is free. */
   readonly port: number
-  readonly certificate: Certificate
+  /** As it is now: read anew from time to time. Throws with words for people where it cannot be read. */
+  readonly certificate: () => Certificate
+  /** Told once of each reason for which a new certificate is not taken, and with null when one is again: meanwhile the one before stays. */
+  readonly renewed: (reason: string | null) => void
   readonly admit: (request: AdmissionRequest) => AdmissionResponse
   /** Told of what was no request, and of our own faults. */
   readonly failed: (error: unknown) => void
@@ -16,17 +22,19 @@ export type WebhookOptions = {
 
 export type Webhook = {
   readonly port: number
-  /** Connections that are open keep theirs. */
-  readonly renew: (certificate: Certificate) => void
   readonly stop: () => Promise<void>
 }
+
+const renewMs = 60_000
 
 /** A request holds one resource, which etcd takes at most 1.5 MiB of. */
 const longestBody = 4 * 2 ** 20
 
 /** `POST /validate`, an AdmissionReview of admission.k8s.io/v1. Whatever goes wrong, the API server does as its failurePolicy says. */
-export async function serveWebhook({ port, certificate, admit, failed }: WebhookOptions): Promise<Webhook> {
-  const server: Server = createServer({ ...certificate, requestTimeout: 10_000 }, (request, response) => {
+export async function serveWebhook(options: WebhookOptions): Promise<Webhook> {
+  const { clock, port, certificate, renewed, admit, failed } = options
+  let current = certificate()
+  const server: Server = createServer({ ...usable(current), requestTimeout: 10_000 }, (request, response) => {
     answer(request, response).catch((error: unknown) => {
       failed(error)
       if (!response.headersSent) response.writeHead(500)
@@ -37,14 +45,30 @@ export async function serveWebhook({ port, certificate, admit, failed }: Webhook
     server.on('error', reject)
     server.listen(port, resolve)
   })
+  let refused: string | null = null
+  let cancel = clock.after(renewMs, renew)
   return {
     port: (server.address() as AddressInfo).port, // of a TCP server
-    renew: (fresh) => server.setSecureContext(fresh),
     stop: () =>
       new Promise((resolve) => {
+        cancel()
         server.close(() => resolve())
         server.closeAllConnections()
       }),
+  }
+
+  /** Connections that are open keep theirs. */
+  function renew(): void {
+    cancel = clock.after(renewMs, renew)
+    try {
+      const fresh = certificate()
+      if (fresh.cert !== current.cert || fresh.key !== current.key) server.setSecureContext(usable(fresh))
+      current = fresh
+      if (refused !== null) renewed((refused = null))
+    } catch (error) {
+      const reason = messageOf(error)
+      if (reason !== refused) renewed((refused = reason))
+    }
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -69,4 +93,18 @@ export async function serveWebhook({ port, certificate, admit, failed }: Webhook
     const body = { apiVersion, kind: 'AdmissionReview', response: admit(review.request) }
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   }
+}
+
+/** The same; throws where key and certificate do not belong together, or are none. */
+function usable(certificate: Certificate): Certificate {
+  try {
+    createSecureContext(certificate)
+  } catch (error) {
+    throw new Error(`the certificate cannot be used: ${messageOf(error)}`)
+  }
+  return certificate
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

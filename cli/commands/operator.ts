@@ -8,7 +8,6 @@ import type { Certificate, LogLine, OperatorOptions } from '#operator'
 import { type Command, choice, exitCodes, type Io, text, texts, UsageError, type Values } from '../command.ts'
 import { version } from '../version.ts'
 
-const renewCertificateMs = 60_000
 const serviceAccountFolder = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 export const command: Command = {
@@ -86,9 +85,10 @@ export const command: Command = {
     const log = (line: LogLine): void =>
       io.out(io.isTerminal ? lineOf(line, io) : `${JSON.stringify({ time: io.now().toISOString(), ...line })}\n`)
     const operator = await startOperator({ clock: realClock, transport, random: Math.random, log }, options).catch(
-      (error: NodeJS.ErrnoException) => {
+      async (error: NodeJS.ErrnoException) => {
+        await transport.close()
         if (error.code === 'EADDRINUSE')
-          throw new UsageError(`${error.message}. Choose other ports with --health-port and --metrics-port.`)
+          throw new UsageError(`${error.message}. Choose another port with --health-port.`)
         throw error
       },
     )
@@ -97,19 +97,13 @@ export const command: Command = {
       message: `convoke operator ${version()} started`,
       identity: options.lease?.identity ?? 'alone',
       healthPort: operator.healthPort,
-      metricsPort: operator.metricsPort,
+      metricsPort: operator.metricsPort() ?? 'down',
     })
     for (const signal of ['uncaughtException', 'unhandledRejection'] as const)
       process.on(signal, (error: unknown) => operator.crash(error))
     if (io.signal.aborted) operator.stop()
     io.signal.addEventListener('abort', () => operator.stop())
-    const certs = text(values, 'webhook-certs')
-    const renewing =
-      operator.webhook && certs
-        ? setInterval(() => operator.webhook!.renew(certificateIn(resolve(io.cwd, certs))), renewCertificateMs)
-        : null
     const how = await operator.ended
-    if (renewing) clearInterval(renewing)
     await transport.close()
     switch (how.kind) {
       case 'stopped':
@@ -152,7 +146,7 @@ function optionsOf(values: Values, io: Io): OperatorOptions {
     webhook:
       webhookPort === null || certs === null
         ? null
-        : { port: webhookPort, certificate: certificateIn(resolve(io.cwd, certs)) },
+        : { port: webhookPort, certificate: () => certificateIn(resolve(io.cwd, certs)) },
     jobs: {
       image: text(values, 'job-image') ?? `convoke:${version()}`,
       imagePullPolicy: choice(values, 'job-pull-policy', ['IfNotPresent', 'Always', 'Never']),
@@ -184,7 +178,7 @@ function certificateIn(folder: string): Certificate {
   try {
     return { cert: readFileSync(join(folder, 'tls.crt'), 'utf8'), key: readFileSync(join(folder, 'tls.key'), 'utf8') }
   } catch (error) {
-    throw new UsageError(`The webhook's certificate cannot be read: ${error instanceof Error ? error.message : error}.`)
+    throw new Error(`its certificate cannot be read: ${error instanceof Error ? error.message : error}`)
   }
 }
 

@@ -34,6 +34,14 @@ const table: readonly (readonly [
   atMinutes: number,
   labels: readonly Readonly<Record<string, string>>[],
 ])[] = [
+  ['ConvokePartDown', 'all are up', { [`convoke_part_up{${a},part="webhook"}`]: '1x20' }, 15, []],
+  [
+    'ConvokePartDown',
+    'one Pod has no webhook',
+    { [`convoke_part_up{${a},part="webhook"}`]: '1x20', [`convoke_part_up{${b},part="webhook"}`]: '0x20' },
+    15,
+    [{ part: 'webhook' }],
+  ],
   [
     'ConvokeNoLeader',
     'one of two leads',

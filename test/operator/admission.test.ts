@@ -1,13 +1,10 @@
 // The compiler's findings at `kubectl apply`: the API server asks the webhook.
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { realClock } from '../../operator/kernel/clock.ts'
 import { type Operator, startOperator } from '../../operator/start.ts'
 import { openCluster, pathOf } from '../api/convoke.ts'
 import { type Refusal, serverSideApply } from '../cluster/api.ts'
+import { selfSigned } from '../support/certificate.ts'
 import { minimal, withSpec } from './bundle.ts'
 import { conditionOf, plainJobs, transportOf, type Workshop, workshop } from './harness.ts'
 
@@ -32,7 +29,7 @@ describe.skipIf(cluster === null)('the webhook', () => {
         lease: null,
         healthPort: 0,
         metricsPort: 0,
-        webhook: { port: 0, certificate },
+        webhook: { port: 0, certificate: () => certificate },
         jobs: plainJobs,
       },
     )
@@ -54,7 +51,7 @@ describe.skipIf(cluster === null)('the webhook', () => {
             { apiGroups: ['convoke.dev'], apiVersions: ['*'], resources: ['*'], operations: ['CREATE', 'UPDATE'] },
           ],
           clientConfig: {
-            url: `https://127.0.0.1:${operator.webhook!.port}/validate`,
+            url: `https://127.0.0.1:${operator.webhookPort()}/validate`,
             caBundle: Buffer.from(certificate.cert).toString('base64'),
           },
         },
@@ -120,24 +117,3 @@ describe.skipIf(cluster === null)('the webhook', () => {
     await shop.until(async () => expect((await shop.get('Segment', 'gold-members')).status?.observedGeneration).toBe(1))
   })
 })
-
-function selfSigned(): { readonly cert: string; readonly key: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'convoke-webhook-'))
-  const [key, cert] = [join(folder, 'tls.key'), join(folder, 'tls.crt')]
-  const subject = ['-subj', '/CN=webhook', '-addext', 'subjectAltName=IP:127.0.0.1']
-  spawnSync('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-keyout',
-    key,
-    '-out',
-    cert,
-    '-days',
-    '2',
-    ...subject,
-  ])
-  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
-}

@@ -1,5 +1,6 @@
 // Runs the real command line in a child process: what a user gets, exit code and all.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -30,4 +31,48 @@ export function folderOf(files: Readonly<Record<string, string | Buffer>>): Disp
     writeFileSync(join(path, name), content)
   }
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+export type Started = AsyncDisposable & {
+  /** Both streams, so far. */
+  readonly said: () => string
+  /** Resolves when something is said that matches; rejects when the command ends before. */
+  readonly until: (pattern: RegExp) => Promise<RegExpExecArray>
+  readonly kill: (signal: NodeJS.Signals) => void
+  /** The exit code, once it has ended. */
+  readonly ended: Promise<number | null>
+}
+
+/** A command that goes on; ended when disposed of. */
+export function convokeStarted(cwd: string, args: readonly string[]): Started {
+  const child = spawn(bin, args, { cwd, env: { ...process.env, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  const heard = new Set<() => void>()
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (part) => {
+      said += part
+      for (const hear of heard) hear()
+    })
+  const ended = once(child, 'close').then(([code]): number | null => code)
+  return {
+    said: () => said,
+    kill: (signal) => void child.kill(signal),
+    ended,
+    until: (pattern) =>
+      new Promise((resolve, reject) => {
+        const hear = (): void => {
+          const found = pattern.exec(said)
+          if (!found) return
+          heard.delete(hear)
+          resolve(found)
+        }
+        heard.add(hear)
+        void ended.then((code) => reject(new Error(`It ended with ${code} and never said ${pattern}:\n${said}`)))
+        hear()
+      }),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
 }
