@@ -1,4 +1,5 @@
 import {
+  annotations,
   apiVersion,
   type Column,
   type DatasetPlan,
@@ -8,13 +9,16 @@ import {
   type ExportPlan,
   type ImportPlan,
   type JobPlan,
+  parseDurationSeconds,
   type StorePlan,
 } from '#crds'
+
 import type { ActivationModel, Model, SegmentModel, SourceModel, StoreModel } from './model.ts'
 import type { Condition } from './pql/ir.ts'
 import { idFieldOf, recordColumnsOf } from './record-columns.ts'
 import { referencesFirst } from './references-first.ts'
 import type { Resource } from './resource.ts'
+import { constraintsAt } from './schema.ts'
 import { streamingQuery } from './sql/flip-query.ts'
 import { membershipQuery } from './sql/membership-query.ts'
 
@@ -160,8 +164,13 @@ export function storePlan(store: StoreModel): StorePlan {
 type DatasetSpec = Resource<'Dataset'>['spec']
 
 function datasetPlan(dataset: Model['datasets'][number]['resource'], store: StoreModel): DatasetPlan {
-  const { spec, name } = dataset
-  const columns = spec.record === 'Event' ? store.eventColumns : store.profileColumns
+  const { spec, name, metadata } = dataset
+  const isEvent = spec.record === 'Event'
+  const columns = isEvent ? store.eventColumns : store.profileColumns
+  const schema = isEvent ? store.resource.spec.schema.event : store.resource.spec.schema.profile
+  const { csv, include, exclude, partitions, ready, onBadCell, timeFormats, timeZone, booleans, decimal } = spec
+  const lower = (values: readonly string[]) => values.map((value) => value.trim().toLowerCase())
+  const approved = metadata.annotations?.[annotations.approve]?.split(/[\s,]+/).filter((part) => part !== '') ?? []
   return {
     name,
     record: spec.record,
@@ -169,13 +178,35 @@ function datasetPlan(dataset: Model['datasets'][number]['resource'], store: Stor
     ingestion: spec.ingestion,
     location: spec.location,
     timestamp: spec.timestamp,
-    ...(spec.eventId === undefined ? {} : { eventId: spec.eventId }),
     precedence: spec.precedence,
+    // What is not said is not in the plan: a Dataset that says nothing new keeps the records it has.
+    ...given({ csv, include, exclude, partitions, eventId: spec.eventId, onBadCell, timeFormats, decimal }),
+    ...(ready && {
+      ready: given({
+        marker: ready.marker,
+        minAgeSeconds: ready.minAge === undefined ? undefined : (parseDurationSeconds(ready.minAge) ?? undefined),
+      }),
+    }),
+    ...(timeZone === undefined || timeZone === 'UTC' || timeZone === 'Etc/UTC' ? {} : { timeZone }),
+    ...(booleans && {
+      booleans: { trueValues: lower(booleans.trueValues), falseValues: lower(booleans.falseValues) },
+    }),
+    tolerance: {
+      badRows: Number.parseFloat(spec.tolerance.badRows),
+      maxShrink: Number.parseFloat(spec.tolerance.maxShrink),
+      ...given({ minRows: spec.tolerance.minRows }),
+    },
+    ...(approved.length > 0 ? { approved } : {}),
     ...(spec.identity === undefined
       ? {}
       : { identity: { namespace: spec.identity.namespace, source: spec.identity.source } }),
     ...(spec.expectations.length > 0 && { expectations: expectationPlans(spec, store) }),
-    mapping: spec.mapping.map(({ source, target }) => ({ source, target, type: typeAt(columns, target) })),
+    mapping: spec.mapping.map(({ source, target, emptyOverwrites }) => ({
+      source,
+      target,
+      type: typeAt(columns, target),
+      ...given({ constraints: constraintsAt(schema, target), emptyOverwrites: emptyOverwrites || undefined }),
+    })),
   }
 }
 
@@ -194,6 +225,13 @@ function expectationPlans(spec: DatasetSpec, store: StoreModel): NonNullable<Dat
     }),
     ...(acceptedValues && { acceptedValues: { ...acceptedValues, column: columnOf(acceptedValues.column) } }),
   }))
+}
+
+/** Without what is undefined. */
+function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as ReturnType<
+    typeof given<T>
+  >
 }
 
 function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): EvaluatePlan {

@@ -1,4 +1,4 @@
-import { type Column, type DataType, isRecord } from '#crds'
+import { type Column, type DatasetPlan, type DataType, isRecord } from '#crds'
 
 /** A type of the union schema, as expressions see it. */
 export type Type =
@@ -255,4 +255,36 @@ export function describe(type: Type): string {
     case 'object':
       return 'an object'
   }
+}
+
+type Constraints = NonNullable<DatasetPlan['mapping'][number]['constraints']>
+
+/**
+ * What a schema says of the values of one attribute besides their type, as data that come in are held to it; undefined where nothing.
+ * What cannot be is left out, like the rest of a faulty schema.
+ */
+export function constraintsAt(schema: unknown, path: string): Constraints | undefined {
+  const leaf = path
+    .split('.')
+    .reduce<unknown>(
+      (part, name) => (isRecord(part) && isRecord(part['properties']) ? part['properties'][name] : null),
+      schema,
+    )
+  if (!isRecord(leaf)) return undefined
+  const isText = leaf['type'] === 'string' && leaf['format'] !== 'date' && leaf['format'] !== 'date-time'
+  const isNumber = leaf['type'] === 'integer' || leaf['type'] === 'number'
+  const { enum: values, format } = leaf
+  const number = (name: string, applies: boolean) => {
+    const value = leaf[name]
+    return applies && typeof value === 'number' && Number.isFinite(value) ? { [name]: value } : {}
+  }
+  const constraints: Constraints = {
+    ...(isText && Array.isArray(values) && values.length > 0 ? { enum: values.map(String) } : {}),
+    ...(isText && (format === 'email' || format === 'uri') ? { format } : {}),
+    ...number('minimum', isNumber),
+    ...number('maximum', isNumber),
+    ...number('minLength', isText),
+    ...number('maxLength', isText),
+  }
+  return Object.keys(constraints).length === 0 ? undefined : constraints
 }

@@ -47,9 +47,11 @@ const defaults = {
   Dataset: (spec: SpecOf<'Dataset'>) => ({
     ingestion: 'Batch' as const,
     precedence: 0,
+    onBadCell: 'DropRow' as const,
     ...spec,
     location: location<'Dataset'>(spec.location),
     expectations: (spec.expectations ?? []).map(expectation),
+    tolerance: { badRows: '1%', maxShrink: '50%', ...spec.tolerance },
   }),
 
   Segment: (spec: SpecOf<'Segment'>, name: string) => ({

@@ -1,5 +1,6 @@
 import { attributeAt } from '../attribute-path.ts'
 import { countries } from '../countries.ts'
+import { formatFaults } from '../dataset-format.ts'
 import { fileNameMacros, macrosOf } from '../file-name.ts'
 import type { StoreModel } from '../model.ts'
 import { recordColumnsOf } from '../record-columns.ts'
@@ -75,6 +76,8 @@ spec:
 
     Dataset(dataset, { model, report }) {
       const { mapping, record, identity } = dataset.spec
+      for (const { path, message, help } of formatFaults(dataset.spec))
+        report({ path: ['spec', ...path], message, help })
       repeated(
         mapping.map(({ target }) => target),
         (index, target) => {

@@ -7,7 +7,7 @@ export const unknownTimeZone: Rule = {
   page: {
     title: 'There is no such time zone',
     checks:
-      '`timeZone` of ProfileStores and CampaignSources: a name of the IANA time zone database, in its capitals. Abbreviations such as PST and offsets are none.',
+      '`timeZone` of ProfileStores, Datasets and CampaignSources: a name of the IANA time zone database, in its capitals. Abbreviations such as PST and offsets are none.',
     why: 'Abbreviations are ambiguous, and an offset knows nothing of daylight saving time.',
     source: 'IANA time zone database; Kubernetes (CronJob)',
     bad: `
@@ -26,6 +26,10 @@ spec:
   check: {
     ProfileStore(store, { report }) {
       reportZone(store.spec.evaluation.batch.timeZone, ['spec', 'evaluation', 'batch', 'timeZone'], report)
+    },
+    Dataset(dataset, { report }) {
+      const { timeZone } = dataset.spec
+      if (timeZone !== undefined && timeZone !== 'UTC') reportZone(timeZone, ['spec', 'timeZone'], report)
     },
     CampaignSource(source, { report }) {
       reportZone(source.spec.timeZone, ['spec', 'timeZone'], report)

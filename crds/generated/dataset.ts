@@ -28,15 +28,189 @@ export interface DatasetSpec {
    */
   record: 'Profile' | 'Event'
   /**
-   * Format of the files. CSV has a header; NDJSON is one JSON object a line.
+   * Format of the files. NDJSON is one JSON object a line; JSON an array of objects, or objects one after another. Text may be packed as .gz, .zst, .bz2 or .zip (of one file).
    */
-  format: 'CSV' | 'NDJSON' | 'Parquet'
+  format: 'CSV' | 'NDJSON' | 'JSON' | 'Parquet'
+  /**
+   * How CSV files are written. Default: as RFC 4180 says, with commas and a header, in UTF-8.
+   */
+  csv?: {
+    /**
+     * What stands between cells, for example ";" or, for a tab, "\t". Default: a comma.
+     */
+    delimiter?: string
+    /**
+     * What stands around a cell that holds delimiters or line breaks; "" where nothing does. Default: a double quote.
+     */
+    quote?: string
+    /**
+     * What stands before a quote inside a quoted cell, for example a backslash. Default: the quote itself.
+     */
+    escape?: string
+    /**
+     * Encoding of the characters. Default: by the mark a file begins with UTF-16, else UTF-8.
+     */
+    encoding?:
+      | 'UTF-8'
+      | 'UTF-16'
+      | 'UTF-16LE'
+      | 'UTF-16BE'
+      | 'windows-1250'
+      | 'windows-1251'
+      | 'windows-1252'
+      | 'windows-1253'
+      | 'windows-1254'
+      | 'windows-1257'
+      | 'ISO-8859-1'
+      | 'ISO-8859-2'
+      | 'ISO-8859-15'
+      | 'macintosh'
+      | 'Shift_JIS'
+      | 'EUC-JP'
+      | 'EUC-KR'
+      | 'GB18030'
+      | 'Big5'
+    /**
+     * Whether the first record names the columns; where it does not, `columns` does. Default: it does.
+     */
+    header?: boolean
+    /**
+     * Names of the columns, in order; in place of what a header says. Default: the header.
+     *
+     * @minItems 1
+     * @maxItems 2000
+     *
+     * Items: Name of a column.
+     */
+    columns?: string[]
+    /**
+     * Lines before the header that are not read. Default: no line.
+     */
+    skipLines?: number
+    /**
+     * Cells that say there is no value, for example NULL or \N. Default: the empty cell only.
+     *
+     * @maxItems 20
+     *
+     * Items: Text of a cell.
+     */
+    nullValues?: string[]
+    /**
+     * Lines that begin with it are not read. Default: none.
+     */
+    comment?: string
+    /**
+     * Whether quotes where RFC 4180 has none are text, short records are filled up and empty cells after the last column left out. Default: no; such records are bad rows.
+     */
+    lenient?: boolean
+  }
+  /**
+   * Patterns of the names that are read, relative to the location, for example customers-*.csv or ** /part-*. Default: every name with an ending of the format, at any depth.
+   *
+   * @minItems 1
+   * @maxItems 50
+   *
+   * Items: A pattern: * is any part of a name, ** any folders.
+   */
+  include?: string[]
+  /**
+   * Patterns of names that are not read, for example archive/**. Default: none.
+   *
+   * @minItems 1
+   * @maxItems 50
+   *
+   * Items: A pattern, as in include.
+   */
+  exclude?: string[]
+  /**
+   * Keys of folders named key=value, each of which is a column, for example dt; a column of that name in the files is not read. Default: none.
+   *
+   * @minItems 1
+   * @maxItems 20
+   *
+   * Items: A key.
+   */
+  partitions?: string[]
+  /**
+   * When a file may be read. Default: at once.
+   */
+  ready?: {
+    /**
+     * Name of a file that must be there first: with {name} one for each file, for example {name}.done; else one in the file's own folder, for example _SUCCESS. Default: none.
+     */
+    marker?: string
+    /**
+     * How long ago it was last changed, for example 5m. Default: any time.
+     */
+    minAge?: string
+  }
+  /**
+   * What a file may lack and is taken in all the same. One that lacks more is refused as a whole, and what was there before stays; `convoke approve Dataset/NAME` lets it pass once. One of which nothing can be read is always refused.
+   */
+  tolerance?: {
+    /**
+     * Share of its rows that may be bad, counted from 100 rows on. Default: 1%.
+     */
+    badRows?: string
+    /**
+     * How much fewer rows it may have than it had before, counted from 100 rows on; a column that loses all of its values counts as well. Default: 50%. With 100% it may shrink to one row.
+     */
+    maxShrink?: string
+    /**
+     * The least rows it has. Default: none.
+     */
+    minRows?: number
+  }
+  /**
+   * What is left out where a value is none of its type: the row, or the value alone. Without the timestamp and an identity it is always the row. Default: DropRow.
+   */
+  onBadCell?: 'DropRow' | 'DropCell'
+  /**
+   * How times and dates are written, tried in order: ISO8601, EpochSeconds, EpochMilliseconds, or a pattern like "%d.%m.%Y %H:%M". Default: as ISO8601, and numbers as EpochMilliseconds.
+   *
+   * @minItems 1
+   * @maxItems 20
+   *
+   * Items: A format.
+   */
+  timeFormats?: string[]
+  /**
+   * Time zone of times that say none, for example Europe/Berlin. Default: that of UTC.
+   */
+  timeZone?: string
+  /**
+   * How yes and no are written; case does not matter. Default: by the words true, 1, yes and false, 0, no.
+   */
+  booleans?: {
+    /**
+     * What means true.
+     *
+     * @minItems 1
+     * @maxItems 20
+     *
+     * Items: A text.
+     */
+    trueValues: string[]
+    /**
+     * What means false.
+     *
+     * @minItems 1
+     * @maxItems 20
+     *
+     * Items: A text.
+     */
+    falseValues: string[]
+  }
+  /**
+   * What stands before the fraction of a number that is written as text. Default: a point.
+   */
+  decimal?: '.' | ','
   /**
    * Which evaluations read new files; the daily one only (Batch), or the streaming ones too (Streaming). Default: Batch.
    */
   ingestion?: 'Batch' | 'Streaming'
   /**
-   * A folder (all files in it) or a file. Exactly one kind of place.
+   * A folder, with all that lies below it, or a file. Exactly one kind of place.
    */
   location: {
     /**
@@ -294,6 +468,10 @@ export interface DatasetSpec {
      * Path in the union schema, for example person.name.firstName.
      */
     target: string
+    /**
+     * For record Profile: whether an empty cell or a JSON null takes the value away that was there before. Default: it says nothing.
+     */
+    emptyOverwrites?: boolean
   }[]
 }
 /**

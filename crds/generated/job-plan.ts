@@ -119,7 +119,61 @@ export interface IngestPlan {
 export interface DatasetPlan {
   name: string
   record: 'Profile' | 'Event'
-  format: 'CSV' | 'NDJSON' | 'Parquet'
+  format: 'CSV' | 'NDJSON' | 'JSON' | 'Parquet'
+  /**
+   * As the Dataset says it. Absent fields: RFC 4180 with commas and a header, in UTF-8 or, by its mark, UTF-16.
+   */
+  csv?: {
+    delimiter?: string
+    quote?: string
+    escape?: string
+    encoding?: string
+    header?: boolean
+    columns?: string[]
+    skipLines?: number
+    nullValues?: string[]
+    comment?: string
+    lenient?: boolean
+  }
+  /**
+   * Patterns; absent: by the endings of the format.
+   */
+  include?: string[]
+  exclude?: string[]
+  /**
+   * Keys of `key=value` folders that are columns.
+   */
+  partitions?: string[]
+  ready?: {
+    marker?: string
+    minAgeSeconds?: number
+  }
+  /**
+   * Absent: DropRow.
+   */
+  onBadCell?: 'DropRow' | 'DropCell'
+  /**
+   * ISO8601, EpochSeconds, EpochMilliseconds or a strptime pattern. Absent: ISO 8601, numbers are milliseconds.
+   */
+  timeFormats?: string[]
+  /**
+   * Absent: UTC.
+   */
+  timeZone?: string
+  booleans?: {
+    /**
+     * Lower case.
+     */
+    trueValues: string[]
+    /**
+     * Lower case.
+     */
+    falseValues: string[]
+  }
+  /**
+   * Absent: a point.
+   */
+  decimal?: '.' | ','
   ingestion: 'Batch' | 'Streaming'
   location: DatasetLocation
   /**
@@ -173,6 +227,24 @@ export interface DatasetPlan {
      */
     target: string
     type: DataType
+    /**
+     * What the union schema says of the values besides their type.
+     */
+    constraints?: {
+      enum?: string[]
+      format?: 'email' | 'uri'
+      minimum?: number
+      maximum?: number
+      /**
+       * Characters.
+       */
+      minLength?: number
+      maxLength?: number
+    }
+    /**
+     * Absent: false.
+     */
+    emptyOverwrites?: boolean
   }[]
 }
 export interface DatasetLocation {

@@ -51,6 +51,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
           dataset,
           known: before?.sources[dataset.name],
           approved: input.approved?.includes(dataset.name) ?? false,
+          now: new Date(input.now),
           ports: own,
         }),
       )

@@ -42,6 +42,7 @@ export type DatasetContext = {
   readonly known: SourceState | undefined
   /** Whether files that were refused before are taken in as they are. */
   readonly approved: boolean
+  readonly now: Date
   readonly ports: Ports
 }
 
@@ -57,6 +58,7 @@ export async function readDataset(engine: Engine, context: DatasetContext): Prom
     if (!folder.exists)
       reading.warn('missing-folder', `there is nothing at ${folder.place}; check the location's path.`)
     reading.passedOver.push(...folder.passedOver)
+    reading.counts['filesExcluded'] = folder.excluded
     let done = 0
     const progress = () =>
       ports.progress({ step: 'ingest', subject: dataset.name, done, total: folder.files.length, unit: 'files' })
@@ -109,7 +111,7 @@ function startReading({ dataset, known }: DatasetContext, definition: string) {
 }
 
 /** Of the rows that were read, each is counted once more: as accepted, bad, oversize, or refused with its file. */
-const nothingRead = { rowsRead: 0, accepted: 0, badRows: 0, oversize: 0, rowsRefused: 0, longArrays: 0 }
+const nothingRead = { rowsRead: 0, accepted: 0, badRows: 0, badCells: 0, oversize: 0, rowsRefused: 0, longArrays: 0 }
 
 async function readOne(
   engine: Engine,
@@ -138,7 +140,7 @@ async function readOne(
     const isApproved = (isKnown && context.approved) || (dataset.approved ?? []).includes(approvalOf(name, file.sha256))
     if (isKnown && !(earlier.approvable && isApproved)) return
     const before = await stat(file.path)
-    const read = await normalizeFile(engine, root, store, dataset, limits, file, ports.scratch)
+    const read = await normalizeFile(engine, root, store, dataset, limits, file, ports.scratch, context.now)
     const after = await stat(file.path)
     if (before.mtimeMs !== after.mtimeMs || before.size !== after.size) {
       reading.passedOver.push({ name, reason: 'is still being written; a later run reads it', expected: false })
@@ -277,18 +279,33 @@ function listed(examples: readonly BadRow[], all: number): string {
   return `${places.join('; ')}${all > examples.length ? '; …' : ''}`
 }
 
-function rowWarnings(dataset: string, name: string, { state, examples, missingFields }: NormalizedFile): Warnings {
+function rowWarnings(
+  dataset: string,
+  name: string,
+  { state, examples, missingFields, repeatedFields }: NormalizedFile,
+): Warnings {
   const warnings: Warnings = []
   const say = (code: string, message: string) =>
     warnings.push({ code, message: `Dataset ${dataset}, ${visible(name)}${message}` })
-  const { badRows = 0, oversize = 0, longArrays = 0 } = state.counts
-  if (badRows > 0)
-    say(
-      'bad-rows',
-      `: ${badRows} rows were kept out (${listed(examples, badRows)}). The store's ${rejectsPathOf(state.records[0] ?? '')} lists them with their values.`,
+  const { badRows = 0, badCells = 0, oversize = 0, longArrays = 0 } = state.counts
+  if (badRows + badCells > 0) {
+    const what = [badRows > 0 ? `${badRows} rows` : '', badCells > 0 ? `${badCells} values` : ''].filter(
+      (part) => part !== '',
     )
-  if (missingFields.length > 0)
-    say('missing-columns', ` has no column ${missingFields.map(visible).join(', ')}; what is mapped from it is absent.`)
+    say(
+      badRows > 0 ? 'bad-rows' : 'bad-cells',
+      `: ${what.join(' and ')} were kept out (${listed(examples, badRows + badCells)}). The store's ${rejectsPathOf(state.records[0] ?? '')} lists them with their values.`,
+    )
+  }
+  if (repeatedFields.length > 0)
+    say(
+      'repeated-columns',
+      ` has ${repeatedFields.map(visible).join(', ')} more than once; nothing is mapped from them.`,
+    )
+  if (missingFields.size > 0) {
+    const names = [...missingFields].map(([name, near]) => visible(near === null ? name : `${name} (it has ${near})`))
+    say('missing-columns', ` has no column ${names.join(', ')}; what is mapped from it is absent.`)
+  }
   if (oversize > 0) say('oversize-records', `: ${oversize} records are over the size limit and were dropped.`)
   if (longArrays > 0) say('long-arrays', `: ${longArrays} records hold arrays longer than recommended.`)
   return warnings

@@ -1,5 +1,5 @@
 import { realpath, stat } from 'node:fs/promises'
-import { basename, dirname, join, posix, sep } from 'node:path'
+import { basename, dirname, join, matchesGlob, posix, sep } from 'node:path'
 import { type DatasetLocation, type DatasetPlan, folderOf, inFolder, type PlaceOf, visible } from '#crds'
 import { sha256OfFile } from '../digest.ts'
 import { JobError } from '../errors.ts'
@@ -15,6 +15,8 @@ export type SourceFolder = AsyncDisposable & {
   readonly files: readonly ListedFile[]
   /** What lies there and is not read, sorted likewise. */
   readonly passedOver: readonly PassedOver[]
+  /** How many names `include` and `exclude` leave out. */
+  readonly excluded: number
   /** Whether the place exists; an empty folder and a misspelt one differ in this only. */
   readonly exists: boolean
   readonly place: string
@@ -32,53 +34,106 @@ export type PassedOver = {
 }
 
 /**
- * A location is a folder, of which every file with an ending of the format counts, at any depth (hidden ones do not, whose own name or a
- * folder's begins with a dot or an underscore), or one file of any name. Files of a volume are read where they are, others are downloaded
- * to the scratch folder.
+ * A location is a folder, of which every file with an ending of the format counts, at any depth, or that `include` names (hidden ones do
+ * not, whose own name or a folder's begins with a dot or an underscore, unless a pattern says so), or one file of any name. Files of a
+ * volume are read where they are, others are downloaded to the scratch folder.
  */
 export async function openSourceFolder(dataset: DatasetPlan, ports: Ports): Promise<SourceFolder> {
   const { volume } = dataset.location
   return volume ? openVolume(dataset, volume, ports) : openRemote(dataset, ports)
 }
 
-const endings = {
-  CSV: /\.(csv|txt)(\.gz)?$/i,
-  NDJSON: /\.(ndjson|jsonl|json)(\.gz)?$/i,
-  Parquet: /\.parquet$/i,
-} as const satisfies Record<DatasetPlan['format'], RegExp>
-
-const endingWords = {
-  CSV: '.csv or .txt',
-  NDJSON: '.ndjson, .jsonl or .json',
-  Parquet: '.parquet',
-} as const satisfies Record<DatasetPlan['format'], string>
+/** What names end in, by format; those of tabs only where tabs are asked for. */
+function endingsOf({ format, csv }: DatasetPlan): { readonly pattern: RegExp; readonly words: string } {
+  const of = (...endings: string[]) => ({
+    pattern: new RegExp(`\\.(${endings.join('|')})(\\.(gz|gzip|zst|zstd|bz2|zip))?$`, 'i'),
+    words: `.${endings.join(' or .')}`,
+  })
+  if (format === 'CSV') return csv?.delimiter === '\t' ? of('csv', 'txt', 'tsv', 'tab') : of('csv', 'txt')
+  if (format === 'NDJSON') return of('ndjson', 'jsonl', 'json')
+  return format === 'JSON' ? of('json') : { pattern: /\.parquet$/i, words: '.parquet' }
+}
 
 /** Sorts what lies in a folder into what is read and what is not. `named`: it is one file that the location names itself. */
 function sorted(
-  { format }: DatasetPlan,
+  dataset: DatasetPlan,
   entries: readonly StoredEntry[],
   named: boolean,
-): Pick<SourceFolder, 'files' | 'passedOver'> {
+  now: Date,
+): Pick<SourceFolder, 'files' | 'passedOver' | 'excluded'> {
+  const { include, exclude = [], ready = {} } = dataset
+  const endings = endingsOf(dataset)
+  const names = new Set(entries.map(({ name }) => name))
+  const markerOf = (name: string): string | null => {
+    if (ready.marker === undefined) return null
+    return ready.marker.includes('{name}')
+      ? ready.marker.replaceAll('{name}', name)
+      : posix.join(posix.dirname(name), ready.marker)
+  }
+  const markers = new Set(entries.map(({ name }) => markerOf(name)))
   const files: ListedFile[] = []
   const passedOver: PassedOver[] = []
-  for (const entry of entries) {
-    const { name, bytes, modifiedAt, unreadable } = entry
-    const isData = named || endings[format].test(name)
-    const isHidden = !named && /(^|\/)[._]/.test(name)
-    const reason =
-      unreadable !== null
-        ? `is ${unreadable}`
-        : isHidden
-          ? 'is hidden, its name begins with a dot or an underscore'
-          : !isData
-            ? `does not end in ${endingWords[format]}`
-            : bytes === 0
-              ? 'is empty'
-              : null
+  let excluded = 0
+  for (const { name, bytes, modifiedAt, unreadable } of entries) {
+    const isHidden = !named && hidden.test(name)
+    const isIncluded =
+      include?.some((pattern) => hidden.test(pattern) === isHidden && matchesGlob(name, pattern)) ?? false
+    const isData = named || isIncluded || endings.pattern.test(name)
+    const isMarker = markers.has(name)
+    if (!named && !isMarker && (exclude.some((pattern) => matchesGlob(name, pattern)) || (include && !isIncluded))) {
+      excluded++
+      continue
+    }
+    const reasonOf = (): string | null => {
+      if (unreadable !== null) return `is ${unreadable}`
+      if (isMarker) return 'is a marker'
+      if (isHidden && !isIncluded) return 'is hidden, its name begins with a dot or an underscore'
+      if (!isData)
+        return `does not end in ${endings.words}${dataset.format === 'CSV' && /\.(tsv|tab)/i.test(name) ? '; for tabs set csv.delimiter to "\\t"' : ''}`
+      if (bytes === 0) return 'is empty'
+      const marker = markerOf(name)
+      if (marker !== null && !names.has(marker)) return `waits for its marker ${marker}`
+      const { minAgeSeconds } = ready
+      return minAgeSeconds !== undefined && now.getTime() - modifiedAt.getTime() < minAgeSeconds * 1000
+        ? `was changed less than ${minAgeSeconds} s ago`
+        : null
+    }
+    const reason = reasonOf()
     if (reason === null) files.push({ name, bytes, modifiedAt })
-    else passedOver.push({ name, reason, expected: isHidden && !isData })
+    else passedOver.push({ name, reason, expected: isMarker || (isHidden && !endings.pattern.test(name)) })
   }
-  return { files, passedOver }
+  return { files, passedOver, excluded }
+}
+
+const hidden = /(^|\/)[._]/
+
+/** What the folders of a name say; null where one of the keys is not among them. */
+function partitionsOf({ partitions = [] }: DatasetPlan, name: string): Readonly<Record<string, string | null>> | null {
+  const said = new Map<string, string | null>()
+  for (const part of name.split('/').slice(0, -1)) {
+    const at = part.indexOf('=')
+    if (at > 0) said.set(part.slice(0, at), unescaped(part.slice(at + 1)))
+  }
+  if (partitions.some((key) => !said.has(key))) return null
+  return Object.fromEntries(partitions.map((key) => [key, said.get(key) ?? null]))
+}
+
+/** As Hive writes the values of partitions. */
+function unescaped(value: string): string | null {
+  if (value === '__HIVE_DEFAULT_PARTITION__' || value === '') return null
+  return value.replace(/(%[0-9A-Fa-f]{2})+/g, (codes) => Buffer.from(codes.replaceAll('%', ''), 'hex').toString())
+}
+
+/** Throws JobError UnreadableFile where a folder that is to be a column is missing. */
+async function sourceFile(dataset: DatasetPlan, name: string, path: string): Promise<SourceFile> {
+  const partitions = partitionsOf(dataset, name)
+  if (partitions === null)
+    throw new JobError(
+      'UnreadableFile',
+      `it lies in no folder ${dataset.partitions?.map((key) => `${key}=…`).join('/')}, which partitions asks for. Put it there.`,
+    )
+  const file = { name, path, sha256: await sha256OfFile(path) }
+  return dataset.partitions ? { ...file, partitions } : file
 }
 
 async function openVolume(
@@ -111,13 +166,13 @@ async function openVolume(
           },
         ]
   return {
-    ...sorted(dataset, entries, !isFolder),
+    ...sorted(dataset, entries, !isFolder, ports.now()),
     exists: found !== null,
     place,
     fetch: async (name) => {
       const real = await realpath(join(folder, name)).catch(nullIfMissing)
       if (real === null || !isInside(real) || !(await stat(real)).isFile()) return null
-      return { name, path: real, sha256: await sha256OfFile(real) }
+      return sourceFile(dataset, name, real)
     },
     async [Symbol.asyncDispose]() {},
   }
@@ -139,12 +194,12 @@ async function openRemote(dataset: DatasetPlan, ports: Ports): Promise<SourceFol
     }
     let copies = 0
     return {
-      ...sorted(dataset, entries ?? [], file !== null),
+      ...sorted(dataset, entries ?? [], file !== null, ports.now()),
       exists: entries !== null,
       place,
       fetch: async (name) => {
         const path = join(ports.scratch, `source-${++copies}`)
-        return (await store.get(name, path)) ? { name, path, sha256: await sha256OfFile(path) } : null
+        return (await store.get(name, path)) ? sourceFile(dataset, name, path) : null
       },
       [Symbol.asyncDispose]: () => store.close(),
     }

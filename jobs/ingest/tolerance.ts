@@ -26,7 +26,8 @@ export function refusalOf(
   { badRows, maxShrink, minRows = 0 }: NonNullable<DatasetPlan['tolerance']>,
 ): string | null {
   const bad = now.rowsRead - now.accepted
-  if (now.accepted === 0 && bad > 0) return `not one of its ${rows(bad)} can be read`
+  if (now.accepted === 0 && bad > 0)
+    return `${bad === 1 ? 'its only row' : `not one of its ${bad} rows`} can${bad === 1 ? 'not' : ''} be read`
   if (now.accepted === 0 && before !== null && before.accepted > 0)
     return `it has no row, where it had ${rows(before.accepted)}`
   if (now.rowsRead >= countsFrom && bad * 100 > now.rowsRead * badRows)

@@ -201,5 +201,5 @@ function finalEvents({ store }: MergeContext, rows: Relation<EventRecord>, leftO
   const out = leftOut === null ? '' : `ANTI JOIN ${leftOut.sql} USING ("$profile")`
   return `SELECT "$profile", "$namespace", "timestamp"${names} FROM (
       SELECT * FROM ${rows.sql} QUALIFY "$event" IS NULL OR row_number() OVER (PARTITION BY "$dataset", "$event" ORDER BY ${ranks.map((name) => `${identifier(name)} DESC`).join(', ')}) = 1
-    ) ${out} ORDER BY "$profile", "timestamp", "$hash"`
+    ) ${out} ORDER BY "$profile", "timestamp", "$late", "$row"`
 }

@@ -11,7 +11,16 @@ import { type IdentityRule, identityRulesOf, isPlain } from './identities.ts'
 import { type IdentityGraph, writeIdentityGraph } from './identity-graph.ts'
 import { type People, type Placeholder, peopleOf, placeholdersIn } from './people.ts'
 import { mergeProfiles, touchedProfiles } from './profiles.ts'
-import { activeRecords, holdsEvents, holdsProfiles, type Places, precedencesOf, recordsOf, takenIn } from './records.ts'
+import {
+  activeRecords,
+  clearable,
+  holdsEvents,
+  holdsProfiles,
+  type Places,
+  precedencesOf,
+  recordsOf,
+  takenIn,
+} from './records.ts'
 
 export type MergeContext = {
   readonly engine: Engine
@@ -167,6 +176,7 @@ function mergeDefinitionOf(store: StorePlan, plan: IngestPlan, rules: readonly I
     eventsPerProfile,
     identitiesPerProfile,
     precedences: precedencesOf(plan),
+    ...(clearable(plan).length > 0 ? { clearable: clearable(plan) } : {}),
   })
 }
 

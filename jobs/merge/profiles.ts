@@ -4,7 +4,7 @@ import { type BucketWriter, bucketsFrom, bucketsOf } from './buckets.ts'
 import { filesPerBucket, type MergedEvents } from './events.ts'
 import { type IdentityRule, identitySql } from './identities.ts'
 import type { Change, MergeContext } from './merge.ts'
-import type { ProfileRecord, Records } from './records.ts'
+import { clearable, type ProfileRecord, type Records } from './records.ts'
 import { type Relation, relation } from './relation.ts'
 
 export async function mergeProfiles(
@@ -78,8 +78,14 @@ function finalProfiles(
   leftOut: readonly string[],
 ): string | null {
   if (rows === null && events.length === 0) return null
-  const { root, store } = context
-  const names = store.profile.map(({ path }) => identifier(path))
+  const { root, store, plan } = context
+  const taken = new Set(clearable(plan))
+  const winners = store.profile.map(({ path }) => {
+    const name = identifier(path)
+    return taken.has(path)
+      ? `(arg_max({v: ${name}}, "$rank") FILTER (${name} IS NOT NULL OR list_contains("$cleared", ${literal(path)}))).v AS ${name}`
+      : `arg_max(${name}, "$rank") AS ${name}`
+  })
   const rank =
     store.mergePolicy.attributes === 'DatasetPrecedence'
       ? '"$precedence", "$time", "$late", "$dataset" DESC, "$row"'
@@ -87,7 +93,7 @@ function finalProfiles(
   const primary = rules.filter((rule) => rule.primary).map((rule) => identitySql(rule, identifier(rule.path)))
   const merged =
     rows &&
-    `SELECT "$profile"${names.map((name) => `, arg_max(${name}, "$rank") AS ${name}`).join('')}, bool_or(${primary[0] ?? 'NULL'} IS NOT NULL) AS "$known"
+    `SELECT ${['"$profile"', ...winners].join(', ')}, bool_or(${primary[0] ?? 'NULL'} IS NOT NULL) AS "$known"
       FROM (SELECT *, row_number() OVER (ORDER BY ${rank}) AS "$rank" FROM ${rows.sql}) GROUP BY 1`
   const out = leftOut.length === 0 ? '' : `ANTI JOIN ${readParquet(root, leftOut)} USING ("$profile")`
   if (events.length === 0) return `SELECT * FROM (${merged}) ${out} ORDER BY "$profile"`

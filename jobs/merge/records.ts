@@ -12,9 +12,9 @@ import { type Relation, relation } from './relation.ts'
  */
 export type Order = '$late' | '$row'
 /** The profile columns as well; what begins with "$" says whose the record is and what ranks it. */
-export type ProfileRecord = '$profile' | '$time' | '$dataset' | '$precedence' | Order
+export type ProfileRecord = '$cleared' | '$profile' | '$time' | '$dataset' | '$precedence' | Order
 /** The event columns as well. "$event" is the id that its Dataset gives it, or null. */
-export type EventRecord = '$profile' | '$namespace' | '$event' | '$hash' | '$dataset' | 'timestamp' | Order
+export type EventRecord = '$profile' | '$namespace' | '$event' | '$dataset' | 'timestamp' | Order
 
 /** The rows of record files (paths relative to the root), each with the profile it belongs to; null where none of them holds any. */
 export type Records = {
@@ -98,6 +98,14 @@ export function precedencesOf(plan: IngestPlan): readonly (readonly [string, num
     .map(({ name, precedence }) => [name, precedence] as const)
 }
 
+/** Attributes that a record may take away: of some Dataset a place without a value says that there is none. */
+export function clearable(plan: IngestPlan): readonly string[] {
+  const targets = plan.datasets.flatMap(({ record, mapping }) =>
+    record === 'Profile' ? mapping.filter(({ emptyOverwrites }) => emptyOverwrites).map(({ target }) => target) : [],
+  )
+  return [...new Set(targets)].sort()
+}
+
 /** Columns of the store's identities, in its order. */
 export function identityColumns({ identities, profile }: StorePlan): readonly Column[] {
   return identities.map(
@@ -132,7 +140,7 @@ export function recordsOf(
         root,
         files,
         store.profile,
-        `"$time", ${datasetSql}, ${orderSql(files, places)}, ${identitiesSql(rules)}`,
+        `"$time", "$cleared", ${datasetSql}, ${orderSql(files, places)}, ${identitiesSql(rules)}`,
       )
       const own = `* EXCLUDE (${ids.join(', ')}), ${precedence}`
       return relation(
@@ -146,7 +154,7 @@ export function recordsOf(
       const files = all.filter(holdsEvents)
       if (files.length === 0) return null
       const columns = store.event.filter(({ path }) => path !== 'timestamp')
-      const own = `"timestamp", "$namespace", "$event", "$hash", ${datasetSql}, ${orderSql(files, places)}`
+      const own = `"timestamp", "$namespace", "$event", ${datasetSql}, ${orderSql(files, places)}`
       const rows = shaped(root, files, columns, `${own}, ${eventIdentitySql(rules)}`)
       const id = byNamespace(rules, (rule) => ownProfileSql(rule, '"$id"'))
       const node = byNamespace(rules, (rule) => nodeSql(rule, '"$id"'))
@@ -183,7 +191,7 @@ export function byNamespace(rules: readonly IdentityRule[], sqlOf: (rule: Identi
 /** "$late" and "$row" of the rows of these files, over `shaped`. */
 export function orderSql(files: readonly string[], places: Places): string {
   const late = `[${files.map((file) => places.get(file) ?? 0).join(', ')}]["$file_index" + 1]`
-  return `${late} AS "$late", CASE WHEN ${late} = 0 THEN "$hash" ELSE "$file_row"::UBIGINT END AS "$row"`
+  return `${late} AS "$late", CASE WHEN ${late} = 0 THEN coalesce("$hash", "$file_row"::UBIGINT) ELSE "$file_row"::UBIGINT END AS "$row"`
 }
 
 /**
@@ -192,7 +200,9 @@ export function orderSql(files: readonly string[], places: Places): string {
  */
 export function shaped(root: string, files: readonly string[], columns: readonly Column[], own: string): string {
   const typed = columns.map(({ path, type }) => `NULL::${sqlTypeOf(type)} AS ${identifier(path)}`)
-  const shape = ['NULL::VARCHAR AS "$file"', ...typed]
+  // Not every file has what tells apart the rows of earlier versions of convoke, nor what takes values away.
+  const always = ['NULL::VARCHAR AS "$file"', 'NULL::UBIGINT AS "$hash"', 'NULL::VARCHAR[] AS "$cleared"']
+  const shape = [...always, ...typed]
   const selected = columns.map(
     ({ path, type }) => `try_cast(${identifier(path)} AS ${sqlTypeOf(type)}) AS ${identifier(path)}`,
   )

@@ -72,6 +72,7 @@ const phases: readonly (readonly string[])[] = [
     'effective-latency.ts',
     'file-name.ts',
     'record-columns.ts',
+    'dataset-format.ts',
   ],
   ['rules/'],
   ['sql/'],

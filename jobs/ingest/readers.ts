@@ -1,0 +1,297 @@
+import { visible } from '#crds'
+import { type Engine, fileLiteral, identifier, literal, sqlTypeOf } from '../engines/duckdb.ts'
+import { JobError } from '../errors.ts'
+import type { Field, RecordSource, SourceFile } from './normalize.ts'
+import { csvText, jsonText, type Malformed, type TextFile, type TextOptions } from './text.ts'
+import { rawSql, type SourceForm } from './values.ts'
+
+/** How a file's rows come into the engine. */
+export type Reader = {
+  /**
+   * A SELECT of one raw column for each field, r0, r1, …, for the fields that `clears` names BOOLEAN columns c0, c1, … of whether there
+   * is a place for a value and none in it, and "malformed" BOOLEAN. With "$number" when numbered, from 1 in the order of the file.
+   */
+  readonly select: (numbered: boolean) => string
+  readonly fields: readonly (Field & { readonly form: SourceForm })[]
+  /**
+   * Fields that the file has no place for, each with the name in it that may be meant, or null. Where every record has fields of its own,
+   * these are `unfilled` ones, of which no record has any value, with such a name.
+   */
+  readonly missing: (unfilled: readonly string[]) => Promise<ReadonlyMap<string, string | null>>
+  /** Names that stand twice. */
+  readonly repeated: readonly string[]
+  /** How many rows the engine must find; null where it alone knows. */
+  readonly records: number | null
+  readonly malformed: Malformed
+  readonly linesOf: TextFile['linesOf']
+}
+
+export async function openReader(
+  engine: Engine,
+  source: RecordSource,
+  fields: readonly Field[],
+  file: SourceFile,
+  options: Omit<TextOptions, 'wanted'>,
+): Promise<Reader> {
+  const { partitions = {} } = file
+  const own = fields.filter((field) => !Object.hasOwn(partitions, field.source))
+  const reader =
+    source.format === 'CSV'
+      ? await csvReader(source, own, file, options)
+      : source.format === 'Parquet'
+        ? await parquetReader(engine, source, own, file)
+        : await jsonReader(engine, own, file, source.format, options)
+  if (own.length === fields.length) return reader
+  return withPartitions(reader, fields, partitions)
+}
+
+/** What the names of folders say is a column like any other. */
+function withPartitions(
+  reader: Reader,
+  fields: readonly Field[],
+  partitions: Readonly<Record<string, string | null>>,
+): Reader {
+  const all = fields.map(
+    (field) => reader.fields.find((own) => own.column === field.column) ?? { ...field, form: 'text' as const },
+  )
+  const columns = all.map((field, index) => {
+    const at = reader.fields.indexOf(field)
+    if (at >= 0) return `r${at} AS r${index}${field.clears ? `, c${at} AS c${index}` : ''}`
+    const value = partitions[field.source]
+    return `${value === null || value === undefined ? 'NULL::VARCHAR' : literal(value)} AS r${index}${field.clears ? `, ${value === null} AS c${index}` : ''}`
+  })
+  // Numbers of the reader's own columns are taken before they get new ones.
+  return {
+    ...reader,
+    fields: all,
+    select: (numbered) =>
+      `SELECT ${[...(numbered ? ['"$number"'] : []), ...columns, 'malformed'].join(', ')} FROM (${reader.select(numbered)})`,
+  }
+}
+
+async function csvReader(
+  source: RecordSource,
+  fields: readonly Field[],
+  file: SourceFile,
+  options: Omit<TextOptions, 'wanted'>,
+): Promise<Reader> {
+  const csv = source.csv ?? {}
+  const wanted = new Set(fields.map((field) => field.source))
+  const text = await csvText(file.path, csv, { ...options, wanted })
+  const { header, columns } = text
+  if (header.length === 0) throw new JobError('UnreadableFile', 'it is empty: a CSV file begins with a header.')
+  requireColumns(source, fields, file, header)
+  refuseRepeated(text.repeated, wanted)
+  const delimiter = text.isOwn ? ',' : (csv.delimiter ?? ',')
+  const read = `read_csv(${fileLiteral(text.path)}, hive_partitioning = false, compression = 'none', auto_detect = false, header = true, delim = ${literal(delimiter)},
+    quote = '"', escape = '"', max_line_size = 8388608, columns = {${columns.map((_name, index) => `c${index}: 'VARCHAR'`).join(', ')}})`
+  const nulls = csv.nullValues ?? []
+  const raw = fields.map((field, index) => {
+    const at = columns.indexOf(field.source)
+    const cell =
+      at < 0
+        ? 'NULL::VARCHAR'
+        : nulls.length === 0
+          ? `c${at}`
+          : `CASE WHEN c${at} NOT IN (${nulls.map(literal).join(', ')}) THEN c${at} END`
+    return `${cell} AS r${index}${field.clears ? `, ${at < 0 ? 'false' : `${cell} IS NULL`} AS c${index}` : ''}`
+  })
+  return {
+    select: (numbered) => `SELECT ${numberSql(numbered)}${raw.join(', ')}, false AS malformed FROM ${read}`,
+    fields: fields.map((field) => ({ ...field, form: 'text' })),
+    missing: missingOf(fields, header),
+    repeated: text.repeated,
+    records: text.records,
+    malformed: text.malformed,
+    linesOf: text.linesOf,
+  }
+}
+
+async function jsonReader(
+  engine: Engine,
+  fields: readonly Field[],
+  file: SourceFile,
+  format: 'NDJSON' | 'JSON',
+  options: Omit<TextOptions, 'wanted'>,
+): Promise<Reader> {
+  const text = await jsonText(file.path, format, { ...options, wanted: new Set() })
+  // A name with points in it may be a key itself, or lead through objects.
+  const paths = fields.flatMap(({ source }) =>
+    source.includes('.') ? [jsonPath([source]), jsonPath(source.split('.'))] : [jsonPath([source])],
+  )
+  let at = 0
+  const raw = fields.map((field, index) => {
+    const value = field.source.includes('.') ? `coalesce(f[${++at}], f[${++at}])` : `f[${++at}]`
+    return `${rawSql(value, 'json', field.type)} AS r${index}${field.clears ? `, coalesce(json_type(${value}) = 'NULL', false) AS c${index}` : ''}`
+  })
+  const read = `read_ndjson_objects(${fileLiteral(text.path)}, hive_partitioning = false, compression = 'uncompressed', ignore_errors = true)`
+  const isNone = `coalesce(json_type(json), '') <> 'OBJECT'`
+  return {
+    select: (numbered) => `SELECT ${numbered ? '"$number", ' : ''}${raw.join(', ')}, malformed FROM (
+      SELECT ${numberSql(numbered)}json_extract(json, [${paths.map(literal).join(', ')}]) AS f, ${isNone} AS malformed
+      FROM ${read})`,
+    fields: fields.map((field) => ({ ...field, form: 'json' })),
+    missing: (unfilled) => meant(engine, read, fields, unfilled),
+    repeated: [],
+    records: text.records,
+    malformed: text.malformed,
+    linesOf: text.linesOf,
+  }
+}
+
+async function parquetReader(
+  engine: Engine,
+  source: RecordSource,
+  fields: readonly Field[],
+  file: SourceFile,
+): Promise<Reader> {
+  const relation = `read_parquet(${fileLiteral(file.path)}, hive_partitioning = false)`
+  const columns = await parquetColumns(engine, relation, file)
+  const names = columns.map(({ name }) => name)
+  const repeated = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))]
+  const found = await Promise.all(
+    fields.map(async (field) => {
+      const expression = expressionOf(columns, field.source)
+      if (expression === null) return { field, expression, type: null }
+      const [row] = await engine.rows(`DESCRIBE SELECT ${expression} AS x FROM ${relation}`)
+      return { field, expression, type: String(row?.['column_type']) }
+    }),
+  )
+  const present = found.filter(({ type }) => type !== null).map(({ field }) => field.source)
+  requireColumns(source, fields, file, present, names)
+  refuseRepeated(repeated, new Set(fields.map((field) => field.source)))
+  const typed = found.map(({ field, expression, type }) => ({
+    ...field,
+    form: { parquet: type ?? sqlTypeOf(field.type) },
+    expression: expression ?? `NULL::${sqlTypeOf(field.type)}`,
+    isThere: expression !== null,
+  }))
+  const raw = typed.map(
+    ({ expression, form, type, clears, isThere }, index) =>
+      `${rawSql(expression, form, type)} AS r${index}${clears ? `, ${isThere ? `${expression} IS NULL` : 'false'} AS c${index}` : ''}`,
+  )
+  return {
+    select: (numbered) => `SELECT ${numberSql(numbered)}${raw.join(', ')}, false AS malformed FROM ${relation}`,
+    fields: typed,
+    missing: missingOf(fields, present),
+    repeated,
+    records: null,
+    malformed: { rows: 0, listed: [] },
+    linesOf: async () => new Map(),
+  }
+}
+
+/** A column by its name in the file, and by the one the engine gives it, to which names that differ by case alone are the same. */
+type ParquetColumn = { readonly name: string; readonly engineName: string; readonly fields: readonly ParquetColumn[] }
+
+async function parquetColumns(engine: Engine, relation: string, file: SourceFile): Promise<readonly ParquetColumn[]> {
+  const engineNames = (await engine.rows(`DESCRIBE SELECT * FROM ${relation}`)).map((row) => String(row['column_name']))
+  const nodes = await engine.rows(
+    `SELECT name, num_children AS children FROM parquet_schema(${fileLiteral(file.path)})`,
+  )
+  let at = 0
+  const next = (): ParquetColumn => {
+    const node = nodes[at++]
+    const name = String(node?.['name'])
+    return { name, engineName: name, fields: Array.from({ length: Number(node?.['children'] ?? 0) }, next) }
+  }
+  // The first is the file's own.
+  return next().fields.map((column, index) => ({ ...column, engineName: engineNames[index] ?? column.name }))
+}
+
+/** A column, or a field inside of one, by its exact name; null where there is none. */
+function expressionOf(columns: readonly ParquetColumn[], source: string): string | null {
+  const own = columns.find(({ name }) => name === source)
+  if (own) return identifier(own.engineName)
+  const [first = '', ...rest] = source.split('.')
+  let column = columns.find(({ name }) => name === first)
+  if (!column || rest.length === 0) return null
+  const parts = [identifier(column.engineName)]
+  for (const name of rest) {
+    column = column.fields.find((field) => field.name === name)
+    if (!column) return null
+    parts.push(identifier(name))
+  }
+  return parts.join('.')
+}
+
+function numberSql(numbered: boolean): string {
+  return numbered ? 'row_number() OVER () AS "$number", ' : ''
+}
+
+function missingOf(fields: readonly Field[], names: readonly string[]): Reader['missing'] {
+  const missing = fields.filter((field) => !names.includes(field.source))
+  return async () => new Map(missing.map((field) => [field.source, null]))
+}
+
+/** Of fields that no line has, those that are nearly called like one that lines have and nobody asks for. */
+async function meant(
+  engine: Engine,
+  read: string,
+  fields: readonly Field[],
+  unfilled: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>()
+  for (const source of unfilled) {
+    const parents = source.split('.')
+    const name = parents.pop() ?? ''
+    const known = fields.flatMap((field) => [field.source, field.source.split('.')[parents.length] ?? ''])
+    const bare = (text: string) => `lower(regexp_replace(${text}, '[^A-Za-z0-9]', '', 'g'))`
+    const [row] = await engine.rows(`SELECT key FROM (
+        SELECT DISTINCT unnest(json_keys(json, ${literal(jsonPath(parents))})) AS key FROM (SELECT json FROM ${read} LIMIT 1000))
+      WHERE key NOT IN (${known.map(literal).join(', ')}) AND (${bare('key')} = ${bare(literal(name))}
+        OR (length(key) > 3 AND damerau_levenshtein(lower(key), ${literal(name.toLowerCase())}) <= ${name.length > 5 ? 2 : 1}))
+      ORDER BY damerau_levenshtein(key, ${literal(name)}), key LIMIT 1`)
+    if (row) found.set(source, [...parents, String(row['key'])].join('.'))
+  }
+  return found
+}
+
+/** Which of two columns is meant nobody knows. */
+function refuseRepeated(repeated: readonly string[], wanted: ReadonlySet<string>): void {
+  const [name] = repeated.filter((one) => wanted.has(one))
+  if (name !== undefined)
+    throw new JobError('UnreadableFile', `it has the column ${visible(name)} twice. Give each a name of its own.`)
+}
+
+/** A file that lacks what every record needs is the wrong file, not a file of bad rows. */
+function requireColumns(
+  source: RecordSource,
+  fields: readonly Field[],
+  file: SourceFile,
+  names: readonly string[],
+  listed = names,
+): void {
+  const isThere = (name: string) => names.includes(name) || Object.hasOwn(file.partitions ?? {}, name)
+  const identities = fields.filter(({ isIdentity }) => isIdentity)
+  const missing = fields.filter(({ required, source: name }) => required && !isThere(name)).map((field) => field.source)
+  if (
+    missing.length === 0 &&
+    (source.record === 'Event' || identities.length === 0 || identities.some(({ source: name }) => isThere(name)))
+  )
+    return
+  const wanted =
+    missing.length > 0 ? missing.join(', ') : `any identity (${identities.map((field) => field.source).join(', ')})`
+  throw new JobError(
+    'UnreadableFile',
+    `it has no column for ${visible(wanted)}; its columns are ${visible(listed.slice(0, 50).join(', ').slice(0, 500))}.${hintOf(source, listed)} Correct the Dataset's mapping or the file.`,
+  )
+}
+
+/** What a header looks like that was cut in the wrong places. */
+function hintOf({ format, csv }: RecordSource, names: readonly string[]): string {
+  const [only = ''] = names
+  if (format !== 'CSV') return ''
+  const separator = /^sep=(.)$/i.exec(only)?.[1]
+  if (separator !== undefined)
+    return ` Its first line is for a spreadsheet: set csv.skipLines to 1${separator === (csv?.delimiter ?? ',') ? '' : ` and csv.delimiter to ${JSON.stringify(separator)}`}.`
+  const other = names.length === 1 ? [';', '\t', '|', ','].find((delimiter) => only.includes(delimiter)) : undefined
+  if (other !== undefined) return ` They are parted by ${JSON.stringify(other)}: set csv.delimiter to it.`
+  if (/^\s*[{[]/.test(only)) return ' It looks like JSON.'
+  if (/^\s*</.test(only)) return ' It looks like HTML or XML.'
+  return ''
+}
+
+function jsonPath(names: readonly string[]): string {
+  return `$${names.map((name) => `.${JSON.stringify(name)}`).join('')}`
+}
