@@ -1,5 +1,4 @@
 import type { ActivationModel, Model, SegmentModel } from './model.ts'
-import { relationsOf } from './relations.ts'
 import type { Path, Resource } from './resource.ts'
 
 /** A Segment of a CampaignInstance, and the first Activation that brings it there. */
@@ -8,7 +7,7 @@ export type ActivatedSegment = { readonly segment: SegmentModel; readonly activa
 /** Every Segment activated to an instance, once, over all its Destinations; by the name of the Activation, then in its order. */
 export function activatedSegments(model: Model, instance: Resource<'CampaignInstance'>): readonly ActivatedSegment[] {
   const found = new Map<SegmentModel, ActivatedSegment>()
-  for (const activation of relationsOf(model).activationsOfInstance(instance)) {
+  for (const activation of model.relations.activationsOfInstance(instance)) {
     for (const segment of activation.segments) {
       if (!found.has(segment)) found.set(segment, { segment, activation })
     }

@@ -1,4 +1,3 @@
-import type { ActivationModel } from './model.ts'
 import { type ObjectType, type Type, typeAt, type UnionTypes } from './schema.ts'
 import { nearest } from './suggest.ts'
 
@@ -67,22 +66,23 @@ export type MappedAttribute = {
   readonly attribute: Attribute
 }
 
-/** Each row of the mapping with what its source leads to; nothing while the schema is unknown or faulty. */
-export function mappedAttributes(activation: ActivationModel | undefined): readonly MappedAttribute[] {
-  if (!activation?.store) return []
-  const known = memo.get(activation)
-  if (known) return known
-  const { types, faulty } = activation.store
-  const mapped = activation.resource.spec.mapping.flatMap(({ source, target }, index) => {
+/** Each row of an Activation's mapping with what its source leads to; nothing while the schema is unknown or faulty. */
+export function mappedAttributes({ store, resource }: Mapping): readonly MappedAttribute[] {
+  if (!store) return []
+  const { types, faulty } = store
+  return resource.spec.mapping.flatMap(({ source, target }, index) => {
     const attribute = activatedAttribute(types, source)
     return faulty && attribute.kind === 'unknown' ? [] : [{ index, source, target, attribute }]
   })
-  memo.set(activation, mapped)
-  return mapped
 }
 
-// Seven rules ask for the same rows.
-const memo = new WeakMap<ActivationModel, readonly MappedAttribute[]>()
+/** What of an Activation says which attributes it maps. */
+type Mapping = {
+  readonly store: { readonly types: UnionTypes; readonly faulty: boolean } | null
+  readonly resource: {
+    readonly spec: { readonly mapping: readonly { readonly source: string; readonly target: string }[] }
+  }
+}
 
 /** Up to three paths that were probably meant, likeliest first: the wrong name corrected in its place, or the same last name elsewhere. */
 export function suggestPaths(

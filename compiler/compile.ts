@@ -3,11 +3,13 @@ import { type Code, codes } from './codes.ts'
 import { type Diagnostic, type Fix, type Severity, sortDiagnostics } from './diagnostic.ts'
 import type { Finding, LinkFinding } from './finding.ts'
 import { applyFixes } from './fix.ts'
-import { linkModel, type Model } from './model.ts'
+import { linkModel } from './link.ts'
+import type { Model } from './model.ts'
 import { plansOf } from './plan.ts'
 import { type AnyResource, placeOf, type Resource, type Source } from './resource.ts'
 import { type RuleContext, rules } from './rules/index.ts'
 import { readSuites, type Suite } from './segment-test/suite.ts'
+import { openSession, type Session } from './session.ts'
 import { type Loaded, loadObjects, loadSources } from './source.ts'
 import { nearest } from './suggest.ts'
 import { editScalar, nodeAt, textRangeOf } from './yaml/index.ts'
@@ -19,6 +21,8 @@ export type CompileOptions = {
   readonly reading?: readonly Diagnostic[]
   /** False spares the second compilation that a safe fix costs; fixes are then as their rules claim. Default: true. */
   readonly verifyFixes?: boolean
+  /** What earlier compilations found out. Whoever compiles again and again holds one, and lets it go. Default: nothing. */
+  readonly session?: Session
 }
 
 export type Compilation = {
@@ -36,18 +40,20 @@ export type Compilation = {
 /** From YAML to plans. Never throws at what is written: all findings are in `diagnostics`, sorted. */
 export function compile(sources: readonly Source[], options: CompileOptions = {}): Compilation {
   const ordered = [...sources].sort((a, b) => (a.file < b.file ? -1 : 1))
-  const compilation = compileLoaded(loadSources(ordered), options)
+  const session = options.session ?? openSession()
+  const compilation = compileLoaded(loadSources(ordered, session), options, session)
   return options.verifyFixes === false
     ? compilation
-    : withDiagnostics(compilation, verifiedFixes(compilation.diagnostics, ordered, options))
+    : withDiagnostics(compilation, verifiedFixes(compilation.diagnostics, ordered, options, session))
 }
 
 /** The same for resources as the API server holds them; places are field paths. */
 export function compileObjects(objects: readonly unknown[], options: CompileOptions = {}): Compilation {
-  return compileLoaded(loadObjects(objects), options)
+  const session = options.session ?? openSession()
+  return compileLoaded(loadObjects(objects, session), options, session)
 }
 
-function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
+function compileLoaded(loaded: Loaded, options: CompileOptions, session: Session): Compilation {
   const diagnostics: Diagnostic[] = [...loaded.diagnostics]
   const add = (finding: LinkFinding): void => {
     const severity = finding.severity ?? rules[finding.code].severity
@@ -57,7 +63,7 @@ function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
   }
   const exists = (kind: Kind, namespace: string, name: string): boolean =>
     loaded.names.has(`${kind}/${namespace}/${name}`)
-  const model = linkModel(loaded.resources, exists, add)
+  const model = linkModel(loaded.resources, exists, add, session)
   let broken: ReadonlySet<string> | null = null
   const isWhole = (kind: Kind): boolean => !(broken ??= brokenKinds(loaded)).has(kind)
   for (const code of codes) {
@@ -95,7 +101,7 @@ function compileLoaded(loaded: Loaded, options: CompileOptions): Compilation {
     model,
     count: loaded.count,
     get plans() {
-      plans ??= plansOf(model, (resource) => !faulty.has(nameOf(resource)))
+      plans ??= plansOf(model, (resource) => !faulty.has(nameOf(resource)), session)
       return plans
     },
   }
@@ -124,13 +130,15 @@ function verifiedFixes(
   diagnostics: readonly Diagnostic[],
   sources: readonly Source[],
   options: CompileOptions,
+  session: Session,
 ): readonly Diagnostic[] {
   const identity = ({ code, file, message }: Diagnostic): string => `${code} ${file} ${message}`
   const known = new Set(diagnostics.map(identity))
   const bringsNothingNew = (some: readonly Diagnostic[]): boolean => {
     const changed = new Map(applyFixes(sources, some, ['safe']).changed.map((source) => [source.file, source]))
     const fixed = sources.map((source) => changed.get(source.file) ?? source)
-    return compileLoaded(loadSources(fixed), options).diagnostics.every((diagnostic) => known.has(identity(diagnostic)))
+    const { diagnostics: after } = compileLoaded(loadSources(fixed, session), options, session)
+    return after.every((diagnostic) => known.has(identity(diagnostic)))
   }
   const claimed = diagnostics.filter(({ fixes }) => fixes.some(({ safety }) => safety === 'safe'))
   if (claimed.length === 0 || bringsNothingNew(claimed)) return diagnostics

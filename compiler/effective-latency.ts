@@ -1,6 +1,5 @@
 import { parseDurationSeconds, streamingInterval } from '#crds'
 import type { Model, SegmentModel } from './model.ts'
-import { relationsOf } from './relations.ts'
 
 export type EffectiveLatency = {
   /** The longest time until a change of the data shows in the membership. */
@@ -13,7 +12,7 @@ export type EffectiveLatency = {
 
 /** A Segment is as late as the slowest one it refers to. */
 export function effectiveLatency(segment: SegmentModel, model: Model): EffectiveLatency {
-  const { sibling } = relationsOf(model)
+  const { sibling } = model.relations
   const ceiling = Math.max(batchSeconds, streamingSeconds(segment))
   const seen = new Set([segment])
   let slowest = segment

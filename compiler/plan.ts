@@ -12,8 +12,16 @@ import {
   parseDurationSeconds,
   type StorePlan,
 } from '#crds'
-
-import type { ActivationModel, Model, SegmentModel, SourceModel, StoreModel } from './model.ts'
+import {
+  type CompiledSegment,
+  isCompiled,
+  isLinkedActivation,
+  isLinkedSource,
+  type LinkedActivation,
+  type LinkedSource,
+  type Model,
+  type StoreModel,
+} from './model.ts'
 import type { Condition } from './pql/ir.ts'
 import { idFieldOf, recordColumnsOf } from './record-columns.ts'
 import { referencesFirst } from './references-first.ts'
@@ -35,6 +43,17 @@ const recordLimits = {
   identitiesPerProfile: 50,
 }
 
+/** What planning remembers from one compilation to the next, as long as what it was made of is held. */
+export type PlanMemory = {
+  readonly plans: WeakMap<Target, { readonly madeOf: readonly unknown[]; readonly plan: JobPlan }>
+  /** Trees as `meaningText` writes them. */
+  readonly meanings: WeakMap<Condition, string>
+}
+
+export function openPlanMemory(): PlanMemory {
+  return { plans: new WeakMap(), meanings: new WeakMap() }
+}
+
 /**
  * The plans of everything that runs: one for each ProfileStore, Activation and CampaignSource that `isRunnable` lets pass, ordered by
  * kind, namespace and name. Segments that do not compile are left out of them. A plan that would come out as before is the one of before.
@@ -42,9 +61,12 @@ const recordLimits = {
 export function plansOf(
   model: Model,
   isRunnable: (resource: { readonly kind: string; readonly namespace: string; readonly name: string }) => boolean,
+  memory: PlanMemory,
 ): JobPlan[] {
-  const segmentOk = (segment: SegmentModel): boolean => segment.condition !== null && isRunnable(segment.resource)
-  const segmentsOf = Map.groupBy(model.segments.filter(segmentOk), ({ store }) => store)
+  const segmentsOf = Map.groupBy(
+    model.segments.filter(isCompiled).filter(({ resource }) => isRunnable(resource)),
+    ({ store }) => store,
+  )
   const datasetsOf = Map.groupBy(
     model.datasets.filter(({ resource }) => isRunnable(resource)),
     ({ store }) => store,
@@ -60,23 +82,17 @@ export function plansOf(
       ...segments.flatMap((segment) => [segment.condition, segment.resource.name, segment.resource.spec.evaluation]),
     ]
     plans.push(
-      planned(resource, madeOf, () => ({
+      planned(memory, resource, madeOf, () => ({
         store: storePlan(store),
         ingest: { datasets: datasets.map((dataset) => datasetPlan(dataset, store)).sort(byName), limits: recordLimits },
-        evaluate: evaluatePlan(segments, store),
+        evaluate: evaluatePlan(segments, store, memory),
       })),
     )
   }
-  for (const activation of model.activations) {
-    const { destination, instance, store } = activation
-    if (
-      !destination ||
-      !instance ||
-      !store ||
-      ![activation.resource, destination, instance, store.resource].every(isRunnable)
-    )
-      continue
-    const segments = activation.segments.filter(segmentOk)
+  for (const activation of model.activations.filter(isLinkedActivation)) {
+    const { resource, destination, instance, store } = activation
+    if (![resource, destination, instance, store.resource].every(isRunnable)) continue
+    const segments = activation.segments.filter(isCompiled).filter((segment) => isRunnable(segment.resource))
     const database = instance.spec.database?.postgreSQL
     const organization = model.organizationOf(instance)?.name ?? instance.spec.organizationRef.name
     const madeOf = [
@@ -84,22 +100,22 @@ export function plansOf(
       instance,
       store.resource,
       organization,
-      ...segments.flatMap(({ resource }) => [resource.name, resource.spec.displayName]),
+      ...segments.flatMap((segment) => [segment.resource.name, segment.resource.spec.displayName]),
     ]
     plans.push(
-      planned(activation.resource, madeOf, () => ({
+      planned(memory, resource, madeOf, () => ({
         store: storePlan(store),
         export: exportPlan(activation, segments, organization, instance.spec.limits.fileNameLength),
         ...(database ? { import: importPlan(activation, database) } : {}),
       })),
     )
   }
-  for (const source of model.sources) {
+  for (const source of model.sources.filter(isLinkedSource)) {
     const { instance, store, resource } = source
-    const database = instance?.spec.database?.postgreSQL
-    if (!instance || !store || !database || ![resource, instance, store.resource].every(isRunnable)) continue
+    const database = instance.spec.database?.postgreSQL
+    if (!database || ![resource, instance, store.resource].every(isRunnable)) continue
     plans.push(
-      planned(resource, [instance, store.resource], () => ({
+      planned(memory, resource, [instance, store.resource], () => ({
         store: storePlan(store),
         extract: extractPlan(source, store, database),
       })),
@@ -113,15 +129,13 @@ type Parts = Omit<JobPlan, 'apiVersion' | 'kind' | 'digest' | 'target'>
 
 type Target = Resource<JobPlan['target']['kind']>
 
-const plannedBefore = new WeakMap<Target, { readonly madeOf: readonly unknown[]; readonly plan: JobPlan }>()
-
 /** The plan of a resource and of what else it is made of: a change of one of many stores makes one plan anew. */
-function planned(resource: Target, madeOf: readonly unknown[], parts: () => Parts): JobPlan {
-  const known = plannedBefore.get(resource)
+function planned({ plans }: PlanMemory, resource: Target, madeOf: readonly unknown[], parts: () => Parts): JobPlan {
+  const known = plans.get(resource)
   if (known?.madeOf.length === madeOf.length && known.madeOf.every((part, index) => part === madeOf[index]))
     return known.plan
   const plan = sealed(resource, parts())
-  plannedBefore.set(resource, { madeOf, plan })
+  plans.set(resource, { madeOf, plan })
   return plan
 }
 
@@ -234,18 +248,17 @@ function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], un
   >
 }
 
-function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): EvaluatePlan {
+function evaluatePlan(segments: readonly CompiledSegment[], store: StoreModel, memory: PlanMemory): EvaluatePlan {
   const ordered = [...segments].sort((a, b) => byName(a.resource, b.resource))
-  const conditions = new Map(ordered.map((segment) => [segment.resource.name, segment.condition!])) // `plansOf` keeps only those that compile
   const byNames = new Map(ordered.map((segment) => [segment.resource.name, segment]))
   const referencesOf = (name: string): readonly string[] => [...new Set(byNames.get(name)?.references ?? [])].sort()
   const digests = new Map<string, string>()
   for (const name of referencesFirst(byNames.keys(), referencesOf)) {
     const refersTo = referencesOf(name).map((other) => digests.get(other))
-    digests.set(name, digestOf({ condition: meaningText(conditions.get(name)), refersTo }))
+    digests.set(name, digestOf({ condition: meaningText(byNames.get(name)?.condition, memory), refersTo }))
   }
-  const entries = (of: readonly SegmentModel[]): { name: string; condition: Condition }[] =>
-    of.map((segment) => ({ name: segment.resource.name, condition: segment.condition! })) // as above
+  const entries = (of: readonly CompiledSegment[]): { name: string; condition: Condition }[] =>
+    of.map(({ resource, condition }) => ({ name: resource.name, condition }))
   const streaming = ordered.filter((segment) => segment.resource.spec.evaluation === 'Streaming')
   return {
     segments: ordered.map((segment) => ({
@@ -258,10 +271,8 @@ function evaluatePlan(segments: readonly SegmentModel[], store: StoreModel): Eva
   }
 }
 
-const meanings = new WeakMap<Condition, string>()
-
 /** The tree as text without types: those say how a schema stores what the definition names. */
-function meaningText(condition: Condition | undefined): string | undefined {
+function meaningText(condition: Condition | undefined, { meanings }: PlanMemory): string | undefined {
   if (!condition) return undefined
   const text =
     meanings.get(condition) ?? JSON.stringify(condition, (key, value: unknown) => (key === 'type' ? undefined : value))
@@ -270,14 +281,13 @@ function meaningText(condition: Condition | undefined): string | undefined {
 }
 
 function exportPlan(
-  activation: ActivationModel,
-  segments: readonly SegmentModel[],
+  activation: LinkedActivation,
+  segments: readonly CompiledSegment[],
   organization: string,
   fileNameLength: number,
 ): ExportPlan {
+  const { destination, store } = activation
   const { spec, name } = activation.resource
-  const destination = activation.destination! // `plansOf` asked before
-  const store = activation.store! // likewise
   const { file } = destination.spec
   return {
     activation: name,
@@ -326,9 +336,7 @@ function databasePlan(database: PostgreSql): ImportPlan['database'] {
   }
 }
 
-function importPlan(activation: ActivationModel, database: PostgreSql): ImportPlan {
-  const instance = activation.instance! // `plansOf` asked before
-  const destination = activation.destination! // likewise
+function importPlan({ instance, destination }: LinkedActivation, database: PostgreSql): ImportPlan {
   const { targetMapping, limits } = instance.spec
   return {
     instance: instance.name,
@@ -346,10 +354,10 @@ function importPlan(activation: ActivationModel, database: PostgreSql): ImportPl
   }
 }
 
-function extractPlan(source: SourceModel, store: StoreModel, database: PostgreSql): NonNullable<JobPlan['extract']> {
+function extractPlan(source: LinkedSource, store: StoreModel, database: PostgreSql): NonNullable<JobPlan['extract']> {
   const { spec, name } = source.resource
   return {
-    instance: source.instance!.name, // `plansOf` asked before
+    instance: source.instance.name,
     source: name,
     database: databasePlan(database),
     identity: spec.identity,

@@ -1,30 +1,22 @@
-import type { ActivationModel, Model, SegmentModel, SourceModel, StoreModel } from './model.ts'
+import { locationIdentity } from '#crds'
+import { type MappedAttribute, mappedAttributes } from './attribute-path.ts'
+import type { ActivationModel, Groups, Model, Relations, SegmentModel } from './model.ts'
+import type { Condition } from './pql/ir.ts'
+import { readsEvents, type StreamingReason, streamingReasons } from './pql/streaming.ts'
 import type { Resource } from './resource.ts'
 
-/** The model the other way round, for rules that start from one resource. Lists are ordered by name, whatever order the files came in. */
-export type Relations = {
-  readonly activation: ReadonlyMap<Resource<'Activation'>, ActivationModel>
-  readonly segment: (resource: Resource<'Segment'>) => SegmentModel | null
-  readonly store: ReadonlyMap<Resource<'ProfileStore'>, StoreModel>
-  readonly storeOfDataset: ReadonlyMap<Resource<'Dataset'>, StoreModel | null>
-  readonly source: ReadonlyMap<Resource<'CampaignSource'>, SourceModel>
-  readonly activationsOfInstance: Groups<Resource<'CampaignInstance'>, ActivationModel>
-  readonly activationsOfDestination: Groups<Resource<'Destination'>, ActivationModel>
-  readonly sourcesOfInstance: Groups<Resource<'CampaignInstance'>, SourceModel>
-  readonly datasetsOfStore: Groups<StoreModel, Resource<'Dataset'>>
-  readonly segmentsOfStore: Groups<StoreModel, SegmentModel>
-  /** The Segment of that name in the namespace of the one given. */
-  readonly sibling: (segment: SegmentModel, name: string) => SegmentModel | null
-}
-
-export type Groups<K, T> = (key: K) => readonly T[]
-
-/** Computed once for a model. */
-export function relationsOf(model: Model): Relations {
-  const known = memo.get(model)
-  if (known) return known
+/** The model the other way round. Most of it is computed when it is asked for, and once. */
+export function relationsOf(model: Omit<Model, 'relations'>): Relations {
   const { activations, segments, segmentNamed, sources, datasets } = model
-  const relations: Relations = {
+  const sibling: Relations['sibling'] = (segment, name) => segmentNamed(segment.resource.namespace, name)
+  const attributes = new Map<ActivationModel, readonly MappedAttribute[]>()
+  const reasons = new Map<SegmentModel, readonly StreamingReason[]>()
+  const besides = groups(
+    model.destinations,
+    ({ resource }) => folderOf(resource),
+    ({ resource }) => resource,
+  )
+  return {
     activation: new Map(activations.map((activation) => [activation.resource, activation])),
     segment: ({ namespace, name }) => segmentNamed(namespace, name),
     store: new Map(model.stores.map((store) => [store.resource, store])),
@@ -33,19 +25,59 @@ export function relationsOf(model: Model): Relations {
     activationsOfInstance: groups(activations, (activation) => activation.instance),
     activationsOfDestination: groups(activations, (activation) => activation.destination),
     sourcesOfInstance: groups(sources, (source) => source.instance),
+    destinationsBeside: (destination) => besides(folderOf(destination)),
     datasetsOfStore: groups(
       datasets,
       (dataset) => dataset.store,
       (dataset) => dataset.resource,
     ),
     segmentsOfStore: groups(segments, (segment) => segment.store),
-    sibling: (segment, name) => segmentNamed(segment.resource.namespace, name),
+    sibling,
+    attributesOf: (activation) =>
+      activation === undefined ? [] : once(attributes, activation, () => mappedAttributes(activation)),
+    reasonsAgainstStreaming: (segment) =>
+      once(reasons, segment, () =>
+        segment.resource.spec.evaluation === 'Streaming' && segment.condition
+          ? reasonsAgainst(segment.condition, segment, sibling)
+          : [],
+      ),
   }
-  memo.set(model, relations)
-  return relations
 }
 
-const memo = new WeakMap<Model, Relations>()
+function once<K, V>(known: Map<K, V>, key: K, make: () => V): V {
+  const value = known.get(key) ?? make()
+  known.set(key, value)
+  return value
+}
+
+/** Why the condition of a Segment cannot stream, whatever the Segment asks for. */
+export function reasonsAgainst(
+  condition: Condition,
+  segment: SegmentModel,
+  sibling: Relations['sibling'],
+): readonly StreamingReason[] {
+  return streamingReasons(condition, (name) => {
+    const other = sibling(segment, name)
+    return !other || isProfileOnly(other, sibling)
+  })
+}
+
+function isProfileOnly(segment: SegmentModel, sibling: Relations['sibling']): boolean {
+  const seen = new Set([segment])
+  for (const current of seen) {
+    if (current.condition && readsEvents(current.condition)) return false
+    for (const name of current.references) {
+      const next = sibling(current, name)
+      if (next) seen.add(next)
+    }
+  }
+  return true
+}
+
+/** Equal for one folder of one place, seen from one namespace. */
+function folderOf({ namespace, spec }: Resource<'Destination'>): string {
+  return `${namespace}/${locationIdentity(spec.location)}`
+}
 
 type Named = { readonly resource: { readonly name: string } }
 

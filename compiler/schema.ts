@@ -8,7 +8,26 @@ export type Type =
   | { readonly kind: 'map'; readonly values: Type }
   | ObjectType
 
-export type ObjectType = { readonly kind: 'object'; readonly fields: ReadonlyMap<string, Type> }
+export type ObjectType = {
+  readonly kind: 'object'
+  readonly fields: ReadonlyMap<string, Type>
+  /** The same as contracts write it. */
+  readonly dataType: DataType
+}
+
+export function objectType(fields: ReadonlyMap<string, Type>): ObjectType {
+  let dataType: DataType | null = null
+  return {
+    kind: 'object',
+    fields,
+    // A schema's types are read once and asked for often.
+    get dataType() {
+      return (dataType ??= {
+        fields: Object.fromEntries([...fields].map(([name, field]) => [name, dataTypeOf(field)])),
+      })
+    },
+  }
+}
 
 export type SchemaFault = {
   readonly code: 'invalid-value' | 'missing-field' | 'unknown-field' | 'wrong-type'
@@ -61,12 +80,12 @@ export function readUnionSchema(
       message: 'The schema of a record is an object',
       help: 'Write `type: object` and list its `properties`.',
     })
-  return { type: { kind: 'object', fields: new Map() }, faults }
+  return { type: objectType(new Map()), faults }
 }
 
 /** The event type with its `timestamp`, which every event has whether the schema says so or not. */
 export function withTimestamp(event: ObjectType): ObjectType {
-  return { kind: 'object', fields: new Map([...event.fields, ['timestamp', { kind: 'timestamp' }]]) }
+  return objectType(new Map([...event.fields, ['timestamp', { kind: 'timestamp' }]]))
 }
 
 /** `given`: fields that an object has whether they are listed or not. */
@@ -169,7 +188,7 @@ function read(
         const type = read(property, [...path, 'properties', name], faults)
         if (type) fields.set(name, type)
       }
-      return { kind: 'object', fields }
+      return objectType(fields)
     }
     case undefined:
       return fault(
@@ -188,26 +207,20 @@ function read(
   }
 }
 
-const dataTypes = new WeakMap<Type, DataType>()
-
-/** A schema's types are read once and asked for often: each is written out once. */
 export function dataTypeOf(type: Type): DataType {
-  const known = dataTypes.get(type)
-  if (known !== undefined) return known
-  const made = madeDataType(type)
-  dataTypes.set(type, made)
-  return made
-}
-
-function madeDataType(type: Type): DataType {
   switch (type.kind) {
     case 'array':
       return { items: dataTypeOf(type.items) }
     case 'map':
       return { values: dataTypeOf(type.values) }
     case 'object':
-      return { fields: Object.fromEntries([...type.fields].map(([name, field]) => [name, dataTypeOf(field)])) }
-    default:
+      return type.dataType
+    case 'string':
+    case 'integer':
+    case 'number':
+    case 'boolean':
+    case 'date':
+    case 'timestamp':
       return type.kind
   }
 }

@@ -36,20 +36,37 @@ type Named = ResourceName & { readonly origin: Origin }
 /** Kubernetes' own namespace for what names none. */
 export const defaultNamespace = 'default'
 
+/** What was read before, as long as what it was read from is held. */
+export type ReadMemory = { readonly read: WeakMap<Source | Readonly<Record<string, unknown>>, Loaded> }
+
+export function openReadMemory(): ReadMemory {
+  return { read: new WeakMap() }
+}
+
 /**
  * Reads files into resources: several documents per file, `List`s opened, other API groups passed over. A source that was read before
  * (the same object, not only the same text) is not read again.
  */
-export function loadSources(sources: readonly Source[]): Loaded {
-  return together(sources.map(loadSource))
+export function loadSources(sources: readonly Source[], { read }: ReadMemory): Loaded {
+  return together(sources.map((source) => loadedOnce(read, source, loadSource)))
 }
 
 /**
  * Resources as the API server gives them: plain values without a place in a file. An object that was read before is not read again:
  * who changes one makes a new one.
  */
-export function loadObjects(objects: readonly unknown[]): Loaded {
-  return together(objects.filter(isRecord).map(loadObject))
+export function loadObjects(objects: readonly unknown[], { read }: ReadMemory): Loaded {
+  return together(objects.filter(isRecord).map((object) => loadedOnce(read, object, loadObject)))
+}
+
+function loadedOnce<T extends Source | Readonly<Record<string, unknown>>>(
+  read: ReadMemory['read'],
+  from: T,
+  load: (from: T) => Loaded,
+): Loaded {
+  const loaded = read.get(from) ?? load(from)
+  read.set(from, loaded)
+  return loaded
 }
 
 /** What is there twice is there once, as it was read first, with a finding. */
@@ -80,11 +97,7 @@ function together(parts: readonly Loaded[]): Loaded {
   return { resources, tests, names, diagnostics, count }
 }
 
-const loadedBefore = new WeakMap<Source, Loaded>()
-
 function loadSource(source: Source): Loaded {
-  const known = loadedBefore.get(source)
-  if (known) return known
   const loader = new Loader()
   const file = readYaml(source.text)
   for (const fault of file.faults) {
@@ -125,21 +138,13 @@ function loadSource(source: Source): Loaded {
     loader.isTorn = next > first
     loader.document(node, { source, node })
   }
-  const loaded = loader.loaded()
-  loadedBefore.set(source, loaded)
-  return loaded
+  return loader.loaded()
 }
 
-const loadedObjects = new WeakMap<Readonly<Record<string, unknown>>, Loaded>()
-
 function loadObject(object: Readonly<Record<string, unknown>>): Loaded {
-  const known = loadedObjects.get(object)
-  if (known) return known
   const loader = new Loader()
   loader.value(object, null)
-  const loaded = loader.loaded()
-  loadedObjects.set(object, loaded)
-  return loaded
+  return loader.loaded()
 }
 
 class Loader {

@@ -1,4 +1,4 @@
-import { compileObjects, type Diagnostic } from '#compiler'
+import { compileObjects, type Diagnostic, openSession, type Session } from '#compiler'
 import { type Kind, kinds } from '#crds'
 import type { Caches } from './caches.ts'
 import { type Definition, keyOf, type ResourceKey } from './definition.ts'
@@ -25,21 +25,34 @@ const mayFollow: ReadonlySet<string> = new Set(['unresolved-reference', 'missing
 const [longestWarning, mostWarnings] = [256, 12]
 
 /**
- * The compiler's findings at `kubectl apply`, as if the resource were there already: errors of its own deny, all else warns, also what
- * the change would break elsewhere.
+ * Answers with the compiler's findings at `kubectl apply`, as if the resource were there already: errors of its own deny, all else
+ * warns, also what the change would break elsewhere.
  */
-export function admit(caches: Caches, request: AdmissionRequest): AdmissionResponse {
+export function openAdmission(caches: Caches): (request: AdmissionRequest) => AdmissionResponse {
+  const sessions = new Map<string, Session>()
+  return (request) => {
+    const { namespace = '' } = request
+    const session = sessions.get(namespace) ?? openSession()
+    const before = caches.ofNamespace(namespace)
+    if (before.length === 0) sessions.delete(namespace)
+    else sessions.set(namespace, session)
+    return admit(before, request, session)
+  }
+}
+
+function admit(
+  before: ReturnType<Caches['ofNamespace']>,
+  request: AdmissionRequest,
+  session: Session,
+): AdmissionResponse {
   const { uid, object, operation, namespace = '' } = request
   const kind = request.kind.kind
   if (!object || operation === 'DELETE' || operation === 'CONNECT' || !(kind in kinds) || kind === 'Run')
     return { uid, allowed: true }
-  const before = caches.ofNamespace(namespace)
   const key: ResourceKey = `${kind as Kind}/${namespace}/${object.metadata.name}`
   const own = { ...object, metadata: { ...object.metadata, namespace } }
-  const now = compileObjects([
-    ...before.filter((resource) => keyOf(resource) !== key).map(({ definition }) => definition),
-    own,
-  ])
+  const others = before.filter((resource) => keyOf(resource) !== key).map(({ definition }) => definition)
+  const now = compileObjects([...others, own], { session })
   const isOwn = ({ resource }: Diagnostic): boolean =>
     resource !== null && `${resource.kind}/${resource.namespace}/${resource.name}` === key
   const refused = now.diagnostics.filter(
@@ -50,7 +63,10 @@ export function admit(caches: Caches, request: AdmissionRequest): AdmissionRespo
     return { uid, allowed: false, status: { code: 422, reason: 'Invalid', message } }
   }
   const known = new Set(
-    compileObjects(before.map(({ definition }) => definition)).diagnostics.map((diagnostic) => warningText(diagnostic)),
+    compileObjects(
+      before.map(({ definition }) => definition),
+      { session },
+    ).diagnostics.map((diagnostic) => warningText(diagnostic)),
   )
   const warnings = now.diagnostics
     .filter(

@@ -1,3 +1,4 @@
+import { openSession, type Session } from '#compiler'
 import { canonicalJson } from '#crds'
 import type { Caches } from './caches.ts'
 import { type Definition, isSameDefinition, keyOf, type Resource, type ResourceKey } from './definition.ts'
@@ -18,6 +19,7 @@ export type Namespaces = {
 }
 
 type Compiled = {
+  readonly session: Session
   readonly settled: Settled
   readonly views: ReadonlyMap<ResourceKey, View>
   /** What the views are of. */
@@ -61,8 +63,10 @@ export function openNamespaces(caches: Caches): Namespaces {
         return []
       }
       const before = compiled.get(namespace)
+      const session = before?.session ?? openSession()
       const own = resources.map((resource) => definitions.get(keyOf(resource)) ?? resource.definition)
       const settled = settle({
+        session,
         definitions: own,
         accepted: (segment) => caches.get('Segment', namespace, segment)?.status.acceptedExpression ?? null,
         hasRun: (activation, segment) =>
@@ -73,7 +77,7 @@ export function openNamespaces(caches: Caches): Namespaces {
       const views = viewsOf(settled, own)
       const seen = new Map(own.map((definition, index) => [keyOf(resources[index]!), definition]))
       const said = new Map([...views].map(([key, view]) => [key, viewText(key, view, seen.get(key)!, settled)]))
-      compiled.set(namespace, { settled, views, definitions: seen, said })
+      compiled.set(namespace, { session, settled, views, definitions: seen, said })
       return [...said].flatMap(([key, text]) => (before?.said.get(key) === text ? [] : [key]))
     },
   }

@@ -4,9 +4,11 @@ import {
   compileObjects,
   type Diagnostic,
   type Model,
+  openSession,
   pathText,
   type Scheduled,
   type SegmentModel,
+  type Session,
   schedulesOf,
 } from '#compiler'
 import type { JobPlan, Kind } from '#crds'
@@ -44,14 +46,16 @@ export type SettleInput = {
   readonly accepted: (segment: string) => string | null
   /** Whether Campaign has a delivery of the Segment already: it goes on over one that never ran. */
   readonly hasRun: (activation: string, segment: string) => boolean
+  /** What compiling this namespace found out before. */
+  readonly session?: Session
 }
 
 /**
  * A broken Segment never stops its neighbours: what cannot run is taken out, one thing after the other, until the rest compiles.
  * What is taken out says why.
  */
-export function settle({ definitions, accepted, hasRun }: SettleInput): Settled {
-  const written = compileObjects(definitions)
+export function settle({ definitions, accepted, hasRun, session = openSession() }: SettleInput): Settled {
+  const written = compileObjects(definitions, { session })
   const findings = Map.groupBy(
     written.diagnostics.filter((diagnostic) => diagnostic.resource !== null),
     ({ resource }) => keyOf(resource as { kind: Kind; namespace: string; name: string }), // findings in resources of the API server
@@ -78,7 +82,7 @@ export function settle({ definitions, accepted, hasRun }: SettleInput): Settled 
   const hold = (activation: ResourceKey, entry: Held): void => {
     held.set(activation, (held.get(activation) ?? new Map<string, Held>()).set(entry.segment, entry))
   }
-  let compilation = !changed ? written : compileObjects([...byKey.values()])
+  let compilation = !changed ? written : compileObjects([...byKey.values()], { session })
   // Each round takes something out, so there are no more than there are Segments; in practice two.
   for (let round = 0; round < 10; round += 1) {
     const out = [...brokenSegments(compilation, byKey), ...segmentsBeyondLimits(compilation.model, hasRun)]
@@ -93,7 +97,7 @@ export function settle({ definitions, accepted, hasRun }: SettleInput): Settled 
           compilation.model,
         ),
       )
-    compilation = compileObjects([...byKey.values()])
+    compilation = compileObjects([...byKey.values()], { session })
   }
   const errors = errorsOf(compilation)
   for (const key of [...outdated]) if (errors.has(key)) outdated.delete(key)

@@ -1,5 +1,5 @@
 import { apiVersion } from '#crds'
-import { admit } from './admission.ts'
+import { openAdmission } from './admission.ts'
 import { openApi } from './kernel/api.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Ended, runControllers } from './kernel/controller.ts'
@@ -124,7 +124,7 @@ export async function startOperator(ports: OperatorPorts, options: OperatorOptio
       serveWebhook({
         ...options.webhook!,
         clock,
-        admit: (request) => admit(caches, request),
+        admit: openAdmission(caches),
         renewed: (reason) => told('webhook', reason),
         failed: (error) =>
           log({ level: 'warning', message: `webhook: ${error instanceof Error ? error.message : error}` }),

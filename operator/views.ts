@@ -71,7 +71,7 @@ function brokenNeedOf(
     // Of a list, such as an Activation's Segments, the others go on without one.
     return kind === null || value === undefined || Array.isArray(value)
       ? []
-      : [[kind, (value as { readonly name: string }).name]]
+      : [[kind, (value as { readonly name: string } | undefined)?.name]]
   })
   if (definition.kind === 'Activation') {
     const activation = settled.activations.get(own)

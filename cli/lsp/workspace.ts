@@ -1,7 +1,15 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { type Compilation, type CompileOptions, compile, decodeUtf8, lineIndexOf, type Source } from '#compiler'
+import {
+  type Compilation,
+  type CompileOptions,
+  compile,
+  decodeUtf8,
+  lineIndexOf,
+  openSession,
+  type Source,
+} from '#compiler'
 
 export type Position = { readonly line: number; readonly character: number }
 export type Range = { readonly start: Position; readonly end: Position }
@@ -25,6 +33,7 @@ export type Workspace = {
 }
 
 export function openWorkspace(options: () => CompileOptions): Workspace {
+  const session = openSession()
   const disk = new Map<string, Source>()
   const open = new Map<string, Source>()
   let all: Source[] | null = null
@@ -78,8 +87,8 @@ export function openWorkspace(options: () => CompileOptions): Workspace {
     },
     sources,
     source,
-    compilation: () => (compiled ??= compile(sources(), { ...options(), verifyFixes: false })),
-    verified: () => (tried ??= compile(sources(), options())),
+    compilation: () => (compiled ??= compile(sources(), { ...options(), session, verifyFixes: false })),
+    verified: () => (tried ??= compile(sources(), { ...options(), session })),
     rangeOf: (file, span) => rangeIn((open.get(file) ?? disk.get(file))?.text ?? '', span),
   }
 }

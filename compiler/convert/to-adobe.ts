@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../diagnostic.ts'
 import { jsonOfPql } from '../pql/json.ts'
 import { placeOf, type Resource, type Source } from '../resource.ts'
-import { loadSources } from '../source.ts'
+import { loadSources, openReadMemory } from '../source.ts'
 import {
   type AdobeDefinition,
   adobeIdAnnotation,
@@ -20,7 +20,7 @@ export function adobeOfSegments(
   readonly definitions: readonly AdobeDefinition[]
   readonly diagnostics: readonly Diagnostic[]
 } {
-  const { resources, diagnostics } = loadSources(sources)
+  const { resources, diagnostics } = loadSources(sources, openReadMemory())
   // Only Segments pass the filter.
   const segments = resources.filter(
     (resource) => resource.kind === 'Segment',

@@ -3,7 +3,6 @@ import { activatedSegments } from '../activated-segments.ts'
 import type { Compilation } from '../compile.ts'
 import type { Severity } from '../diagnostic.ts'
 import { effectiveLatency } from '../effective-latency.ts'
-import { relationsOf } from '../relations.ts'
 
 /** What feeds what, from Datasets to Campaign and back. Nodes and edges are ordered by kind, then name: the same picture on every run. */
 export type Graph = { readonly nodes: readonly GraphNode[]; readonly edges: readonly GraphEdge[] }
@@ -61,7 +60,7 @@ export type GraphEdge = {
 }
 
 export function graphOf({ model, diagnostics }: Compilation): Graph {
-  const relations = relationsOf(model)
+  const { relations } = model
   const severities = new Map<string, Severity>()
   for (const { resource, severity } of diagnostics) {
     if (!resource) continue

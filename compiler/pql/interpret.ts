@@ -47,7 +47,7 @@ function frameOf(person: Person, context: EvaluationContext): Frame {
   const events = person.events
     .filter((event) => typeof event['timestamp'] === 'number' && event['timestamp'] <= context.now)
     .sort(inOrder)
-  return { attributes: person.attributes, events, context, variables: new Map() }
+  return { attributes: person.attributes, events, context, variables: new Map(), regexes: new Map() }
 }
 
 /**
@@ -93,6 +93,7 @@ type Frame = {
   readonly events: readonly DatumObject[]
   readonly context: EvaluationContext
   readonly variables: ReadonlyMap<number, Datum>
+  readonly regexes: Map<Regex, RegExp>
 }
 
 function bind(frame: Frame, variable: number, value: Datum): Frame {
@@ -159,7 +160,7 @@ function test(condition: Condition, frame: Frame): boolean {
     }
     case 'matches': {
       const value = evaluate(condition.value, frame)
-      return typeof value === 'string' && compiled(condition.regex).test(value)
+      return typeof value === 'string' && compiled(condition.regex, frame).test(value)
     }
     case 'includes': {
       const items = list(condition.list, frame)
@@ -333,7 +334,7 @@ function evaluate(value: Value, frame: Frame): Datum {
     }
     case 'regexGroup': {
       const text = evaluate(value.value, frame)
-      const found = typeof text === 'string' ? compiled(value.regex).exec(text) : null
+      const found = typeof text === 'string' ? compiled(value.regex, frame).exec(text) : null
       return found ? (found[value.group] ?? '') : null
     }
     case 'record':
@@ -429,14 +430,10 @@ function textTest(test: string, left: string, right: string): boolean {
   }
 }
 
-const regexCache = new WeakMap<Regex, RegExp>()
-
-function compiled(regex: Regex): RegExp {
-  let found = regexCache.get(regex)
-  if (!found) {
-    found = new RegExp(javaScriptRegex(regex), 'u')
-    regexCache.set(regex, found)
-  }
+/** Asked of thousands of items, a regular expression is made once. */
+function compiled(regex: Regex, { regexes }: Frame): RegExp {
+  const found = regexes.get(regex) ?? new RegExp(javaScriptRegex(regex), 'u')
+  regexes.set(regex, found)
   return found
 }
 

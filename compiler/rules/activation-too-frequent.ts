@@ -1,6 +1,5 @@
 import { parseDurationSeconds } from '#crds'
 import { durationText } from '../effective-latency.ts'
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const activationTooFrequent: Rule = {
@@ -27,7 +26,7 @@ spec:
   },
   check: {
     Activation(activation, { model, report }) {
-      const instance = relationsOf(model).activation.get(activation)?.instance
+      const instance = model.relations.activation.get(activation)?.instance
       if (!instance) return
       const { every, after } = activation.spec.schedule
       const seconds = parseDurationSeconds(every ?? '24h')

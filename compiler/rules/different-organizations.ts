@@ -1,4 +1,3 @@
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const differentOrganizations: Rule = {
@@ -31,7 +30,7 @@ spec:
   check: {
     CampaignInstance(instance, { model, report }) {
       const own = model.organizationOf(instance)
-      const relations = relationsOf(model)
+      const { relations } = model
       const stores = new Set(
         [...relations.activationsOfInstance(instance), ...relations.sourcesOfInstance(instance)].map(
           ({ store }) => store,

@@ -1,5 +1,3 @@
-import { mappedAttributes } from '../attribute-path.ts'
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const eventAttribute: Rule = {
@@ -28,7 +26,9 @@ spec:
   },
   check: {
     Activation(activation, { model, report }) {
-      for (const { index, source, attribute } of mappedAttributes(relationsOf(model).activation.get(activation))) {
+      for (const { index, source, attribute } of model.relations.attributesOf(
+        model.relations.activation.get(activation),
+      )) {
         if (attribute.kind !== 'event') continue
         report({
           path: ['spec', 'mapping', index, 'source'],

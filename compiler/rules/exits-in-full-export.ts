@@ -1,4 +1,3 @@
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const exitsInFullExport: Rule = {
@@ -24,7 +23,7 @@ spec:
   },
   check: {
     Activation(resource, { model, report }) {
-      const activation = relationsOf(model).activation.get(resource)
+      const activation = model.relations.activation.get(resource)
       if (!activation || resource.spec.export !== 'Full' || activation.destination?.spec.syncType === 'Profile') return
       const segments = activation.segments.filter((segment) => segment.resource.spec.deletionPolicy === 'ExportExits')
       const [first] = segments

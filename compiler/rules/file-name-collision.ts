@@ -1,8 +1,7 @@
-import { locationIdentity, parseDurationSeconds } from '#crds'
+import { parseDurationSeconds } from '#crds'
 import { segmentPath } from '../activated-segments.ts'
 import { exampleFileName, fileExtension } from '../file-name.ts'
-import type { ActivationModel, Model, SegmentModel } from '../model.ts'
-import { relationsOf } from '../relations.ts'
+import type { ActivationModel, SegmentModel } from '../model.ts'
 import type { Resource } from '../resource.ts'
 import type { Rule } from './rule.ts'
 
@@ -30,8 +29,8 @@ spec:
   },
   check: {
     Destination(destination, { model, report }) {
-      const relations = relationsOf(model)
-      const neighbours = destinationsAt(placeKeyOf(destination), model).filter(({ name }) => name <= destination.name)
+      const { relations } = model
+      const neighbours = relations.destinationsBeside(destination).filter(({ name }) => name <= destination.name)
       const files = neighbours.flatMap((other) =>
         relations
           .activationsOfDestination(other)
@@ -76,26 +75,6 @@ type File = {
   readonly destination: Resource<'Destination'>
   readonly activation: ActivationModel
   readonly segment: SegmentModel
-}
-
-/** By name. */
-function destinationsAt(place: string, model: Model): readonly Resource<'Destination'>[] {
-  const known = memo.get(model)
-  const places =
-    known ??
-    Map.groupBy(
-      model.destinations.map(({ resource }) => resource).sort((a, b) => (a.name < b.name ? -1 : 1)),
-      placeKeyOf,
-    )
-  if (!known) memo.set(model, places)
-  return places.get(place) ?? []
-}
-
-const memo = new WeakMap<Model, ReadonlyMap<string, readonly Resource<'Destination'>[]>>()
-
-/** Equal for one folder of one place, seen from one namespace. */
-function placeKeyOf({ namespace, spec }: Resource<'Destination'>): string {
-  return `${namespace}/${locationIdentity(spec.location)}`
 }
 
 /** Names without the instant are the same in every run; with it, in the runs that two schedules have in common. */

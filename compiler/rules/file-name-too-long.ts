@@ -1,5 +1,4 @@
 import { exampleFileName, fileExtension } from '../file-name.ts'
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const fileNameTooLong: Rule = {
@@ -25,7 +24,7 @@ spec:
   },
   check: {
     Destination(destination, { model, report }) {
-      const activations = relationsOf(model).activationsOfDestination(destination)
+      const activations = model.relations.activationsOfDestination(destination)
       const instance = activations[0]?.instance
       if (!instance) return
       const organization = instance.spec.organizationRef.name

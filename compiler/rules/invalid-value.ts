@@ -4,7 +4,6 @@ import { formatFaults } from '../dataset-format.ts'
 import { fileNameMacros, macrosOf } from '../file-name.ts'
 import type { StoreModel } from '../model.ts'
 import { recordColumnsOf } from '../record-columns.ts'
-import { relationsOf } from '../relations.ts'
 import type { Path, Resource } from '../resource.ts'
 import { describe } from '../schema.ts'
 import { alternatives, nearest } from '../suggest.ts'
@@ -33,7 +32,7 @@ spec:
   },
   check: {
     ProfileStore(resource, { model, report }) {
-      const store = relationsOf(model).store.get(resource)
+      const store = model.relations.store.get(resource)
       for (const [index, { path }] of resource.spec.identities.entries()) {
         if (!store) break
         const attribute = attributeAt(store.types.profile, path)
@@ -88,7 +87,7 @@ spec:
           })
         },
       )
-      const store = relationsOf(model).storeOfDataset.get(dataset)
+      const store = model.relations.storeOfDataset.get(dataset)
       if (!store) return
       if (record === 'Event' && identity) reportNamespace(store, identity.namespace, report)
       const types = record === 'Event' ? store.types.event : store.types.profile
@@ -195,7 +194,7 @@ spec:
     },
 
     CampaignSource(source, { model, report }) {
-      const store = relationsOf(model).source.get(source)?.store
+      const store = model.relations.source.get(source)?.store
       if (store) reportNamespace(store, source.spec.identity.namespace, report)
     },
   },

@@ -1,5 +1,3 @@
-import { mappedAttributes } from '../attribute-path.ts'
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const mapAttribute: Rule = {
@@ -28,7 +26,7 @@ spec:
   },
   check: {
     Activation(activation, { model, report }) {
-      for (const { index, attribute } of mappedAttributes(relationsOf(model).activation.get(activation))) {
+      for (const { index, attribute } of model.relations.attributesOf(model.relations.activation.get(activation))) {
         if (attribute.kind !== 'map') continue
         report({
           path: ['spec', 'mapping', index, 'source'],

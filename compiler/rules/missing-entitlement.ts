@@ -1,4 +1,3 @@
-import { relationsOf } from '../relations.ts'
 import type { Resource } from '../resource.ts'
 import { alternatives, nearest } from '../suggest.ts'
 import type { Rule } from './rule.ts'
@@ -26,7 +25,7 @@ spec:
   },
   check: {
     Organization(organization, { model, report }) {
-      const relations = relationsOf(model)
+      const { relations } = model
       // Sources and Destinations are Experience Platform's: what counts is the organization of the store at the other end.
       const usesDestination = ({ resource, instance }: (typeof model.destinations)[number]): boolean => {
         const stores = relations.activationsOfDestination(resource).flatMap(({ store }) => (store ? [store] : []))

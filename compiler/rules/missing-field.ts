@@ -1,4 +1,3 @@
-import { relationsOf } from '../relations.ts'
 import { alternatives } from '../suggest.ts'
 import type { Rule } from './rule.ts'
 
@@ -30,7 +29,7 @@ spec:
   },
   check: {
     Dataset(dataset, { model, report }) {
-      const store = relationsOf(model).storeOfDataset.get(dataset)
+      const store = model.relations.storeOfDataset.get(dataset)
       for (const [index, { deliverySize, uniqueIds }] of dataset.spec.expectations.entries()) {
         if (deliverySize && deliverySize.minPercent === undefined && deliverySize.maxPercent === undefined)
           report({
@@ -74,7 +73,7 @@ spec:
       })
     },
     CampaignSource(source, { model, report }) {
-      const { store, instance } = relationsOf(model).source.get(source) ?? {}
+      const { store, instance } = model.relations.source.get(source) ?? {}
       if (store && !store.faulty && !store.types.event) {
         report({
           path: ['spec', 'profileStoreRef', 'name'],

@@ -1,4 +1,3 @@
-import { relationsOf } from '../relations.ts'
 import { alternatives, nearest } from '../suggest.ts'
 import type { Rule } from './rule.ts'
 
@@ -65,7 +64,7 @@ spec:
       }
     },
     Activation(activation, { model, report }) {
-      const instance = relationsOf(model).activation.get(activation)?.instance
+      const instance = model.relations.activation.get(activation)?.instance
       if (!instance) return
       const { reconciliationKey, columns } = instance.spec.targetMapping
       const { mapping } = activation.spec

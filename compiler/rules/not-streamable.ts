@@ -1,7 +1,6 @@
 import { locateExpression, type Model, type SegmentModel } from '../model.ts'
-import type { Condition } from '../pql/ir.ts'
-import { readsEvents, type StreamingReason, streamingReasons } from '../pql/streaming.ts'
-import { type Relations, relationsOf } from '../relations.ts'
+import type { StreamingReason } from '../pql/streaming.ts'
+import { reasonsAgainst } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const notStreamable: Rule = {
@@ -30,10 +29,10 @@ spec:
   check: {
     Segment(resource, { model, report }) {
       if (resource.spec.evaluation !== 'Streaming') return
-      const relations = relationsOf(model)
+      const { relations } = model
       const segment = relations.segment(resource)
-      if (!segment || reasonsAgainstStreaming(segment, relations).length === 0) return
-      const [first, ...others] = placedReasons(segment, model, relations)
+      if (!segment || relations.reasonsAgainstStreaming(segment).length === 0) return
+      const [first, ...others] = placedReasons(segment, model)
       if (!first) return
       const path = ['spec', 'expression']
       const isOnly = others.length === 0
@@ -68,46 +67,14 @@ spec:
   },
 }
 
-/** Empty for a Segment that is not Streaming, or does not compile. */
-export function reasonsAgainstStreaming(segment: SegmentModel, relations: Relations): readonly StreamingReason[] {
-  if (segment.resource.spec.evaluation !== 'Streaming' || !segment.condition) return []
-  const known = memo.get(segment)
-  if (known) return known
-  const reasons = reasonsAgainst(segment.condition, segment, relations)
-  memo.set(segment, reasons)
-  return reasons
-}
-
-const memo = new WeakMap<SegmentModel, readonly StreamingReason[]>()
-
-function reasonsAgainst(condition: Condition, segment: SegmentModel, relations: Relations): readonly StreamingReason[] {
-  return streamingReasons(condition, (name) => {
-    const other = relations.sibling(segment, name)
-    return !other || isProfileOnly(other, relations)
-  })
-}
-
-function isProfileOnly(segment: SegmentModel, relations: Relations): boolean {
-  const seen = new Set([segment])
-  for (const current of seen) {
-    if (current.condition && readsEvents(current.condition)) return false
-    for (const name of current.references) {
-      const next = relations.sibling(current, name)
-      if (next) seen.add(next)
-    }
-  }
-  return true
-}
-
 /** The reasons with their places in the expression. Trees hold none, so the expression is read once more. */
 function placedReasons(
   segment: SegmentModel,
   model: Model,
-  relations: Relations,
 ): readonly (StreamingReason & { readonly ranges: readonly Range[] })[] {
   const located = locateExpression(segment, model)
   if (!located?.condition) return []
-  return reasonsAgainst(located.condition, segment, relations).map((reason) => ({
+  return reasonsAgainst(located.condition, segment, model.relations.sibling).map((reason) => ({
     ...reason,
     ranges: reason.at.flatMap((node) => located.placeOf(node) ?? []),
   }))

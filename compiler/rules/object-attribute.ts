@@ -1,5 +1,3 @@
-import { mappedAttributes } from '../attribute-path.ts'
-import { relationsOf } from '../relations.ts'
 import { alternatives } from '../suggest.ts'
 import type { Rule } from './rule.ts'
 
@@ -29,7 +27,9 @@ spec:
   },
   check: {
     Activation(activation, { model, report }) {
-      for (const { index, source, attribute } of mappedAttributes(relationsOf(model).activation.get(activation))) {
+      for (const { index, source, attribute } of model.relations.attributesOf(
+        model.relations.activation.get(activation),
+      )) {
         if (attribute.kind !== 'object') continue
         const fields = [...attribute.type.fields]
           .filter(([, type]) => !['object', 'array', 'map'].includes(type.kind))

@@ -1,6 +1,5 @@
 import { parseDurationSeconds } from '#crds'
 import { durationText } from '../effective-latency.ts'
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const retentionExceeded: Rule = {
@@ -26,7 +25,7 @@ spec:
   },
   check: {
     Activation(activation, { model, report }) {
-      const instance = relationsOf(model).activation.get(activation)?.instance
+      const instance = model.relations.activation.get(activation)?.instance
       const retention = instance && parseDurationSeconds(instance.spec.limits.retention)
       if (!instance || !retention) return
       const { startingDeadlineSeconds, schedule } = activation.spec

@@ -1,6 +1,5 @@
 import { segmentPath } from '../activated-segments.ts'
 import type { ActivationModel } from '../model.ts'
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const segmentActivatedTwice: Rule = {
@@ -34,7 +33,7 @@ spec:
   check: {
     CampaignInstance(instance, { model, report }) {
       const owner = new Map<string, ActivationModel>()
-      for (const activation of relationsOf(model).activationsOfInstance(instance)) {
+      for (const activation of model.relations.activationsOfInstance(instance)) {
         const again = activation.segments.filter(({ resource }) => owner.has(resource.name))
         for (const { resource } of activation.segments)
           if (!owner.has(resource.name)) owner.set(resource.name, activation)

@@ -1,6 +1,4 @@
 import { durationText, effectiveLatency, ownLatencySeconds } from '../effective-latency.ts'
-import { relationsOf } from '../relations.ts'
-import { reasonsAgainstStreaming } from './not-streamable.ts'
 import type { Rule } from './rule.ts'
 
 export const streamOnBatchSegment: Rule = {
@@ -26,12 +24,12 @@ spec:
   check: {
     Segment(resource, { model, report }) {
       if (resource.spec.evaluation !== 'Streaming') return
-      const relations = relationsOf(model)
+      const { relations } = model
       const segment = relations.segment(resource)
       if (
         !segment?.condition ||
         segment.references.length === 0 ||
-        reasonsAgainstStreaming(segment, relations).length > 0
+        relations.reasonsAgainstStreaming(segment).length > 0
       )
         return
       const { seconds, text, slowest } = effectiveLatency(segment, model)

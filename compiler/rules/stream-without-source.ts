@@ -1,5 +1,3 @@
-import { relationsOf } from '../relations.ts'
-import { reasonsAgainstStreaming } from './not-streamable.ts'
 import type { Rule } from './rule.ts'
 
 export const streamWithoutSource: Rule = {
@@ -26,9 +24,9 @@ spec:
   check: {
     Segment(resource, { model, isWhole, report }) {
       if (resource.spec.evaluation !== 'Streaming') return
-      const relations = relationsOf(model)
+      const { relations } = model
       const segment = relations.segment(resource)
-      if (!segment?.store || reasonsAgainstStreaming(segment, relations).length > 0) return
+      if (!segment?.store || relations.reasonsAgainstStreaming(segment).length > 0) return
       const datasets = relations.datasetsOfStore(segment.store)
       // A Dataset that belongs to no store by a misspelt name may well be the one.
       if (!isWhole('Dataset') || model.datasets.some((dataset) => dataset.store === null)) return

@@ -1,6 +1,4 @@
 import type { SpecOf } from '#crds'
-import { mappedAttributes } from '../attribute-path.ts'
-import { relationsOf } from '../relations.ts'
 import { describe, type Type } from '../schema.ts'
 import { alternatives } from '../suggest.ts'
 import type { Rule } from './rule.ts'
@@ -32,11 +30,11 @@ spec:
   },
   check: {
     Activation(resource, { model, report }) {
-      const activation = relationsOf(model).activation.get(resource)
+      const activation = model.relations.activation.get(resource)
       const { instance } = activation ?? {}
       if (!instance) return
       const { columns, optOutColumns } = instance.spec.targetMapping
-      for (const { index, source, target, attribute } of mappedAttributes(activation)) {
+      for (const { index, source, target, attribute } of model.relations.attributesOf(activation)) {
         const at = columns.findIndex(({ name }) => name === target)
         const column = columns[at]
         if (attribute.kind !== 'scalar' || !column || optOutColumns.includes(target)) continue

@@ -1,4 +1,3 @@
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const tooManyAttributes: Rule = {
@@ -27,7 +26,7 @@ spec:
   },
   check: {
     Activation(activation, { model, report }) {
-      const instance = relationsOf(model).activation.get(activation)?.instance
+      const instance = model.relations.activation.get(activation)?.instance
       const count = activation.spec.mapping.length
       if (!instance || count <= instance.spec.limits.attributes) return
       const limit = instance.spec.limits.attributes

@@ -1,4 +1,3 @@
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const tooManyBatchSegments: Rule = {
@@ -25,7 +24,7 @@ spec:
   },
   check: {
     ProfileStore(resource, { model, report }) {
-      const relations = relationsOf(model)
+      const { relations } = model
       const store = relations.store.get(resource)
       const segments = store
         ? relations.segmentsOfStore(store).filter((segment) => segment.resource.spec.evaluation === 'Batch')

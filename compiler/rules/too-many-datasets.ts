@@ -1,4 +1,3 @@
-import { relationsOf } from '../relations.ts'
 import type { Rule } from './rule.ts'
 
 export const tooManyDatasets: Rule = {
@@ -25,7 +24,7 @@ spec:
   },
   check: {
     ProfileStore(resource, { model, report }) {
-      const relations = relationsOf(model)
+      const { relations } = model
       const store = relations.store.get(resource)
       if (!store) return
       for (const record of ['Profile', 'Event'] as const) {

@@ -1,6 +1,5 @@
-import { attributeAt, mappedAttributes, suggestPaths, type Unknown } from '../attribute-path.ts'
+import { attributeAt, suggestPaths, type Unknown } from '../attribute-path.ts'
 import type { StoreModel } from '../model.ts'
-import { relationsOf } from '../relations.ts'
 import type { Path } from '../resource.ts'
 import { describe, type ObjectType, type Type } from '../schema.ts'
 import { alternatives } from '../suggest.ts'
@@ -34,7 +33,7 @@ spec:
   },
   check: {
     ProfileStore(resource, { model, report }) {
-      const store = relationsOf(model).store.get(resource)
+      const store = model.relations.store.get(resource)
       if (!store || store.faulty) return
       for (const [index, { path }] of resource.spec.identities.entries()) {
         reportUnknown(
@@ -48,7 +47,7 @@ spec:
       }
     },
     Dataset(dataset, { model, report }) {
-      const store = relationsOf(model).storeOfDataset.get(dataset)
+      const store = model.relations.storeOfDataset.get(dataset)
       const types = dataset.spec.record === 'Event' ? store?.types.event : store?.types.profile
       if (!store || store.faulty || !types) return
       for (const [index, { target }] of dataset.spec.mapping.entries())
@@ -62,8 +61,8 @@ spec:
         )
     },
     Activation(resource, { model, report }) {
-      const activation = relationsOf(model).activation.get(resource)
-      for (const { index, source, target, attribute } of mappedAttributes(activation)) {
+      const activation = model.relations.activation.get(resource)
+      for (const { index, source, target, attribute } of model.relations.attributesOf(activation)) {
         if (attribute.kind !== 'unknown' || !activation?.store) continue
         const path = ['spec', 'mapping', index, 'source']
         if (/^segmentMembership\b/.test(source)) {
@@ -84,7 +83,7 @@ spec:
       }
     },
     CampaignSource(source, { model, report }) {
-      const store = relationsOf(model).source.get(source)?.store
+      const store = model.relations.source.get(source)?.store
       if (!store?.types.event || store.faulty) return
       for (const [table, { mapping }] of source.spec.tables.entries()) {
         for (const [index, { target }] of mapping.entries())

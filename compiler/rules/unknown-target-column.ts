@@ -1,5 +1,3 @@
-import { mappedAttributes } from '../attribute-path.ts'
-import { relationsOf } from '../relations.ts'
 import { alternatives, nearest } from '../suggest.ts'
 import type { Rule } from './rule.ts'
 import { columnTypesOf } from './target-type-mismatch.ts'
@@ -31,12 +29,12 @@ spec:
   },
   check: {
     Activation(activation, { model, report }) {
-      const linked = relationsOf(model).activation.get(activation)
+      const linked = model.relations.activation.get(activation)
       const instance = linked?.instance
       if (!instance) return
       const { columns, optOutColumns } = instance.spec.targetMapping
       const { mapping } = activation.spec
-      const attributes = new Map(mappedAttributes(linked).map(({ index, attribute }) => [index, attribute]))
+      const attributes = new Map(model.relations.attributesOf(linked).map(({ index, attribute }) => [index, attribute]))
       for (const [index, { target, transform }] of mapping.entries()) {
         const path = ['spec', 'mapping', index, 'target']
         const optOut = optOutColumns.indexOf(target)

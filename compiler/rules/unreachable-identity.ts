@@ -1,5 +1,4 @@
 import type { StoreModel } from '../model.ts'
-import { relationsOf } from '../relations.ts'
 import type { Rule, RuleContext } from './rule.ts'
 
 export const unreachableIdentity: Rule = {
@@ -30,12 +29,12 @@ spec:
   },
   check: {
     Dataset(dataset, { model, isWhole, report }) {
-      const store = relationsOf(model).storeOfDataset.get(dataset)
+      const store = model.relations.storeOfDataset.get(dataset)
       const { record, identity } = dataset.spec
       if (store && record === 'Event' && identity) check(store, identity.namespace, { model, isWhole, report })
     },
     CampaignSource(source, { model, isWhole, report }) {
-      const store = relationsOf(model).source.get(source)?.store
+      const store = model.relations.source.get(source)?.store
       if (store) check(store, source.spec.identity.namespace, { model, isWhole, report })
     },
   },
@@ -57,7 +56,7 @@ function check(store: StoreModel, namespace: string, { model, isWhole, report }:
     })
     return
   }
-  const links = relationsOf(model)
+  const links = model.relations
     .datasetsOfStore(store)
     .some(({ spec }) => spec.record === 'Profile' && spec.mapping.some(({ target }) => target === identity.path))
   if (links || !isWhole('Dataset') || model.datasets.some((dataset) => dataset.store === null)) return

@@ -16,17 +16,28 @@ export type Stretch = {
 
 /** The stretch that holds the instant. The zone must be one of `isTimeZone`. Zone data are those of the runtime's Intl. */
 export function stretchAt(timeZone: string, instant: number): Stretch {
+  if (chunkCount > mostChunks) {
+    memo.clear()
+    chunkCount = 0
+  }
   let chunks = memo.get(timeZone)
   if (!chunks) memo.set(timeZone, (chunks = { offsetAt: offsetsOf(timeZone), stretches: new Map() }))
   const index = Math.floor(instant / chunkMs)
   let stretches = chunks.stretches.get(index)
-  if (!stretches) chunks.stretches.set(index, (stretches = stretchesOf(chunks.offsetAt, index * chunkMs)))
+  if (!stretches) {
+    chunkCount += 1
+    chunks.stretches.set(index, (stretches = stretchesOf(chunks.offsetAt, index * chunkMs)))
+  }
   return stretches.findLast((stretch) => stretch.start <= instant)!
 }
 
 type OffsetAt = (instant: number) => number
 
-// A pure memo: Intl answers the same for the life of the process, and finding a change costs about 20 questions of a microsecond each.
+/** Beyond that many, all are found again: nobody asks for so many zones and years but by mistake. */
+const mostChunks = 50_000
+
+// Intl answers the same for the life of the process, and finding a change costs about 20 questions of a microsecond each.
+let chunkCount = 0
 const memo = new Map<string, { readonly offsetAt: OffsetAt; readonly stretches: Map<number, readonly Stretch[]> }>()
 
 // Two changes that cancel out within one probe would be missed; the closest pair that any zone has had or plans are seven days apart

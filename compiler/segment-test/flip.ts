@@ -16,10 +16,12 @@ export function nextFlip(
   after: number,
   conditionOf: (segment: string) => Condition | null = () => null,
 ): number | null {
-  const first = look(condition, person, after, conditionOf)
+  const restless = new Map<Condition, boolean>()
+  const at = (now: number): Look => look(condition, person, now, conditionOf, restless)
+  const first = at(after)
   let { until } = first
   for (let looks = 0; until !== null && looks < patience; looks += 1) {
-    const next = look(condition, person, until, conditionOf)
+    const next = at(until)
     if (next.holds !== first.holds) return until
     until = next.until
   }
@@ -29,12 +31,16 @@ export function nextFlip(
 const patience = 100
 
 /** The answer at an instant, and the first instant at which something that it was found by changes. */
+type Look = { readonly holds: boolean; readonly until: number | null }
+
+/** `restless` is what `isRestless` said of conditions before. */
 function look(
   condition: Condition,
   person: Person,
   now: number,
   conditionOf: (segment: string) => Condition | null,
-): { readonly holds: boolean; readonly until: number | null } {
+  restless: Map<Condition, boolean>,
+): Look {
   let until = Number.POSITIVE_INFINITY
   const changes = (instant: number): void => {
     if (instant > now && instant < until) until = instant
@@ -54,7 +60,7 @@ function look(
     }
   }
   const test = (tested: Condition): boolean => {
-    if (isRestless(tested)) changes(now + 1)
+    if (isRestless(tested, restless)) changes(now + 1)
     const inSegment = (name: string): boolean => {
       const other = conditionOf(name)
       return other !== null && test(other)
@@ -177,7 +183,7 @@ function isDayOrLonger(unit: Extract<Value, { kind: 'floor' }>['unit']): boolean
 }
 
 /** Is the clock read anywhere but where its way can be followed? */
-function isRestless(condition: Condition): boolean {
+function isRestless(condition: Condition, restless: Map<Condition, boolean>): boolean {
   const known = restless.get(condition)
   if (known !== undefined) return known
   const reads = (node: Condition | Value): boolean => {
@@ -194,8 +200,6 @@ function isRestless(condition: Condition): boolean {
   restless.set(condition, answer)
   return answer
 }
-
-const restless = new WeakMap<Condition, boolean>()
 
 /** The times of a node whose way can be followed while the clock goes on; null for any other node. */
 function followedIn(node: Condition | Value): readonly Value[] | null {

@@ -2,7 +2,8 @@ import type { Kind, TestCase, TestProfile, TestStep } from '#crds'
 import { codes } from '../codes.ts'
 import type { Diagnostic } from '../diagnostic.ts'
 import type { LinkFinding } from '../finding.ts'
-import { checkedOnce, expressionFinding, type Model, type SegmentModel, segmentNames } from '../model.ts'
+import { expressionFinding } from '../link-segments.ts'
+import { type Model, type SegmentModel, segmentNames } from '../model.ts'
 import type { SegmentNames } from '../pql/check.ts'
 import type { PqlFault } from '../pql/fault.ts'
 import { type DatumObject, type Person, readDatum } from '../pql/interpret.ts'
@@ -217,7 +218,7 @@ class SuiteReader {
       segments,
       expressionOf: (segment) => {
         const { name, spec } = segment.resource
-        const { condition, faults } = checkedOnce(spec.expression, { types, segments })
+        const { condition, faults } = this.model.check(spec.expression, { types, segments })
         return { name, text: spec.expression, condition, segments, faults }
       },
     }
@@ -366,7 +367,7 @@ class SuiteReader {
 
   expression(text: string, path: Path, environment: Environment, expected: string | undefined): Target {
     const { types, segments } = environment
-    const { condition, faults } = checkedOnce(text, { types, segments })
+    const { condition, faults } = this.model.check(text, { types, segments })
     const isExpected = expected !== undefined && faults.some((fault) => fault.code === expected)
     for (const fault of faults) {
       if (isExpected && fault.severity !== 'warning') continue

@@ -1,6 +1,6 @@
 // Worlds for the differential tests: a union schema, people with events, and well-typed expressions over them, as PQL text.
 import fc from 'fast-check'
-import type { ObjectType, Type, UnionTypes } from '../../compiler/schema.ts'
+import { type ObjectType, objectType, type Type, type UnionTypes } from '../../compiler/schema.ts'
 import { type TestPerson, typesOf } from '../support/pql.ts'
 
 export type World = {
@@ -921,10 +921,7 @@ class Writer {
         const items: Type =
           variables.length === 1
             ? variables[0]!.type
-            : {
-                kind: 'object',
-                fields: new Map(variables.map((variable) => [variable.prefix.replace('.', ''), variable.type])),
-              }
+            : objectType(new Map(variables.map((variable) => [variable.prefix.replace('.', ''), variable.type])))
         return { text: `(select ${text})`, items, singular: null }
       },
       () => {

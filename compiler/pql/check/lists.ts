@@ -1,4 +1,4 @@
-import { dataTypeOf, describe, type ObjectType, type Type } from '../../schema.ts'
+import { dataTypeOf, describe, objectType, type Type } from '../../schema.ts'
 import type { Expr, Generator, Span } from '../ast.ts'
 import type { Condition, Fold, Value } from '../ir.ts'
 import { type Checking, inside, mismatch, unsupported } from './context.ts'
@@ -192,7 +192,7 @@ function selected(bound: readonly BoundGenerator[]): Meaning {
       items,
     )
   }
-  const tuple: ObjectType = { kind: 'object', fields: new Map(bound.map(({ name, items }) => [name, items])) }
+  const tuple = objectType(new Map(bound.map(({ name, items }) => [name, items])))
   const record: Value = {
     kind: 'record',
     fields: bound.map(({ name, variable, items }) => ({ name, value: variableOf(variable, items) })),
