@@ -6,7 +6,7 @@ export const annotations = {
   requestedAt: 'convoke.dev/requestedAt',
   /** `true` makes no new Runs, like spec.suspend, but without a change in Git. */
   suspend: 'convoke.dev/suspend',
-  /** On an Activation: names of held Segments, separated by commas, that the next Run delivers whatever the circuit breaker says. */
+  /** On an Activation: names of held Segments, separated by commas, that the next Run delivers whatever the circuit breaker says. On a Dataset: what reports call refused files, to be taken in as they are. */
   approve: 'convoke.dev/approve',
 } as const
 

@@ -1,13 +1,16 @@
+import type { Dataset } from '#crds'
 import { type Command, exitCodes, UsageError } from '../command.ts'
 import { clusterOptions } from '../kubernetes.ts'
 
 export const command: Command = {
-  summary: 'Let held Segments of an Activation pass the circuit breaker, once',
+  summary: 'Let held Segments, or refused files of a Dataset, pass once',
   operands: ['ACTIVATION', 'HELD'],
-  usage: 'approve ACTIVATION SEGMENT… [--wait]',
+  usage: 'approve ACTIVATION SEGMENT… [--wait]  |  approve Dataset/NAME [--wait]',
   description:
     'Makes a manual Run that delivers these Segments whatever the circuit breaker says; the others are delivered as ever. `convoke status`\n' +
-    'says what is held, and why.',
+    'says what is held, and why.\n\n' +
+    'Of a Dataset: makes a manual Run of its ProfileStore that takes in, as they are, the files that were refused for what they lack. A file that\n' +
+    'has changed since is looked at anew.',
   options: {
     ...clusterOptions,
     all: { type: 'boolean', help: 'every Segment that the circuit breaker holds' },
@@ -16,19 +19,32 @@ export const command: Command = {
     timeout: { type: 'string', value: 'DURATION', help: 'wait no longer than that, for example 30m' },
     output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
-  examples: ['convoke approve win-back quiet-buyers --wait', 'convoke approve win-back --all'],
+  examples: [
+    'convoke approve win-back quiet-buyers --wait',
+    'convoke approve win-back --all',
+    'convoke approve Dataset/customers --wait',
+  ],
   run: async ({ positionals, values, io }) => {
     const [target, ...named] = positionals
-    if (target === undefined || (named.length === 0) !== (values['all'] === true))
-      throw new UsageError('Name an Activation, and its held Segments or --all.')
-    const [{ openCluster }, { existing, started }, { didYouMean, kindAndName }] = await Promise.all([
+    const isDataset = /^(datasets?|dset)\//i.test(target ?? '')
+    if (target === undefined || (isDataset ? named.length > 0 : (named.length === 0) !== (values['all'] === true)))
+      throw new UsageError(
+        'Name an Activation, and its held Segments or --all. A Dataset is named alone, as Dataset/NAME.',
+      )
+    const [{ openCluster, pathOf }, { existing, started }, { didYouMean, kindAndName }] = await Promise.all([
       import('../kubernetes.ts'),
       import('../cluster/make-run.ts'),
       import('../cluster/kind-name.ts'),
     ])
     const { kind, name } = await kindAndName(target, 'Activation')
-    if (kind !== 'Activation') throw new UsageError(`Only an Activation holds Segments, not a ${kind}.`)
     const cluster = await openCluster(values)
+    if (kind === 'Dataset') {
+      const dataset = await cluster.get<Dataset>(pathOf('Dataset', cluster.namespace, name))
+      if (!dataset) throw new UsageError(`There is no Dataset \`${name}\` in namespace \`${cluster.namespace}\`.`)
+      const store = await existing(cluster, 'ProfileStore', dataset.spec.profileStoreRef.name)
+      return started(cluster, store, { evaluation: 'Batch', approved: [name] }, values, io)
+    }
+    if (kind !== 'Activation') throw new UsageError(`Only an Activation holds Segments, not a ${kind}.`)
     const activation = await existing(cluster, 'Activation', name)
     const held = activation.status?.held ?? []
     const approvable = held.filter(({ reason }) => reason === 'CircuitBreaker').map(({ segment }) => segment)

@@ -52,11 +52,11 @@ export interface RunSpec {
    */
   evaluation?: 'Batch' | 'Streaming'
   /**
-   * Targets of kind Activation: Segments that the circuit breaker lets pass this time. Default: [].
+   * Targets of kind Activation: Segments that the circuit breaker lets pass this time; of kind ProfileStore: Datasets whose refused files are taken in as they are. Default: [].
    *
    * @maxItems 200
    *
-   * Items: Name of a Segment.
+   * Items: Name of a Segment or Dataset.
    */
   approved?: string[]
 }

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type DatasetPlan, type Detail, type RunReport, visible } from '#crds'
+import { annotations, type DatasetPlan, type Detail, type RunReport, visible } from '#crds'
 import { sha256 } from '../digest.ts'
 import { type Engine, fileLiteral, identifier } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
@@ -243,9 +243,11 @@ function finished(reading: Reading, dataset: DatasetPlan, known: SourceState | u
         .join('; ')}${told.length > namedInWarning ? '; …' : ''}.`,
     )
   const sorted = [...refused].sort(([a], [b]) => (a < b ? -1 : 1))
-  for (const [name, { message, approvable, rejects }] of sorted.slice(0, namedInWarning)) {
+  for (const [name, { message, approvable, rejects, sha256: digest }] of sorted.slice(0, namedInWarning)) {
     const stays = files[name] ? ' What it brought before stays.' : ' Nothing of it was taken in.'
-    const next = approvable ? ` Correct it, or let it pass as it is: convoke approve Dataset/${dataset.name}.` : ''
+    const next = approvable
+      ? ` Correct it, or let it pass as it is: \`convoke approve Dataset/${dataset.name}\`, or the annotation ${annotations.approve}: ${approvalOf(name, digest)} on the Dataset.`
+      : ''
     const list = rejects === null ? '' : ` The store's ${rejects} lists its bad rows with their values.`
     reading.warn('refused-file', `${visible(name)} was refused: ${message}${stays}${list}${next}`)
   }
