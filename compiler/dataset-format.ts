@@ -56,8 +56,20 @@ function csvFaults({ csv, format }: Spec): FormatFault[] {
   return faults
 }
 
-function fileFaults({ ready, partitions = [] }: Spec): FormatFault[] {
+function fileFaults({ mode, delivery, record, ready, partitions = [] }: Spec): FormatFault[] {
   const faults: FormatFault[] = []
+  if (mode === 'Snapshot' && record === 'Event')
+    faults.push({
+      path: ['mode'],
+      message: 'An event has happened: a later delivery without it does not take it back',
+      help: 'Use `mode: Append` for events; `eventId` says which of them are the same.',
+    })
+  if (delivery === 'Folder' && mode !== 'Snapshot')
+    faults.push({
+      path: ['delivery'],
+      message: 'Only with `mode: Snapshot` files come as whole deliveries',
+      help: 'Remove `delivery`, or set `mode: Snapshot`.',
+    })
   if (ready?.marker !== undefined && /^\/|(^|\/)\.\.(\/|$)/.test(ready.marker))
     faults.push({
       path: ['ready', 'marker'],

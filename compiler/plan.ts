@@ -182,7 +182,20 @@ function datasetPlan(dataset: Model['datasets'][number]['resource'], store: Stor
   const isEvent = spec.record === 'Event'
   const columns = isEvent ? store.eventColumns : store.profileColumns
   const schema = isEvent ? store.resource.spec.schema.event : store.resource.spec.schema.profile
-  const { csv, include, exclude, partitions, ready, onBadCell, timeFormats, timeZone, booleans, decimal } = spec
+  const {
+    csv,
+    include,
+    exclude,
+    partitions,
+    ready,
+    mode,
+    delivery,
+    onBadCell,
+    timeFormats,
+    timeZone,
+    booleans,
+    decimal,
+  } = spec
   const lower = (values: readonly string[]) => values.map((value) => value.trim().toLowerCase())
   const approved = metadata.annotations?.[annotations.approve]?.split(/[\s,]+/).filter((part) => part !== '') ?? []
   return {
@@ -195,6 +208,7 @@ function datasetPlan(dataset: Model['datasets'][number]['resource'], store: Stor
     precedence: spec.precedence,
     // What is not said is not in the plan: a Dataset that says nothing new keeps the records it has.
     ...given({ csv, include, exclude, partitions, eventId: spec.eventId, onBadCell, timeFormats, decimal }),
+    ...given({ mode: mode === 'Snapshot' ? mode : undefined, delivery: delivery === 'Folder' ? delivery : undefined }),
     ...(ready && {
       ready: given({
         marker: ready.marker,

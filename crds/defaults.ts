@@ -47,6 +47,8 @@ const defaults = {
   Dataset: (spec: SpecOf<'Dataset'>) => ({
     ingestion: 'Batch' as const,
     precedence: 0,
+    mode: 'Append' as const,
+    delivery: 'File' as const,
     onBadCell: 'DropRow' as const,
     ...spec,
     location: location<'Dataset'>(spec.location),

@@ -77,6 +77,8 @@ export type SourceState = {
   readonly files: Readonly<Record<string, SourceFileState>>
   /** Files that nothing was taken in of as they are now; what an earlier content of the same name brought is in `files`. */
   readonly refused?: Readonly<Record<string, RefusedFile>>
+  /** A Dataset of whole deliveries: the name of the one that is in, null before the first; and what was looked at, by name. */
+  readonly snapshot?: { readonly delivery: string | null; readonly seen: Readonly<Record<string, string>> }
   /** CampaignSource only: table → watermark value as text. */
   readonly watermarks?: Readonly<Record<string, string>>
   /** CampaignSource only: table → the columns that make up a row's id where the table has no key; those that it had when it was first read. */

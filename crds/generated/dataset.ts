@@ -145,7 +145,15 @@ export interface DatasetSpec {
     minAge?: string
   }
   /**
-   * What a file may lack and is taken in all the same. One that lacks more is refused as a whole, and what was there before stays; `convoke approve Dataset/NAME` lets it pass once. One of which nothing can be read is always refused.
+   * Append: every file is facts, and one that is taken away keeps its records. Snapshot, for record Profile: the newest whole delivery is the truth, and who is missing in it is gone. Default: Append.
+   */
+  mode?: 'Append' | 'Snapshot'
+  /**
+   * For mode Snapshot: what one whole delivery is, a file or a folder right below the location with all files in it. Default: File.
+   */
+  delivery?: 'File' | 'Folder'
+  /**
+   * What a file (Snapshot: a delivery) may lack and is taken in all the same. One that lacks more is refused as a whole, and what was there before stays; `convoke approve Dataset/NAME` lets it pass once. One of which nothing can be read is always refused.
    */
   tolerance?: {
     /**
@@ -153,7 +161,7 @@ export interface DatasetSpec {
      */
     badRows?: string
     /**
-     * How much fewer rows it may have than it had before, counted from 100 rows on; a column that loses all of its values counts as well. Default: 50%. With 100% it may shrink to one row.
+     * How much fewer rows it may have than it had before (Snapshot: than the delivery before), counted from 100 rows on; a column that loses all of its values counts as well. Default: 50%. With 100% it may shrink to one row.
      */
     maxShrink?: string
     /**

@@ -149,6 +149,14 @@ export interface DatasetPlan {
     minAgeSeconds?: number
   }
   /**
+   * Absent: Append.
+   */
+  mode?: 'Append' | 'Snapshot'
+  /**
+   * Absent: File.
+   */
+  delivery?: 'File' | 'Folder'
+  /**
    * Absent: DropRow.
    */
   onBadCell?: 'DropRow' | 'DropCell'

@@ -18,7 +18,7 @@ import {
   rejectsPathOf,
   type SourceFile,
 } from './normalize.ts'
-import { openSourceFolder, type PassedOver } from './source-files.ts'
+import { type ListedFile, openSourceFolder, type PassedOver, type SourceFolder } from './source-files.ts'
 import { defaultTolerance, refusalOf, type Yield } from './tolerance.ts'
 
 export type DatasetReading = {
@@ -62,6 +62,10 @@ export async function readDataset(engine: Engine, context: DatasetContext): Prom
     let done = 0
     const progress = () =>
       ports.progress({ step: 'ingest', subject: dataset.name, done, total: folder.files.length, unit: 'files' })
+    if (dataset.mode === 'Snapshot') {
+      await readNewestDelivery(engine, context, reading, folder)
+      return finished(reading, dataset, known)
+    }
     for (const { name } of folder.files) {
       progress()
       done++
@@ -99,6 +103,7 @@ function startReading({ dataset, known }: DatasetContext, definition: string) {
     /** Files that lie there now. */
     seen: new Set<string>(),
     passedOver: [] as PassedOver[],
+    snapshot: known?.snapshot,
     faults: [] as JobError[],
     warnings,
     counts: { files: 0, skippedFiles: 0, filesRefused: 0, filesPassedOver: 0, ...nothingRead } as Record<
@@ -188,6 +193,135 @@ async function readOne(
   }
 }
 
+/**
+ * The newest whole delivery takes the place of all there was; newest is one that came or changed since it was last looked, of several the
+ * last by name. One that must not be taken in leaves everything as it is.
+ */
+async function readNewestDelivery(
+  engine: Engine,
+  context: DatasetContext,
+  reading: Reading,
+  folder: SourceFolder,
+): Promise<void> {
+  const { dataset, root, store, limits, known, ports } = context
+  const { definition, refused, counts } = reading
+  const deliveries = new Map<string, ListedFile[]>()
+  for (const file of folder.files) {
+    const parent = file.name.includes('/') ? (file.name.split('/')[0] ?? '') : null
+    if (dataset.delivery === 'Folder' && parent === null)
+      reading.passedOver.push({
+        name: file.name,
+        reason: 'lies in no folder, each of which is a delivery',
+        expected: false,
+      })
+    else {
+      const name = dataset.delivery === 'Folder' ? (parent ?? '') : file.name
+      deliveries.set(name, [...(deliveries.get(name) ?? []), file])
+    }
+  }
+  const names = [...deliveries.keys()].sort()
+  const stamps = Object.fromEntries(
+    names.map((name) => [
+      name,
+      sha256(
+        (deliveries.get(name) ?? [])
+          .map((file) => `${file.name} ${file.bytes} ${file.modifiedAt.getTime()}`)
+          .join('\n'),
+      ),
+    ]),
+  )
+  const { delivery: current = null, seen = {} } = known?.snapshot ?? {}
+  for (const name of refused.keys()) if (!deliveries.has(name)) refused.delete(name)
+  const isNews = (name: string) => seen[name] !== stamps[name] || refused.has(name)
+  const newest = names.filter(isNews).at(-1) ?? (known?.definition === definition ? null : current)
+  const keep = (delivery: string | null) => {
+    reading.snapshot = { delivery, seen: stamps }
+    for (const name of names)
+      if (name !== delivery && !refused.has(name))
+        for (const file of deliveries.get(name) ?? [])
+          reading.passedOver.push({ name: file.name, reason: 'is of an older delivery', expected: true })
+  }
+  const own = newest === null ? undefined : deliveries.get(newest)
+  if (newest === null || own === undefined) {
+    counts['skippedFiles'] = current === null ? 0 : (deliveries.get(current)?.length ?? 0)
+    return keep(current)
+  }
+  const add = (more: Readonly<Record<string, number>>) => {
+    for (const [key, count] of Object.entries(more)) counts[key] = (counts[key] ?? 0) + count
+  }
+  const read: { readonly name: string; readonly file: NormalizedFile }[] = []
+  const digests: string[] = []
+  const refuse = (message: string, approvable: boolean, rejects: string | null): void => {
+    const total = read.reduce((sum, { file }) => sum + file.accepted, 0)
+    add({ rowsRefused: total })
+    for (const { file } of read) add({ ...file.state.counts, accepted: 0 })
+    refused.set(newest, { sha256: sha256(digests.join('\n')), definition, message, approvable, rejects, counts: {} })
+    keep(current)
+  }
+  for (const { name } of own) {
+    let source: SourceFile | null = null
+    try {
+      source = await folder.fetch(name)
+      if (source === null) {
+        reading.passedOver.push({ name, reason: 'vanished while its delivery was read', expected: false })
+        return
+      }
+      digests.push(source.sha256)
+      const before = await stat(source.path)
+      const file = await normalizeFile(engine, root, store, dataset, limits, source, ports.scratch, context.now)
+      const after = await stat(source.path)
+      if (before.mtimeMs !== after.mtimeMs || before.size !== after.size) {
+        reading.passedOver.push({ name, reason: 'is still being written; a later run reads it', expected: false })
+        return
+      }
+      read.push({ name, file })
+    } catch (error) {
+      const fault = faultOf(error)
+      if (!['UnreadableFile', 'InternalError', 'OutOfMemory'].includes(fault.reason)) throw error
+      return refuse(name === newest ? fault.message : `${visible(name)}: ${fault.message}`, false, null)
+    } finally {
+      if (source?.path.startsWith(ports.scratch)) rmSync(source.path, { force: true })
+    }
+  }
+  const digest = sha256(digests.join('\n'))
+  const earlier = refused.get(newest)
+  const isApproved =
+    (context.approved && earlier?.sha256 === digest && earlier.definition === definition) ||
+    (dataset.approved ?? []).includes(approvalOf(newest, digest))
+  const sumOf = (pick: (file: NormalizedFile) => number) => read.reduce((sum, { file }) => sum + pick(file), 0)
+  const columns = [...new Set(read.flatMap(({ file }) => Object.keys(file.filled)))]
+  const now: Yield = {
+    rowsRead: sumOf(({ rowsRead }) => rowsRead),
+    accepted: sumOf(({ accepted }) => accepted),
+    filled: Object.fromEntries(columns.map((column) => [column, sumOf(({ filled }) => filled[column] ?? 0)])),
+    missing: columns.filter((column) => read.every(({ file }) => file.missing.includes(column))),
+  }
+  const records = Object.values(reading.files).flatMap((file) => file.records)
+  const before =
+    records.length === 0 ? null : await yieldBefore(engine, root, { sha256: '', bytes: 0, records, counts: {} }, now)
+  // Files that were facts until now may be any number of deliveries.
+  const tolerance = current === null ? { ...toleranceOf(dataset), maxShrink: 100 } : toleranceOf(dataset)
+  const reason = isApproved ? null : refusalOf(now, before, tolerance)
+  const examples = read.flatMap(({ file }) => file.examples)
+  if (reason !== null || now.accepted === 0) {
+    const said = examples.length === 0 ? '' : ` (${listed(examples, now.rowsRead - now.accepted)})`
+    const rejects = read.find(({ file }) => file.examples.length > 0)?.file.state.records[0]
+    return refuse(
+      `${reason ?? 'it has no row'}${said}.`,
+      reason !== null && now.accepted > 0,
+      rejects === undefined ? null : rejectsPathOf(rejects),
+    )
+  }
+  refused.clear()
+  for (const name of Object.keys(reading.files)) delete reading.files[name]
+  for (const { name, file } of read) {
+    reading.files[name] = file.state
+    add({ files: 1, ...file.state.counts })
+    reading.warnings.push(...rowWarnings(dataset.name, name, file))
+  }
+  keep(newest)
+}
+
 function toleranceOf(dataset: DatasetPlan): NonNullable<DatasetPlan['tolerance']> {
   return { ...defaultTolerance, ...dataset.tolerance }
 }
@@ -244,7 +378,10 @@ function finished(reading: Reading, dataset: DatasetPlan, known: SourceState | u
     )
   const sorted = [...refused].sort(([a], [b]) => (a < b ? -1 : 1))
   for (const [name, { message, approvable, rejects, sha256: digest }] of sorted.slice(0, namedInWarning)) {
-    const stays = files[name] ? ' What it brought before stays.' : ' Nothing of it was taken in.'
+    const stays =
+      files[name] || (dataset.mode === 'Snapshot' && Object.keys(files).length > 0)
+        ? ' What it brought before stays.'
+        : ' Nothing of it was taken in.'
     const next = approvable
       ? ` Correct it, or let it pass as it is: \`convoke approve Dataset/${dataset.name}\`, or the annotation ${annotations.approve}: ${approvalOf(name, digest)} on the Dataset.`
       : ''
@@ -259,6 +396,7 @@ function finished(reading: Reading, dataset: DatasetPlan, known: SourceState | u
       definition,
       files: Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1))),
       ...(refused.size > 0 ? { refused: Object.fromEntries(sorted) } : {}),
+      ...(reading.snapshot ? { snapshot: reading.snapshot } : {}),
       ...(known?.watermarks ? { watermarks: known.watermarks } : {}),
     },
     counts,

@@ -495,3 +495,78 @@ describe('which files, by their Dataset', () => {
     expect(messages(report)).toContain('it lies in no folder dt=…/name=…')
   })
 })
+
+describe('mode Snapshot: the newest whole delivery is the truth', () => {
+  const people = (...ids: string[]) => rows(...ids.map((id) => `${id},Ann,2026-01-01`))
+  const snapshot: DatasetPlan = { ...customers, mode: 'Snapshot' }
+  const folders: DatasetPlan = { ...snapshot, delivery: 'Folder' }
+  const many = (count: number) => Array.from({ length: count }, (_, index) => `p${100 + index}`)
+  const ids = async (workspace: Workspace) => (await profilesIn(workspace)).map((row) => String(row['$profile']))
+
+  test('a file of each name, or of one name again: who is missing in it is gone', async () => {
+    await using workspace = await openWorkspace()
+    workspace.land('customers/1.csv', people('a', 'b'))
+    workspace.land('customers/2.csv', people('b', 'c'))
+    await run(workspace, [snapshot])
+    expect(await ids(workspace)).toEqual(['b', 'c'])
+    workspace.land('customers/3.csv', people('d'))
+    await run(workspace, [snapshot])
+    expect(await ids(workspace)).toEqual(['d'])
+    const data = JSON.stringify((await run(workspace, [snapshot])).totals)
+    expect(await ids(workspace)).toEqual(['d'])
+    expect(data).toContain('"files":0')
+    // What came later counts, whatever it is called.
+    workspace.land('customers/1.csv', people('a', 'e'))
+    await run(workspace, [snapshot])
+    expect(await ids(workspace)).toEqual(['a', 'e'])
+    for (const name of ['1', '2', '3']) workspace.remove(`customers/${name}.csv`)
+    await run(workspace, [snapshot])
+    expect(await ids(workspace)).toEqual(['a', 'e'])
+  })
+
+  test('a folder with all its files, once its marker is there', async () => {
+    await using workspace = await openWorkspace()
+    const marked: DatasetPlan = { ...folders, ready: { marker: '_SUCCESS' } }
+    workspace.land('customers/day1/a.csv', people('a'))
+    workspace.land('customers/day1/b.csv', people('b'))
+    workspace.land('customers/day1/_SUCCESS', '')
+    workspace.land('customers/day2/a.csv', people('c'))
+    await run(workspace, [marked])
+    expect(await ids(workspace)).toEqual(['a', 'b'])
+    workspace.land('customers/day2/_SUCCESS', '')
+    await run(workspace, [marked])
+    expect(await ids(workspace)).toEqual(['c'])
+  })
+
+  test.each<[string, string, RegExp]>([
+    ['empty', '', /is empty/],
+    ['a header alone', people(), /has no row/],
+    ['unreadable', 'kunde\n1\n', /no column for updated_at/],
+    ['much smaller', people('x'), /it shrank by more than 50%/],
+    ['of bad rows', rows('x,Ann,never'), /its only row cannot be read/],
+  ])('a delivery that is %s leaves everything as it is, until it is let pass', async (_case, content, said) => {
+    await using workspace = await openWorkspace()
+    workspace.land('customers/1.csv', people(...many(120)))
+    await run(workspace, [snapshot])
+    workspace.land('customers/2.csv', content)
+    for (let again = 0; again < 2; again++) {
+      const report = await run(workspace, [snapshot])
+      expect(report.outcome).toBe('Succeeded')
+      expect(messages(report)).toMatch(said)
+      expect(await ids(workspace)).toHaveLength(120)
+    }
+    const input = { ...inputOf('2026-01-10T00:00:00Z'), approved: ['customers'] }
+    await ingest({ plan: planOf([snapshot]), input, ports: workspace.ports })
+    expect(await ids(workspace)).toHaveLength(said.source.includes('shrank') ? 1 : 120)
+  })
+
+  test('one broken file of a folder refuses all of it', async () => {
+    await using workspace = await openWorkspace()
+    workspace.land('customers/day1/a.csv', people('a'))
+    await run(workspace, [folders])
+    workspace.land('customers/day2/a.csv', people('b'))
+    workspace.land('customers/day2/b.csv.gz', gzipSync(people('c')).subarray(0, 30))
+    expect(messages(await run(workspace, [folders]))).toMatch(/day2 was refused: day2\/b.csv.gz: its gzip is damaged/)
+    expect(await ids(workspace)).toEqual(['a'])
+  })
+})
