@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer'
-import { once } from 'node:events'
 import { createReadStream, createWriteStream, type WriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
@@ -259,7 +258,7 @@ class PlainLines {
         if (byte === 0x0d || byte === 0x20 || byte === 0x09) continue
         this.#hasValue = true
         // What begins an array, or an object over several lines, is looked at one by one.
-        if (byte === 0x5b || (byte === 0x7b && to - at <= 2)) this.isPlain = false
+        if (byte === 0x5b || (byte === 0x7b && end >= 0 && to - at <= 2)) this.isPlain = false
       }
       this.#bytes += to - from
       if (end >= 0) this.end()
@@ -384,8 +383,14 @@ function writerTo(path: string) {
     async write(some: string | Buffer): Promise<void> {
       if (failure) throw failure
       if (some.length === 0) return
-      if (!stream.write(typeof some === 'string' ? Buffer.from(some, 'latin1') : some))
-        await Promise.race([once(stream, 'drain'), once(stream, 'close')])
+      if (stream.write(typeof some === 'string' ? Buffer.from(some, 'latin1') : some)) return
+      await new Promise<void>((resolve) => {
+        const go = () => {
+          stream.off('drain', go).off('close', go)
+          resolve()
+        }
+        stream.once('drain', go).once('close', go)
+      })
     },
     async end(): Promise<void> {
       if (failure) throw failure
