@@ -178,6 +178,7 @@ function diagnosticOf(finding: LinkFinding, severity: Severity): Diagnostic {
       message: related.message,
     })),
     fixes: (finding.fixes ?? []).flatMap((fix) => fixOf(resource, fix)),
+    ...(finding.without && { without: finding.without }),
   }
 }
 

@@ -27,6 +27,12 @@ export type Fix = {
   readonly edits: readonly Edit[]
 }
 
+/** Deliveries of which all are at fault, or all but one. */
+export type Without = { readonly deliveries: readonly Delivery[]; readonly keepsOne: boolean }
+
+/** A Segment by an Activation of the finding's namespace, and what is wrong with just that. */
+export type Delivery = { readonly activation: string; readonly segment: string; readonly message: string }
+
 /** One fault, said once, at the smallest place one would edit. Line and column are found late, in render.ts. */
 export type Diagnostic = Place & {
   readonly code: Code
@@ -40,6 +46,8 @@ export type Diagnostic = Place & {
   /** The next step, as a full sentence. */
   readonly help?: string
   readonly fixes: readonly Fix[]
+  /** Deliveries without which it would not be there; absent: the resource as a whole is at fault. */
+  readonly without?: readonly Without[]
 }
 
 /** By file, place, then code and message: the same order on every run, whatever the order of files given. */

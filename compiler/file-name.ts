@@ -1,3 +1,4 @@
+import { filledFileName } from '#crds'
 import type { ActivationModel, SegmentModel } from './model.ts'
 
 /** What a Destination's nameTemplate may hold, and an example of each. */
@@ -34,11 +35,5 @@ export function exampleFileName(activation: ActivationModel, segment: SegmentMod
     segmentName: segment.resource.spec.displayName,
     organization,
   }
-  const name = template.replace(/\{(\w+)\}/g, (macro, key: string) => values[key] ?? macro)
-  // As the export writes it: a display name is free text, a file name is not a path.
-  return name.replace(/[/\\\u0000-\u001f]/g, '_')
-}
-
-export function fileExtension(compression: 'None' | 'GZIP'): string {
-  return compression === 'GZIP' ? '.csv.gz' : '.csv'
+  return filledFileName(template, values)
 }

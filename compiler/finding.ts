@@ -1,5 +1,5 @@
 import type { Code } from './codes.ts'
-import type { FileSpan, Severity } from './diagnostic.ts'
+import type { FileSpan, Severity, Without } from './diagnostic.ts'
 import type { Resource, Target } from './resource.ts'
 
 /** What a rule says; code and severity come from the rule itself. Lengths: message ≤ 120 characters, no final stop. */
@@ -18,6 +18,8 @@ export type Finding = Target & {
     readonly value: string
     readonly range?: FileSpan
   }[]
+  /** Without these deliveries it would not be there: all else can go on. Absent: the resource as a whole is at fault. */
+  readonly without?: readonly Without[]
   /** Weaker than the rule's own severity: a limit whose enforcement is `Warn`. */
   readonly severity?: Severity
 }

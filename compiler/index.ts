@@ -9,7 +9,7 @@ export {
 export { type Code, codes } from './codes.ts'
 export { type Compilation, type CompileOptions, compile, compileObjects } from './compile.ts'
 export { adobeOfSegments, segmentReferences, segmentsOfAdobe } from './convert/index.ts'
-export { type Diagnostic, type Fix, pathText, type ResourceName, type Severity } from './diagnostic.ts'
+export { type Delivery, type Diagnostic, type Fix, pathText, type ResourceName, type Severity } from './diagnostic.ts'
 export { type EffectiveLatency, effectiveLatency } from './effective-latency.ts'
 export { explain, guardrailsManual } from './explain.ts'
 export { applyFixes } from './fix.ts'

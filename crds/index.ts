@@ -2,6 +2,7 @@ export { type Defaulted, retryPolicy, streamingInterval, withDefaults } from './
 export { canonicalJson, digestOf } from './digest.ts'
 export { parseDurationSeconds } from './duration.ts'
 export { type FieldSchema, missingFields } from './fields.ts'
+export { filePartName, filledFileName, longestNameBytes, wholeOfPart } from './file-name.ts'
 export type { DeliveryManifest } from './generated/delivery-manifest.ts'
 export type * from './generated/job-plan.ts'
 export type * from './generated/resources.ts'

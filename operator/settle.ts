@@ -2,6 +2,7 @@ import {
   type ActivationModel,
   type Compilation,
   compileObjects,
+  type Delivery,
   type Diagnostic,
   type Model,
   openSession,
@@ -84,8 +85,12 @@ export function settle({ definitions, accepted, hasRun, session = openSession() 
   }
   let compilation = !changed ? written : compileObjects([...byKey.values()], { session })
   // Each round takes something out, so there are no more than there are Segments; in practice two.
-  for (let round = 0; round < 10; round += 1) {
-    const out = [...brokenSegments(compilation, byKey), ...segmentsBeyondLimits(compilation.model, hasRun)]
+  for (let round = 0; round < 30; round += 1) {
+    const out = [
+      ...brokenSegments(compilation, byKey),
+      ...deliveriesAtFault(compilation, hasRun),
+      ...segmentsBeyondLimits(compilation.model, hasRun),
+    ]
     if (out.length === 0) break
     for (const { activation, ...entry } of out) hold(activation, entry)
     for (const [key, names] of Map.groupBy(out, ({ activation }) => activation))
@@ -120,8 +125,13 @@ function schedulesByKey(model: Model): ReadonlyMap<ResourceKey, readonly Schedul
   return Map.groupBy(schedulesOf(model), ({ resource }) => keyOf(resource))
 }
 
+/** Whether the resource as a whole is at fault. An error of single deliveries holds these. */
 export function hasError(diagnostics: readonly Diagnostic[] = []): boolean {
-  return diagnostics.some(({ severity }) => severity === 'error')
+  return diagnostics.some(isFatal)
+}
+
+export function isFatal({ severity, without }: Diagnostic): boolean {
+  return severity === 'error' && without === undefined
 }
 
 /** `not-streamable: message`, the first of several with how many follow; '' where there is none. */
@@ -186,6 +196,35 @@ function brokenSegments(compilation: Compilation, byKey: ReadonlyMap<ResourceKey
   return out
 }
 
+/** Of what a finding is about that would not be there without single deliveries: these, or all but the oldest of a group. */
+function deliveriesAtFault({ diagnostics, model }: Compilation, hasRun: SettleInput['hasRun']): readonly Out[] {
+  const out = new Map<string, Out>()
+  const keyOfDelivery = ({ activation, segment }: Delivery): string => `${activation}/${segment}`
+  for (const { code, severity, resource, without = [] } of diagnostics) {
+    if (severity !== 'error' || resource === null) continue
+    const { namespace } = resource
+    const rankOf = ({ activation, segment }: Delivery): string =>
+      rankOfSegment(model.segmentNamed(namespace, segment)?.resource, hasRun(activation, segment))
+    for (const { deliveries, keepsOne } of without) {
+      const left = deliveries.filter((delivery) => !out.has(keyOfDelivery(delivery)))
+      const ranked = left.toSorted((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1))
+      for (const delivery of keepsOne ? ranked.slice(1) : ranked)
+        out.set(keyOfDelivery(delivery), {
+          activation: `Activation/${namespace}/${delivery.activation}`,
+          segment: delivery.segment,
+          reason: 'CompileFailed',
+          message: `${code}: ${delivery.message}`,
+        })
+    }
+  }
+  return [...out.values()]
+}
+
+/** Smaller for those that stay: what was delivered before, then the older, then by name. */
+function rankOfSegment(segment: SegmentModel['resource'] | undefined, ran: boolean): string {
+  return `${ran ? 0 : 1} ${segment?.metadata.creationTimestamp ?? ''} ${segment?.name ?? ''}`
+}
+
 /** Over a hard limit those that never ran are held, the newest first (creationTimestamp, then name). */
 function segmentsBeyondLimits(model: Model, hasRun: SettleInput['hasRun']): readonly Out[] {
   const out: Out[] = []
@@ -199,7 +238,7 @@ function segmentsBeyondLimits(model: Model, hasRun: SettleInput['hasRun']): read
     const ranked = segments
       .map(({ resource }) => ({
         name: resource.name,
-        rank: `${ran(resource.name) ? 0 : 1} ${resource.metadata.creationTimestamp ?? ''} ${resource.name}`,
+        rank: rankOfSegment(resource, ran(resource.name)),
       }))
       .sort((a, b) => (a.rank < b.rank ? -1 : 1))
     const beyond = new Set(ranked.slice(limits.segments).map(({ name }) => name))

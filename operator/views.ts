@@ -2,7 +2,7 @@ import { type Diagnostic, effectiveLatency } from '#compiler'
 import { type Kind, referredKind, type StatusOf } from '#crds'
 import { type Claim, reasonOfCode } from '#protocol'
 import { type Definition, keyOf, type ResourceKey } from './definition.ts'
-import { hasError, type Settled, summaryOf } from './settle.ts'
+import { hasError, isFatal, type Settled, summaryOf } from './settle.ts'
 
 /** What a resource's status says by the compiler alone. Runs add to it for what runs. */
 export type View = {
@@ -18,7 +18,7 @@ export function viewsOf(settled: Settled, definitions: readonly Definition[]): R
   const facts = factsOf(settled)
   const errors = new Map<ResourceKey, Diagnostic>()
   for (const [key, findings] of settled.findings) {
-    const error = findings.find(({ severity }) => severity === 'error')
+    const error = findings.find(isFatal)
     if (error) errors.set(key, error)
   }
   return new Map(
@@ -109,7 +109,7 @@ function viewOf(
   const ready = (message: string): Claim[] => [{ type: 'Ready', status: 'True', reason: 'Ready', message }, passed]
   const plain = (fields: View['fields'] = {}, isRunnable = false, message = ''): View => ({
     claims: failed
-      ? compileFailed(summaryOf(onlyErrors(findings)))
+      ? compileFailed(summaryOf(findings.filter(isFatal)))
       : broken !== null
         ? waiting(broken)
         : ready(message),

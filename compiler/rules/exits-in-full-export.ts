@@ -37,6 +37,16 @@ spec:
           path: ['spec', 'deletionPolicy'],
           message: 'exits are promised here',
         })),
+        without: [
+          {
+            keepsOne: false,
+            deliveries: segments.map((segment) => ({
+              activation: resource.name,
+              segment: segment.resource.name,
+              message: 'Full files never hold its exits',
+            })),
+          },
+        ],
         fixes: [
           { title: 'Replace with `Incremental`', safety: 'review', path: ['spec', 'export'], value: 'Incremental' },
         ],

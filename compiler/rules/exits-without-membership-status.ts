@@ -42,6 +42,16 @@ spec:
           path: ['spec', 'deletionPolicy'],
           message: 'exits are promised here',
         })),
+        without: [
+          {
+            keepsOne: false,
+            deliveries: segments.map((segment) => ({
+              activation: resource.name,
+              segment: segment.resource.name,
+              message: 'Without the status column its exits are not delivered',
+            })),
+          },
+        ],
         fixes: [
           { title: 'Replace with `Include`', safety: 'review', path: ['spec', 'membershipStatus'], value: 'Include' },
         ],

@@ -1,4 +1,5 @@
-import { exampleFileName, fileExtension } from '../file-name.ts'
+import { filePartName, longestNameBytes } from '#crds'
+import { exampleFileName } from '../file-name.ts'
 import type { Rule } from './rule.ts'
 
 export const fileNameTooLong: Rule = {
@@ -6,7 +7,7 @@ export const fileNameTooLong: Rule = {
   page: {
     title: "A file's name is too long",
     checks:
-      '`file.nameTemplate` of a Destination with the names of every Activation and Segment filled in, a split number and the extension included, against `limits.fileNameLength` of the CampaignInstance (255 characters). With `enforcement.fileNameLength: Warn` it is a warning.',
+      '`file.nameTemplate` of a Destination with the names of every Activation and Segment filled in, a split number and the extension included, against `limits.fileNameLength` of the CampaignInstance (255 characters; with `enforcement.fileNameLength: Warn` it is a warning) and the 255 bytes of UTF-8 that file systems take. In a cluster the Segments in question are held, and the others are delivered.',
     why: 'Activation fails for longer names.',
     source: 'Adobe Campaign Managed Cloud Services connection, guardrails',
     bad: `
@@ -28,33 +29,60 @@ spec:
       const instance = activations[0]?.instance
       if (!instance) return
       const organization = instance.spec.organizationRef.name
-      const names = activations.flatMap((activation) =>
-        activation.segments.map((segment) => ({ segment, text: exampleFileName(activation, segment, organization) })),
+      const { compression } = destination.spec.file
+      const files = activations.flatMap((activation) =>
+        activation.segments.map((segment) => {
+          const name = filePartName(exampleFileName(activation, segment, organization), mostParts, compression)
+          return { activation: activation.resource, segment: segment.resource, name }
+        }),
       )
-      const longest = names.reduce(
-        (best, name) => (name.text.length > (best?.text.length ?? 0) ? name : best),
-        names[0],
-      )
+      /** The longest first. */
+      const beyond = (lengthOf: (name: string) => number, most: number, words: string) =>
+        files
+          .map(({ name, ...file }) => ({ ...file, length: lengthOf(name), by: lengthOf(name) - most, words }))
+          .filter(({ by }) => by > 0)
+          .sort((a, b) => b.by - a.by)
       const limit = instance.spec.limits.fileNameLength
+      const beyondLimit = beyond((name) => name.length, limit, `characters, the limit is ${limit}`)
+      const beyondSystem = beyond(
+        (name) => utf8.encode(name).length,
+        longestNameBytes,
+        `bytes, a file system takes ${longestNameBytes}`,
+      )
+      const errors =
+        instance.spec.enforcement.fileNameLength === 'Warn' ? beyondSystem : [...beyondLimit, ...beyondSystem]
+      const [longest] = [...errors, ...beyondLimit]
       if (!longest) return
-      const length = longest.text.length + splitNumber.length + fileExtension(destination.spec.file.compression).length
-      if (length <= limit) return
+      const messageOf = ({ segment, length, words }: typeof longest): string =>
+        `The file name of \`${shortened(segment.name)}\` comes to ${length} ${words}`
       report({
         path: ['spec', 'file', 'nameTemplate'],
-        message: `The file name of \`${shortened(longest.segment.resource.name)}\` comes to ${length} characters, the limit is ${limit}`,
-        help: `Shorten the template or the name by ${length - limit}; \`${splitNumber}\` is counted in for files that are split.`,
+        message: messageOf(longest),
+        help: `Shorten the template or the name by ${longest.by}; \`_${mostParts}\` is counted in for files that are split.`,
         related: [
-          { resource: longest.segment.resource, path: ['metadata', 'name'], message: 'the longest name' },
+          { resource: longest.segment, path: ['metadata', 'name'], message: 'the longest name' },
           { resource: instance, path: ['spec', 'limits', 'fileNameLength'], message: `the limit is ${limit}` },
         ],
-        severity: instance.spec.enforcement.fileNameLength === 'Warn' ? 'warning' : 'error',
+        severity: errors.length > 0 ? 'error' : 'warning',
+        without: [
+          {
+            keepsOne: false,
+            deliveries: errors.map((file) => ({
+              activation: file.activation.name,
+              segment: file.segment.name,
+              message: messageOf(file),
+            })),
+          },
+        ],
       })
     },
   },
 }
 
+const utf8 = new TextEncoder()
+
 /** Enough for 99 files: 495 million rows unless maxRows is lower. */
-const splitNumber = '_99'
+const mostParts = 99
 
 function shortened(name: string): string {
   return name.length > 40 ? `${name.slice(0, 39)}…` : name

@@ -1,4 +1,4 @@
-import type { ExportPlan, RunInput } from '#crds'
+import { type ExportPlan, filePartName, filledFileName, longestNameBytes, type RunInput } from '#crds'
 import { sha256 } from '../digest.ts'
 
 /** The last column where membershipStatus is Include: `realized` or `exited`. */
@@ -22,10 +22,7 @@ export function fileNameOf(
     timestamp: scheduled.toISOString().replace(/[-:]|\.\d+/g, ''),
     unix: String(Math.floor(scheduled.getTime() / 1000)),
   }
-  const name = nameTemplate.replace(/\{(\w+)\}/g, (macro, key: string) => macros[key] ?? macro)
-  // A display name is free text; a file name is not a path.
-  const safe = name.replace(/[/\\\u0000-\u001f]/g, '_')
-  return `${safe}${part === 1 ? '' : `_${part}`}.csv${compression === 'GZIP' ? '.gz' : ''}`
+  return filePartName(filledFileName(nameTemplate, macros), part, compression)
 }
 
 export function manifestNameOf(firstFile: string): string {
@@ -37,16 +34,13 @@ export function rejectsNameOf(file: string): string {
   return besideOf(file, '.rejects.csv')
 }
 
-/** What a file system takes as a name, in bytes. Delivered files may have names of that length, which leaves nothing for an ending. */
-const longestName = 255
-
 /** The file's name and an ending, or, where that is too long, the beginning of it, a hash of the whole, and the ending. */
 function besideOf(file: string, ending: string): string {
-  if (Buffer.byteLength(file + ending) <= longestName) return file + ending
+  if (Buffer.byteLength(file + ending) <= longestNameBytes) return file + ending
   const end = `-${sha256(file).slice(0, 16)}${ending}`
   let start = ''
   for (const character of file) {
-    if (Buffer.byteLength(start + character + end) > longestName) break
+    if (Buffer.byteLength(start + character + end) > longestNameBytes) break
     start += character
   }
   return start + end

@@ -31,14 +31,14 @@ const without =
   (resources) =>
     resources.filter((resource) => resource.kind !== kind || resource.metadata.name !== name)
 const withSegment =
-  (name: string, expression: string, creationTimestamp?: string): Edit =>
+  (name: string, expression: string, creationTimestamp?: string, spec: object = {}): Edit =>
   (resources) => [
     ...resources,
     {
       apiVersion: 'convoke.dev/v1alpha1',
       kind: 'Segment',
       metadata: { name, ...(creationTimestamp && { creationTimestamp }) },
-      spec: { profileStoreRef: { name: 'customers' }, expression },
+      spec: { profileStoreRef: { name: 'customers' }, expression, ...spec },
     },
   ]
 const refs = (...names: string[]): Edit =>
@@ -102,6 +102,81 @@ const cases: readonly Case[] = [
     title: 'a Segment that is listed twice is delivered once',
     edits: [refs(...all, 'gold-members')],
     ready: { 'Activation/newsletter': 'CompileFailed' },
+  },
+  {
+    title: 'a Segment whose file name is too long is held alone',
+    edits: [withSegment('s'.repeat(220), good), refs(...all, 's'.repeat(220))],
+    evaluated: [...all, 's'.repeat(220)].sort(),
+    delivered: all,
+    held: { ['s'.repeat(220)]: 'file-name-too-long: The file name of `sssss' },
+    ready: { 'Activation/newsletter': 'SegmentsHeld' },
+  },
+  {
+    title: 'so is one whose name takes more bytes than a file system takes',
+    edits: [
+      edit('Destination', 'landing-zone', { file: { nameTemplate: '{segmentName}_{timestamp}' } }),
+      edit('Segment', 'gold-members', { displayName: 'ü'.repeat(130) }),
+    ],
+    delivered: ['big-spenders', 'lapsed-buyers'],
+    held: { 'gold-members': 'file-name-too-long: The file name of `gold-members` comes to 2' },
+    ready: { 'Activation/newsletter': 'SegmentsHeld' },
+  },
+  ...(
+    [
+      ['of its name', 'Gold members', 'Gold members'],
+      ['of its name in other letters', 'Gold members', 'GOLD members'],
+      ['of its name composed otherwise', 'Größe', 'Gro\u0308ße'],
+      ['that is a part of another', 'Gold', 'Gold_2'],
+      ['of which another is a part', 'Gold_2', 'Gold'],
+    ] as const
+  ).map(
+    ([what, first, second]): Case => ({
+      title: `of two files one is held, the newer: ${what}`,
+      edits: [
+        edit('Destination', 'landing-zone', { file: { nameTemplate: '{segmentName}' } }),
+        edit('Segment', 'gold-members', { displayName: first }),
+        withSegment('a-gold-two', good, '2026-12-01T00:00:00Z', { displayName: second }),
+        refs(...all, 'a-gold-two'),
+      ],
+      evaluated: ['a-gold-two', ...all],
+      delivered: all,
+      held: { 'a-gold-two': 'file-name-collision: It would be written to `' },
+      ready: { 'Activation/newsletter': 'SegmentsHeld' },
+    }),
+  ),
+  {
+    title: 'of two files of one name the one that was delivered before goes on',
+    edits: [
+      edit('Destination', 'landing-zone', { file: { nameTemplate: '{segmentName}' } }),
+      edit('Segment', 'big-spenders', { displayName: 'Gold members' }),
+      edit('Segment', 'gold-members', { displayName: 'Gold members' }),
+    ],
+    ran: ['gold-members'],
+    delivered: ['gold-members', 'lapsed-buyers'],
+    held: {
+      'big-spenders': 'file-name-collision: It would be written to `Gold members.csv`, where Segment `gold-members`',
+    },
+    ready: { 'Activation/newsletter': 'SegmentsHeld' },
+  },
+  {
+    title: 'a Segment whose exits full files cannot hold is held alone',
+    edits: [
+      edit('Segment', 'gold-members', { deletionPolicy: 'ExportExits' }),
+      edit('Activation', 'newsletter', { export: 'Full' }),
+    ],
+    delivered: ['big-spenders', 'lapsed-buyers'],
+    held: { 'gold-members': 'exits-in-full-export: Full files never hold its exits' },
+    ready: { 'Activation/newsletter': 'SegmentsHeld' },
+  },
+  {
+    title: 'so is one whose exits nobody hears of without a status column',
+    edits: [
+      edit('Segment', 'gold-members', { deletionPolicy: 'ExportExits' }),
+      edit('Activation', 'newsletter', { membershipStatus: 'Omit' }),
+    ],
+    delivered: ['big-spenders', 'lapsed-buyers'],
+    held: { 'gold-members': 'exits-without-membership-status: ' },
+    ready: { 'Activation/newsletter': 'SegmentsHeld' },
   },
   {
     title: 'what refers to a broken Segment is held with it',
