@@ -75,7 +75,7 @@ export function baselinesOf(
   activation: string,
 ): Readonly<Record<string, string>> {
   const { baselines = [] } = state().targets[`Activation/${namespace}/${activation}`] ?? {}
-  return Object.fromEntries(baselines.map(({ segment, run }) => [segment, run]))
+  return Object.fromEntries(baselines.flatMap(({ segment, run, uncertain }) => (uncertain ? [] : [[segment, run]])))
 }
 
 function locked(path: string, now: () => Date): Disposable {

@@ -24,6 +24,8 @@ export const labels = {
   request: 'convoke.dev/request',
   /** On Runs that let held Segments pass by annotation: which approval it was. */
   approval: 'convoke.dev/approval',
+  /** On ConfigMaps that outlive what they are about: `delivered`, what Campaign has of an Activation. */
+  memory: 'convoke.dev/memory',
   /** First 40 hexadecimal digits of the plan's digest. */
   plan: 'convoke.dev/plan',
 } as const

@@ -6,6 +6,7 @@ import type { Clock } from './kernel/clock.ts'
 import { type OwnWrites, ownWrites } from './kernel/own-writes.ts'
 import { type ApiObject, type Fault, type Reflector, type ReflectorPorts, reflect } from './kernel/reflector.ts'
 import type { Indices, Version } from './kernel/store.ts'
+import { type Memory, memoryFrom, memoryPath, memorySelector } from './memory.ts'
 
 /** The copy does not show what is known to be there: the pass has to be done again, soon at first, and later and later. */
 export class CopyBehindError extends Error {
@@ -25,6 +26,10 @@ export type Caches = {
   /** Runs of a target, by its key. */
   readonly runsOf: (target: ResourceKey) => readonly Resource<'Run'>[]
   readonly job: (namespace: string, name: string) => JobState | null
+  /** What Campaign has of an Activation, by the ConfigMap's name; null: nothing is remembered. */
+  readonly memory: (namespace: string, name: string) => Memory | null
+  /** Of all Activations that there are or were in a namespace. */
+  readonly memoriesOf: (namespace: string) => readonly Memory[]
   /** Jobs of a Run, by the Run's key. */
   readonly jobsOf: (run: ResourceKey) => readonly JobState[]
   /** Whether the copies may still be behind what was written for this key. */
@@ -80,7 +85,7 @@ export function openCaches(ports: ReflectorPorts, api: Api, options: CachesOptio
   const scopes: readonly (string | null)[] = options.namespaces ?? [null]
   const kindNames = Object.keys(kinds) as Kind[] // a table's keys
 
-  const collections = new Map<Kind | 'Job', Collection<unknown, string>>()
+  const collections = new Map<Kind | 'Job' | 'Memory', Collection<unknown, string>>()
   for (const kind of kindNames) {
     collections.set(
       kind,
@@ -111,6 +116,19 @@ export function openCaches(ports: ReflectorPorts, api: Api, options: CachesOptio
       failed: options.failed,
     }) as Collection<unknown, string>,
   )
+  collections.set(
+    'Memory',
+    openCollection<{ readonly namespace: string; readonly memory: Memory | null }, 'namespace'>(ports, api, scopes, {
+      name: 'memories',
+      path: memoryPath,
+      labelSelector: memorySelector,
+      project: (object) => ({ namespace: object.metadata.namespace ?? '', memory: memoryFrom(object) }),
+      indices: { namespace: ({ namespace }) => [namespace] },
+      changed: () => {},
+      settled: options.settled,
+      failed: options.failed,
+    }) as Collection<unknown, string>,
+  )
   const share =
     options.shard === null
       ? null
@@ -128,6 +146,7 @@ export function openCaches(ports: ReflectorPorts, api: Api, options: CachesOptio
   const of = <K extends Kind>(kind: K): Collection<Resource<K>, 'namespace' | 'target'> =>
     collections.get(kind) as unknown as Collection<Resource<K>, 'namespace' | 'target'>
   const jobs = collections.get('Job') as unknown as Collection<JobState, 'run'>
+  const memories = collections.get('Memory') as unknown as Collection<{ readonly memory: Memory | null }, 'namespace'>
   const all = [...collections.values()]
 
   return {
@@ -139,6 +158,8 @@ export function openCaches(ports: ReflectorPorts, api: Api, options: CachesOptio
       ),
     runsOf: (target) => of('Run').find('target', target),
     job: (namespace, name) => jobs.get(`${namespace}/${name}`),
+    memory: (namespace, name) => memories.get(`${namespace}/${name}`)?.memory ?? null,
+    memoriesOf: (namespace) => memories.find('namespace', namespace).flatMap(({ memory }) => memory ?? []),
     jobsOf: (run) => jobs.find('run', run),
     holds: (owner) => all.some((collection) => collection.writes.holds(owner)),
     write: (owner, { kind, namespace, name }, send) =>

@@ -2,6 +2,7 @@ import type { Schedule, Scheduled } from '#compiler'
 import type { JobPlan } from '#crds'
 import { planWithoutSegments } from '#protocol'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
+import { baselinesKnown } from './memory.ts'
 import { hasError } from './settle.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -49,8 +50,9 @@ async function latestPlan(own: Surroundings, activation: Resource<'Activation'>)
   return null
 }
 
-function departedOf(own: Surroundings, { namespace, status }: Resource<'Activation'>): readonly string[] {
-  return (status.baselines ?? [])
+function departedOf(own: Surroundings, activation: Resource<'Activation'>): readonly string[] {
+  const { namespace } = activation
+  return baselinesKnown(own, activation)
     .filter(
       ({ segment, exitsOnDeletion }) =>
         exitsOnDeletion === true && own.caches.get('Segment', namespace, segment) === null,

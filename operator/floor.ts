@@ -42,6 +42,13 @@ export function floorMsOf(
       if (shares || delivered.some(({ segment }) => segments.has(segment))) take(msOf(activatedTime))
     }
   }
+  for (const memory of own.caches.memoriesOf(namespace)) {
+    if (memory.instance !== instance) continue
+    for (const segment of segments) {
+      const { run, time } = memory.activated[segment] ?? {}
+      if (run !== undefined && `Run/${namespace}/${run}` !== except) take(msOf(time))
+    }
+  }
   return latest === Number.NEGATIVE_INFINITY ? 0 : latest + intervalMs
 }
 

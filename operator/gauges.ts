@@ -1,6 +1,9 @@
+import { type ConditionReason, type RunnableKind, runnableKinds } from '#crds'
+import { conditionOf } from '#protocol'
 import type { Resource } from './definition.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { OperatorMetrics } from './metrics.ts'
+import { stuckReasons } from './target/decide.ts'
 
 /** Gauges named by resources: set while the resource is there, gone with it, and never more than so many. */
 export type ResourceGauges = {
@@ -12,10 +15,13 @@ const most = 1000
 
 export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGauges {
   const shown = { Segment: new Set<string>(), Activation: new Set<string>(), CampaignInstance: new Set<string>() }
+  /** By target, why its Run is stuck. */
+  const stuck = new Map<string, ConditionReason>()
 
   return {
     show(resource) {
       const { kind, namespace, name } = resource
+      if (isRunnable(kind)) showStuck(kind, namespace, name, conditionOf(resource.status.conditions, 'Ready')?.reason)
       if (kind !== 'Segment' && kind !== 'Activation' && kind !== 'CampaignInstance') return
       const key = `${namespace}/${name}`
       if (!shown[kind].has(key) && shown[kind].size >= most) return
@@ -27,9 +33,11 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
           break
         }
         case 'Activation': {
-          const { lastSuccessfulTime } = (resource as Resource<'Activation'>).status
-          if (lastSuccessfulTime === undefined) return
-          const atMs = Date.parse(lastSuccessfulTime)
+          const { status, definition } = resource as Resource<'Activation'>
+          if (status.observedSchedule === 'suspended') return this.hide(kind, namespace, name)
+          // Of one that never delivered since it was made, or since its schedule is the one it is.
+          const times = [status.lastSuccessfulTime, status.scheduleChangedTime, definition.metadata.creationTimestamp]
+          const atMs = Math.max(...times.flatMap((time) => (time === undefined ? [] : [Date.parse(time)])))
           metrics.read(
             'convoke_delivery_age_seconds',
             { namespace, activation: name },
@@ -48,6 +56,7 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
       shown[kind].add(key)
     },
     hide(kind, namespace, name) {
+      if (isRunnable(kind)) showStuck(kind, namespace, name, undefined)
       if (!(kind in shown) || !shown[kind as keyof typeof shown].delete(`${namespace}/${name}`)) return
       switch (kind as keyof typeof shown) {
         case 'Segment':
@@ -62,4 +71,19 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
       }
     },
   }
+
+  function showStuck(kind: RunnableKind, namespace: string, target: string, reason: string | undefined): void {
+    const key = `${kind}/${namespace}/${target}`
+    const [before, now] = [stuck.get(key), stuckReasons.find((each) => each === reason)]
+    if (before === now) return
+    if (before !== undefined) metrics.remove('convoke_run_stuck', { namespace, kind, target, reason: before })
+    stuck.delete(key)
+    if (now === undefined || stuck.size >= most) return
+    stuck.set(key, now)
+    metrics.set('convoke_run_stuck', { namespace, kind, target, reason: now }, 1)
+  }
+}
+
+function isRunnable(kind: string): kind is RunnableKind {
+  return runnableKinds.some((each) => each === kind)
 }

@@ -42,7 +42,12 @@ export const operatorMetrics = {
   convoke_delivery_age_seconds: {
     kind: 'gauge',
     labels: ['namespace', 'activation'],
-    help: 'Since the scheduled time of the latest Run of an Activation that succeeded; of at most 1,000 Activations.',
+    help: 'Since the scheduled time of the latest Run of an Activation that succeeded, or since it was made or resumed; of at most 1,000 Activations, suspended ones left out.',
+  },
+  convoke_run_stuck: {
+    kind: 'gauge',
+    labels: ['namespace', 'kind', 'target', 'reason'],
+    help: '1 while a Run of the target cannot go on, with the reason of its condition Ready; of at most 1,000 targets.',
   },
   convoke_part_up: {
     kind: 'gauge',

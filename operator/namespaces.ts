@@ -2,6 +2,7 @@ import { openSession, type Session } from '#compiler'
 import { canonicalJson } from '#crds'
 import type { Caches } from './caches.ts'
 import { type Definition, isSameDefinition, keyOf, type Resource, type ResourceKey } from './definition.ts'
+import { memoryName } from './memory.ts'
 import { type Settled, settle } from './settle.ts'
 import { type View, viewsOf } from './views.ts'
 
@@ -69,10 +70,11 @@ export function openNamespaces(caches: Caches): Namespaces {
         session,
         definitions: own,
         accepted: (segment) => caches.get('Segment', namespace, segment)?.status.acceptedExpression ?? null,
-        hasRun: (activation, segment) =>
-          caches
-            .get('Activation', namespace, activation)
-            ?.status.baselines?.some((baseline) => baseline.segment === segment) === true,
+        hasRun: (activation, segment) => {
+          const known =
+            caches.memory(namespace, memoryName(activation)) ?? caches.get('Activation', namespace, activation)?.status
+          return known?.baselines?.some((baseline) => baseline.segment === segment) === true
+        },
       })
       const views = viewsOf(settled, own)
       const seen = new Map(own.map((definition, index) => [keyOf(resources[index]!), definition]))

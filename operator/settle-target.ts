@@ -13,6 +13,7 @@ import { pathOf, targetUidOf } from './caches.ts'
 import { type Resource, recordOf } from './definition.ts'
 import { ApiError } from './kernel/api.ts'
 import type { ApiObject } from './kernel/reflector.ts'
+import { deliveredTo, rememberingOf, rememberSettled } from './memory.ts'
 import { mergePatchOf } from './status-patch.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -88,8 +89,13 @@ async function settleActivation(own: Surroundings, run: Run, succeeded: boolean)
   // Its Runs go with it.
   if (!live || live.metadata.uid !== targetUidOf(run)) return
   const status = live.status ?? {}
+  const activation = own.caches.get('Activation', namespace, target.name)
+  const of = activation && rememberingOf(own, activation)
+  const before = of ? await deliveredTo(own, of, run.name) : (status.baselines ?? [])
   const plan = (await own.plans.load(namespace, run.status.planDigest ?? ''))?.plan ?? null
-  const after = activationAfter(status, recordOf(run), plan, succeeded, factsOf, own.clock.now())
+  const memory = { ...status, baselines: before }
+  const after = activationAfter(memory, recordOf(run), plan, succeeded, factsOf, own.clock.now())
+  if (of) await rememberSettled(own, of, run.name, after.baselines ?? before)
   const patch = mergePatchOf(status as Readonly<Record<string, unknown>>, {
     ...after,
     ...(after.baselines && { baselines: fitting(after.baselines, plan) }),
@@ -97,7 +103,7 @@ async function settleActivation(own: Surroundings, run: Run, succeeded: boolean)
   const { uid, resourceVersion } = live.metadata
   if (patch) await own.api.patch(`${path}/status`, { metadata: { uid, resourceVersion }, status: patch }, 'merge')
   const delivered = (run.status.segments ?? []).some(({ manifest }) => manifest !== undefined)
-  const destination = own.caches.get('Activation', namespace, target.name)?.definition.spec.destinationRef.name
+  const destination = activation?.definition.spec.destinationRef.name
   if (delivered && destination !== undefined)
     await tell(own, 'Destination', namespace, destination, () => ({ lastDeliveredTime: timeText(own.clock.now()) }))
 
@@ -114,7 +120,7 @@ type Live = {
 
 const longestBaselines = 200
 
-/** As many as a status holds: those that the Activation delivers come before those that it once did. */
+/** As many as a status shows, all being in the memory: those that the Activation delivers come before those that it once did. */
 function fitting(baselines: readonly Baseline[], plan: JobPlan | null): readonly Baseline[] {
   const delivered = new Set(plan?.export?.segments.map(({ name }) => name))
   const rankOf = ({ segment, exitsOnDeletion }: Baseline): number =>

@@ -65,8 +65,8 @@ export type SegmentFacts = (segment: string) => {
 } | null
 
 /**
- * What Campaign is known to have after the Run, by Segment name. A Segment whose delivery may or may not have reached it is known of no
- * more: its next file is a backfill, which replaces the whole audience; an increment against the wrong set would lose exits for ever.
+ * What Campaign is known to have after the Run, by Segment name. A Segment whose delivery may or may not have reached it is uncertain, or known
+ * of no more: its next file is a backfill, which replaces the whole audience; an increment against the wrong set would lose exits for ever.
  */
 export function baselinesAfter(
   before: readonly Baseline[],
@@ -80,9 +80,14 @@ export function baselinesAfter(
   const names = new Set([...(plan.export?.segments ?? []).map(({ name }) => name), ...told.keys()])
   for (const segment of names) {
     const fate = fateOf(told.get(segment), run, plan)
-    if (fate === 'unknown' || fate === 'departed') baselines.delete(segment)
-    if (fate !== 'delivered') continue
-    const { exitsOnDeletion = false, displayName } = factsOf(segment) ?? {}
+    const known = baselines.get(segment)
+    if (fate === 'none') continue
+    baselines.delete(segment)
+    if (fate === 'departed') continue
+    const { exitsOnDeletion = known?.exitsOnDeletion ?? false, displayName = known?.displayName } =
+      factsOf(segment) ?? {}
+    // Of one that may have to be emptied that much is kept.
+    if (fate === 'unknown' && !exitsOnDeletion) continue
     baselines.set(segment, {
       segment,
       run: run.name,
@@ -90,6 +95,7 @@ export function baselinesAfter(
       ...(exitsOnDeletion && { exitsOnDeletion }),
       // The names of its last files need it when nobody else knows it any more.
       ...(exitsOnDeletion && displayName !== undefined && { displayName: displayName.slice(0, 256) }),
+      ...(fate === 'unknown' && { uncertain: true }),
     })
   }
   return [...baselines.values()].sort((a, b) => (a.segment < b.segment ? -1 : 1))
@@ -115,4 +121,9 @@ export function fateOf(told: SegmentStatus | undefined, { status }: RunRecord, p
   if (departed) return isExported && manifest === undefined ? 'departed' : 'none'
   if (plan.import) return manifest !== undefined && acknowledged === undefined && stepOf('import') ? 'unknown' : 'none'
   return acknowledged === undefined ? 'unknown' : 'none'
+}
+
+/** What is known of baselines when somebody may have delivered since, and nobody knows what. */
+export function inDoubt(baselines: readonly Baseline[]): Baseline[] {
+  return baselines.flatMap((baseline) => (baseline.exitsOnDeletion ? [{ ...baseline, uncertain: true }] : []))
 }

@@ -1,6 +1,6 @@
 export { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
 export { type Claim, type Condition, conditionOf, conditionsOf, reasonOfCode, timeText } from './conditions.ts'
-export { type Baseline, fateOf, type SegmentFacts } from './deliveries.ts'
+export { type Baseline, fateOf, inDoubt, type SegmentFacts } from './deliveries.ts'
 export { type Delivered, departedOf, planWithoutSegments, runInputOf } from './input.ts'
 export {
   type Fault,

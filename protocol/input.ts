@@ -17,11 +17,21 @@ export function runInputOf({ name, spec, status }: RunRecord, attempt: number, d
     trigger: attempt > 1 ? 'Retry' : trigger,
     ...(target.kind === 'ProfileStore' && { evaluation: evaluation ?? 'Batch' }),
     ...(delivered && {
-      baselines: Object.fromEntries(delivered.baselines.map(({ segment, run }) => [segment, run])),
+      baselines: countedFrom(delivered),
       ...(delivered.departed.length > 0 && { departed: [...delivered.departed] }),
     }),
     ...(approved && approved.length > 0 && { approved }),
   }
+}
+
+/** The Run that each Segment counts from. A Segment that is deleted and uncertain counts from nothing that is there, which empties its audience. */
+function countedFrom({ baselines, departed }: Delivered): NonNullable<RunInput['baselines']> {
+  const gone = new Set(departed.map(({ name }) => name))
+  return Object.fromEntries(
+    baselines.flatMap(({ segment, run, uncertain }) =>
+      !uncertain ? [[segment, run]] : gone.has(segment) ? [[segment, 'unknown']] : [],
+    ),
+  )
 }
 
 /**

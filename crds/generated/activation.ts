@@ -348,5 +348,9 @@ export interface ActivationStatus {
      * Display name of the Segment, for the names of its files.
      */
     displayName?: string
+    /**
+     * Whether nobody knows if this delivery got to Campaign or the one before it: the next file is a backfill, or empties the audience of a deleted Segment.
+     */
+    uncertain?: boolean
   }[]
 }

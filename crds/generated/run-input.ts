@@ -27,7 +27,7 @@ export interface RunInput {
    */
   evaluation?: 'Batch' | 'Streaming'
   /**
-   * Activations only: Segment name to the run whose delivered set is the last acknowledged one. A Segment without an entry is backfilled.
+   * Activations only: Segment name to the run whose delivered set is the last acknowledged one. A Segment without an entry is backfilled. Of a departed Segment of which nobody knows what was delivered, `unknown`: its last file empties the audience.
    */
   baselines?: {
     [k: string]: FileName

@@ -198,7 +198,7 @@ export interface RunStatus {
   /**
    * Targets of kind Activation: what became of each Segment.
    *
-   * @maxItems 200
+   * @maxItems 4000
    *
    * Items: One Segment.
    */

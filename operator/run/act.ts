@@ -18,6 +18,7 @@ import type { JobState } from '../job-state.ts'
 import { ApiError } from '../kernel/api.ts'
 import type { Result } from '../kernel/queue.ts'
 import type { ApiObject } from '../kernel/reflector.ts'
+import { deliveredTo, rememberBegun, rememberingOf } from '../memory.ts'
 import type { LoadedPlan } from '../plans.ts'
 import { settleTarget, tellCounts } from '../settle-target.ts'
 import { mergePatchOf } from '../status-patch.ts'
@@ -49,6 +50,8 @@ function perform(own: Surroundings, near: Near, act: Act): Promise<Result | null
         noteActivation(own, run.namespace, run.definition.spec.target.name, keyOf(run), act.activatedMs)
       return null
     }
+    case 'remember':
+      return remember(own, run, target, act).then(nothing)
     case 'adopt':
       return adopt(own, run, act.target).then(nothing)
     case 'write':
@@ -104,6 +107,18 @@ function letGo(own: Surroundings, run: Run): void {
   const left = siblings.filter((other) => !isFinished(other)).map(keyOf)
   for (const key of new Set<ResourceKey>([...waiting, ...left, ...(isFinished(run) ? [] : [targetKeyOf(run)])]))
     own.touch(key)
+}
+
+/** What the Run activates, before it does: written where neither the Run nor its Activation takes it along when they go. */
+async function remember(
+  own: Surroundings,
+  run: Run,
+  target: Target | null,
+  { plan, activatedTime }: Extract<Act, { readonly do: 'remember' }>,
+): Promise<void> {
+  const of = target?.kind === 'Activation' ? rememberingOf(own, target as Resource<'Activation'>) : null
+  const segments = plan.plan.export?.segments.map(({ name }) => name) ?? []
+  if (of) await rememberBegun(own, of, run.name, segments, activatedTime)
 }
 
 /** The Run goes with its target. */
@@ -284,11 +299,10 @@ async function makeInput(
 /** What Campaign has, as the API server says it now, and the deleted Segments whose exits it has not heard of. */
 async function deliveredBefore(own: Surroundings, run: Run, plan: LoadedPlan['plan']): Promise<Delivered> {
   const { namespace, definition } = run
-  const activation = await own.api.get<ApiObject & { readonly status?: Resource<'Activation'>['status'] }>(
-    pathOf('Activation', namespace, definition.spec.target.name),
-  )
-  const isSame = activation?.metadata.uid === targetUidOf(run)
-  const baselines = (isSame && activation?.status?.baselines) || []
+  const activation = own.caches.get('Activation', namespace, definition.spec.target.name)
+  const of = activation && rememberingOf(own, activation)
+  const isSame = activation?.uid === targetUidOf(run)
+  const baselines = of && isSame ? await deliveredTo(own, of, run.name) : []
   const departed = []
   for (const each of departedOf(baselines, plan, (segment) => own.caches.get('Segment', namespace, segment) !== null))
     if ((await own.api.get(pathOf('Segment', namespace, each.name))) === null) departed.push(each)

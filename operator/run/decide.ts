@@ -41,8 +41,8 @@ import type { Act, Decision, Far, LookFurther, Near, Run } from './known.ts'
 export const lookAgainMs = 15_000
 /** A Pod that does not work after so long is asked why. */
 export const patienceMs = 20_000
-/** What a Run's status holds of Segments; of the others the next file is a backfill. */
-const mostSegments = 200
+/** What a Run's status holds of Segments: as many as Adobe has audiences in a sandbox. */
+const mostSegments = 4000
 /** A Pod that is taken from its node so often takes its step with it. */
 export const mostEvictions = 4
 
@@ -126,7 +126,8 @@ function beforehand(near: Near, far: Far | null, nowMs: number): Decision | Look
     ...(activatedTime !== null && { activatedTime }),
   }
   const reserve: Act = { do: 'reserve', activatedMs: activatedTime === null ? null : Date.parse(activatedTime) }
-  return begin(near, far.plan, stepsOf(far.plan.plan)[0]!, 1, started, nowMs, [reserve])
+  const remember: Act[] = activatedTime === null ? [] : [{ do: 'remember', plan: far.plan, activatedTime }]
+  return begin(near, far.plan, stepsOf(far.plan.plan)[0]!, 1, started, nowMs, [reserve, ...remember])
 }
 
 /** A Run one of whose steps has begun. */
@@ -504,7 +505,9 @@ function againAsAsked(near: Near, far: Far | null, asked: string, nowMs: number)
     ...(kind === 'Activation' && { activatedTime: timeText(nowMs) }),
   }
   const reserve: Act = { do: 'reserve', activatedMs: kind === 'Activation' ? nowMs : null }
-  return begin(near, far.plan, entry.name, (run.status.attempt ?? 1) + 1, fresh, nowMs, [reserve])
+  const remember: Act[] =
+    kind === 'Activation' ? [{ do: 'remember', plan: far.plan, activatedTime: timeText(nowMs) }] : []
+  return begin(near, far.plan, entry.name, (run.status.attempt ?? 1) + 1, fresh, nowMs, [reserve, ...remember])
 }
 
 /** A Run for a later slot of the same schedule, which does the work of this one too; null where there is none. */

@@ -66,6 +66,8 @@ export type Act =
   | { readonly do: 'write'; readonly fields: Readonly<Record<string, unknown>> }
   /** What only one may have is the Run's; from `activatedMs` on others have to keep their distance. */
   | { readonly do: 'reserve'; readonly activatedMs: number | null }
+  /** Which Segments it activates, and that what becomes of them is not known yet. */
+  | { readonly do: 'remember'; readonly plan: LoadedPlan; readonly activatedTime: string }
   /** The Job of an attempt, and its RunInput before it. `isSure`: it was just written down, and need not be asked for. */
   | {
       readonly do: 'start'

@@ -1,5 +1,5 @@
 // What is to be done for a target of Runs, by what is known of it. Pure: a table of cases tests it.
-import { annotations, labels, withDefaults } from '#crds'
+import { annotations, type ConditionReason, labels, withDefaults } from '#crds'
 import {
   type Approval,
   approvalOf,
@@ -206,8 +206,14 @@ function latestFinished(runs: readonly Run[]): Run | null {
   return [...told].sort(newestFirst)[0] ?? null
 }
 
-/** What keeps a Run that has begun, or waits for something that somebody has to make. */
-const stuckReasons: readonly string[] = ['PodPending', 'JobRefused', 'Queued', 'Failed', 'MissingVolume']
+/** Why a target is not ready whose Run cannot go on. */
+export const stuckReasons = [
+  'PodPending',
+  'JobRefused',
+  'Queued',
+  'RunFailing',
+  'MissingVolume',
+] as const satisfies readonly ConditionReason[]
 
 function claimsOf({ view, runs, departing }: Seen, latest: Run | null, isSuspended: boolean): readonly Claim[] {
   const claims: readonly Claim[] =
@@ -219,14 +225,15 @@ function claimsOf({ view, runs, departing }: Seen, latest: Run | null, isSuspend
         ]
   const stuck = runs
     .filter((run) => !isFinished(run))
-    .map((run) => ({ run, condition: conditionOf(run.status.conditions, 'Succeeded') }))
-    .find(({ condition }) => condition !== null && stuckReasons.includes(condition.reason))
+    .flatMap((run) => {
+      const { reason = '', message = '' } = conditionOf(run.status.conditions, 'Succeeded') ?? {}
+      // Of a Run that is at work, Failed is its attempt.
+      const why = stuckReasons.find((each) => each === (reason === 'Failed' ? 'RunFailing' : reason))
+      return why === undefined ? [] : [{ reason: why, message: `${run.name}: ${message}` }]
+    })[0]
   return claims.map((claim): Claim => {
     if (claim.type !== 'Ready' || claim.status !== 'True') return claim
-    if (stuck) {
-      const reason = stuck.condition!.reason === 'Failed' ? 'RunFailing' : stuck.condition!.reason
-      return { ...claim, status: 'False', reason, message: `${stuck.run.name}: ${stuck.condition!.message}` }
-    }
+    if (stuck) return { ...claim, status: 'False', ...stuck }
     const ended = latest && conditionOf(latest.status.conditions, 'Succeeded')
     if (ended?.status === 'False')
       return {

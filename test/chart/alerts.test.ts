@@ -42,6 +42,19 @@ const table: readonly (readonly [
     15,
     [{ part: 'webhook' }],
   ],
+  ...(['PodPending', 'JobRefused', 'MissingVolume', 'RunFailing'] as const).flatMap(
+    (reason): (typeof table)[number][] => {
+      const series = {
+        [`convoke_run_stuck{namespace="shop",kind="Activation",target="offers",reason="${reason}",${a}}`]: '1x60',
+      }
+      const labels = [{ namespace: 'shop', kind: 'Activation', target: 'offers', reason }]
+      const isSlow = reason === 'RunFailing'
+      return [
+        ['ConvokeRunStuck', reason, series, 5, isSlow ? [] : labels],
+        ['ConvokeRunFailing', reason, series, 40, isSlow ? labels : []],
+      ]
+    },
+  ),
   [
     'ConvokeNoLeader',
     'one of two leads',

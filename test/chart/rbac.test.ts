@@ -17,7 +17,7 @@ const work: Grants = {
   'batch/jobs': ['create', 'delete', 'get', 'list', 'patch', 'watch'],
   'core/pods': ['list'],
   'core/pods/log': ['get'],
-  'core/configmaps': ['create', 'delete', 'get', 'list', 'patch'],
+  'core/configmaps': ['create', 'delete', 'get', 'list', 'patch', 'watch'],
   'core/persistentvolumeclaims': ['get'],
   'core/events': ['create', 'list', 'patch'],
 }

@@ -218,12 +218,12 @@ const sibling = (name: string, time: string, more: Partial<RunSpec> = {}, status
 
 describe('a Run that has not begun', () => {
   check([
-    ['begins', {}, {}, ['reserve 06:00', running, 'start r-export'], 20_000],
+    ['begins', {}, {}, ['reserve 06:00', 'remember', running, 'start r-export'], 20_000],
     [
       'begins late, and counts from then',
       { run: runOf('r', { scheduledTime: '2026-12-01T05:00:00Z' }) },
       {},
-      ['reserve 06:00', running, 'start r-export'],
+      ['reserve 06:00', 'remember', running, 'start r-export'],
       20_000,
     ],
     ['asks for its plan first', {}, null, [], 'look'],
@@ -266,7 +266,7 @@ describe('a Run that has not begun', () => {
       'gives way to no Run by hand',
       { siblings: [sibling('hand', '12:00', { trigger: 'Manual' })] },
       {},
-      ['reserve 06:00', running, 'start r-export'],
+      ['reserve 06:00', 'remember', running, 'start r-export'],
       20_000,
     ],
     [
@@ -329,7 +329,7 @@ describe('a Run that has not begun', () => {
         ],
       },
       {},
-      ['reserve 06:00', running, 'start r-export'],
+      ['reserve 06:00', 'remember', running, 'start r-export'],
       20_000,
     ],
     [
@@ -663,7 +663,12 @@ describe('a Run that is finished', () => {
       'makes it',
       { run: asked },
       {},
-      ['reserve 06:00', 'write Unknown Running: export is running, attempt 2. (attempt 2)', 'start r-export-2'],
+      [
+        'reserve 06:00',
+        'remember',
+        'write Unknown Running: export is running, attempt 2. (attempt 2)',
+        'start r-export-2',
+      ],
       20_000,
     ],
     ['keeps its distance', { run: asked, floorMs: at('06:10') }, {}, [], 600_000],

@@ -71,6 +71,7 @@ export function openPlane({
       case 'extract':
         return ended(work, [], null)
       case 'evaluate':
+        members.clear()
         for (const { name, digest } of plan.evaluate!.segments)
           members.set(name, new Set(membersOf(name, digest, input.now)))
         return ended(
