@@ -42,6 +42,7 @@ export {
   type ConditionType,
   conditionReasons,
   conditionTypes,
+  dataComplete,
   type FaultReason,
   faultReasons,
   isConditionReason,

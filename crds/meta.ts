@@ -44,6 +44,12 @@ export const conditionTypes = {
   succeeded: 'Succeeded',
 } as const
 
+/**
+ * On Datasets and ProfileStores: whether every file that lies there is in, by what the latest ingest reported. It is written with the
+ * counts, and like a condition of somebody else it stays while the others are claimed anew.
+ */
+export const dataComplete = 'DataComplete'
+
 export type ConditionType = (typeof conditionTypes)[keyof typeof conditionTypes]
 
 /** Every reason a RunReport's `error.reason` can have, and whether the same step may succeed when tried again unchanged. */
@@ -119,6 +125,8 @@ export const conditionReasons = {
   DeadlineExceeded: 'It could not start before its deadline.',
   Replaced: 'A later Run took its place.',
   TargetGone: 'The target was deleted.',
+  AllFilesRead: 'No file that lies there was refused.',
+  FilesRefused: 'A file was refused for what it lacks or because it cannot be read; the message says which, and why.',
 } as const
 
 export type ConditionReason = keyof typeof conditionReasons | FaultReason

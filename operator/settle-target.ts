@@ -2,12 +2,14 @@ import type { Detail, JobPlan, Kind, RunReport } from '#crds'
 import {
   activationAfter,
   type Baseline,
+  refusedIn,
   type SegmentFacts,
   type SourceMemory,
   type StoreMemory,
   sourceAfter,
   storeAfter,
   timeText,
+  withCompleteness,
 } from '#protocol'
 import { pathOf, targetUidOf } from './caches.ts'
 import { type Resource, recordOf } from './definition.ts'
@@ -56,15 +58,32 @@ export async function tellCounts(
         lastEvaluatedTime: run.status.now,
       })),
     )
-  if (step === 'ingest')
-    await each(details, ({ dataset, counts = {} }) =>
-      tell(own, 'Dataset', namespace, dataset, () => ({
+  if (step === 'ingest') {
+    const generationOf = (kind: 'Dataset' | 'ProfileStore', name: string | undefined): number =>
+      (name === undefined ? null : own.caches.get(kind, namespace, name))?.generation ?? 0
+    await each(details, (detail) => {
+      const { dataset, counts = {} } = detail
+      return tell(own, 'Dataset', namespace, dataset, ({ conditions }) => ({
+        conditions: withCompleteness(
+          conditions,
+          refusedIn([detail]),
+          generationOf('Dataset', dataset),
+          own.clock.now(),
+        ),
         lastIngestedTime: timeText(Date.parse(report.finishedAt)),
         files: counts['files'],
         records: counts['records'],
         rejected: (counts['badRows'] ?? 0) + (counts['oversize'] ?? 0),
-      })),
-    )
+      }))
+    })
+    const { name } = run.definition.spec.target
+    const refused = refusedIn(details)
+    // A streaming one reads some of the Datasets only.
+    if (run.definition.spec.evaluation !== 'Streaming' || refused.length > 0)
+      await tell(own, 'ProfileStore', namespace, name, ({ conditions }) => ({
+        conditions: withCompleteness(conditions, refused, generationOf('ProfileStore', name), own.clock.now()),
+      }))
+  }
 }
 
 async function settleStore(own: Surroundings, run: Run, succeeded: boolean): Promise<void> {

@@ -1,4 +1,5 @@
 export { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
+export { refusedIn, withCompleteness } from './completeness.ts'
 export { type Claim, type Condition, conditionOf, conditionsOf, reasonOfCode, timeText } from './conditions.ts'
 export { type Baseline, fateOf, inDoubt, type SegmentFacts } from './deliveries.ts'
 export { type Delivered, departedOf, planWithoutSegments, runInputOf } from './input.ts'

@@ -1,5 +1,6 @@
 import {
   type Activation,
+  dataComplete,
   type Kind,
   kindNames,
   type Resource,
@@ -79,6 +80,15 @@ function conditionsOf(resource: Resource): readonly Attention[] {
       entry('error', resource, `is stalled: ${stalled.reason}`, stalled.reason, {
         message: stalled.message,
         since: stalled.lastTransitionTime,
+      }),
+    ]
+  const complete =
+    resource.kind === 'Dataset' ? resource.status?.conditions?.find(({ type }) => type === dataComplete) : null
+  if (complete?.status === 'False')
+    return [
+      entry('warning', resource, 'has refused files', complete.reason, {
+        message: complete.message,
+        since: complete.lastTransitionTime,
       }),
     ]
   const ready = conditionOf(resource, 'ready')
