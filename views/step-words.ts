@@ -8,17 +8,17 @@ type Say = {
   readonly of: (name: string) => number
 }
 
+type Words = {
+  readonly nothing: string
+  readonly silent: readonly string[]
+  readonly words: (say: Say) => readonly (string | false)[]
+}
+
+/** Of a step without words of its own, each count is called by its name. */
+const plain: Words = { nothing: 'nothing to do', silent: [], words: () => [] }
+
 /** Per step: what it says where it has nothing to say, and else; and counts that say nothing to people. */
-const steps: Readonly<
-  Record<
-    RunReport['step'],
-    {
-      readonly nothing: string
-      readonly silent: readonly string[]
-      readonly words: (say: Say) => readonly (string | false)[]
-    }
-  >
-> = {
+const steps: Readonly<Partial<Record<RunReport['step'], Words>>> = {
   ingest: {
     nothing: 'no file',
     silent: ['buckets', 'rowsRead', 'events'],
@@ -80,7 +80,7 @@ const steps: Readonly<
 
 /** `5 files, 1,636,315 records`, `nothing new in 5 files`: what there is to say. A count without words of its own is called by its name. */
 export function stepWords({ step, totals }: Pick<RunReport, 'step' | 'totals'>): string {
-  const { nothing, silent, words } = steps[step]
+  const { nothing, silent, words } = steps[step] ?? plain
   const told = new Set(silent)
   const of = (name: string): number => {
     told.add(name)

@@ -109,6 +109,7 @@ export async function normalizeFile(
   const path = recordPathOf(source, file, definition)
   const target = join(root, path)
   const temporary = temporaryOf(target)
+  const accepted = temporaryOf(`${target}.accepted`)
   mkdirSync(dirname(target), { recursive: true })
   const fields = fieldsOf(store, source, now)
   const read = async (isDoubted: boolean): Promise<Read> => {
@@ -132,7 +133,6 @@ export async function normalizeFile(
     const examples =
       bad + counted.badCells === 0 ? [] : await listBadRows(engine, root, path, source, file, reader, query)
     if (counted.bad + counted.oversize > 0) {
-      const accepted = temporaryOf(`${target}.accepted`)
       await copyInOrder(engine, `SELECT * FROM read_parquet(${fileLiteral(temporary)}) WHERE "$fault" = 0`, accepted)
       settleFile(accepted, temporary)
     }
@@ -162,6 +162,7 @@ export async function normalizeFile(
   } catch (error) {
     throw unreadable(error, source)
   } finally {
+    for (const left of [temporary, accepted]) rmSync(left, { force: true })
     removeScratch(scratch)
   }
 }

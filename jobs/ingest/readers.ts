@@ -69,6 +69,9 @@ function withPartitions(
   }
 }
 
+/** The longest line of CSV. The engine's own buffers would be sixteen of them each, more than a small store's memory. */
+const lineBytes = 8 * 2 ** 20
+
 async function csvReader(
   source: RecordSource,
   fields: readonly Field[],
@@ -84,7 +87,7 @@ async function csvReader(
   refuseRepeated(text.repeated, wanted)
   const delimiter = text.isOwn ? ',' : (csv.delimiter ?? ',')
   const read = `read_csv(${fileLiteral(text.path)}, hive_partitioning = false, compression = 'none', auto_detect = false, header = true, delim = ${literal(delimiter)},
-    quote = '"', escape = '"', max_line_size = 8388608, columns = {${columns.map((_name, index) => `c${index}: 'VARCHAR'`).join(', ')}})`
+    quote = '"', escape = '"', max_line_size = ${lineBytes}, buffer_size = ${4 * lineBytes}, columns = {${columns.map((_name, index) => `c${index}: 'VARCHAR'`).join(', ')}})`
   const nulls = csv.nullValues ?? []
   const raw = fields.map((field, index) => {
     const at = columns.indexOf(field.source)

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { compile, compileObjects, readYaml, type Source, valueOf } from '#compiler'
+import { compile, compileObjects, openSession, readYaml, type Source, valueOf } from '#compiler'
 
 const bundle = readFileSync(new URL('../fixtures/retail.yaml', import.meta.url), 'utf8')
 const documents = bundle.split(/^---\n/m)
@@ -52,8 +52,9 @@ test('compiling what is kept from before gives what compiling everything anew gi
   })
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {
+      const [session, objectSession] = [openSession(), openSession()]
       let sources: readonly Source[] = documents.map((text, index) => ({ file: `${index}.yaml`, text }))
-      compile(sources)
+      compile(sources, { session })
       for (const [number, { file, edit, action }] of steps.entries()) {
         const [from, to] = edits[edit % edits.length]!
         // An edit goes to one of the files that have what it changes.
@@ -65,12 +66,12 @@ test('compiling what is kept from before gives what compiling everything anew gi
         else if (action === 'copy') sources = [...sources, { file: `copy-${number}.yaml`, text: chosen.text }]
         else sources = sources.with(at, { file: chosen.file, text: chosen.text.replace(from, to) })
         const anew = sources.map((source) => ({ ...source }))
-        const [kept, fresh] = [compile(sources), compile(anew)]
+        const [kept, fresh] = [compile(sources, { session }), compile(anew)]
         expect(kept.diagnostics).toEqual(fresh.diagnostics)
         expect(kept.count).toBe(fresh.count)
         expect(kept.plans.map(({ digest }) => digest)).toEqual(fresh.plans.map(({ digest }) => digest))
         const held = sources.flatMap(objectsOf)
-        const [again, first] = [compileObjects(held), compileObjects(structuredClone(held))]
+        const [again, first] = [compileObjects(held, { session: objectSession }), compileObjects(structuredClone(held))]
         expect(again.diagnostics).toEqual(first.diagnostics)
         expect(again.count).toBe(first.count)
         expect(again.plans.map(({ digest }) => digest)).toEqual(first.plans.map(({ digest }) => digest))
@@ -82,9 +83,10 @@ test('compiling what is kept from before gives what compiling everything anew gi
 
 test('an object that was compiled before is not read again', () => {
   const held = documents.flatMap((text, index) => objectsOf({ file: `${index}.yaml`, text }))
-  const before = compileObjects(held)
+  const session = openSession()
+  const before = compileObjects(held, { session })
   const changed = held.with(-1, structuredClone(held.at(-1)))
-  const after = compileObjects(changed)
+  const after = compileObjects(changed, { session })
   expect(after.resources.slice(0, -1).every((resource, index) => resource === before.resources[index])).toBe(true)
   expect(after.resources.at(-1)).not.toBe(before.resources.at(-1))
 })
