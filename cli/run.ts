@@ -22,9 +22,11 @@ import {
   departedOf,
   type Evaluation,
   evaluationsOf,
+  expectationsIn,
   faultOfReport,
   finished,
   hasSucceeded,
+  holdOf,
   isFinished,
   isSuccess,
   type Moment,
@@ -42,6 +44,7 @@ import {
   timeFields,
   timeText,
   unfinishedWork,
+  withExpectations,
 } from '#protocol'
 import type { CampaignDatabases } from './campaign-databases.ts'
 import type { Io } from './command.ts'
@@ -209,6 +212,8 @@ export async function runDue(
       if (!isFinished(left)) giveUp(target, left, `${deadline} s have passed since its time (startingDeadlineSeconds).`)
       return null
     }
+    const hold = left.status.steps?.at(-1)?.name === 'export' ? holdFor(target) : null
+    if (hold !== null) return waiting(target, hold)
     if (left.status.planDigest === target.plan!.digest) return left
     if (!isFinished(left)) giveUp(target, left, 'The resources have changed since.')
     return begun(target, { evaluation, slotMs, trigger: 'CatchUp', request: target.plan!.digest })
@@ -241,12 +246,14 @@ export async function runDue(
     const runName = runNameOf({ kind, name, evaluation, slot: new Date(slotMs), request })
     const known = work.state().runs[`${resource.namespace}/${runName}`]
     if (known && !hasSucceeded(known)) return known
+    const hold = holdFor(target)
+    if (hold !== null) return waiting(target, hold)
     const floorMs = floorMsOf(target, runName)
-    if (moment.nowMs < floorMs) {
-      const message = `Waits until ${timeText(floorMs)}: no Segment is activated to a Campaign instance more often than limits.minActivationInterval says (activation-too-frequent).`
-      notices.push({ kind: 'waiting', target: key, message })
-      return null
-    }
+    if (moment.nowMs < floorMs)
+      return waiting(
+        target,
+        `Waits until ${timeText(floorMs)}: no Segment is activated to a Campaign instance more often than limits.minActivationInterval says (activation-too-frequent).`,
+      )
     const approval: Approval | null = approvalOf(annotation(target, 'approve'), memoryOf(key).lastHandledApprove)
     const spec: RunRecord['spec'] = {
       target: { kind, name },
@@ -288,6 +295,19 @@ export async function runDue(
     return run
   }
 
+  /** The slot stays due. */
+  function waiting({ key }: Target, message: string): null {
+    notices.push({ kind: 'waiting', target: key, message })
+    return null
+  }
+
+  /** Why nothing of the Activation's store may be delivered; null where nothing stands against it. */
+  function holdFor({ resource, store, plan }: Target): string | null {
+    // Who leaves because their Segment was deleted leaves whatever the data is.
+    if (resource.kind !== 'Activation' || store === null || plan?.export?.segments.length === 0) return null
+    return holdOf(store, memoryOf(`ProfileStore/${resource.namespace}/${store}`).conditions)
+  }
+
   /** From the step where it stands, to its end. */
   async function advance(target: Target, from: RunRecord): Promise<void> {
     const { resource } = target
@@ -306,6 +326,11 @@ export async function runDue(
       const report = await step(target, run, plan, entry.name, entry.attempt ?? 1)
       reports.set(entry.name, report)
       const end = { report, details: report.details ?? [], fault: faultOfReport(report) }
+      const expectations = entry.name === 'ingest' ? expectationsIn(report, end.details) : null
+      if (expectations) {
+        const conditions = withExpectations(memoryOf(target.key).conditions, expectations, generation, moment.nowMs)
+        remember(target.key, { conditions })
+      }
       const { known, next } = stepEnded(run, plan, entry, end, null, moment)
       const after: RunRecord = { ...run, status: { ...run.status, ...known } }
       if (next.kind === 'step') {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { commitJson, JobError, lockFolder } from '#jobs'
-import type { ActivationMemory, Baseline, RunRecord, SlotMemory, SourceMemory, StoreMemory } from '#protocol'
+import type { ActivationMemory, Baseline, Condition, RunRecord, SlotMemory, SourceMemory, StoreMemory } from '#protocol'
 import { UsageError } from './command.ts'
 
 /** What `convoke run` remembers between runs, as the operator remembers it in statuses. */
@@ -23,6 +23,8 @@ export type TargetState = SlotMemory &
   StoreMemory &
   SourceMemory &
   ActivationMemory & {
+    /** ProfileStores: whether the data is as expected. */
+    readonly conditions?: readonly Condition[]
     /** As the annotations of the same names, for those who do not want to edit a file. */
     readonly approve?: string
     readonly requestedAt?: string

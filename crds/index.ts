@@ -43,6 +43,7 @@ export {
   conditionReasons,
   conditionTypes,
   dataComplete,
+  expectationsMet,
   type FaultReason,
   faultReasons,
   isConditionReason,

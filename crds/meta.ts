@@ -50,6 +50,9 @@ export const conditionTypes = {
  */
 export const dataComplete = 'DataComplete'
 
+/** On Datasets with expectations and their ProfileStores: whether the data is as expected, by the latest ingest; it stays as DataComplete does. */
+export const expectationsMet = 'ExpectationsMet'
+
 export type ConditionType = (typeof conditionTypes)[keyof typeof conditionTypes]
 
 /** Every reason a RunReport's `error.reason` can have, and whether the same step may succeed when tried again unchanged. */
@@ -126,6 +129,9 @@ export const conditionReasons = {
   Replaced: 'A later Run took its place.',
   TargetGone: 'The target was deleted.',
   AllFilesRead: 'No file that lies there was refused.',
+  ExpectationsMet: 'The data is as the Datasets expect it.',
+  ExpectationUnmet: 'The data is not as a Dataset expects it; the message says which, and why.',
+  ActivationsHeld: 'The data is not as a Dataset expects it, so that nothing of its store is delivered until it is.',
   FilesRefused: 'A file was refused for what it lacks or because it cannot be read; the message says which, and why.',
 } as const
 

@@ -1,5 +1,5 @@
-import { type ConditionReason, type RunnableKind, runnableKinds } from '#crds'
-import { conditionOf } from '#protocol'
+import { type ConditionReason, dataComplete, expectationsMet, type RunnableKind, runnableKinds } from '#crds'
+import { type Condition, conditionOf } from '#protocol'
 import type { Resource } from './definition.ts'
 import type { Clock } from './kernel/clock.ts'
 import type { OperatorMetrics } from './metrics.ts'
@@ -17,11 +17,14 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
   const shown = { Segment: new Set<string>(), Activation: new Set<string>(), CampaignInstance: new Set<string>() }
   /** By target, why its Run is stuck. */
   const stuck = new Map<string, ConditionReason>()
+  /** By Dataset, what is amiss with its data. */
+  const amiss = new Map<string, readonly string[]>()
 
   return {
     show(resource) {
       const { kind, namespace, name } = resource
       if (isRunnable(kind)) showStuck(kind, namespace, name, conditionOf(resource.status.conditions, 'Ready')?.reason)
+      if (kind === 'Dataset') showAmiss(namespace, name, resource.status.conditions ?? [])
       if (kind !== 'Segment' && kind !== 'Activation' && kind !== 'CampaignInstance') return
       const key = `${namespace}/${name}`
       if (!shown[kind].has(key) && shown[kind].size >= most) return
@@ -57,6 +60,7 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
     },
     hide(kind, namespace, name) {
       if (isRunnable(kind)) showStuck(kind, namespace, name, undefined)
+      if (kind === 'Dataset') showAmiss(namespace, name, [])
       if (!(kind in shown) || !shown[kind as keyof typeof shown].delete(`${namespace}/${name}`)) return
       switch (kind as keyof typeof shown) {
         case 'Segment':
@@ -81,6 +85,20 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
     if (now === undefined || stuck.size >= most) return
     stuck.set(key, now)
     metrics.set('convoke_run_stuck', { namespace, kind, target, reason: now }, 1)
+  }
+
+  function showAmiss(namespace: string, dataset: string, conditions: readonly Condition[]): void {
+    const key = `${namespace}/${dataset}`
+    const before = amiss.get(key) ?? []
+    const now = conditions.flatMap(({ type, status, reason }) =>
+      status === 'False' && (type === dataComplete || type === expectationsMet) ? [reason] : [],
+    )
+    for (const reason of before)
+      if (!now.includes(reason)) metrics.remove('convoke_dataset_amiss', { namespace, dataset, reason })
+    amiss.delete(key)
+    if (now.length === 0 || amiss.size >= most) return
+    amiss.set(key, now)
+    for (const reason of now) metrics.set('convoke_dataset_amiss', { namespace, dataset, reason }, 1)
   }
 }
 

@@ -49,6 +49,11 @@ export const operatorMetrics = {
     labels: ['namespace', 'kind', 'target', 'reason'],
     help: '1 while a Run of the target cannot go on, with the reason of its condition Ready; of at most 1,000 targets.',
   },
+  convoke_dataset_amiss: {
+    kind: 'gauge',
+    labels: ['namespace', 'dataset', 'reason'],
+    help: '1 while files of a Dataset are refused or its data is not as expected, with the reason of its condition DataComplete or ExpectationsMet; of at most 1,000 Datasets.',
+  },
   convoke_part_up: {
     kind: 'gauge',
     labels: ['part'],

@@ -195,7 +195,9 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     for (const resource of caches.ofNamespace(namespace)) {
       if (resource.kind !== 'Activation') continue
       const store = settled?.activations.get(keyOf(resource))?.store?.resource.name ?? name
-      if (store === name) touch(keyOf(resource), { priority: workPriority })
+      if (store !== name) continue
+      touch(keyOf(resource), { priority: workPriority })
+      for (const run of caches.runsOf(keyOf(resource))) if (!isFinished(run)) touch(keyOf(run))
     }
   }
 

@@ -2,6 +2,7 @@ import type { Detail, JobPlan, Kind, RunReport } from '#crds'
 import {
   activationAfter,
   type Baseline,
+  expectationsIn,
   refusedIn,
   type SegmentFacts,
   type SourceMemory,
@@ -10,6 +11,7 @@ import {
   storeAfter,
   timeText,
   withCompleteness,
+  withExpectations,
 } from '#protocol'
 import { pathOf, targetUidOf } from './caches.ts'
 import { type Resource, recordOf } from './definition.ts'
@@ -61,28 +63,33 @@ export async function tellCounts(
   if (step === 'ingest') {
     const generationOf = (kind: 'Dataset' | 'ProfileStore', name: string | undefined): number =>
       (name === undefined ? null : own.caches.get(kind, namespace, name))?.generation ?? 0
+    const told = expectationsIn(report, details)
     await each(details, (detail) => {
-      const { dataset, counts = {} } = detail
-      return tell(own, 'Dataset', namespace, dataset, ({ conditions }) => ({
-        conditions: withCompleteness(
-          conditions,
-          refusedIn([detail]),
-          generationOf('Dataset', dataset),
-          own.clock.now(),
-        ),
-        lastIngestedTime: timeText(Date.parse(report.finishedAt)),
-        files: counts['files'],
-        records: counts['records'],
-        rejected: (counts['badRows'] ?? 0) + (counts['oversize'] ?? 0),
-      }))
+      const { dataset, counts } = detail
+      const generation = generationOf('Dataset', dataset)
+      return tell(own, 'Dataset', namespace, dataset, ({ conditions }) => {
+        const expected = told?.filter((each) => each.dataset === dataset) ?? []
+        const known = withExpectations(conditions, expected, generation, own.clock.now())
+        // One that a streaming ingest did not read has its expectations alone.
+        if (!counts) return { conditions: known }
+        return {
+          conditions: withCompleteness(known, refusedIn([detail]), generation, own.clock.now()),
+          lastIngestedTime: timeText(Date.parse(report.finishedAt)),
+          files: counts['storedFiles'] ?? counts['files'],
+          records: counts['records'],
+          rejected: (counts['badRows'] ?? 0) + (counts['oversize'] ?? 0),
+        }
+      })
     })
     const { name } = run.definition.spec.target
     const refused = refusedIn(details)
-    // A streaming one reads some of the Datasets only.
-    if (run.definition.spec.evaluation !== 'Streaming' || refused.length > 0)
-      await tell(own, 'ProfileStore', namespace, name, ({ conditions }) => ({
-        conditions: withCompleteness(conditions, refused, generationOf('ProfileStore', name), own.clock.now()),
-      }))
+    const generation = generationOf('ProfileStore', name)
+    // A streaming one reads some of the Datasets only, and looks at all.
+    const readsAll = run.definition.spec.evaluation !== 'Streaming' || refused.length > 0
+    await tell(own, 'ProfileStore', namespace, name, ({ conditions = [] }) => {
+      const known = told ? withExpectations(conditions, told, generation, own.clock.now()) : conditions
+      return { conditions: readsAll ? withCompleteness(known, refused, generation, own.clock.now()) : known }
+    })
   }
 }
 

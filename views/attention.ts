@@ -34,6 +34,7 @@ const rules: readonly Rule[] = [
   unaccounted,
   heldSegments,
   waiting,
+  expectations,
   notices,
   rejected,
   leftOut,
@@ -228,6 +229,30 @@ function waiting({ segments, next, at }: RunDocument): readonly Entry[] {
       act: null,
     }
   })
+}
+
+/** What Datasets expect of their data and was not so. */
+function expectations({ runs }: RunDocument): readonly Entry[] {
+  const details = runs.flatMap(({ steps }) =>
+    steps.filter(({ step }) => step === 'ingest').flatMap(({ details: own = [] }) => own),
+  )
+  const follows = {
+    Warn: null,
+    HoldActivations: html`Nothing of its store is delivered until it is; the next ingestion looks again.`,
+    Fail: html`Its store is not evaluated until it is.`,
+  }
+  return details.flatMap(({ dataset = '', expectations: own = [] }) =>
+    own
+      .filter(({ met }) => !met)
+      .map(
+        ({ name, severity, message }): Entry => ({
+          level: severity === 'Warn' ? 'look' : 'bad',
+          title: html`${named(dataset)} is not as expected (${named(name)}): ${said(message)}`,
+          why: follows[severity],
+          act: null,
+        }),
+      ),
+  )
 }
 
 function notices({ notices: all }: RunDocument): readonly Entry[] {
@@ -516,7 +541,9 @@ function edited({ segments }: RunDocument, { link }: Names): readonly Entry[] {
 function warnings({ runs }: RunDocument): readonly Entry[] {
   const told = runs.flatMap(({ target, steps }) =>
     steps.flatMap(({ step, warnings: own = [] }) =>
-      own.filter(({ code }) => code !== 'Held').map(({ message }) => ({ target: target.name, step, message })),
+      own
+        .filter(({ code }) => code !== 'Held' && code !== 'unmet-expectation')
+        .map(({ message }) => ({ target: target.name, step, message })),
     ),
   )
   const shown = told.slice(0, told.length > 6 ? 5 : 6)

@@ -1,6 +1,7 @@
 import {
   type Activation,
   dataComplete,
+  expectationsMet,
   type Kind,
   kindNames,
   type Resource,
@@ -82,15 +83,8 @@ function conditionsOf(resource: Resource): readonly Attention[] {
         since: stalled.lastTransitionTime,
       }),
     ]
-  const complete =
-    resource.kind === 'Dataset' ? resource.status?.conditions?.find(({ type }) => type === dataComplete) : null
-  if (complete?.status === 'False')
-    return [
-      entry('warning', resource, 'has refused files', complete.reason, {
-        message: complete.message,
-        since: complete.lastTransitionTime,
-      }),
-    ]
+  const data = resource.kind === 'Dataset' ? dataOf(resource) : []
+  if (data.length > 0) return data
   const ready = conditionOf(resource, 'ready')
   if (ready?.status !== 'False' || isSuspended(resource) || conditionOf(resource, 'reconciling')?.status === 'True')
     return []
@@ -100,6 +94,20 @@ function conditionsOf(resource: Resource): readonly Attention[] {
       since: ready.lastTransitionTime,
     }),
   ]
+}
+
+/** What is amiss with a Dataset's data; its store says the same again. */
+function dataOf(resource: Resource): readonly Attention[] {
+  return (resource.status?.conditions ?? []).flatMap(({ type, status, reason, message, lastTransitionTime: since }) => {
+    if (status !== 'False' || (type !== dataComplete && type !== expectationsMet)) return []
+    const what =
+      type === dataComplete
+        ? 'has refused files'
+        : reason === 'ActivationsHeld'
+          ? 'is not as expected, so that nothing is delivered'
+          : 'is not as expected'
+    return [entry(reason === 'ActivationsHeld' ? 'error' : 'warning', resource, what, reason, { message, since })]
+  })
 }
 
 /** Of each of a target's schedules the latest finished Run, where it failed. */

@@ -95,7 +95,9 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         return [
           {
             dataset: name,
-            ...(own && { counts: { ...own.counts, ...identityCounts(name, people, placeholders) } }),
+            ...(own && {
+              counts: { ...own.counts, ...storedCounts(looked[name]), ...identityCounts(name, people, placeholders) },
+            }),
             ...(own && own.refused.length > 0 && { refused: own.refused }),
             ...(own && own.passedOver.length > 0 && { passedOver: own.passedOver }),
             ...(found && { expectations: [...found] }),
@@ -174,6 +176,12 @@ function oneFault(faults: readonly JobError[]): { readonly fault?: JobError } {
   const messages = others.slice(0, 3).map(({ message }) => message)
   const more = others.length === 0 ? '' : ` (and ${others.length} more: ${messages.join(' ')})`
   return { fault: new JobError(fault.reason, `${fault.message}${more} All else was read and is committed.`, fault) }
+}
+
+/** What the store has of a Dataset, whenever it came. */
+function storedCounts(state: SourceState | undefined): Readonly<Record<string, number>> {
+  const files = Object.values(state?.files ?? {})
+  return { storedFiles: files.length, records: files.reduce((sum, { counts }) => sum + (counts['accepted'] ?? 0), 0) }
 }
 
 /** Of a Dataset that brought nothing new there is nothing to say. */

@@ -106,6 +106,7 @@ function beforehand(near: Near, far: Far | null, nowMs: number): Decision | Look
       lookAgainMs,
       nowMs,
     )
+  if (near.hold !== null) return saying(near, 'ActivationsHeld', near.hold, nowMs)
   if (nowMs < near.floorMs)
     return wait(
       near,
@@ -182,6 +183,9 @@ function failedBefore(near: Near, plan: LoadedPlan, entry: StepStatus, nowMs: nu
     )
   const leftMs = Date.parse(status.retryTime ?? '') - nowMs
   if (leftMs > 0) return { acts: first, result: again(leftMs) }
+  // What was exported before may arrive.
+  if (near.hold !== null && entry.name === 'export')
+    return after(first, saying(near, 'ActivationsHeld', near.hold, nowMs))
   return begin(near, plan, entry.name, (status.attempt ?? 1) + 1, {}, nowMs, first)
 }
 
@@ -497,6 +501,7 @@ function againAsAsked(near: Near, far: Far | null, asked: string, nowMs: number)
     return refuse('Outdated', `${laterBegun} began after it. Run the ${kind} ${name} anew instead.`)
   if (far === null) return { look: 'plan' }
   if (!far.plan) return refuse('PlanGone', `its plan is not there any more. Run the ${kind} ${name} anew instead.`)
+  if (near.hold !== null && entry.name === 'export') return { acts: [], result: again(lookAgainMs) }
   if (nowMs < near.floorMs) return { acts: [], result: again(near.floorMs - nowMs) }
   if (near.holder !== null) return { acts: [], result: again(lookAgainMs) }
   const fresh = {

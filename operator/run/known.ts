@@ -23,6 +23,8 @@ export type Near = {
   readonly isCompiled: boolean
   /** Before this instant the Run's Segments may not be activated; 0: nothing stands against it. */
   readonly floorMs: number
+  /** Why nothing of the store whose Segments an Activation delivers may be delivered; null: nothing stands against it. */
+  readonly hold: string | null
   /** Who has what only one may have and the Run needs; null: nobody else. */
   readonly holder: ResourceKey | null
   /** Of an Activation whose policy is Replace, the Run that could begin if this one ended; null: none. */

@@ -1,6 +1,6 @@
 // What the operator knows of a Run: at once, from its copies and memory; and, where a decision hangs on it, from the API server.
 import { mountsOf, stepsOf } from '#crds'
-import { conditionOf, isFinished, jobNameOf, type StepStatus } from '#protocol'
+import { conditionOf, holdOf, isFinished, jobNameOf, type StepStatus } from '#protocol'
 import { pathOf, targetKeyOf } from '../caches.ts'
 import { keyOf, type Resource, type ResourceKey } from '../definition.ts'
 import { floorMsOf } from '../floor.ts'
@@ -25,11 +25,19 @@ export function near(own: Surroundings, run: Run): Near {
     jobs: jobsOf(own, run),
     isCompiled,
     floorMs: kind === 'Activation' && isCompiled ? floorMsOf(own, namespace, name, keyOf(run)) : 0,
+    hold: kind === 'Activation' ? holdFor(own, namespace, name) : null,
     holder: own.reservations.holderOf(keyOf(run), reservedBy(own, run)),
     replacement: replacementOf(own, run),
     jobSeconds: own.options.jobs.activeDeadlineSeconds,
     laterBegun: began[0]?.name ?? null,
   }
+}
+
+/** Of an Activation whose last Segments are deleted nobody knows the store: it only says who leaves. */
+function holdFor(own: Surroundings, namespace: string, activation: string): string | null {
+  const model = own.settledOf(namespace)?.activations.get(`Activation/${namespace}/${activation}`)
+  const store = model?.store?.resource.name
+  return store === undefined ? null : holdOf(store, own.caches.get('ProfileStore', namespace, store)?.status.conditions)
 }
 
 export async function far(own: Surroundings, { run, target, jobs }: Near, { look }: LookFurther): Promise<Far> {

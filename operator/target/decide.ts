@@ -213,6 +213,7 @@ export const stuckReasons = [
   'Queued',
   'RunFailing',
   'MissingVolume',
+  'ActivationsHeld',
 ] as const satisfies readonly ConditionReason[]
 
 function claimsOf({ view, runs, departing }: Seen, latest: Run | null, isSuspended: boolean): readonly Claim[] {

@@ -55,6 +55,18 @@ const table: readonly (readonly [
       ]
     },
   ),
+  ...(['ActivationsHeld', 'ExpectationUnmet', 'FilesRefused'] as const).flatMap((reason): (typeof table)[number][] => {
+    const series = { [`convoke_dataset_amiss{namespace="shop",dataset="orders",reason="${reason}",${a}}`]: '1x10' }
+    return (['ConvokeActivationsHeld', 'ConvokeExpectationUnmet', 'ConvokeFilesRefused'] as const).map((alert) => [
+      alert,
+      reason,
+      series,
+      5,
+      alert === `Convoke${reason}` || (alert === 'ConvokeFilesRefused' && reason === 'FilesRefused')
+        ? [{ namespace: 'shop', dataset: 'orders' }]
+        : [],
+    ])
+  }),
   [
     'ConvokeNoLeader',
     'one of two leads',

@@ -400,3 +400,63 @@ describe('a work directory', () => {
     open(folder.path)[Symbol.dispose]()
   })
 })
+
+describe('an expectation of severity HoldActivations that is not met', () => {
+  /** `isMet` says whether it is, from now on. */
+  function expecting(troubleOf?: (work: Work) => Trouble | null) {
+    const it = { isMet: true }
+    const message = 'the latest delivery has 3 records'
+    const plane = openPlane({
+      membersOf: (segment, _, now) => people[segment]?.[Number(now.slice(8, 10))] ?? [],
+      expectationsOf: () => [{ name: 'size', severity: 'HoldActivations', met: it.isMet, message }],
+      ...(troubleOf && { troubleOf }),
+    })
+    const laptop: Laptop = openLaptop(plane)
+    return Object.assign(laptop, { plane, it })
+  }
+  const waiting = {
+    kind: 'waiting',
+    target: 'Activation/default/newsletter',
+    message:
+      'The data of the ProfileStore customers is not as expected, so that nothing of it is delivered. all, size: the latest delivery has 3 records. Each ingestion of the store looks again; `severity: Warn` of the expectation delivers all the same.',
+  }
+
+  test('leaves the slot due: Segments are evaluated, nothing is delivered until it is met again', async () => {
+    using laptop = expecting()
+    const { plane, it } = laptop
+    await laptop.call(minimal, day(15))
+    it.isMet = false
+    const first = await laptop.call(minimal, day(16))
+    expect(first.runs.map(({ target }) => target.kind)).toEqual(['ProfileStore'])
+    expect(first.notices).toEqual([waiting])
+    expect(await laptop.call(minimal, day(16, '09:00'))).toEqual({ runs: [], notices: [waiting] })
+    expect([...plane.files.keys()].filter((name) => name.includes('-16T'))).toEqual([])
+    it.isMet = true
+    const { runs, notices } = await laptop.call(minimal, day(17))
+    expect(runs.map(({ run, outcome }) => [run, outcome])).toEqual([
+      ['pstore-customers-batch-29476920', 'Succeeded'],
+      ['act-newsletter-29476920', 'Succeeded'],
+    ])
+    expect(notices.map(({ kind }) => kind)).toEqual(['missed'])
+    isAsEvaluated(plane)
+  })
+
+  test.each([
+    ['an export', 'export', ['ingest', 'evaluate'], [waiting]],
+    ['no import of what was exported before', 'import', ['ingest', 'evaluate', 'import'], []],
+  ] as const)('keeps %s from being tried again', async (_, step, begun, notices) => {
+    using laptop = expecting((work) => (work.step === step && work.input.attempt === 1 ? {} : null))
+    const { plane, it } = laptop
+    await laptop.call(minimal, day(15))
+    it.isMet = false
+    const asked = plane.begun.length
+    // The evaluation of the day is asked for once more.
+    const again = minimal.replace(
+      'metadata: { name: customers }',
+      'metadata: { name: customers, annotations: { convoke.dev/requestedAt: "now" } }',
+    )
+    const done = await laptop.call(again, day(15, '07:00'))
+    expect(plane.begun.slice(asked).map((each) => each.split(' ')[0])).toEqual(begun)
+    expect(done.notices).toEqual(notices)
+  })
+})

@@ -100,6 +100,7 @@ function nearOf(more: Partial<Near> = {}): Near {
     jobs: [],
     isCompiled: true,
     floorMs: 0,
+    hold: null,
     holder: null,
     replacement: null,
     jobSeconds: 3600,
@@ -340,6 +341,28 @@ describe('a Run that has not begun', () => {
         'write Unknown MissingVolume: There is no PersistentVolumeClaim data in namespace shop. Create it; the Run begins then.',
       ],
       15_000,
+    ],
+    [
+      'waits while the data of its store is not as expected, and tells its target',
+      { hold: 'Too few rows.', floorMs: at('06:30') },
+      {},
+      ['write Unknown ActivationsHeld: Too few rows.', 'event ActivationsHeld'],
+      20_000,
+    ],
+    [
+      'and says it once',
+      {
+        run: {
+          ...fresh,
+          status: waitingFor('ActivationsHeld', 'Too few rows.').status.conditions
+            ? { conditions: waitingFor('ActivationsHeld', 'Too few rows.').status.conditions! }
+            : {},
+        },
+        hold: 'Too few rows.',
+      },
+      {},
+      ['write Unknown ActivationsHeld: Too few rows.'],
+      20_000,
     ],
     [
       'keeps its distance',

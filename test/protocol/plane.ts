@@ -44,10 +44,13 @@ export type Plane = {
 export function openPlane({
   membersOf,
   troubleOf = () => null,
+  expectationsOf = () => [],
 }: {
   /** Of a Segment of the plan, by what defines it, at an instant. */
   readonly membersOf: (segment: string, digest: string, now: string) => readonly string[]
   readonly troubleOf?: (work: Work) => Trouble | null
+  /** What an ingest says of what is expected of its Dataset. */
+  readonly expectationsOf?: (work: Work) => NonNullable<Detail['expectations']>
 }): Plane {
   const files = new Map<string, File>()
   const lists = new Map<string, Set<string>>()
@@ -67,7 +70,7 @@ export function openPlane({
     if (trouble && trouble.at === undefined) return ended(work, [], trouble)
     switch (step) {
       case 'ingest':
-        return ended(work, [{ dataset: 'all', counts: { records: 1 } }], null)
+        return ended(work, [{ dataset: 'all', counts: { records: 1 }, expectations: expectationsOf(work) }], null)
       case 'extract':
         return ended(work, [], null)
       case 'evaluate':
