@@ -22,6 +22,7 @@ export const codes = [
   'pql-type-mismatch',
   'unknown-attribute',
   'pql-unsupported',
+  'expression-too-large',
   // prerequisites of the pattern
   'missing-organization',
   'missing-entitlement',

@@ -26,32 +26,70 @@ export type Shape = {
  * misspelt field is that and no missing one.
  */
 export function shapeOf(kind: DocumentKind, value: Readonly<Record<string, unknown>>): Shape {
-  const faultsOf = (document: unknown): ShapeFault[] =>
-    validatorOf(kind)(document).flatMap((error) => shapeFaultOf(kind, error, document) ?? [])
-  const unknown = faultsOf(value).filter((fault) => fault.code === 'unknown-field')
-  const repaired = unknown.reduce<Readonly<Record<string, unknown>>>(withoutField, value)
+  const faultsOf = (document: unknown, errors: readonly Fault[]): ShapeFault[] =>
+    errors.slice(0, mostFaults).flatMap((error) => shapeFaultOf(kind, error, document) ?? [])
+  const validate = validatorOf(kind)
+  const first = validate(value)
+  const unknown = first.filter(isUnknownField)
+  const named = faultsOf(value, unknown)
+  const renames = new Map(named.map((fault) => [keyOfPath(fault.path), fault.rename]))
+  const fields = new Map(unknown.map((error) => [keyOfPath(pathOfUnknown(error, value)), null]))
+  const repaired = fields.size === 0 ? value : withoutFields(value, '', (key) => fields.has(key), renames)
+  const others = fields.size === 0 ? first : validate(repaired)
   const seen = new Set<string>()
-  const faults = [...unknown, ...faultsOf(repaired)].filter((fault) => {
-    const key = `${fault.path.join('\0')} ${fault.code === 'missing-field' ? fault.message : ''}`
+  const faults = [...named, ...faultsOf(repaired, others)].filter((fault) => {
+    const key = `${keyOfPath(fault.path)} ${fault.code === 'missing-field' ? fault.message : ''}`
     if (seen.has(key)) return false
     seen.add(key)
     return true
   })
+  const more = Math.max(0, unknown.length - mostFaults) + Math.max(0, others.length - mostFaults)
+  const last = faults.at(-1)
+  if (more > 0 && last)
+    faults.push({
+      code: last.code,
+      path: [],
+      on: 'key',
+      message: `${more} more faults like these are in this resource`,
+      help: 'Correct those that are listed first.',
+    })
   return { faults, repaired }
 }
 
-/** The value without the unknown field a fault is about, or with it under the name that was meant. */
-function withoutField<T>(value: T, fault: { readonly path: Path; readonly rename?: string }): T {
-  const [step, ...rest] = fault.path
+/** So many faults of form of a resource are listed, of unknown fields and of others; how many more there are is said once. */
+const mostFaults = 25
+
+function isUnknownField({ keyword }: Fault): boolean {
+  return keyword === 'additionalProperties' || keyword === 'unevaluatedProperties'
+}
+
+function pathOfUnknown({ instancePath, params }: Fault, root: unknown): Path {
+  const field = String(params['additionalProperty'] ?? params['unevaluatedProperty'])
+  return [...pathOf(instancePath, root), field]
+}
+
+/** One text for each path. */
+function keyOfPath(path: Path): string {
+  return path.map((part) => `\0${part}`).join('')
+}
+
+/** The value without unknown fields, or with them under the names that were meant. */
+function withoutFields<T>(
+  value: T,
+  at: string,
+  isUnknown: (key: string) => boolean,
+  renames: ReadonlyMap<string, string | undefined>,
+): T {
   if (Array.isArray(value)) {
     // Mapping a list gives a list.
-    return value.map((item, index) => (index === step ? withoutField(item, { ...fault, path: rest }) : item)) as T
+    return value.map((item, index) => withoutFields(item, `${at}\0${index}`, isUnknown, renames)) as T
   }
   if (!isRecord(value)) return value
   const entries = Object.entries(value).flatMap(([key, item]): [string, unknown][] => {
-    if (key !== String(step)) return [[key, item]]
-    if (rest.length > 0) return [[key, withoutField(item, { ...fault, path: rest })]]
-    return fault.rename === undefined ? [] : [[fault.rename, item]]
+    const here = `${at}\0${key}`
+    if (!isUnknown(here)) return [[key, withoutFields(item, here, isUnknown, renames)]]
+    const rename = renames.get(here)
+    return rename === undefined ? [] : [[rename, item]]
   })
   return Object.fromEntries(entries) as T // an object with the same or fewer fields
 }
@@ -68,10 +106,9 @@ function shapeFaultOf(kind: DocumentKind, error: Fault, root: unknown): ShapeFau
       const field = String(params['additionalProperty'] ?? params['unevaluatedProperty'])
       const candidates = [params['known']].flat().map(String)
       const owned = at(root, path)
-      const written = isRecord(owned) ? Object.keys(owned) : []
       const near = nearest(
         field,
-        candidates.filter((candidate) => !written.includes(candidate)),
+        candidates.filter((candidate) => !isRecord(owned) || !Object.hasOwn(owned, candidate)),
       )
       const owner = path.length === 0 ? 'a resource' : path.length === 1 ? `\`${String(path[0])}\`` : here
       return {

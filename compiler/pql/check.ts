@@ -1,10 +1,18 @@
 import type { Expr, Span } from './ast.ts'
-import { type Checking, type Names, openChecking, profileOf, type Reference } from './check/context.ts'
+import {
+  type Checking,
+  mostTerms,
+  type Names,
+  openChecking,
+  profileOf,
+  type Reference,
+  tooLarge,
+} from './check/context.ts'
 import { meaningIn } from './check/expression.ts'
 import { type Scope, withVariable } from './check/meaning.ts'
 import { conditionIn } from './check/operand.ts'
 import type { PqlFault, PqlFix } from './fault.ts'
-import type { Condition, Node } from './ir.ts'
+import { type Condition, type Node, termsOf } from './ir.ts'
 import { type Parsed, parsePql } from './parser.ts'
 
 export type { Names, SegmentNames } from './check/context.ts'
@@ -21,12 +29,28 @@ export type CheckedExpression = {
 /** Reads and checks a Segment's expression: names, types, coercions, times. Fixes are verified by compiling the fixed text. */
 export function checkPql(text: string, names: Names): CheckedExpression {
   const checked = checkOnce(text, names)
-  let tries = Math.min(mostFixesTried, Math.ceil(longestTried / text.length))
-  const faults = checked.faults.map(({ fixes = [], ...fault }) => {
+  const few = fewOf(checked.faults)
+  let tries = few === checked.faults ? Math.min(mostFixesTried, Math.ceil(longestTried / text.length)) : 0
+  const faults = few.map(({ fixes = [], ...fault }) => {
     const verified = fixes.filter((fix) => (tries -= 1) >= 0 && repairs(text, fix, checked.faults, names))
     return verified.length > 0 ? { ...fault, fixes: verified } : fault
   })
   return { ...checked, faults: faults.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end) }
+}
+
+/** So many faults of an expression are listed: who has more has one cause mostly. */
+const mostFaults = 20
+
+/** The first faults by place, the last of which says how many more there are. */
+function fewOf(faults: readonly PqlFault[]): readonly PqlFault[] {
+  const errors = faults.filter(({ severity }) => severity !== 'warning')
+  const more = faults.length - mostFaults
+  if (more <= 0) return faults
+  const few = [...errors].sort((a, b) => a.span.start - b.span.start).slice(0, mostFaults)
+  const last = few.at(-1)
+  if (!last) return faults.slice(0, mostFaults)
+  const rest = `${more} more fault${more === 1 ? ' follows' : 's follow'} in this expression.`
+  return [...few.slice(0, -1), { ...last, help: `${last.help ?? ''} ${rest}`.trim() }]
 }
 
 /** Each fix costs a compilation; an expression full of faults must not take long. */
@@ -60,6 +84,7 @@ function checkOnce(text: string, names: Names, places: Map<Node, Span> | null = 
   }
   const checking = openChecking(text, names, meaningIn, places)
   const condition = rootCondition(checking, parsed.expr)
+  if (condition && termsOf(condition, mostTerms) > mostTerms) tooLarge(checking, { start: 0, end: text.length })
   const faults = [...parsed.faults, ...checking.faults]
   const hasErrors = faults.some((fault) => fault.severity !== 'warning')
   return { condition: hasErrors ? null : condition, faults, references: checking.references }

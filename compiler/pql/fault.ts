@@ -7,6 +7,7 @@ export type PqlFault = {
     | 'pql-unknown-function'
     | 'pql-type-mismatch'
     | 'pql-unsupported'
+    | 'expression-too-large'
     | 'unknown-attribute'
     | 'unresolved-reference'
   readonly message: string

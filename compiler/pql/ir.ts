@@ -322,6 +322,25 @@ export function sizeOf(node: Node, limit: number): number {
   return size
 }
 
+/** Characters of a text that count as one term more. */
+const charactersOfTerm = 32
+
+/**
+ * What a tree comes to when engines are given it, in terms, or some number above `limit`: its nodes, with long texts for more than one,
+ * and with the key of a `groupBy` twice, as it is printed.
+ */
+export function termsOf(node: Node, limit: number): number {
+  let terms = 0
+  const open: (readonly [Node, number])[] = [[node, 1]]
+  for (let next = open.pop(); next && terms <= limit; next = open.pop()) {
+    const [part, times] = next
+    const text = part.kind === 'literal' && typeof part.value === 'string' ? part.value.length : 0
+    terms += times * (1 + Math.floor(text / charactersOfTerm))
+    eachChild(part, (child, isBound) => void open.push([child, part.kind === 'groupBy' && isBound ? times * 2 : times]))
+  }
+  return terms
+}
+
 /** Every node of a tree, or of several, parents before children. */
 export function visit(tree: Node | readonly (Node | null)[], see: (node: Node) => void): void {
   if ('kind' in tree) {

@@ -81,9 +81,10 @@ export function tokenize(text: string, report: (fault: PqlFault) => void): Token
       at = plainPattern.lastIndex
       const [, name, quoted, mark] = plain
       if (name !== undefined) tokens.push({ kind: 'name', text: name, start: at - name.length, end: at })
-      else if (quoted !== undefined)
+      else if (quoted !== undefined) {
+        if (unwritable.test(quoted)) report(unwritableFault(quoted, at - quoted.length - 2, at))
         tokens.push({ kind: 'string', text: quoted, start: at - quoted.length - 2, end: at })
-      else tokens.push({ kind: 'punctuation', text: mark!, start: at - mark!.length, end: at })
+      } else tokens.push({ kind: 'punctuation', text: mark!, start: at - mark!.length, end: at })
       continue
     }
     const char = text[at]!
@@ -102,6 +103,13 @@ export function tokenize(text: string, report: (fault: PqlFault) => void): Token
     if (/\d/.test(char) || (char === '.' && /\d/.test(text[at + 1] ?? '') && !endsOperand(tokens.at(-1)))) {
       numberPattern.lastIndex = at
       const matched = numberPattern.exec(text)![0]
+      if (!Number.isFinite(Number(matched)))
+        report({
+          code: 'pql-unsupported',
+          message: 'This number is larger than any that engines can hold',
+          span: { start: at, end: at + matched.length },
+          help: 'Write one up to 1.7e308.',
+        })
       tokens.push({ kind: 'number', text: matched, start: at, end: at + matched.length })
       at += matched.length
       continue
@@ -214,8 +222,22 @@ function string(text: string, start: number, tokens: Token[], report: (fault: Pq
       help: 'Close it with a double quote.',
     })
   }
+  if (unwritable.test(value)) report(unwritableFault(value, start, end))
   tokens.push({ kind: 'string', text: value, start, end })
   return end
+}
+
+/** U+0000, and halves of characters: no engine can be given such a text, and no file can hold one. */
+const unwritable = /[\0\p{Cs}]/u
+
+function unwritableFault(value: string, start: number, end: number): PqlFault {
+  const what = value.includes('\0') ? 'the character U+0000' : 'half a character (a lone surrogate)'
+  return {
+    code: 'pql-unsupported',
+    message: `This text holds ${what}, which no engine can compare`,
+    span: { start, end },
+    help: 'Remove it; nothing in the data can hold it either.',
+  }
 }
 
 function foreignString(text: string, start: number, tokens: Token[], report: (fault: PqlFault) => void): number {

@@ -11,6 +11,7 @@ import { encryptedFile } from './encrypted-file.ts'
 import { eventAttribute } from './event-attribute.ts'
 import { exitsInFullExport } from './exits-in-full-export.ts'
 import { exitsWithoutMembershipStatus } from './exits-without-membership-status.ts'
+import { expressionTooLarge } from './expression-too-large.ts'
 import { fileNameCollision } from './file-name-collision.ts'
 import { fileNameTooLong } from './file-name-too-long.ts'
 import { invalidImsOrg } from './invalid-ims-org.ts'
@@ -86,6 +87,7 @@ export const rules: { readonly [code in Code]: Rule } = {
   'pql-type-mismatch': pqlTypeMismatch,
   'unknown-attribute': unknownAttribute,
   'pql-unsupported': pqlUnsupported,
+  'expression-too-large': expressionTooLarge,
   'missing-organization': missingOrganization,
   'missing-entitlement': missingEntitlement,
   'missing-product-context': missingProductContext,

@@ -239,9 +239,12 @@ export function printerOf(dialect: Dialect): Printer {
         return dialect.element(value(node.list, bindings), 1)
       case 'intersection': {
         const [left, right] = sameLists(node.left, node.right, bindings)
-        const common = dialect.filter(
-          distinct(left),
-          lambda(['c'], (c) => dialect.contains(right, c!)),
+        // Named, or it would be computed for each item of the left one.
+        const common = named(right, 'b', (b) =>
+          dialect.filter(
+            distinct(left),
+            lambda(['c'], (c) => dialect.contains(b, c!)),
+          ),
         )
         return named(common, 'r', (r) => `CASE WHEN ${dialect.length(r)} > 0 THEN ${r} END`)
       }

@@ -35,6 +35,9 @@ const deepestLambda = 10
 export const mostTimeNodes = 500
 export const mostObjectNodes = 5_000
 
+/** Nodes of a whole expression: some 250,000 characters of comparisons come to half of it. */
+export const mostTerms = 50_000
+
 /** Begins to check an expression. Faults, references and, where they are wanted, places are added while `meaning` is asked for. */
 export function openChecking(
   source: string,
@@ -93,6 +96,16 @@ export function mismatch(
 
 export function unsupported(checking: Checking, span: Span, message: string, help: string): null {
   return checking.report({ code: 'pql-unsupported', message, span, help })
+}
+
+/** The expression, with all that it names put in place, is more than engines can take beside others. */
+export function tooLarge(checking: Pick<Checking, 'report'>, span: Span): null {
+  return checking.report({
+    code: 'expression-too-large',
+    message: `This expression comes to more than ${mostTerms.toLocaleString('en-US')} terms`,
+    span,
+    help: 'Split it into several Segments and combine them with inSegment.',
+  })
 }
 
 export function syntax(checking: Checking, span: Span, message: string, help: string): null {

@@ -1,6 +1,7 @@
 import { dataTypeOf } from '../../schema.ts'
 import type { Expr } from '../ast.ts'
-import type { Checking } from './context.ts'
+import { type Node, sizeOf } from '../ir.ts'
+import { type Checking, mostTerms, tooLarge } from './context.ts'
 import {
   type Meaning,
   meaningOf,
@@ -13,26 +14,74 @@ import {
 } from './meaning.ts'
 import { recordDefined, valueOf } from './operand.ts'
 
-/** `let name = value in body`. Only what costs something is bound; records, literals and lists of events are put in place. */
+/**
+ * `let name = value in body`. What costs something is bound: a number or text always, a condition where writing it out at each use would
+ * come to more than a few terms. Literals and columns are put in place, and lists and objects, so that engines see what they are read from.
+ */
 export function letIn(checking: Checking, expr: Extract<Expr, { kind: 'let' }>, scope: Scope): Meaning {
   const meaning = checking.meaning(expr.value, scope)
   if (meaning === null) {
     checking.meaning(expr.body, withVariable(scope, expr.name, null))
     return null
   }
+  const written = writtenOut(meaning, expr)
   const isInPlace =
-    meaning.kind !== 'value' ||
-    meaning.value.kind === 'literal' ||
-    meaning.value.kind === 'column' ||
-    meaning.type.kind === 'array'
-  if (isInPlace) return checking.meaning(expr.body, withVariable(scope, expr.name, meaning))
+    meaning.kind === 'condition'
+      ? written <= mostWrittenOut
+      : meaning.kind !== 'value' ||
+        meaning.value.kind === 'literal' ||
+        meaning.value.kind === 'column' ||
+        meaning.type.kind === 'array'
+  if (isInPlace) {
+    if (written > mostTerms) return tooLarge(checking, expr.value.span)
+    return checking.meaning(expr.body, withVariable(scope, expr.name, meaning))
+  }
+  const own = valueOf(checking, meaning, expr.value.span)
+  if (!own) return null
   const variable = checking.deeper(scope, expr.span)
-  const bound = valueMeaning(variableOf(variable, meaning.type), meaning.type)
+  const bound = valueMeaning(variableOf(variable, own.type), own.type)
   const body = bodyOf(checking, expr.body, withVariable(scope, expr.name, bound, variable))
   return (
     body &&
-    meaningOf({ kind: 'let', variable, value: meaning.value, body: body.value, type: dataTypeOf(body.type) }, body.type)
+    meaningOf({ kind: 'let', variable, value: own.value, body: body.value, type: dataTypeOf(body.type) }, body.type)
   )
+}
+
+/** So many terms a condition may come to at all its uses together and still be written out at each. */
+const mostWrittenOut = 1_000
+
+/** Terms that all uses after the first add; 0 for what is used once at most. */
+function writtenOut(meaning: NonNullable<Meaning>, { name, body }: Extract<Expr, { kind: 'let' }>): number {
+  const parts = partsOf(meaning)
+  if (parts.length === 0) return 0
+  const uses = usesOf(name, body)
+  return uses < 2 ? 0 : uses * parts.reduce((size, part) => size + sizeOf(part, mostTerms), 0)
+}
+
+function partsOf(meaning: NonNullable<Meaning>): readonly Node[] {
+  switch (meaning.kind) {
+    case 'value':
+      return [meaning.value]
+    case 'condition':
+      return [meaning.condition]
+    case 'record':
+      return meaning.base.kind === 'object' ? [meaning.base.value] : []
+    case 'moment':
+      return meaning.moment.kind === 'instant' ? [meaning.moment.at] : [meaning.moment.start, meaning.moment.end]
+  }
+}
+
+/** How often a name is written in an expression; a list instead of recursion, as rows of operands may be long. */
+function usesOf(name: string, body: Expr): number {
+  let uses = 0
+  const open: unknown[] = [body]
+  while (open.length > 0) {
+    const next = open.pop()
+    if (typeof next !== 'object' || next === null) continue
+    if ('kind' in next && next.kind === 'name' && 'name' in next && next.name === name) uses += 1
+    for (const child of Object.values(next)) if (typeof child === 'object') open.push(child)
+  }
+  return uses
 }
 
 /** The body as a value; an object has none, so whether it is there stands for it. */

@@ -252,7 +252,7 @@ export function coerced(
     case 'number':
       if (typeof plain === 'number') return value
       if (typeof plain !== 'string' || !/^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$/.test(plain)) return null
-      return numberLiteral(Number(plain))
+      return Number.isFinite(Number(plain)) ? numberLiteral(Number(plain)) : null
     case 'boolean':
       if (typeof plain === 'boolean') return value
       return plain === 'true' || plain === 'false'

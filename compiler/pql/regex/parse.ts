@@ -16,6 +16,7 @@ import {
   spaces,
   wordCharacters,
 } from './characters.ts'
+import { mayRepeat, mostStates, sizeOfRegex } from './size.ts'
 
 /** RE2 refuses larger counts. */
 const maxRepeat = 1000
@@ -27,6 +28,11 @@ export function parseRegex(source: string): Regex | RegexFault {
   try {
     const node = alternatives(reader)
     if (!reader.isAtEnd) reader.stop('`)` closes nothing', escapeHelp, { end: reader.at + 1 })
+    const whole = { start: 0, end: source.length, unsupported: true }
+    if (!mayRepeat(node, maxRepeat))
+      reader.stop(`Repeats inside repeats come to more than ${maxRepeat} times`, 'Repeat less often.', whole)
+    if (sizeOfRegex(node) > mostStates)
+      reader.stop('The regular expression is too large for the engines', 'Repeat less often, or list less.', whole)
     return { groups: reader.groups, node }
   } catch (error) {
     if (error instanceof Stop) return error.fault
