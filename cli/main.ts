@@ -17,6 +17,7 @@ export const commands: Readonly<Record<string, () => Promise<{ readonly command:
   query: () => import('./commands/query.ts'),
   slots: () => import('./commands/slots.ts'),
   graph: () => import('./commands/graph.ts'),
+  docs: () => import('./commands/docs.ts'),
   status: () => import('./commands/status.ts'),
   run: () => import('./commands/run.ts'),
   approve: () => import('./commands/approve.ts'),

@@ -25,7 +25,10 @@ const readable = /\.(?:ya?ml|json)$/i
  * finding.
  */
 export function readSources(paths: readonly string[], io: Io): Input {
-  if (paths.length === 0) throw new UsageError('Name at least one file or directory, or `-` for standard input.')
+  if (paths.length === 0)
+    throw new UsageError(
+      'Name at least one file or directory, or `-` for standard input; `paths` of convoke.toml is read where none is named.',
+    )
   const files = new Set<string>()
   const sources: Source[] = []
   const diagnostics: Diagnostic[] = []
@@ -88,27 +91,40 @@ function filesUnder(folder: string): string[] {
 }
 
 /**
- * Reads and compiles, with the settings of convoke.toml. Findings of reading come first. `namespace` is that of resources which name
- * none; null for `default`.
+ * Reads and compiles, with the settings of convoke.toml, which says what is read where no path is given. Findings of reading come first.
+ * `namespace` is that of resources which name none; null for `default`.
  */
 export function compilePaths(
   paths: readonly string[],
   io: Io,
   namespace: string | null = null,
 ): { readonly input: Input; readonly compilation: Compilation } {
-  const read = readSources(paths, io)
+  const config = readConfig(io)
+  const read = readSources(paths.length === 0 ? config.paths : paths, io)
   const input =
     namespace === null ? read : { ...read, sources: read.sources.map((source) => ({ ...source, namespace })) }
-  const options = { ...readConfig(io).options, reading: input.diagnostics }
+  const options = { ...config.options, reading: input.diagnostics }
   return { input, compilation: compile(input.sources, options) }
 }
 
-export type Config = { readonly file: string | null; readonly options: CompileOptions }
+export type Config = {
+  readonly file: string | null
+  readonly options: CompileOptions
+  /** What commands read where no path is given, relative to the working directory as all of these are. */
+  readonly paths: readonly string[]
+  readonly volumes: string | null
+  readonly workdir: string | null
+  /** CampaignInstance → connection URL. */
+  readonly database: Readonly<Record<string, string>>
+}
+
+const settingNames = ['paths', 'volumes', 'workdir', 'database', 'severities'] as const
 
 /** convoke.toml of the working directory; wrong settings are wrong use. */
 export function readConfig(io: Io): Config {
   const file = join(io.cwd, 'convoke.toml')
-  if (!statOf(file)) return { file: null, options: {} }
+  const none = { file: null, options: {}, paths: [], volumes: null, workdir: null, database: {} }
+  if (!statOf(file)) return none
   let config: Record<string, unknown>
   try {
     config = parseToml(readFileSync(file, 'utf8'))
@@ -117,20 +133,56 @@ export function readConfig(io: Io): Config {
       `convoke.toml cannot be read: ${error instanceof Error ? error.message.trim() : String(error)}`,
     )
   }
-  const severities: { [code in Code]?: Severity | 'off' } = {}
-  for (const [key, value] of Object.entries(config)) {
-    if (key !== 'severities' || typeof value !== 'object' || value === null)
-      throw new UsageError(`convoke.toml: \`${key}\` is not a setting; there is [severities].`)
-    for (const [code, severity] of Object.entries(value)) {
-      const known = codes.find((each) => each === code)
-      if (!known)
-        throw new UsageError(
-          `convoke.toml: there is no code \`${code}\`.${nearest(code, codes)[0] ? ` Did you mean \`${nearest(code, codes)[0]}\`?` : ''}`,
-        )
-      if (severity !== 'error' && severity !== 'warning' && severity !== 'info' && severity !== 'off')
-        throw new UsageError(`convoke.toml: the severity of \`${code}\` is error, warning, info or off.`)
-      severities[known] = severity
-    }
+  const unknown = Object.keys(config).find((key) => !settingNames.some((name) => name === key))
+  if (unknown !== undefined) {
+    const near = nearest(unknown, settingNames)[0]
+    throw new UsageError(
+      `convoke.toml: \`${unknown}\` is not a setting; ${near ? `did you mean \`${near}\`?` : `there are paths, volumes, workdir, [database] and [severities].`}`,
+    )
   }
-  return { file, options: { severities } }
+  const { paths, database } = config
+  const named = typeof paths === 'string' ? [paths] : (paths ?? [])
+  if (!Array.isArray(named) || !named.every((path) => typeof path === 'string'))
+    throw new UsageError('convoke.toml: `paths` is a list of paths, for example paths = ["audiences", "platform"].')
+  if (database !== undefined && !isTable(database))
+    throw new UsageError('convoke.toml: [database] has a line for each CampaignInstance: production = "postgres://…".')
+  for (const [instance, url] of Object.entries(database ?? {}))
+    if (typeof url !== 'string')
+      throw new UsageError(`convoke.toml: the database of \`${instance}\` is a URL in quotes.`)
+  return {
+    file,
+    options: { severities: severitiesOf(config['severities']) },
+    paths: named,
+    volumes: folderOf(config, 'volumes'),
+    workdir: folderOf(config, 'workdir'),
+    database: (database ?? {}) as Readonly<Record<string, string>>, // looked at above
+  }
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function folderOf(config: Readonly<Record<string, unknown>>, name: 'volumes' | 'workdir'): string | null {
+  const value = config[name] ?? null
+  if (value !== null && (typeof value !== 'string' || value === ''))
+    throw new UsageError(`convoke.toml: \`${name}\` is a folder in quotes.`)
+  return value
+}
+
+function severitiesOf(value: unknown): NonNullable<CompileOptions['severities']> {
+  if (value !== undefined && !isTable(value))
+    throw new UsageError('convoke.toml: [severities] has a line for each code.')
+  const severities: { [code in Code]?: Severity | 'off' } = {}
+  for (const [code, severity] of Object.entries(value ?? {})) {
+    const known = codes.find((each) => each === code)
+    if (!known)
+      throw new UsageError(
+        `convoke.toml: there is no code \`${code}\`.${nearest(code, codes)[0] ? ` Did you mean \`${nearest(code, codes)[0]}\`?` : ''}`,
+      )
+    if (severity !== 'error' && severity !== 'warning' && severity !== 'info' && severity !== 'off')
+      throw new UsageError(`convoke.toml: the severity of \`${code}\` is error, warning, info or off.`)
+    severities[known] = severity
+  }
+  return severities
 }

@@ -70,7 +70,7 @@ export function lineagePicture({ columns, edges, words }: Lineage): Html {
       html`<path class="edge path${off && ' off'}" d="M${short(x1)},${short(y1)}C${short(middle)},${short(y1)} ${short(middle)},${short(y2)} ${short(x2)},${short(y2)}"/>`,
     ]
   })
-  const most = Math.max(12, Math.floor((width * 11.1 - 20) / 6.9))
+  const most = Math.max(12, Math.floor((width * 11.1 - 20) / 7.4))
   const boxes = [...places.values()].map(({ x, y, node }) => {
     const box = html`<title>${node.name}, ${node.detail}</title><rect class="node${node.state !== 'fine' && ` ${node.state}`}" x="${short(x)}%" y="${short(y)}" width="${short(width)}%" height="${nodeHeight}" rx="6"/><svg x="${short(x)}%" y="${short(y)}" width="${short(width)}%" height="${nodeHeight}"><text class="b" x="10" y="18">${cut(node.name, most)}</text><text class="${node.state === 'bad' ? 't-bad' : node.state === 'held' ? 't-held' : 'k'}" x="10" y="34">${cut(node.detail, most + 3)}</text></svg>`
     return node.href ? html`<a href="${node.href}">${box}</a>` : html`<g>${box}</g>`

@@ -17,6 +17,8 @@ export type Page = {
   readonly lead: Html | null
   readonly body: readonly (Html | null)[]
   readonly footer: readonly Html[]
+  /** The file beside the page that has its style, relative to it; a page that stands alone has it within. */
+  readonly styleFile?: string
   /** A script of ours, which adds to what is readable without it; and files beside the page that it loads. */
   readonly script?: { readonly text: string; readonly loads: readonly string[] }
 }
@@ -26,14 +28,14 @@ const hatch = html`<svg width="0" height="0" class="unseen" aria-hidden="true" f
 const mark = html`<svg width="20" height="20" viewBox="0 0 20 20" aria-hidden="true"><g class="s-main" fill="none" stroke-width="1.8" stroke-linecap="round"><path d="M2.5 3.5C8 3.5 8.5 10 13 10M2.5 10H13M2.5 16.5C8 16.5 8.500 10 13 10"/></g><circle class="f-main" cx="15.8" cy="10" r="2.7"/></svg>`
 
 export function pageText(page: Page): string {
-  const { title, where, nav, home, meta, headline, lead, body, footer, script } = page
+  const { title, where, nav, home, meta, headline, lead, body, footer, script, styleFile } = page
   const scripts = script
     ? html`${script.loads.map((file) => html`<script src="${file}"></script>`)}<script>${trusted(script.text)}</script>`
     : null
   const policy = [
     "default-src 'none'",
-    `style-src '${digest(style)}'`,
     // Files beside a page opened from disk have no origin that 'self' could mean.
+    styleFile === undefined ? `style-src '${digest(style)}'` : "style-src 'self' file:",
     ...(script ? [`script-src '${digest(script.text)}'${script.loads.length > 0 ? " 'self' file:" : ''}`] : []),
     "base-uri 'none'",
     "form-action 'none'",
@@ -51,7 +53,7 @@ export function pageText(page: Page): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <title>${title} · Convoke</title>
-<style>${trusted(style)}</style>
+${styleFile === undefined ? html`<style>${trusted(style)}</style>` : html`<link rel="stylesheet" href="${styleFile}">`}
 </head>
 <body>
 <a class="skip" href="#main">To the content</a>

@@ -66,10 +66,13 @@ header.top { padding: 44px 0 4px; }
 h1 { margin: 0; max-width: 27em; font-size: 32px; line-height: 40px; font-weight: 650; letter-spacing: -.022em; text-wrap: balance; }
 .lead { margin: 12px 0 0; max-width: 46em; font-size: 17px; line-height: 27px; color: var(--ink2); text-wrap: pretty; }
 .lead b { color: var(--ink); font-weight: 600; }
+.lead b.came { color: var(--came); }
+.lead b.went { color: var(--went); }
 section { margin-top: 52px; }
 h2 { margin: 0; font-size: 19px; line-height: 28px; font-weight: 620; letter-spacing: -.012em; }
 h3 { margin: 0; font-size: 15px; line-height: 24px; font-weight: 600; }
 .sub { margin: 2px 0 18px; max-width: 60em; font-size: 14px; line-height: 22px; color: var(--ink2); text-wrap: pretty; }
+h2 + table, h2 + .plain, h2 + .gauges, h2 + details, h2 + .ranked { margin-top: 14px; }
 .panel { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
 .pad { padding: 20px 24px; }
 .two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 52px; }
@@ -215,6 +218,8 @@ footer p { margin: 0 0 6px; max-width: 64em; }
 .matrix td, .matrix th { padding: 6px 8px; text-align: right; white-space: nowrap; overflow-wrap: normal; }
 .matrix th:first-child { text-align: left; padding-left: 0; }
 
+svg a { text-decoration: none; }
+svg a:hover text, svg a:focus text { text-decoration: underline; }
 svg.chart { display: block; width: 100%; overflow: visible; }
 svg text { font: 400 12px var(--sans); fill: var(--ink2); }
 svg text.k { fill: var(--ink3); }

@@ -38,7 +38,7 @@ const look = (rules: Way['rules']): string => `(async () => {
   const reaching = [...document.querySelectorAll('h1, h2, h3, p, td, th, li, dd, pre')].filter((element) =>
     element.getBoundingClientRect().right > clientWidth + 1 && !element.closest('.scroll, .unseen, nav'))
   const wanted = ${rules === 'all' ? "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']" : "{ type: 'rule', values: ['color-contrast'] }"}
-  const { violations } = ${rules === 'none' ? '{ violations: [] }' : 'await axe.run(document, { runOnly: wanted })'}
+  const { violations } = ${rules === 'none' ? '{ violations: [] }' : 'await axe.run(document, { runOnly: wanted, preload: false })'}
   return {
     wide: scrollWidth - clientWidth,
     overflowing: reaching.map((element) => element.outerHTML.slice(0, 120)),

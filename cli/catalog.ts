@@ -1,0 +1,150 @@
+import {
+  type Compilation,
+  coverageOf,
+  reference,
+  runCase,
+  type SegmentModel,
+  type StoreModel,
+  segmentWaterfall,
+  type Waterfall,
+  waterfallQuery,
+} from '#compiler'
+import { countConditions, JobError, openStore, overlapOf, type Ports } from '#jobs'
+import { type Catalog, type CountedWaterfall, catalogOf, runDocument, type Shared, type TestedCase } from '#views'
+import type { Io } from './command.ts'
+import { lookAround } from './look-around.ts'
+import type { ProgressLine } from './progress.ts'
+import type { Whereabouts } from './whereabouts.ts'
+
+/** Segments of one store beyond which no two are compared: every pair of people's Segments is looked at. */
+const mostCompared = 500
+/** Conditions of one query. */
+const mostConditions = 300
+
+/** All that is known of a project: its resources, what its tests say, and what its stores hold where they are at hand. */
+export async function readCatalog(
+  compilation: Compilation,
+  { where, at }: { readonly where: Whereabouts; readonly at: Date },
+  io: Io,
+  line: ProgressLine,
+): Promise<Catalog> {
+  const { suites, model } = compilation
+  const cases = await testedCases(compilation)
+  const coverage = coverageOf(suites, model)
+  return lookAround(compilation, { where, at, isWhole: true }, io, line, async (seen) => {
+    const waterfalls = new Map<string, CountedWaterfall>()
+    const overlaps = new Map<string, readonly Shared[]>()
+    const gaps: string[] = []
+    for (const store of seen ? model.stores : []) {
+      try {
+        await lookInto(store, compilation, seen!.ports, { waterfalls, overlaps, gaps })
+      } catch (error) {
+        if (!(error instanceof JobError)) throw error
+        if (error.reason !== 'NotEvaluated')
+          gaps.push(`What the conditions of the Segments of ${store.resource.name} keep is not known: ${error.message}`)
+      }
+    }
+    const knowledge = seen?.knowledge ?? { stores: [], activations: [], gaps: [] }
+    const all = { ...knowledge, gaps: [...new Set([...knowledge.gaps, ...gaps])] }
+    const run = runDocument({ compilation, at, outcomes: [], notices: [], knowledge: all })
+    line.clear()
+    return catalogOf({ compilation, run, cases, coverage, waterfalls, overlaps })
+  })
+}
+
+async function testedCases({ suites }: Compilation): Promise<readonly TestedCase[]> {
+  const cases: TestedCase[] = []
+  for (const { document, cases: all } of suites)
+    for (const each of all) {
+      const [first] = each.expressions
+      cases.push({
+        suite: document.name,
+        namespace: document.namespace,
+        name: each.name,
+        // A name that no Segment can have stands for an expression of the case's own.
+        segment: first === undefined || first.name.startsWith('$') ? null : first.name,
+        passed: (await runCase(each, reference)).passed,
+      })
+    }
+  return cases
+}
+
+type Found = {
+  readonly waterfalls: Map<string, CountedWaterfall>
+  readonly overlaps: Map<string, readonly Shared[]>
+  readonly gaps: string[]
+}
+
+async function lookInto(store: StoreModel, { model, plans }: Compilation, ports: Ports, found: Found): Promise<void> {
+  const { namespace, name } = store.resource
+  const plan = plans.find(
+    (each) => each.evaluate && each.target.namespace === namespace && each.target.name === name,
+  )?.store
+  if (!plan) return
+  await using open = await openStore(plan, ports)
+  if (!open.membership) return
+  const now = open.membership.evaluatedAt
+  const known = new Set(open.membership.segments.map(({ segment }) => segment))
+  const segments = model.segments.filter((segment) => segment.store === store && known.has(segment.resource.name))
+  const falls = segments.flatMap((segment): (readonly [SegmentModel, Waterfall])[] => {
+    const fall = segmentWaterfall(segment, model)
+    return fall ? [[segment, fall]] : []
+  })
+  for (const some of batches(falls)) {
+    const { query } = waterfallQuery(
+      some.map(([, fall]) => fall),
+      store,
+    )
+    ports.progress({
+      step: 'conditions',
+      subject: name,
+      done: found.waterfalls.size,
+      total: falls.length,
+      unit: 'Segments',
+    })
+    const counts = await countConditions(open, plan, query, now)
+    let at = 0
+    for (const [segment, { joint, steps }] of some) {
+      const key = `${namespace}/${segment.resource.name}`
+      const counted = steps.map(({ phrase, otherwise }, index) => ({
+        phrase,
+        otherwise,
+        value: counts[at + index] ?? 0,
+      }))
+      found.waterfalls.set(key, { joint, whole: open.data.profileCount, steps: counted })
+      at += steps.length
+    }
+  }
+  if (segments.length > mostCompared) {
+    found.gaps.push(
+      `Whom the Segments of ${name} share is not told: there are ${segments.length}, and up to ${mostCompared} are compared`,
+    )
+    return
+  }
+  const names = segments.map(({ resource }) => resource.name)
+  const { shared } = await overlapOf(open, names)
+  for (const [row, own] of names.entries())
+    found.overlaps.set(
+      `${namespace}/${own}`,
+      names
+        .map((segment, column) => ({ segment, people: shared[row]![column]! }))
+        .filter(({ segment }) => segment !== own)
+        .sort((a, b) => b.people - a.people),
+    )
+}
+
+function batches(
+  falls: readonly (readonly [SegmentModel, Waterfall])[],
+): readonly (readonly (readonly [SegmentModel, Waterfall])[])[] {
+  const all: (readonly [SegmentModel, Waterfall])[][] = []
+  let size = mostConditions
+  for (const each of falls) {
+    if (size >= mostConditions) {
+      all.push([])
+      size = 0
+    }
+    all.at(-1)!.push(each)
+    size += each[1].steps.length
+  }
+  return all
+}

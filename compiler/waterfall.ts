@@ -1,0 +1,61 @@
+import type { MembershipQuery, StorePlan } from '#crds'
+import type { Model, SegmentModel, StoreModel } from './model.ts'
+import { storePlan } from './plan.ts'
+import type { Condition } from './pql/ir.ts'
+import type { Part } from './pql/parts.ts'
+import { membershipQuery } from './sql/membership-query.ts'
+import { type Phrase, partOf, partPhrase } from './words.ts'
+
+/** What an expression keeps, condition by condition in the order it is written; what each of alternatives adds. */
+export type Waterfall = {
+  readonly joint: 'and' | 'or'
+  readonly steps: readonly {
+    readonly phrase: Phrase
+    /** Of those for whom it does not hold. */
+    readonly otherwise: Phrase
+    /** It and all before it. */
+    readonly condition: Condition
+  }[]
+}
+
+export function segmentWaterfall({ resource, store, condition }: SegmentModel, model: Model): Waterfall | null {
+  return store && condition ? expressionWaterfall(resource.spec.expression, store, model) : null
+}
+
+/** Null for an expression that does not compile. */
+export function expressionWaterfall(expression: string, store: StoreModel, model: Model): Waterfall | null {
+  const part = partOf(expression, store, model)
+  if (!part) return null
+  const joint = part.kind === 'or' ? 'or' : 'and'
+  const items = part.kind === 'and' || part.kind === 'or' ? part.items : [part]
+  const conditions = items.map(conditionOf)
+  return {
+    joint,
+    steps: items.map((item, index) => ({
+      phrase: partPhrase(item),
+      otherwise: partPhrase(item, true),
+      condition: index === 0 ? conditions[0]! : { kind: joint, items: conditions.slice(0, index + 1) },
+    })),
+  }
+}
+
+function conditionOf(part: Part): Condition {
+  switch (part.kind) {
+    case 'leaf':
+      return part.condition
+    case 'not':
+      return { kind: 'not', item: conditionOf(part.item) }
+    default:
+      return { kind: part.kind, items: part.items.map(conditionOf) }
+  }
+}
+
+/** All steps of several waterfalls of one store as one query, in order; Segments that they refer to are read, not evaluated. */
+export function waterfallQuery(
+  waterfalls: readonly Waterfall[],
+  store: StoreModel,
+): { readonly store: StorePlan; readonly query: MembershipQuery } {
+  const conditions = waterfalls.flatMap(({ steps }) => steps.map(({ condition }) => condition))
+  const named = conditions.map((condition, index) => ({ name: `$${index}`, condition }))
+  return { store: storePlan(store), query: membershipQuery(named, store.eventColumns) }
+}

@@ -1,0 +1,58 @@
+// `convoke docs`: what it writes, what it replaces, and what it leaves alone.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { convoke, folderOf } from './command-line.ts'
+
+const minimal = readFileSync(new URL('../../examples/minimal/minimal.yaml', import.meta.url), 'utf8')
+
+test('a site of all resources; the next one replaces it, page by page', async () => {
+  const folder = folderOf({ 'all.yaml': minimal })
+  const first = await convoke(folder, ['docs', 'all.yaml', '--out', 'site'])
+  expect({ ...first, out: first.out.replace(/\d[\d.]* [kM]B|[\d.]+ s/g, '…') }).toEqual({
+    code: 0,
+    err: '',
+    out: expect.stringMatching(/^\d+ files \(…\) in …\. Open site\/index\.html in a browser\.\n$/),
+  })
+  const page = join(folder, 'site/segment/default/lapsed-buyers.html')
+  expect(readFileSync(page, 'utf8')).toContain('purchases, ever')
+  const document = JSON.parse(readFileSync(join(folder, 'site/catalog.json'), 'utf8'))
+  expect(document.segments.map(({ name }: { name: string }) => name)).toContain('lapsed-buyers')
+
+  writeFileSync(join(folder, 'all.yaml'), minimal.replaceAll('lapsed-buyers', 'sleepers'))
+  writeFileSync(join(folder, 'site/CNAME'), 'audiences.example.com')
+  expect((await convoke(folder, ['docs', 'all.yaml', '--out', 'site'])).code).toBe(0)
+  expect(existsSync(page)).toBe(false)
+  expect(existsSync(join(folder, 'site/segment/default/sleepers.html'))).toBe(true)
+  expect(existsSync(join(folder, 'site/CNAME'))).toBe(true)
+})
+
+test('resources with errors have a catalog too, which says so', async () => {
+  const folder = folderOf({ 'all.yaml': minimal.replace('loyalty.tier = ', 'loyalty.teir = ') })
+  const { code, err } = await convoke(folder, ['docs', 'all.yaml', '--out', 'site'])
+  expect(code).toBe(1)
+  expect(err).toContain('unknown-attribute')
+  expect(readFileSync(join(folder, 'site/index.html'), 'utf8')).toContain('has an error')
+})
+
+test.each([
+  ['no folder', ['docs', 'all.yaml'], '--out DIR is missing'],
+  ['a folder with something else', ['docs', 'all.yaml', '--out', '.'], 'holds something that is no catalog'],
+  ['a file', ['docs', 'all.yaml', '--out', 'all.yaml'], 'is not a folder'],
+  ['volumes that are not there', ['docs', 'all.yaml', '--out', 'x', '--volumes', 'none'], 'does not exist'],
+])('refuses %s', async (_, argv, message) => {
+  const { code, err } = await convoke(folderOf({ 'all.yaml': minimal }), argv)
+  expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(message) })
+})
+
+test('convoke.toml says what is read, and where its data are', async () => {
+  const folder = folderOf({
+    'audiences/all.yaml': minimal,
+    'convoke.toml': 'paths = ["audiences"]\nvolumes = "none"\n',
+  })
+  const checked = await convoke(folder, ['check'])
+  expect({ code: checked.code, out: checked.out }).toEqual({ code: 0, out: expect.stringContaining('0 errors') })
+  expect((await convoke(folder, ['docs', '--out', 'site'])).err).toContain('none` does not exist')
+  writeFileSync(join(folder, 'convoke.toml'), 'pathz = "audiences"\n')
+  expect((await convoke(folder, ['check'])).err).toContain('did you mean `paths`?')
+})
