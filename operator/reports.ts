@@ -47,7 +47,7 @@ export async function outcomeOf(own: LogReader, of: JobOfStep): Promise<Outcome>
 export async function podsSay(own: LogReader, of: JobOfStep, hasEnded: boolean): Promise<PodsSay> {
   const pods = await podsOf(own.api, of.namespace, of.name)
   const evicted = pods.filter(isEvicted)
-  const kept = pods.filter((pod) => pod.status?.phase === 'Running' && stateOfPod(pod)?.terminated)
+  const kept = pods.filter((pod) => stateOfPod(pod)?.terminated && hasOthersRunning(pod))
   return {
     outcome: hasEnded ? ((await reportedBy(own, of, pods)) ?? silentOf(pods)) : await reportedBy(own, of, kept),
     waiting: hasEnded ? null : await waitingReason(own.api, of.namespace, of.name, pods[0] ?? null),
@@ -82,6 +82,11 @@ function silentOf(pods: readonly Pod[]): Outcome {
     )
   }
   return silent('NoPod', 'No Pod of the Job has said anything.')
+}
+
+/** Whether a container beside the step's own is at work. Without one, a Pod whose step is over ends by itself. */
+function hasOthersRunning({ status }: Pod): boolean {
+  return status?.containerStatuses?.some(({ name, state }) => name !== container && state?.running) === true
 }
 
 /** Taken from its node before it was done: by the kubelet, a drain, or for another Pod. */

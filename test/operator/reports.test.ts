@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { reportLinesOf, terminationMessageOf } from '#crds'
 import { type Api, ApiError } from '../../operator/kernel/api.ts'
 import { realClock } from '../../operator/kernel/clock.ts'
-import { outcomeOf } from '../../operator/reports.ts'
+import { outcomeOf, podsSay } from '../../operator/reports.ts'
 import { reportOf } from './player.ts'
 
 const step = { step: 'evaluate', run: 'night', attempt: 1 } as const
@@ -82,5 +82,33 @@ describe('a log', () => {
     ],
   ])('%s', async (_, answers, asked, expected) => {
     expect(await read(answers)).toEqual({ asked, details: expected })
+  })
+})
+
+describe('of a Job that has not ended', () => {
+  const own = pod.status.containerStatuses[0]!
+  const running = { state: { running: {} } }
+  const over = { state: { terminated: { exitCode: 0 } } }
+  test.each<readonly [string, readonly object[], 'reported' | undefined]>([
+    ['a report counts where a sidecar keeps the Pod', [own, { name: 'mesh', ...running }], 'reported'],
+    ['the end of a Pod that has said all is waited for', [own], undefined],
+    ['so is that of one whose sidecar is over as well', [own, { name: 'mesh', ...over }], undefined],
+    [
+      'nothing is said while the step is at work',
+      [
+        { name: 'convoke', ...running },
+        { name: 'mesh', ...running },
+      ],
+      undefined,
+    ],
+  ])('%s', async (_, containerStatuses, kind) => {
+    const api = {
+      list: async (path: string) =>
+        path.endsWith('/events') ? [] : [{ ...pod, status: { phase: 'Running', containerStatuses } }],
+      getText: async () => `${reportLinesOf(report).join('\n')}\n`,
+    } as unknown as Api // what Pods and their logs are read by
+    const reader = { api, clock: realClock, unreadLogs: new Map<string, number>() }
+    const said = await podsSay(reader, { namespace: 'shop', name: 'job', ...step }, false)
+    expect(said.outcome?.kind).toBe(kind)
   })
 })
