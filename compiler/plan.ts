@@ -11,6 +11,7 @@ import {
   type JobPlan,
   parseDurationSeconds,
   type StorePlan,
+  type TransformStepPlan,
 } from '#crds'
 import {
   type CompiledSegment,
@@ -29,6 +30,7 @@ import type { Resource } from './resource.ts'
 import { constraintsAt } from './schema.ts'
 import { streamingQuery } from './sql/flip-query.ts'
 import { membershipQuery } from './sql/membership-query.ts'
+import { transformSteps } from './transform.ts'
 
 /**
  * Record guardrails of Real-Time CDP ("Default guardrails for Real-Time Customer Profile data"): sizes and identities are enforced
@@ -229,13 +231,42 @@ function datasetPlan(dataset: Model['datasets'][number]['resource'], store: Stor
       ? {}
       : { identity: { namespace: spec.identity.namespace, source: spec.identity.source } }),
     ...(spec.expectations.length > 0 && { expectations: expectationPlans(spec, store) }),
-    mapping: spec.mapping.map(({ source, target, emptyOverwrites }) => ({
+    mapping: spec.mapping.map(({ source, target, transform, emptyOverwrites }) => ({
       source,
       target,
       type: typeAt(columns, target),
+      ...transformOf(stepPlans(transform, null)),
       ...given({ constraints: constraintsAt(schema, target), emptyOverwrites: emptyOverwrites || undefined }),
     })),
   }
+}
+
+function transformOf(transform: TransformStepPlan[]): { transform?: TransformStepPlan[] } {
+  return transform.length === 0 ? {} : { transform }
+}
+
+/** `columns`: what else a profile has, where that is looked at. */
+function stepPlans(transform: unknown, columns: readonly Column[] | null): TransformStepPlan[] {
+  return transformSteps(transform).map((step): TransformStepPlan => {
+    if (typeof step === 'string') return step
+    if ('constant' in step) return { constant: String(step.constant) }
+    if ('split' in step) return { split: { by: step.split.by, index: step.split.index ?? null } }
+    if ('parseJson' in step) return { parseJson: step.parseJson === true ? [] : step.parseJson.split('.') }
+    return {
+      concat: step.concat.map((part) => {
+        if (typeof part === 'string') return part
+        if ('value' in part) return null
+        return { source: part.source, ...(columns && { type: typeAt(columns, part.source) }) }
+      }),
+    }
+  })
+}
+
+/** One without arguments by its name alone, as plans have always said it. */
+function columnTransform(transform: unknown, columns: readonly Column[]): ExportPlan['columns'][number]['transform'] {
+  const steps = stepPlans(transform, columns)
+  const [only = 'None'] = steps
+  return steps.length <= 1 && typeof only === 'string' ? only : steps
 }
 
 function expectationPlans(spec: DatasetSpec, store: StoreModel): NonNullable<DatasetPlan['expectations']> {
@@ -328,7 +359,7 @@ function exportPlan(
       source: item.source,
       target: item.target,
       type: typeAt(store.profileColumns, item.source),
-      transform: item.transform,
+      transform: columnTransform(item.transform, store.profileColumns),
       deduplicationKey: item.deduplicationKey,
       mandatory: item.mandatory,
     })),

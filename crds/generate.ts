@@ -10,6 +10,7 @@ import { fieldPathsOf } from './fields.ts'
 import { runnableKinds } from './kinds.ts'
 import { locationDefaults, locationOf, planLocations, withParts } from './parts.ts'
 import { stepNames } from './steps.ts'
+import { transformSchema } from './transforms.ts'
 
 const here = import.meta.dirname
 const banner = '// Generated from crds/ by `npm run generate`. Do not edit.\n'
@@ -157,6 +158,7 @@ function resourceTypes(crds: readonly { readonly file: string; readonly kind: st
 function imports(kind: string): string {
   return (
     "import type { ObjectMeta } from '../object-meta.ts'\n" +
+    (kind === 'Dataset' || kind === 'Activation' ? "import type { Transform } from '../transforms.ts'\n" : '') +
     (kind === 'ProfileStore' ? "import type { UnionSchema } from '../union-schema.ts'\n" : '')
   )
 }
@@ -172,23 +174,30 @@ function crdTypes(kind: string, schema: CrdSchema): JSONSchema {
       apiVersion: { const: 'convoke.dev/v1alpha1' },
       kind: { const: kind },
       metadata: { tsType: 'ObjectMeta' },
-      spec: { title: `${kind}Spec`, ...withUnionSchema(spec!) },
-      status: { title: `${kind}Status`, ...withUnionSchema(status!) },
+      spec: { title: `${kind}Spec`, ...withWrittenTypes(spec!) },
+      status: { title: `${kind}Status`, ...withWrittenTypes(status!) },
     },
   } as JSONSchema
 }
 
-function withUnionSchema(schema: CrdSchema): CrdSchema {
+/** What a CRD keeps as it is written has a type that is written by hand. */
+function withWrittenTypes(schema: CrdSchema): CrdSchema {
   if (schema['x-kubernetes-preserve-unknown-fields'])
-    return { description: schema.description ?? '', tsType: 'UnionSchema' }
+    return { description: schema.description ?? '', tsType: isTransform(schema) ? 'Transform' : 'UnionSchema' }
   return {
     ...schema,
+    ...(schema.items && { items: withWrittenTypes(schema.items) }),
     ...(schema.properties && {
       properties: Object.fromEntries(
-        Object.entries(schema.properties).map(([name, property]) => [name, withUnionSchema(property)]),
+        Object.entries(schema.properties).map(([name, property]) => [name, withWrittenTypes(property)]),
       ),
     }),
   }
+}
+
+/** The one field that takes a text, a list and an object, which a CRD has no type for. */
+function isTransform(schema: CrdSchema): boolean {
+  return schema['x-kubernetes-preserve-unknown-fields'] === true && schema.type === undefined
 }
 
 /** One JSON Schema for each kind of document there is: those of the four contracts, and the CRDs' for what people write. */
@@ -283,6 +292,7 @@ function jsonSchemaOf(schema: CrdSchema): JsonSchema {
   const { properties, items, additionalProperties } = schema
   return {
     ...Object.fromEntries(sharedKeywords.flatMap((keyword) => (keyword in schema ? [[keyword, schema[keyword]]] : []))),
+    ...(isTransform(schema) && transformSchema),
     ...(schema['x-kubernetes-int-or-string'] === true && { type: ['integer', 'string'] }),
     // int32 and int64 say how a number is stored, not what is valid.
     ...(schema['format'] === 'date-time' && { format: 'date-time' }),
@@ -355,13 +365,15 @@ function validatorsOf(schemas: Record<string, JsonSchema>): string {
   return `function codePoints(text) {\n  let count = 0\n  for (const _ of text) count++\n  return count\n}\n${code}\n`
 }
 
-/** The generated code repeats its schemas; what people read there would be two thirds of it. */
+/** The generated code repeats its schemas; what people read there would be two thirds of it. What a transform is the compiler says. */
 function withoutTexts(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutTexts)
   if (typeof schema !== 'object' || schema === null) return schema
   return Object.fromEntries(
     Object.entries(schema).flatMap(([keyword, value]) =>
-      keyword === 'description' && typeof value === 'string' ? [] : [[keyword, withoutTexts(value)]],
+      (keyword === 'description' && typeof value === 'string') || value === transformSchema.anyOf
+        ? []
+        : [[keyword, withoutTexts(value)]],
     ),
   )
 }

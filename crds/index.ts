@@ -74,6 +74,14 @@ export {
   terminationMessageOf,
 } from './report-lines.ts'
 export { mountsOf, type Step, stepNames, steps, stepsOf } from './steps.ts'
+export {
+  type ConcatPart,
+  type Transform,
+  type TransformName,
+  type TransformStep,
+  transformForms,
+  transformNames,
+} from './transforms.ts'
 export type { UnionSchema } from './union-schema.ts'
 export { type DocumentKind, type Fault, type JsonSchema, schemaOf, validatorOf } from './validators.ts'
 export { visible } from './visible.ts'

@@ -100,8 +100,9 @@ function groupsOf(type: Type): readonly FunctionEntry['group'][] {
 }
 
 export function schemaText(name: string, schema: JsonSchema): string {
-  const { description, type, enum: values } = schema
-  const what = Array.isArray(values)
+  const { description, type } = schema
+  const values = valuesOf(schema)
+  const what = values
     ? values.map((value) => `\`${String(value)}\``).join(' or ')
     : typeof type === 'string'
       ? typeWords[type]
@@ -109,6 +110,13 @@ export function schemaText(name: string, schema: JsonSchema): string {
   return [`**${name}**${what ? `: ${what}` : ''}`, ...(typeof description === 'string' ? [description] : [])].join(
     '\n\n',
   )
+}
+
+/** The values that a field takes as they are, where it takes a few; null where it takes any. */
+export function valuesOf(schema: JsonSchema | undefined): readonly unknown[] | null {
+  const forms = Array.isArray(schema?.['anyOf']) ? schema['anyOf'] : []
+  const values = [schema, ...forms].flatMap((each) => (Array.isArray(each?.['enum']) ? each['enum'] : []))
+  return values.length === 0 ? null : values
 }
 
 const typeWords: Readonly<Record<string, string>> = {

@@ -46,6 +46,7 @@ import {
   schemaText,
   storeOf,
   typeText,
+  valuesOf,
 } from './knowledge.ts'
 import { kindNamedAt, type Mention, mentionsOf } from './references.ts'
 import { fileOf, openWorkspace, type Position, rangeIn, uriOf, type Workspace } from './workspace.ts'
@@ -316,8 +317,8 @@ function completions(workspace: Workspace, cursor: Cursor): CompletionItem[] {
   if (cursor.kind === 'Activation' && cursor.path[1] === 'mapping' && cursor.path.at(-1) === 'target')
     return columnItems(workspace, cursor)
   const schema = schemaAt(cursor.kind, cursor.path)
-  if (Array.isArray(schema?.['enum']))
-    return schema['enum'].map((value) => ({ label: String(value), kind: CompletionItemKind.EnumMember }))
+  const values = valuesOf(schema ?? undefined)
+  if (values) return values.map((value) => ({ label: String(value), kind: CompletionItemKind.EnumMember }))
   return schema?.['type'] === 'boolean'
     ? ['true', 'false'].map((label) => ({ label, kind: CompletionItemKind.Value }))
     : []

@@ -1,4 +1,4 @@
-import { attributeAt } from '../attribute-path.ts'
+import { activatedAttribute, attributeAt } from '../attribute-path.ts'
 import { countries } from '../countries.ts'
 import { formatFaults } from '../dataset-format.ts'
 import { fileNameMacros, macrosOf } from '../file-name.ts'
@@ -7,6 +7,7 @@ import { recordColumnsOf } from '../record-columns.ts'
 import type { Path, Resource } from '../resource.ts'
 import { describe } from '../schema.ts'
 import { alternatives, nearest } from '../suggest.ts'
+import { transformFaults, transformSources } from '../transform.ts'
 import type { Rule, RuleContext } from './rule.ts'
 
 export const invalidValue: Rule = {
@@ -87,6 +88,7 @@ spec:
           })
         },
       )
+      for (const [index, { transform }] of mapping.entries()) reportTransform(index, transform, true, report)
       const store = model.relations.storeOfDataset.get(dataset)
       if (!store) return
       if (record === 'Event' && identity) reportNamespace(store, identity.namespace, report)
@@ -180,7 +182,20 @@ spec:
       }
     },
 
-    Activation(activation, { report }) {
+    Activation(activation, { model, report }) {
+      const types = model.relations.activation.get(activation)?.store?.types
+      for (const [index, { transform }] of activation.spec.mapping.entries()) {
+        reportTransform(index, transform, false, report)
+        for (const { source, path } of types ? transformSources(transform) : []) {
+          const attribute = activatedAttribute(types!, source) // there are types
+          if (attribute.kind === 'scalar' || attribute.kind === 'unknown') continue
+          report({
+            path: ['spec', 'mapping', index, 'transform', ...path],
+            message: `\`${source}\` is ${attribute.kind === 'event' ? 'of events' : describe(attribute.type)}; \`concat\` joins single values`,
+            help: 'Name a scalar attribute of the profile.',
+          })
+        }
+      }
       repeated(
         activation.spec.mapping.map(({ target }) => target),
         (index, target) => {
@@ -223,6 +238,24 @@ function reportCountry(index: number, country: string, report: RuleContext['repo
       fixes: [{ title: `Replace with \`${other}\``, safety: 'review' as const, path, value: other }],
     }),
   })
+}
+
+/** `intoLists`: whether a value may become a list. */
+function reportTransform(index: number, transform: unknown, intoLists: boolean, report: RuleContext['report']): void {
+  for (const { path: within, message, help, near } of transformFaults(transform, intoLists)) {
+    const path = ['spec', 'mapping', index, 'transform', ...within]
+    report({
+      path,
+      message,
+      help,
+      fixes: near.map((value) => ({
+        title: `Replace with \`${value}\``,
+        safety: near.length === 1 ? ('safe' as const) : ('review' as const),
+        path,
+        value,
+      })),
+    })
+  }
 }
 
 /** A field that an expectation speaks of is one that the Dataset reads. */

@@ -1,6 +1,7 @@
 import type { SpecOf } from '#crds'
 import { describe, type Type } from '../schema.ts'
 import { alternatives } from '../suggest.ts'
+import { transformGivesText, transformSteps } from '../transform.ts'
 import type { Rule } from './rule.ts'
 
 export const targetTypeMismatch: Rule = {
@@ -8,7 +9,7 @@ export const targetTypeMismatch: Rule = {
   page: {
     title: 'An attribute does not fit its column',
     checks:
-      'Type of the source against the type of the target column. Text fits Text; integers Integer, Double and Text; numbers Double and Text; true or false Boolean and Text; dates Date, DateTime and Text; timestamps DateTime and Text. SHA256 makes text of anything.',
+      'Type of the source against the type of the target column. Text fits Text; integers Integer, Double and Text; numbers Double and Text; true or false Boolean and Text; dates Date, DateTime and Text; timestamps DateTime and Text. SHA256, concat and split make text of anything; what constant and parseJson bring in is not looked at.',
     why: 'Values that do not fit are rejected on import, row by row.',
     source: 'Campaign v8, data loading; Convoke',
     bad: `
@@ -38,12 +39,15 @@ spec:
         const at = columns.findIndex(({ name }) => name === target)
         const column = columns[at]
         if (attribute.kind !== 'scalar' || !column || optOutColumns.includes(target)) continue
-        const hashed = resource.spec.mapping[index]?.transform === 'SHA256'
-        const accepted = columnTypesOf(attribute.type, hashed)
+        const steps = transformSteps(resource.spec.mapping[index]?.transform)
+        const isText = transformGivesText(steps)
+        // What a step brings in may be of any type.
+        if (isText === null) continue
+        const accepted = columnTypesOf(attribute.type, isText)
         if (accepted.includes(column.type)) continue
         report({
           path: ['spec', 'mapping', index, 'target'],
-          message: `\`${source}\` is ${hashed ? 'a hash' : describe(attribute.type)}, column \`${target}\` is ${column.type}`,
+          message: `\`${source}\` is ${isText ? (steps.at(-1) === 'SHA256' ? 'a hash' : 'text then') : describe(attribute.type)}, column \`${target}\` is ${column.type}`,
           help: `Map it to a column of type ${alternatives(accepted)}.`,
           related: [
             {
@@ -59,9 +63,9 @@ spec:
 }
 
 /** Types of columns that hold every value of an attribute's type; none for what is no scalar. */
-export function columnTypesOf(type: Type, hashed: boolean): readonly ColumnType[] {
+export function columnTypesOf(type: Type, isText: boolean): readonly ColumnType[] {
   if (type.kind === 'object' || type.kind === 'array' || type.kind === 'map') return []
-  return hashed ? ['Text'] : columnTypes[type.kind]
+  return isText ? ['Text'] : columnTypes[type.kind]
 }
 
 type Scalar = Extract<Type, { kind: 'string' | 'integer' | 'number' | 'boolean' | 'date' | 'timestamp' }>

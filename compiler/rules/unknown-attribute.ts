@@ -1,8 +1,9 @@
-import { attributeAt, suggestPaths, type Unknown } from '../attribute-path.ts'
+import { activatedAttribute, attributeAt, suggestPaths, type Unknown } from '../attribute-path.ts'
 import type { StoreModel } from '../model.ts'
 import type { Path } from '../resource.ts'
 import { describe, type ObjectType, type Type } from '../schema.ts'
 import { alternatives } from '../suggest.ts'
+import { transformGivesText, transformSources, transformSteps } from '../transform.ts'
 import type { Rule, RuleContext } from './rule.ts'
 import { columnTypesOf } from './target-type-mismatch.ts'
 
@@ -74,13 +75,22 @@ spec:
           continue
         }
         const column = activation.instance?.spec.targetMapping.columns.find(({ name }) => name === target)
-        const hashed = resource.spec.mapping[index]?.transform === 'SHA256'
+        const isText = transformGivesText(transformSteps(resource.spec.mapping[index]?.transform)) === true
         const accepts = (type: Type): boolean => {
-          const columnTypes = columnTypesOf(type, hashed)
+          const columnTypes = columnTypesOf(type, isText)
           return column ? columnTypes.includes(column.type) : columnTypes.length > 0
         }
         reportMatch(activation.store, activation.store.types.profile, source, attribute, path, accepts, report)
       }
+      if (!activation?.store) return
+      for (const [index, { transform }] of resource.spec.mapping.entries())
+        for (const { source, path } of transformSources(transform)) {
+          const attribute = activatedAttribute(activation.store.types, source)
+          if (attribute.kind !== 'unknown') continue
+          const at = ['spec', 'mapping', index, 'transform', ...path]
+          const isScalar = (type: Type): boolean => columnTypesOf(type, false).length > 0
+          reportMatch(activation.store, activation.store.types.profile, source, attribute, at, isScalar, report)
+        }
     },
     CampaignSource(source, { model, report }) {
       const store = model.relations.source.get(source)?.store

@@ -1,4 +1,5 @@
 import { alternatives, nearest } from '../suggest.ts'
+import { transformGivesText, transformSteps } from '../transform.ts'
 import type { Rule } from './rule.ts'
 import { columnTypesOf } from './target-type-mismatch.ts'
 
@@ -54,7 +55,10 @@ spec:
         }
         if (optOut >= 0 || columns.some(({ name }) => name === target)) continue
         const attribute = attributes.get(index)
-        const fits = attribute?.kind === 'scalar' ? columnTypesOf(attribute.type, transform === 'SHA256') : null
+        const fits =
+          attribute?.kind === 'scalar'
+            ? columnTypesOf(attribute.type, transformGivesText(transformSteps(transform)) === true)
+            : null
         const free = columns
           .filter(({ name }) => !optOutColumns.includes(name) && !mapping.some((item) => item.target === name))
           .filter(({ type }) => fits === null || fits.includes(type))

@@ -1,5 +1,6 @@
 // Generated from crds/ by `npm run generate`. Do not edit.
 import type { ObjectMeta } from '../object-meta.ts'
+import type { Transform } from '../transforms.ts'
 /**
  * Delivers Segments to a Destination on a schedule, one file per Segment, with a mapping of attributes to columns.
  */
@@ -101,9 +102,9 @@ export interface ActivationSpec {
      */
     mandatory?: boolean
     /**
-     * What is done to the text on the way; SHA256 is written in lower-case hexadecimal. Default: None.
+     * What is done to the text on the way, a step or a list of steps in their order: Lowercase, Uppercase, Trim, SHA256 (in lower-case hexadecimal), {constant: TEXT}, {concat: [{source: PATH}, TEXT, {value: true}]} of other attributes, texts and the value so far, {split: {by: TEXT, index: NUMBER}} (0 is the first piece, -1 the last), {parseJson: true} or {parseJson: PATH} of a value inside. Default: None.
      */
-    transform?: 'None' | 'Lowercase' | 'Uppercase' | 'Trim' | 'SHA256'
+    transform?: Transform
   }[]
   /**
    * What a file holds: all members (Full), or what changed since the last acknowledged file, the first being a backfill of all members (Incremental). Default: Incremental.

@@ -1,5 +1,6 @@
 // Generated from crds/ by `npm run generate`. Do not edit.
 import type { ObjectMeta } from '../object-meta.ts'
+import type { Transform } from '../transforms.ts'
 /**
  * One source of records for a ProfileStore: files with profiles or events, and how their fields become attributes of the union schema. A file is ingested once; a file whose content changed replaces its earlier records.
  */
@@ -476,6 +477,10 @@ export interface DatasetSpec {
      * Path in the union schema, for example person.name.firstName.
      */
     target: string
+    /**
+     * What is done to the value before it gets its type, a step or a list of steps in their order: Lowercase, Uppercase, Trim, SHA256 (in lower-case hexadecimal), {constant: TEXT}, {concat: [{source: FIELD}, TEXT, {value: true}]} of other fields, texts and the value so far, {split: {by: TEXT, index: NUMBER}} (0 is the first piece, -1 the last; without index the pieces are a list), {parseJson: true} or {parseJson: PATH} of a value inside. What is empty then is absent. Default: nothing is done.
+     */
+    transform?: Transform
     /**
      * For record Profile: whether an empty cell or a JSON null takes the value away that was there before. Default: it says nothing.
      */

@@ -15,6 +15,39 @@ export type DataType =
         [k: string]: DataType
       }
     }
+export type TransformStepPlan =
+  | ('Lowercase' | 'Uppercase' | 'Trim' | 'SHA256')
+  | {
+      constant: string
+    }
+  | {
+      /**
+       * Texts, other fields (a profile Column with its type, or a field of a file) and, as null, the value so far.
+       */
+      concat: (
+        | string
+        | null
+        | {
+            source: string
+            type?: DataType
+          }
+      )[]
+    }
+  | {
+      split: {
+        by: string
+        /**
+         * From 0, or from the end with -1; null: all pieces, as a JSON array.
+         */
+        index: number | null
+      }
+    }
+  | {
+      /**
+       * Names that lead to the value inside.
+       */
+      parseJson: string[]
+    }
 
 /**
  * What one target's jobs do, compiled and immutable. Made by the compiler, read by jobs; holds no secret and no time. `$now` in its SQL stands for the evaluation instant, which RunInput brings.
@@ -250,6 +283,10 @@ export interface DatasetPlan {
       maxLength?: number
     }
     /**
+     * What is done to the text before it gets its type. Absent: nothing.
+     */
+    transform?: TransformStepPlan[]
+    /**
      * Absent: false.
      */
     emptyOverwrites?: boolean
@@ -416,7 +453,10 @@ export interface ExportPlan {
      */
     target: string
     type: DataType
-    transform: 'None' | 'Lowercase' | 'Uppercase' | 'Trim' | 'SHA256'
+    /**
+     * A step without arguments, or several of any kind in their order.
+     */
+    transform: ('None' | 'Lowercase' | 'Uppercase' | 'Trim' | 'SHA256') | TransformStepPlan[]
     deduplicationKey: boolean
     mandatory: boolean
   }[]

@@ -1,5 +1,6 @@
-import type { ExportPlan } from '#crds'
+import type { Column, ExportPlan } from '#crds'
 import { identifier, literal } from '../engines/duckdb.ts'
+import { transformed } from '../transform.ts'
 import { statusColumn } from './file-names.ts'
 
 type FileColumn = ExportPlan['columns'][number]
@@ -7,19 +8,30 @@ type FileFormat = Pick<ExportPlan['destination']['file'], 'delimiter' | 'nullVal
 
 /** SQL for a column's text in the file, transformed but not quoted; null where the profile has no value. */
 export function cellSql({ source, type, transform }: FileColumn): string {
-  const text = textSql(identifier(source), type)
-  switch (transform) {
-    case 'None':
-      return text
-    case 'Lowercase':
-      return `lower(${text})`
-    case 'Uppercase':
-      return `upper(${text})`
-    case 'Trim':
-      return `trim(${text}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) || chr(160))`
-    case 'SHA256':
-      return `sha256(${text})`
-  }
+  const steps = typeof transform !== 'string' ? transform : transform === 'None' ? [] : [transform]
+  return transformed(textSql(identifier(source), type), steps, (other, otherType = 'string') =>
+    textSql(identifier(other), otherType),
+  ).sql
+}
+
+/** Whether a column may hold what only quoting makes harmless. */
+export function isTextColumn({ type, transform }: FileColumn): boolean {
+  return type === 'string' || typeof transform !== 'string'
+}
+
+/** Profile columns that a file's columns are made of. */
+export function profileColumnsOf(columns: readonly FileColumn[]): readonly Column[] {
+  const found = columns.flatMap(({ source, type, transform }) => [
+    { path: source, type },
+    ...(typeof transform === 'string' ? [] : transform).flatMap((step) =>
+      typeof step === 'object' && 'concat' in step
+        ? step.concat.flatMap((part) =>
+            typeof part === 'object' && part !== null ? [{ path: part.source, type: part.type ?? 'string' }] : [],
+          )
+        : [],
+    ),
+  ])
+  return [...new Map(found.map((column) => [column.path, column])).values()]
 }
 
 /** SQL for a column's text, and whether only quoting could make a delimiter, quote or line break in it harmless. */

@@ -29,7 +29,7 @@ import {
 } from '../profile-store.ts'
 import { faultOf, runStep, type StepContext, type StepResult } from '../step.ts'
 import { type LandingStore, openLandingStore } from '../stores/index.ts'
-import { cellSql, headerLine, lineSql } from './csv-line.ts'
+import { cellSql, headerLine, isTextColumn, lineSql, profileColumnsOf } from './csv-line.ts'
 import { commitDelivered, deliveredPath, pruneDelivered, readableBaseline } from './delivered-set.ts'
 import { departedOf } from './departed.ts'
 import { fileNameOf, manifestNameOf, statusColumn } from './file-names.ts'
@@ -359,14 +359,13 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
 
 /** SELECT of p and the texts c0, c1, … of a bucket's profiles. */
 function cellsSql({ plan, data, root }: Work, bucket: number): string {
-  const paths = new Map(plan.columns.map(({ source, type }) => [source, { path: source, type }]))
-  return `SELECT "$profile" AS p, ${plan.columns.map((column, index) => `${cellSql(column)} AS c${index}`).join(', ')} FROM (${profilesSql(data, root, bucket, [...paths.values()])})`
+  return `SELECT "$profile" AS p, ${plan.columns.map((column, index) => `${cellSql(column)} AS c${index}`).join(', ')} FROM (${profilesSql(data, root, bucket, profileColumnsOf(plan.columns))})`
 }
 
 /** SQL for a row without status, from SQL for the text of each column. */
 function lineOf({ columns, destination }: ExportPlan, cell: (column: number) => string): string {
   return lineSql(
-    columns.map(({ type }, index) => ({ sql: cell(index), isText: type === 'string' })),
+    columns.map((column, index) => ({ sql: cell(index), isText: isTextColumn(column) })),
     destination.file,
   )
 }

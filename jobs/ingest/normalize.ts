@@ -1,11 +1,19 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type DatasetPlan, type DataType, type IngestPlan, type StorePlan, visible } from '#crds'
+import {
+  type DatasetPlan,
+  type DataType,
+  type IngestPlan,
+  type StorePlan,
+  type TransformStepPlan,
+  visible,
+} from '#crds'
 import { digestOf, sha256 } from '../digest.ts'
 import { type Engine, fileLiteral, identifier, literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import { type SourceFileState, settleFile, temporaryOf } from '../profile-store.ts'
+import { stepName, transformed } from '../transform.ts'
 import { openReader, type Reader } from './readers.ts'
 import type { Yield } from './tolerance.ts'
 import { expectationOf, type ValueRules, valueSql, type Writing } from './values.ts'
@@ -146,7 +154,9 @@ export async function normalizeFile(
       longArrays: counted.longArrays,
     }
     const { size } = await stat(file.path)
-    const optional = reader.fields.filter(({ required, isIdentity }) => !required && !isIdentity)
+    const optional = reader.fields.filter(
+      ({ required, isIdentity, isArgument }) => !required && !isIdentity && !isArgument,
+    )
     const unfilled = optional.filter(({ column }) => counted.filled[column] === 0).map((field) => field.source)
     const missing = await reader.missing(counted.accepted > 0 ? unfilled : [])
     return {
@@ -180,7 +190,8 @@ type Counted = {
   readonly filled: Readonly<Record<string, number>>
 }
 
-async function countsOf(engine: Engine, path: string, { fields }: Reader): Promise<Counted> {
+async function countsOf(engine: Engine, path: string, reader: Reader): Promise<Counted> {
+  const fields = reader.fields.filter(({ isArgument }) => !isArgument)
   const filled = fields.map(({ column }, index) => `, count(${identifier(column)}) AS f${index}`).join('')
   const groups = await engine.rows(
     `SELECT "$fault" AS fault, count(*) AS rows, sum("$cells")::BIGINT AS cells, count_if("$long") AS long${filled} FROM read_parquet(${fileLiteral(path)}) GROUP BY 1`,
@@ -238,6 +249,10 @@ export type Field = {
   readonly isIdentity: boolean
   /** Whether a place without a value takes an earlier value away. */
   readonly clears: boolean
+  /** What is done to its text before it gets its type. */
+  readonly steps: readonly TransformStepPlan[]
+  /** No column: what other fields' steps look at. */
+  readonly isArgument: boolean
   readonly rules: ValueRules
 }
 
@@ -245,7 +260,7 @@ function fieldsOf(store: StorePlan, source: RecordSource, now: Date): readonly F
   const identityPaths = new Set(store.identities.map(({ path }) => path))
   const mapped = source.mapping
     .filter(({ target }) => !(source.record === 'Event' && target === 'timestamp'))
-    .map(({ source: from, target, type, constraints, emptyOverwrites }): Field => {
+    .map(({ source: from, target, type, constraints, transform = [], emptyOverwrites }): Field => {
       const isIdentity = source.record === 'Profile' && identityPaths.has(target)
       return {
         source: from,
@@ -254,10 +269,12 @@ function fieldsOf(store: StorePlan, source: RecordSource, now: Date): readonly F
         required: false,
         isIdentity,
         clears: emptyOverwrites === true && !isIdentity,
+        steps: transform,
+        isArgument: false,
         rules: { ...(constraints ? { constraints } : {}), isIdentity },
       }
     })
-  const own = { required: true, isIdentity: false, clears: false, rules: {} }
+  const own = { required: true, isIdentity: false, clears: false, steps: [], isArgument: false, rules: {} }
   const time = source.record === 'Event' ? 'timestamp' : '$time'
   const beforeYear = now.getTime() === 0 ? undefined : now.getUTCFullYear() + 2
   const fields: Field[] = [
@@ -281,7 +298,23 @@ function fieldsOf(store: StorePlan, source: RecordSource, now: Date): readonly F
     if (source.eventId !== undefined)
       fields.push({ ...own, source: source.eventId, type: 'string', column: '$event', required: false })
   }
-  return [...fields, ...mapped]
+  const looked = new Set(mapped.flatMap(({ steps }) => steps.flatMap(sourcesOf)))
+  const argumentFields = [...looked].map(
+    (from, index): Field => ({
+      ...own,
+      source: from,
+      type: 'string',
+      column: `$argument${index}`,
+      required: false,
+      isArgument: true,
+    }),
+  )
+  return [...fields, ...mapped, ...argumentFields]
+}
+
+function sourcesOf(step: TransformStepPlan): readonly string[] {
+  if (typeof step === 'string' || !('concat' in step)) return []
+  return step.concat.flatMap((part) => (typeof part === 'object' && part !== null ? [part.source] : []))
 }
 
 function columnType(store: StorePlan, path: string): DataType {
@@ -298,12 +331,16 @@ type RecordQuery = { readonly records: string; readonly faults: string }
  */
 function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader): RecordQuery {
   const isEvent = source.record === 'Event'
-  const { fields } = reader
+  const fields = reader.fields.filter(({ isArgument }) => !isArgument)
+  const texts = transformedSql(reader)
   const values = fields.map(({ form, type, isIdentity, rules }, index) => {
-    const value = valueSql(`r${index}`, form, type, source, rules)
+    const value = texts[index]
+      ? valueSql(`t${index}`, 'text', type, source, rules)
+      : valueSql(`r${index}`, form, type, source, rules)
     return `${isIdentity && type === 'string' ? `nullif(${value}, '')` : value} AS v${index}`
   })
   const wrongs = fields.map(({ type, isIdentity, form }, index) => {
+    if (texts[index]) return `(t${index} IS NOT NULL AND v${index} IS NULL OR coalesce(b${index}, false))`
     // An empty identity is a missing one.
     const isGiven = isIdentity && type === 'string' ? `${textOf(`r${index}`, form)} <> ''` : `r${index} IS NOT NULL`
     return `${isGiven} AND v${index} IS NULL`
@@ -334,7 +371,7 @@ function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader)
       : [],
   )
   const typed = (numbered: boolean) =>
-    `SELECT *, ${fault} AS "$fault", ${cells} AS "$cells" FROM (SELECT *, ${values.join(', ')} FROM (${reader.select(numbered)}))`
+    `SELECT *, ${fault} AS "$fault", ${cells} AS "$cells" FROM (SELECT *, ${values.join(', ')} FROM (${withTexts(texts, reader.select(numbered))}))`
   const columns = fields.map(({ column }, index) => `v${index} AS ${identifier(column)}`)
   if (isEvent) {
     columns.push(`${literal(source.identity?.namespace ?? '')} AS "$namespace"`)
@@ -356,6 +393,33 @@ function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader)
     faults: `SELECT "$number" AS number, fault, CASE ${text.join(' ')} END AS text
       FROM (SELECT *, ${first} AS fault FROM (${typed(true)}) WHERE "$fault" > 0 OR ("$fault" = 0 AND "$cells" > 0))`,
   }
+}
+
+type Text = { readonly sql: string; readonly broken: string }
+
+/** By field, its text after its steps and whether it is none that they can take; null where it has none. */
+function transformedSql({ fields }: Reader): readonly (Text | null)[] {
+  const stringOf = (index: number) => valueSql(`r${index}`, fields[index]!.form, 'string') // an index of it
+  return fields.map(({ steps, form }, index) => {
+    const [first] = steps
+    if (first === undefined) return null
+    const begins = typeof first === 'object' && ('constant' in first || 'concat' in first)
+    // A list or an object is no text, but where it is looked into.
+    const isLookedInto = typeof first === 'object' && 'parseJson' in first
+    const text = isLookedInto ? `coalesce(${stringOf(index)}, ${textOf(`r${index}`, form)})` : stringOf(index)
+    const { sql, broken } = transformed(text, steps, (source) =>
+      stringOf(fields.findIndex((field) => field.isArgument && field.source === source)),
+    )
+    const unread = begins ? [] : [`r${index} IS NOT NULL AND ${text} IS NULL`]
+    return { sql: `nullif(${sql}, '')`, broken: [...unread, ...(broken === null ? [] : [broken])].join(' OR ') }
+  })
+}
+
+function withTexts(texts: readonly (Text | null)[], rows: string): string {
+  const columns = texts.flatMap((text, index) =>
+    text === null ? [] : [`${text.sql} AS t${index}`, `${text.broken || 'false'} AS b${index}`],
+  )
+  return columns.length === 0 ? rows : `SELECT *, ${columns.join(', ')} FROM (${rows})`
 }
 
 /** A raw value as a person would read it. */
@@ -414,8 +478,14 @@ function explain(
   const field = fields[fault - (isMissing ? missingFault : wrongFault)]
   return {
     column: field?.source ?? '',
-    reason: isMissing ? 'is missing' : `is not ${expectationOf(field?.type ?? 'string', source, field?.rules)}`,
+    reason: isMissing
+      ? 'is missing'
+      : `is not ${expectationOf(field?.type ?? 'string', source, field?.rules)}${after(field?.steps ?? [])}`,
   }
+}
+
+function after(steps: readonly TransformStepPlan[]): string {
+  return steps.length === 0 ? '' : ` after ${steps.map(stepName).join(', ')}`
 }
 
 function csvCell(text: string): string {

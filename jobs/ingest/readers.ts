@@ -3,7 +3,7 @@ import { type Engine, fileLiteral, identifier, literal, sqlTypeOf } from '../eng
 import { JobError } from '../errors.ts'
 import type { Field, RecordSource, SourceFile } from './normalize.ts'
 import { csvText, jsonText, type Malformed, type TextFile, type TextOptions } from './text.ts'
-import { rawSql, type SourceForm } from './values.ts'
+import { rawSql, readTypeOf, type SourceForm } from './values.ts'
 
 /** How a file's rows come into the engine. */
 export type Reader = {
@@ -125,7 +125,7 @@ async function jsonReader(
   let at = 0
   const raw = fields.map((field, index) => {
     const value = field.source.includes('.') ? `coalesce(f[${++at}], f[${++at}])` : `f[${++at}]`
-    return `${rawSql(value, 'json', field.type)} AS r${index}${field.clears ? `, coalesce(json_type(${value}) = 'NULL', false) AS c${index}` : ''}`
+    return `${rawSql(value, 'json', readTypeOf(field))} AS r${index}${field.clears ? `, coalesce(json_type(${value}) = 'NULL', false) AS c${index}` : ''}`
   })
   const read = `read_ndjson_objects(${fileLiteral(text.path)}, hive_partitioning = false, compression = 'uncompressed', ignore_errors = true)`
   const isNone = `coalesce(json_type(json), '') <> 'OBJECT'`
@@ -165,13 +165,13 @@ async function parquetReader(
   refuseRepeated(repeated, new Set(fields.map((field) => field.source)))
   const typed = found.map(({ field, expression, type }) => ({
     ...field,
-    form: { parquet: type ?? sqlTypeOf(field.type) },
-    expression: expression ?? `NULL::${sqlTypeOf(field.type)}`,
+    form: { parquet: type ?? sqlTypeOf(readTypeOf(field)) },
+    expression: expression ?? `NULL::${sqlTypeOf(readTypeOf(field))}`,
     isThere: expression !== null,
   }))
   const raw = typed.map(
-    ({ expression, form, type, clears, isThere }, index) =>
-      `${rawSql(expression, form, type)} AS r${index}${clears ? `, ${isThere ? `${expression} IS NULL` : 'false'} AS c${index}` : ''}`,
+    ({ expression, form, clears, isThere, type, steps }, index) =>
+      `${rawSql(expression, form, readTypeOf({ type, steps }))} AS r${index}${clears ? `, ${isThere ? `${expression} IS NULL` : 'false'} AS c${index}` : ''}`,
   )
   return {
     select: (numbered) => `SELECT ${numberSql(numbered)}${raw.join(', ')}, false AS malformed FROM ${relation}`,

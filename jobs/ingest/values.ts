@@ -16,6 +16,11 @@ export type ValueRules = {
   readonly beforeYear?: number
 }
 
+/** The type a field's value has when it is read; steps take text. */
+export function readTypeOf({ type, steps }: { readonly type: DataType; readonly steps: readonly unknown[] }): DataType {
+  return steps.length > 0 ? 'string' : type
+}
+
 /**
  * SQL for a source field as JSON, text or as it is in Parquet, NULL where it is absent (SQL NULL, JSON null). `expression` is evaluated
  * once per use.

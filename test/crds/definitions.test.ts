@@ -52,7 +52,10 @@ describe.each(crds)('$kind', ({ kind, crd, schema }) => {
   test('the schema is structural', () => {
     const faults = fields.flatMap(({ path, schema }) => {
       const wrong = [
-        schema.type === undefined && !schema['x-kubernetes-int-or-string'] && 'no type',
+        schema.type === undefined &&
+          !schema['x-kubernetes-int-or-string'] &&
+          !schema['x-kubernetes-preserve-unknown-fields'] &&
+          'no type',
         ['$ref', 'definitions', 'not', 'oneOf', 'allOf', 'patternProperties', 'const', 'uniqueItems'].find(
           (keyword) => keyword in schema,
         ),

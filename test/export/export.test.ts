@@ -6,7 +6,7 @@ import { Ajv } from 'ajv'
 import formats from 'ajv-formats'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import type { Column, DeliveryManifest, RunInput, RunReport } from '#crds'
+import type { Column, DeliveryManifest, ExportPlan, RunInput, RunReport } from '#crds'
 import { sha256 } from '../../jobs/digest.ts'
 import { exportSegments } from '../../jobs/export/index.ts'
 import { portsOf } from '../stores/ports.ts'
@@ -130,6 +130,25 @@ describe('a row', () => {
   ] as const)('%s of %j is %j', async (transform, value, expected) => {
     await store({ profiles: { p: { id: '1', name: value } }, members: { gold: { p: since } } })
     await run('1', { columns: columnsOf('external_id=id:string!*', `value=name:string/${transform}`) })
+    expect(text('zone_gold_20261201T040000Z.csv').split('\n')[1]).toBe(`1,${expected},realized`)
+  })
+
+  test.each<[string, Exclude<ExportPlan['columns'][number]['transform'], string>, string]>([
+    ['several in order', ['Trim', 'Uppercase'], 'ANN LEE'],
+    ['a constant', [{ constant: 'web' }], 'web'],
+    [
+      'other attributes, of any type',
+      [{ concat: [{ source: 'id', type: 'string' }, ', "', null, '" ', { source: 'points', type: 'number' }] }],
+      '"1, "" Ann Lee "" 7"',
+    ],
+    ['a piece', ['Trim', { split: { by: ' ', index: -1 } }, 'SHA256'], sha256('Lee')],
+    ['a piece that is not there', [{ split: { by: '|', index: 3 } }], ''],
+    ['no JSON', [{ parseJson: [] }], ''],
+    ['a value inside', [{ constant: '{"a":{"b":5}}' }, { parseJson: ['a', 'b'] }], '5'],
+  ])('%s', async (_, transform, expected) => {
+    await store({ profiles: { p: { id: '1', name: ' Ann Lee ', points: 7 } }, members: { gold: { p: since } } })
+    const columns = columnsOf('external_id=id:string!*', 'value=name:string')
+    await run('1', { columns: columns.map((column, index) => (index === 1 ? { ...column, transform } : column)) })
     expect(text('zone_gold_20261201T040000Z.csv').split('\n')[1]).toBe(`1,${expected},realized`)
   })
 
