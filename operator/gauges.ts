@@ -9,6 +9,8 @@ import { stuckReasons } from './target/decide.ts'
 export type ResourceGauges = {
   readonly show: (resource: Resource) => void
   readonly hide: (kind: string, namespace: string, name: string) => void
+  /** Whether compiling a namespace was ended without an answer. */
+  readonly compiling: (namespace: string, isStopped: boolean) => void
 }
 
 const most = 1000
@@ -19,6 +21,8 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
   const stuck = new Map<string, ConditionReason>()
   /** By Dataset, what is amiss with its data. */
   const amiss = new Map<string, readonly string[]>()
+  /** Namespaces whose compiling was ended. */
+  const stopped = new Set<string>()
 
   return {
     show(resource) {
@@ -57,6 +61,12 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
         }
       }
       shown[kind].add(key)
+    },
+    compiling(namespace, isStopped) {
+      if (isStopped && (stopped.has(namespace) || stopped.size < most)) {
+        stopped.add(namespace)
+        metrics.set('convoke_compile_stopped', { namespace }, 1)
+      } else if (!isStopped && stopped.delete(namespace)) metrics.remove('convoke_compile_stopped', { namespace })
     },
     hide(kind, namespace, name) {
       if (isRunnable(kind)) showStuck(kind, namespace, name, undefined)

@@ -63,7 +63,12 @@ export const operatorMetrics = {
     kind: 'histogram',
     labels: [],
     help: 'Compiling all resources of a namespace.',
-    buckets: [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    buckets: [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+  },
+  convoke_compile_stopped: {
+    kind: 'gauge',
+    labels: ['namespace'],
+    help: '1 while compiling a namespace takes more time or memory than it may, so that the plans before are in use; of at most 1,000 namespaces.',
   },
 } as const satisfies MetricTable
 

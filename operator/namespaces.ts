@@ -1,49 +1,56 @@
-import { openSession, type Session } from '#compiler'
-import { canonicalJson } from '#crds'
 import type { Caches } from './caches.ts'
+import { type Answer, type Compiled, type Compiler, inMillions, type Question } from './compiler.ts'
 import { type Definition, isSameDefinition, keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { memoryName } from './memory.ts'
-import { type Settled, settle } from './settle.ts'
-import { type View, viewsOf } from './views.ts'
+import type { View } from './views.ts'
 
-/** What the compiler says of each namespace, as of the latest pass over it. */
+/** What the compiler says of each namespace, as of the latest answer about it. */
 export type Namespaces = {
-  readonly settledOf: (namespace: string) => Settled | null
-  /** Whether something changed that the compiler has not looked at yet. */
+  readonly settledOf: (namespace: string) => Compiled | null
+  /** Whether something changed that the compiler has not looked at yet, and is about to. */
   readonly isStale: (namespace: string) => boolean
-  /** null before the first pass over its namespace, and of what came or was edited later. */
+  /** null before the first answer about its namespace, and of what came or was edited later. */
   readonly viewOf: (resource: Resource) => View | null
   /** Takes a change of a resource; whether the compiler has to look at its namespace again. */
   readonly changed: (kind: Resource['kind'], namespace: string, name: string) => boolean
-  /** Compiles the namespace as the copies show it. Returns the resources of which something else is true now. */
-  readonly compile: (namespace: string) => readonly ResourceKey[]
+  /** Has the namespace compiled as the copies show it. */
+  readonly compile: (namespace: string) => Promise<{
+    /** Resources of which something else is true now. */
+    readonly touched: readonly ResourceKey[]
+    /** Why there was no answer; null: there was one. */
+    readonly stopped: string | null
+  }>
 }
 
-type Compiled = {
-  readonly session: Session
-  readonly settled: Settled
+type Known = {
+  readonly compiled: Compiled
   readonly views: ReadonlyMap<ResourceKey, View>
   /** What the views are of. */
   readonly definitions: ReadonlyMap<ResourceKey, Definition>
-  /** What was said of each resource, as text, to see what changed. */
-  readonly said: ReadonlyMap<ResourceKey, string>
 }
 
-export function openNamespaces(caches: Caches): Namespaces {
-  const compiled = new Map<string, Compiled>()
+export function openNamespaces(caches: Caches, compiler: Compiler): Namespaces {
+  const known = new Map<string, Known>()
   /** The same object as long as it says the same, so that the compiler knows what it has seen. */
   const definitions = new Map<ResourceKey, Definition>()
+  /** What the compiler has of each namespace. */
+  const asked = new Map<string, ReadonlyMap<ResourceKey, Definition>>()
   const stale = new Set<string>()
+  /** Why the latest answer did not come; what was known before is used on. */
+  const stopped = new Map<string, string>()
 
   return {
-    settledOf: (namespace) => compiled.get(namespace)?.settled ?? null,
-    isStale: (namespace) => stale.has(namespace),
+    settledOf: (namespace) => known.get(namespace)?.compiled ?? null,
+    isStale: (namespace) => stale.has(namespace) && !stopped.has(namespace),
     viewOf(resource) {
-      const { views, definitions: seen } = compiled.get(resource.namespace) ?? {}
-      const { metadata } = seen?.get(keyOf(resource)) ?? {}
-      const isCurrent =
-        metadata?.uid === resource.uid && metadata.generation === resource.definition.metadata.generation
-      return (isCurrent && views?.get(keyOf(resource))) || null
+      const { views, definitions: seen } = known.get(resource.namespace) ?? {}
+      const key = keyOf(resource)
+      const { metadata } = seen?.get(key) ?? {}
+      const isKnown = metadata?.uid === resource.uid
+      const isCurrent = isKnown && metadata.generation === resource.definition.metadata.generation
+      const reason = stopped.get(resource.namespace)
+      if (reason !== undefined) return unanswered((isKnown && views?.get(key)) || null, isCurrent, reason)
+      return (isCurrent && views?.get(key)) || null
     },
     changed(kind, namespace, name) {
       const key: ResourceKey = `${kind}/${namespace}/${name}`
@@ -56,44 +63,113 @@ export function openNamespaces(caches: Caches): Namespaces {
       stale.add(namespace)
       return true
     },
-    compile(namespace) {
-      stale.delete(namespace)
-      const resources = caches.ofNamespace(namespace)
-      if (resources.length === 0) {
-        compiled.delete(namespace)
-        return []
+    async compile(namespace) {
+      if (caches.ofNamespace(namespace).length === 0) {
+        for (const map of [known, asked, stopped]) map.delete(namespace)
+        stale.delete(namespace)
+        compiler.forget(namespace)
+        return { touched: [], stopped: null }
       }
-      const before = compiled.get(namespace)
-      const session = before?.session ?? openSession()
-      const own = resources.map((resource) => definitions.get(keyOf(resource)) ?? resource.definition)
-      const settled = settle({
-        session,
-        definitions: own,
-        accepted: (segment) => caches.get('Segment', namespace, segment)?.status.acceptedExpression ?? null,
-        hasRun: (activation, segment) => {
-          const known =
-            caches.memory(namespace, memoryName(activation)) ?? caches.get('Activation', namespace, activation)?.status
-          return known?.baselines?.some((baseline) => baseline.segment === segment) === true
-        },
-      })
-      const views = viewsOf(settled, own)
-      const seen = new Map(own.map((definition, index) => [keyOf(resources[index]!), definition]))
-      const said = new Map([...views].map(([key, view]) => [key, viewText(key, view, seen.get(key)!, settled)]))
-      compiled.set(namespace, { session, settled, views, definitions: seen, said })
-      return [...said].flatMap(([key, text]) => (before?.said.get(key) === text ? [] : [key]))
+      let own: ReadonlyMap<ResourceKey, Definition> = new Map()
+      let question: Question | null = null
+      const look = (): void => {
+        stale.delete(namespace)
+        own = new Map(
+          caches
+            .ofNamespace(namespace)
+            .map((resource) => [keyOf(resource), definitions.get(keyOf(resource)) ?? resource.definition]),
+        )
+      }
+      look()
+      const length = lengthOf(own.values())
+      const answer =
+        length > longestNamespace
+          ? {
+              stopped: `The expressions of this namespace come to ${inMillions(length)} characters; they may be ${inMillions(longestNamespace)}.`,
+            }
+          : await compiler.ask(namespace, (isWhole) => {
+              look()
+              question = {
+                ...changeOf(own, isWhole ? undefined : asked.get(namespace)),
+                ...seenOf(caches, namespace, own),
+              }
+              return question
+            })
+      if ('stopped' in answer) {
+        asked.delete(namespace)
+        stopped.set(namespace, answer.stopped)
+        return { touched: [...own.keys()], stopped: answer.stopped }
+      }
+      const { isWhole } = question as unknown as Question // there is no answer without one
+      asked.set(namespace, own)
+      const wasStopped = stopped.delete(namespace)
+      known.set(namespace, knownOf(answer, own, isWhole ? undefined : known.get(namespace)))
+      return { touched: wasStopped ? [...own.keys()] : [...answer.views.keys()], stopped: null }
     },
   }
 }
 
-function viewText(key: ResourceKey, view: View, { metadata }: Definition, settled: Settled): string {
-  const plan = settled.plans.get(key)
-  const scheduled = settled.schedules.get(key)
-  return JSON.stringify([
-    metadata.uid,
-    metadata.generation,
-    view,
-    plan?.digest,
-    scheduled && canonicalJson(JSON.parse(JSON.stringify(scheduled.map(({ schedule }) => schedule)))),
-    settled.held.get(key),
-  ])
+/** More is not even given to the compiler. */
+const longestNamespace = 100_000_000
+
+function lengthOf(definitions: Iterable<Definition>): number {
+  let length = 0
+  for (const { kind, spec } of definitions)
+    if (kind === 'Segment') length += (spec as Definition<'Segment'>['spec']).expression?.length ?? 0
+  return length
+}
+
+function changeOf(
+  own: ReadonlyMap<ResourceKey, Definition>,
+  asked: ReadonlyMap<ResourceKey, Definition> | undefined,
+): Pick<Question, 'isWhole' | 'set' | 'gone'> {
+  if (!asked) return { isWhole: true, set: [...own.values()], gone: [] }
+  return {
+    isWhole: false,
+    set: [...own].flatMap(([key, definition]) => (asked.get(key) === definition ? [] : [definition])),
+    gone: [...asked.keys()].filter((key) => !own.has(key)),
+  }
+}
+
+/** What statuses and memories say that the compiler has to know. */
+function seenOf(
+  caches: Caches,
+  namespace: string,
+  own: ReadonlyMap<ResourceKey, Definition>,
+): Pick<Question, 'accepted' | 'delivered'> {
+  const accepted: [string, string][] = []
+  const delivered: [string, string[]][] = []
+  for (const { kind, metadata, spec } of own.values()) {
+    const { name } = metadata
+    if (kind === 'Segment') {
+      const expression = caches.get('Segment', namespace, name)?.status.acceptedExpression
+      if (expression !== undefined && expression !== (spec as Definition<'Segment'>['spec']).expression)
+        accepted.push([name, expression])
+    } else if (kind === 'Activation') {
+      const memory = caches.memory(namespace, memoryName(name)) ?? caches.get('Activation', namespace, name)?.status
+      const segments = memory?.baselines?.map(({ segment }) => segment) ?? []
+      if (segments.length > 0) delivered.push([name, segments])
+    }
+  }
+  return { accepted, delivered }
+}
+
+function knownOf(answer: Answer, own: ReadonlyMap<ResourceKey, Definition>, before: Known | undefined): Known {
+  const { plans, views, ...facts } = answer
+  const kept = [...plans].map(([key, plan]) => [key, plan ?? before!.compiled.plans.get(key)!] as const)
+  return {
+    compiled: { ...facts, plans: new Map(kept) },
+    views: new Map([...own.keys()].map((key) => [key, views.get(key) ?? before!.views.get(key)!])),
+    definitions: own,
+  }
+}
+
+/** Of a resource of which there is no answer: what was so before stays, and what is new has to wait. */
+function unanswered(before: View | null, isCurrent: boolean, reason: string): View {
+  const message = `${reason} Until it is smaller, the plans before stay in use.`
+  const reconciling = { type: 'Reconciling', status: 'True', reason: 'CompileStopped', message } as const
+  if (before && isCurrent)
+    return { ...before, claims: [...before.claims.filter(({ type }) => type !== 'Reconciling'), reconciling] }
+  const ready = { type: 'Ready', status: 'False', reason: 'CompileStopped', message } as const
+  return { claims: [ready, reconciling], fields: before?.fields ?? {}, isRunnable: before?.isRunnable ?? false }
 }

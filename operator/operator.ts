@@ -1,6 +1,7 @@
 import { isRunnable, type Kind, kinds, runnableKinds } from '#crds'
 import { type Claim, conditionOf, conditionsOf, isFinished } from '#protocol'
 import { type Caches, type Changed, CopyBehindError, openCaches, targetKeyOf } from './caches.ts'
+import { type Compiler, compilerHere } from './compiler.ts'
 import { keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { openGauges } from './gauges.ts'
 import { type Api, ApiError, NotLeaderError } from './kernel/api.ts'
@@ -9,6 +10,7 @@ import { openQueue, type Queue, type Result } from './kernel/queue.ts'
 import type { Fault, ReflectorPorts } from './kernel/reflector.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { openNamespaces } from './namespaces.ts'
+import { openPace } from './pace.ts'
 import { openPlans } from './plans.ts'
 import { openReservations } from './reservations.ts'
 import { forgetRun, reconcileRun, reservedBy } from './runs.ts'
@@ -21,6 +23,8 @@ export type ControllersPorts = Omit<ReflectorPorts, 'metrics'> & {
   readonly api: Api
   readonly metrics: ReflectorPorts['metrics'] & OperatorMetrics
   readonly record: (about: Resource, event: Told) => void
+  /** Default: on this thread. */
+  readonly compiler?: Compiler
   readonly log: (line: LogLine) => void
 }
 
@@ -45,9 +49,6 @@ export type Controllers = {
   readonly stop: () => Promise<void>
 }
 
-/** Several changes in a row are compiled once; the first of them waits so long at most, or as long as the last compilation took twice. */
-const gatherMs = 50
-const longestGatherMs = 1000
 /** A wall clock that ran away from the elapsed time so far was set. */
 const jumpMs = 2000
 /** What fails is mostly the way to the API server: when that is there again, nobody shall wait for long. */
@@ -78,7 +79,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   const gauges = openGauges(metrics, clock)
   /** Whom a Run or Job that is gone belonged to. */
   const owners = new Map<string, ResourceKey>()
-  let lastCompileMs = 0
+  const pace = openPace(clock)
   /** Why nothing may be run, since what is written would be dropped; null: all is well, or nobody has looked. */
   let skew: Skew | null = null
   /** Since when something seems amiss that may only be published late. */
@@ -108,8 +109,9 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   })
   const compilations = openQueue(ports, {
     name: 'namespaces',
-    concurrency: 1,
-    handle: async (namespace) => compile(namespace),
+    // One more than may be slow, so that nobody waits for those.
+    concurrency: 4,
+    handle: compile,
     failed: ({ key, error }) => say('error', error, { namespace: key }),
   })
   const caches = openCaches(ports, api, {
@@ -123,7 +125,8 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
       if (skew === null && error instanceof ApiError && error.status === 404) void lookForSkew()
     },
   })
-  const namespaces = openNamespaces(caches)
+  const compiler = ports.compiler ?? compilerHere()
+  const namespaces = openNamespaces(caches, compiler)
   const surroundings: Surroundings = {
     clock,
     api,
@@ -161,7 +164,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
       isStopped = true
       cancelWatch()
       cancelSkew()
-      await caches.stop()
+      await Promise.all([caches.stop(), compiler.stop()])
     },
   }
 
@@ -184,8 +187,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
       runChanged(key, caches.get('Run', namespace, name))
       return
     }
-    if (namespaces.changed(kind, namespace, name))
-      compilations.add(namespace, { afterMs: Math.min(longestGatherMs, Math.max(gatherMs, 2 * lastCompileMs)) })
+    if (namespaces.changed(kind, namespace, name)) compilations.add(namespace, { afterMs: pace.waitMs(namespace) })
     touch(key, { priority: priorityOf(key) })
     if (!isRunnable(kind)) return
     for (const run of caches.runsOf(key)) if (run.status.startedAt === undefined && !isFinished(run)) touch(keyOf(run))
@@ -194,7 +196,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     const settled = namespaces.settledOf(namespace)
     for (const resource of caches.ofNamespace(namespace)) {
       if (resource.kind !== 'Activation') continue
-      const store = settled?.activations.get(keyOf(resource))?.store?.resource.name ?? name
+      const store = settled?.activations.get(keyOf(resource))?.store ?? name
       if (store !== name) continue
       touch(keyOf(resource), { priority: workPriority })
       for (const run of caches.runsOf(keyOf(resource))) if (!isFinished(run)) touch(keyOf(run))
@@ -216,13 +218,20 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     return [...runnableKinds, 'Run'].some((kind) => key.startsWith(`${kind}/`)) ? workPriority : 0
   }
 
-  function compile(namespace: string): Result {
+  async function compile(namespace: string): Promise<Result> {
     if (!caches.isOurs(namespace)) return { kind: 'done' }
+    const restMs = pace.restMs(namespace)
+    if (restMs > 0) return { kind: 'again', afterMs: restMs }
     const startMs = clock.elapsed()
-    for (const key of namespaces.compile(namespace)) touch(key, { priority: priorityOf(key) })
-    lastCompileMs = clock.elapsed() - startMs
-    metrics.observe('convoke_compile_seconds', {}, lastCompileMs / 1000)
-    return { kind: 'done' }
+    const { touched, stopped } = await namespaces.compile(namespace)
+    for (const key of touched) touch(key, { priority: priorityOf(key) })
+    const tookMs = clock.elapsed() - startMs
+    metrics.observe('convoke_compile_seconds', {}, tookMs / 1000)
+    const againMs = pace.note(namespace, tookMs, stopped !== null)
+    gauges.compiling(namespace, stopped !== null)
+    if (stopped === null) return { kind: 'done' }
+    say('error', stopped, { namespace, retryMs: Math.round(againMs) })
+    return { kind: 'again', afterMs: againMs }
   }
 
   async function reconcile(key: ResourceKey): Promise<Result> {

@@ -1,5 +1,6 @@
 import { apiVersion } from '#crds'
 import { openAdmission } from './admission.ts'
+import type { Compiler } from './compiler.ts'
 import { openApi } from './kernel/api.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Ended, runControllers } from './kernel/controller.ts'
@@ -20,6 +21,8 @@ export type OperatorPorts = {
   /** Evenly from 0 to less than 1. */
   readonly random: () => number
   readonly log: (line: LogLine) => void
+  /** Default: on this thread. */
+  readonly compiler?: Compiler
 }
 
 export type OperatorOptions = ControllersOptions & {
@@ -81,6 +84,7 @@ export async function startOperator(ports: OperatorPorts, options: OperatorOptio
             random,
             api,
             log,
+            ...(ports.compiler && { compiler: ports.compiler }),
             record: ({ kind, namespace, name, uid }, event) =>
               events.record({ regarding: { apiVersion, kind, namespace, name, uid }, ...event }),
           },

@@ -1,5 +1,6 @@
 import type { Kind } from '#crds'
 import type { Caches } from './caches.ts'
+import type { Compiled } from './compiler.ts'
 import type { Resource, ResourceKey } from './definition.ts'
 import type { Activations } from './floor.ts'
 import type { JobDefaults } from './job.ts'
@@ -9,7 +10,6 @@ import type { OperatorMetrics } from './metrics.ts'
 import type { Plans } from './plans.ts'
 import type { UnreadLogs } from './reports.ts'
 import type { Reservations } from './reservations.ts'
-import type { Settled } from './settle.ts'
 
 /** What every controller works with. */
 export type Surroundings = {
@@ -23,7 +23,7 @@ export type Surroundings = {
   readonly metrics: OperatorMetrics
   readonly options: ControllerOptions
   /** null until the namespace was compiled for the first time. */
-  readonly settledOf: (namespace: string) => Settled | null
+  readonly settledOf: (namespace: string) => Compiled | null
   /** Whether something changed that it does not show yet. */
   readonly isStale: (namespace: string) => boolean
   /** Asks for one more pass over what the key names. */

@@ -60,8 +60,8 @@ async function observe(own: Surroundings, target: Target, view: View): Promise<S
 /** Of the store whose evaluation an Activation delivers. */
 function storeOf(own: Surroundings, activation: Resource<'Activation'>, departing: Departing | null): Seen['store'] {
   const { namespace } = activation
-  const name = departing?.store ?? own.settledOf(namespace)?.activations.get(keyOf(activation))?.store?.resource.name
-  const store = name === undefined ? null : own.caches.get('ProfileStore', namespace, name)
+  const name = departing?.store ?? own.settledOf(namespace)?.activations.get(keyOf(activation))?.store
+  const store = name === undefined || name === null ? null : own.caches.get('ProfileStore', namespace, name)
   const { lastSuccessfulBatchTime, scheduleChangedTime } = store?.status ?? {}
   const sinceMs = Date.parse(scheduleChangedTime ?? store?.definition.metadata.creationTimestamp ?? '')
   return { ...(lastSuccessfulBatchTime !== undefined && { lastSuccessfulBatchTime }), sinceMs }

@@ -36,8 +36,8 @@ export function near(own: Surroundings, run: Run): Near {
 /** Of an Activation whose last Segments are deleted nobody knows the store: it only says who leaves. */
 function holdFor(own: Surroundings, namespace: string, activation: string): string | null {
   const model = own.settledOf(namespace)?.activations.get(`Activation/${namespace}/${activation}`)
-  const store = model?.store?.resource.name
-  return store === undefined ? null : holdOf(store, own.caches.get('ProfileStore', namespace, store)?.status.conditions)
+  const store = model?.store ?? null
+  return store === null ? null : holdOf(store, own.caches.get('ProfileStore', namespace, store)?.status.conditions)
 }
 
 export async function far(own: Surroundings, { run, target, jobs }: Near, { look }: LookFurther): Promise<Far> {

@@ -1,7 +1,7 @@
 // What is known of a target of Runs when a pass over it begins.
-import type { Scheduled } from '#compiler'
 import type { RunnableKind } from '#crds'
 import type { Evaluation, SlotMemory } from '#protocol'
+import type { Slots } from '../compiler.ts'
 import type { Resource } from '../definition.ts'
 import type { Run } from '../run/known.ts'
 import type { Held } from '../settle.ts'
@@ -27,7 +27,7 @@ export type Seen = {
   /** The digest that new Runs get; undefined: none may be made. */
   readonly planDigest: string | undefined
   /** By the compiler; none while it is suspended. */
-  readonly scheduled: readonly Pick<Scheduled, 'schedule' | 'evaluation'>[]
+  readonly scheduled: Slots
   readonly isSuspended: boolean
   /** The store that an Activation delivers of, as far as its evaluation is concerned; null: there is none. */
   readonly store: { readonly lastSuccessfulBatchTime?: string; readonly sinceMs: number | null } | null

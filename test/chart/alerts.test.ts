@@ -34,6 +34,13 @@ const table: readonly (readonly [
   atMinutes: number,
   labels: readonly Readonly<Record<string, string>>[],
 ])[] = [
+  ...([0, 1] as const).map((stopped): (typeof table)[number] => [
+    'ConvokeCompileStopped',
+    stopped === 1 ? 'a namespace is too much for the compiler' : 'all come to an end',
+    stopped === 1 ? { [`convoke_compile_stopped{namespace="shop",${a}}`]: '1x20' } : {},
+    10,
+    stopped === 1 ? [{ namespace: 'shop' }] : [],
+  ]),
   ['ConvokePartDown', 'all are up', { [`convoke_part_up{${a},part="webhook"}`]: '1x20' }, 15, []],
   [
     'ConvokePartDown',

@@ -8,7 +8,7 @@ export const types = typesOf(example.schema)
 export const people: readonly TestPerson[] = [{ id: 'P1', attributes: example.profile, events: example.events }]
 export const now = '2026-01-15T10:30:00Z'
 
-const length = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 600 }))
+const length = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 120 }))
 
 /** Regular expressions, some of which ask much. */
 const pattern = fc
@@ -47,7 +47,7 @@ const quoted = (text: string): string => JSON.stringify(text).replaceAll(/\\u00(
 
 /** The same again and again, each a little different. */
 function row(one: string, by: string, times: number): string {
-  const most = Math.max(1, Math.min(times, Math.floor(200_000 / one.length)))
+  const most = Math.max(1, Math.min(times, Math.floor(50_000 / one.length)))
   return `(${Array.from({ length: most }, (_, index) => `${one} or loyalty.points = ${index}`).join(by)})`
 }
 
@@ -126,7 +126,7 @@ export const extremes: fc.Arbitrary<string> = fc.letrec<{
   list: fc.oneof(
     { maxDepth: 3 },
     fc.constantFrom('tags', '["a", "b"]'),
-    fc.nat(400).map((n) => `[${Array.from({ length: n + 1 }, (_, index) => `"${index}"`)}]`),
+    fc.nat(150).map((n) => `[${Array.from({ length: n + 1 }, (_, index) => `"${index}"`)}]`),
     fc.tuple(tie('list'), tie('list')).map(([left, right]) => `${left}.intersection(${right})`),
     fc.tuple(tie('list'), fc.nat(20)).map(([list, n]) => `${list}${'.distinct()'.repeat(n)}`),
   ),

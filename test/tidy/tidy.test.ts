@@ -125,7 +125,7 @@ test('compiler, crds, protocol and views do no I/O: no files, processes, network
 /** Who touches the process beside cli/main.ts, which has all of it, and what of it. */
 const processUses: Readonly<Record<string, readonly string[]>> = {
   'cli/commands/lsp.ts': ['stdin', 'stdout'],
-  'cli/commands/operator.ts': ['on'],
+  'cli/commands/operator.ts': ['constrainedMemory', 'on'],
   'cli/kubernetes.ts': ['env'],
   'jobs/postgres/embedded.ts': ['kill'],
   'jobs/profile-store.ts': ['pid'],

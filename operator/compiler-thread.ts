@@ -1,0 +1,137 @@
+import { Worker } from 'node:worker_threads'
+import type { Answer, Compiler, Question, Stopped } from './compiler.ts'
+import type { Asked, Said } from './compiler-worker.ts'
+import type { Clock } from './kernel/clock.ts'
+
+export type ThreadOptions = {
+  readonly clock: Clock
+  /** What one answer may take on the thread that most namespaces share, and on that of those which need more. */
+  readonly quickMs: number
+  readonly longestMs: number
+  /** Of the heap of each thread. */
+  readonly memoryMiB: number
+}
+
+/**
+ * Compiles on threads of their own, each with a limit of time and memory. A namespace that comes to the end of the first is given to the
+ * second, where it and its like wait for one another alone. A thread that was ended is replaced, and told everything again.
+ */
+export function compilerThreads({ clock, quickMs, longestMs, memoryMiB }: ThreadOptions): Compiler {
+  const [quick, slow] = [openThread(clock, quickMs, memoryMiB), openThread(clock, longestMs, memoryMiB)]
+  /** Namespaces that the first thread had to be ended for. */
+  const slowOnes = new Set<string>()
+  return {
+    async ask(namespace, make) {
+      if (!slowOnes.has(namespace)) {
+        const answer = await quick.ask(namespace, make)
+        if (!('stopped' in answer)) return answer
+        slowOnes.add(namespace)
+      }
+      return slow.ask(namespace, make)
+    },
+    forget(namespace) {
+      slowOnes.delete(namespace)
+      for (const thread of [quick, slow]) thread.forget(namespace)
+    },
+    stop: async () => void (await Promise.all([quick.stop(), slow.stop()])),
+  }
+}
+
+/** In the bundle all files lie in one folder. */
+const program = new URL(
+  import.meta.url.endsWith('.ts') ? './compiler-worker.ts' : './compiler-worker.js',
+  import.meta.url,
+)
+/** To start a thread, and to take a question apart there, on a busy machine. */
+const longestStartMs = 60_000
+
+/** One question after the other; the thread is there from the first one on. */
+function openThread(clock: Clock, longestMs: number, memoryMiB: number): Compiler {
+  let worker: Worker | null = null
+  let known = new Set<string>()
+  let turn: Promise<unknown> = Promise.resolve()
+  let next = 0
+  let isStopped = false
+
+  return {
+    ask(namespace, make) {
+      const own = turn.then(() => answerOf(namespace, make))
+      turn = own.catch(() => {})
+      return own
+    },
+    forget(namespace) {
+      if (known.delete(namespace)) worker?.postMessage({ id: next++, namespace } satisfies Asked)
+    },
+    async stop() {
+      isStopped = true
+      await replace()
+    },
+  }
+
+  function opened(): Worker {
+    if (worker) return worker
+    worker = new Worker(program, {
+      resourceLimits: { maxOldGenerationSizeMb: memoryMiB },
+      stdout: false,
+      stderr: false,
+    })
+    // Nobody waits for it alone, and what comes of it while it is being ended is nobody's concern.
+    worker.unref()
+    worker.on('error', () => {})
+    return worker
+  }
+
+  /** The next question gets a new one. */
+  async function replace(): Promise<void> {
+    const old = worker
+    worker = null
+    known = new Set()
+    await old?.terminate()
+  }
+
+  async function answerOf(namespace: string, make: (isWhole: boolean) => Question): Promise<Answer | Stopped> {
+    if (isStopped) throw new Error('The compiler was stopped.')
+    const thread = opened()
+    const question = make(!known.has(namespace))
+    const id = next++
+    const { promise, resolve, reject } = Promise.withResolvers<Answer | Stopped>()
+    const end = (reason: string): void => {
+      resolve({ stopped: reason })
+      void replace()
+    }
+    const late = (): void =>
+      end(`Compiling this namespace took more than ${Math.round(longestMs / 1000)} s and was ended.`)
+    let cancel = clock.after(longestStartMs + longestMs, late)
+    const heard = (said: Said): void => {
+      if (said.id !== id) return
+      if ('began' in said) {
+        cancel()
+        cancel = clock.after(longestMs, late)
+      } else if ('answer' in said) resolve(said.answer)
+      else reject(new Error(said.fault))
+    }
+    const failed = (error: Error & { readonly code?: string }): void => {
+      if (error.code === 'ERR_WORKER_OUT_OF_MEMORY')
+        end(`Compiling this namespace took more than ${memoryMiB} MiB of memory and was ended.`)
+      else {
+        reject(error)
+        void replace()
+      }
+    }
+    const gone = (): void => end('Compiling this namespace was ended with its thread.')
+    thread.on('message', heard).on('error', failed).on('exit', gone)
+    try {
+      thread.postMessage({ id, namespace, question } satisfies Asked)
+      const answer = await promise
+      if (!('stopped' in answer)) known.add(namespace)
+      else known.delete(namespace)
+      return answer
+    } catch (error) {
+      known.delete(namespace)
+      throw error
+    } finally {
+      cancel()
+      thread.off('message', heard).off('error', failed).off('exit', gone)
+    }
+  }
+}
