@@ -25,6 +25,7 @@ export const commands: Readonly<Record<string, () => Promise<{ readonly command:
   why: () => import('./commands/why.ts'),
   operator: () => import('./commands/operator.ts'),
   ...Object.fromEntries(stepNames.map((name) => [name, () => stepNamed(name)])),
+  ingest: () => import('./commands/ingest.ts'),
   report: () => import('./commands/report.ts'),
   init: () => import('./commands/init.ts'),
   fmt: () => import('./commands/fmt.ts'),

@@ -2,6 +2,7 @@ export { canonicalJson, digestOf, sha256, sha256OfFile } from './digest.ts'
 export { JobError } from './errors.ts'
 export { type Evaluation, evaluationsOf, type ReportedRun, reportedRuns } from './history.ts'
 export { type Rejects, rejectsOf } from './import/rejects.ts'
+export { type ColumnPreview, type DatasetPreview, type IdentityMatch, previewDatasets } from './ingest/preview.ts'
 export { type OpenStore, openStore } from './open-store.ts'
 export {
   countConditions,

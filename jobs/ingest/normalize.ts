@@ -52,10 +52,17 @@ export type SourceFile = {
 /** A row that was kept out. Holds no value: values stay in the store's rejects file. */
 export type BadRow = { readonly file: string; readonly line: number; readonly column: string; readonly reason: string }
 
+/** Rows that were kept out for one reason. */
+export type BadRows = { readonly column: string; readonly reason: string; readonly rows: number }
+
 export type NormalizedFile = Yield & {
   readonly state: SourceFileState
   /** The first few bad rows, in file order. */
   readonly examples: readonly BadRow[]
+  /** Column → how many of the accepted have a value there, identities and what every record has among them. */
+  readonly valued: Readonly<Record<string, number>>
+  /** What makes rows bad, each with how many of them; the most frequent first. */
+  readonly reasons: readonly BadRows[]
   /** Mapped fields that the file does not have, as it would call them, each with the name in it that may be meant. */
   readonly missingFields: ReadonlyMap<string, string | null>
   /** Names that stand twice in it. */
@@ -162,6 +169,8 @@ export async function normalizeFile(
     return {
       state: { sha256: file.sha256, bytes: size, records: [path], counts },
       examples: examples.slice(0, exampleRows),
+      valued: counted.filled,
+      reasons: reasonsOf(counted, source, reader),
       rowsRead: counts.rowsRead,
       accepted: counts.accepted,
       filled: Object.fromEntries(optional.map(({ column }) => [column, counted.filled[column] ?? 0])),
@@ -186,6 +195,8 @@ type Counted = {
   readonly oversize: number
   readonly badCells: number
   readonly longArrays: number
+  /** By fault. */
+  readonly faults: ReadonlyMap<number, number>
   /** Column → accepted records that have a value there. */
   readonly filled: Readonly<Record<string, number>>
 }
@@ -206,6 +217,7 @@ async function countsOf(engine: Engine, path: string, reader: Reader): Promise<C
     oversize: rowsOf((fault) => fault === oversizeFault),
     badCells: Number(good?.['cells'] ?? 0),
     longArrays: Number(good?.['long'] ?? 0),
+    faults: new Map(groups.map((row) => [Number(row['fault']), Number(row['rows'])])),
     filled: Object.fromEntries(fields.map(({ column }, index) => [column, Number(good?.[`f${index}`] ?? 0)])),
   }
 }
@@ -482,6 +494,24 @@ function explain(
       ? 'is missing'
       : `is not ${expectationOf(field?.type ?? 'string', source, field?.rules)}${after(field?.steps ?? [])}`,
   }
+}
+
+function reasonsOf({ faults }: Counted, source: RecordSource, reader: Reader): readonly BadRows[] {
+  const { malformed } = reader
+  const ofRows = [...faults]
+    .filter(([fault]) => fault > 0 || fault === oversizeFault)
+    .map(([fault, rows]) => ({
+      ...(fault === oversizeFault ? { column: '', reason: 'is over the size limit' } : explain(fault, source, reader)),
+      rows,
+    }))
+  const listed = [...Map.groupBy(malformed.listed, ({ reason }) => reason)].map(([reason, rows]) => ({
+    column: '',
+    reason,
+    rows: rows.length,
+  }))
+  const more = malformed.rows - malformed.listed.length
+  const others = more > 0 ? [{ column: '', reason: 'is no record', rows: more }] : []
+  return [...ofRows, ...listed, ...others].sort((a, b) => b.rows - a.rows)
 }
 
 function after(steps: readonly TransformStepPlan[]): string {

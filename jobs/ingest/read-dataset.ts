@@ -322,12 +322,12 @@ async function readNewestDelivery(
   keep(newest)
 }
 
-function toleranceOf(dataset: DatasetPlan): NonNullable<DatasetPlan['tolerance']> {
+export function toleranceOf(dataset: DatasetPlan): NonNullable<DatasetPlan['tolerance']> {
   return { ...defaultTolerance, ...dataset.tolerance }
 }
 
 /** What an earlier content of the file brought, as far as it can be compared; null where there is none. */
-async function yieldBefore(
+export async function yieldBefore(
   engine: Engine,
   root: string,
   state: SourceFileState | undefined,

@@ -127,7 +127,7 @@ async function jsonReader(
     const value = field.source.includes('.') ? `coalesce(f[${++at}], f[${++at}])` : `f[${++at}]`
     return `${rawSql(value, 'json', readTypeOf(field))} AS r${index}${field.clears ? `, coalesce(json_type(${value}) = 'NULL', false) AS c${index}` : ''}`
   })
-  const read = `read_ndjson_objects(${fileLiteral(text.path)}, hive_partitioning = false, compression = 'uncompressed', ignore_errors = true)`
+  const read = ndjsonSql(text.path)
   const isNone = `coalesce(json_type(json), '') <> 'OBJECT'`
   return {
     select: (numbered) => `SELECT ${numbered ? '"$number", ' : ''}${raw.join(', ')}, malformed FROM (
@@ -216,6 +216,51 @@ function expressionOf(columns: readonly ParquetColumn[], source: string): string
     parts.push(identifier(name))
   }
   return parts.join('.')
+}
+
+/** What the records of a file have, mapped or not: columns, or dotted paths of what is no object any more, of the first records. */
+export async function fieldNamesOf(
+  engine: Engine,
+  source: RecordSource,
+  file: SourceFile,
+  options: Omit<TextOptions, 'wanted'>,
+): Promise<readonly string[]> {
+  const partitions = Object.keys(file.partitions ?? {})
+  const own = async (): Promise<readonly string[]> => {
+    if (source.format === 'CSV') {
+      const { header, repeated } = await csvText(file.path, source.csv ?? {}, { ...options, wanted: new Set() })
+      return header.filter((name) => name !== '' && !repeated.includes(name))
+    }
+    if (source.format === 'Parquet') {
+      const relation = `read_parquet(${fileLiteral(file.path)}, hive_partitioning = false)`
+      const types = await engine.rows(`DESCRIBE SELECT * FROM ${relation}`)
+      const columns = await parquetColumns(engine, relation, file)
+      const isStruct = (index: number) => /^STRUCT\(.*\)$/s.test(String(types[index]?.['column_type']))
+      return columns.flatMap((column, index) =>
+        isStruct(index) ? column.fields.map(({ name }) => `${column.name}.${name}`) : [column.name],
+      )
+    }
+    const text = await jsonText(file.path, source.format, { ...options, wanted: new Set() })
+    const [row] = await engine.rows(
+      `SELECT json_group_structure(json) AS structure FROM (SELECT json FROM ${ndjsonSql(text.path)} WHERE json_type(json) = 'OBJECT' LIMIT 10000)`,
+    )
+    return pathsIn(JSON.parse(String(row?.['structure'] ?? '{}')))
+  }
+  const names = [...new Set(await own())]
+  return [...names.filter((name) => !partitions.includes(name)), ...partitions]
+}
+
+/** `{"id": "VARCHAR", "user": {"mail": "VARCHAR"}}` has `id` and `user.mail`. */
+function pathsIn(structure: unknown): readonly string[] {
+  if (typeof structure !== 'object' || structure === null || Array.isArray(structure)) return []
+  return Object.entries(structure).flatMap(([name, inside]) => {
+    const below = pathsIn(inside)
+    return below.length === 0 ? [name] : below.map((path) => `${name}.${path}`)
+  })
+}
+
+function ndjsonSql(path: string): string {
+  return `read_ndjson_objects(${fileLiteral(path)}, hive_partitioning = false, compression = 'uncompressed', ignore_errors = true)`
 }
 
 function numberSql(numbered: boolean): string {
