@@ -79,6 +79,7 @@ export type IdentityMatch = {
 }
 
 const sampledRows = 100_000
+let samples = 0
 const shownColumns = 500
 const shownSamples = 3
 
@@ -168,6 +169,8 @@ async function lookedAt(context: Context): Promise<Look> {
   const refused: { name: string; reason: string }[] = []
   const read: { name: string; bytes: number; file: NormalizedFile }[] = []
   const sample = openSample(context)
+  // Where no file can be read as it is said to be, what it has says why.
+  const unread = openSample(context)
   const wanted = folder.files.filter(({ name }) => !isOlder(name))
   for (const [index, { name, bytes }] of wanted.entries()) {
     ports.progress({ step: 'preview', subject: dataset.name, done: index, total: wanted.length, unit: 'files' })
@@ -178,7 +181,6 @@ async function lookedAt(context: Context): Promise<Look> {
         passedOver.push({ name, reason: 'vanished while it was looked for' })
         continue
       }
-      await sample.add(source)
       const { engine, store, limits, now, known } = context
       const file = await normalizeFile(engine, root, store, dataset, limits, source, ports.scratch, now)
       // Of whole deliveries the sum is what counts; one file of many may be of any size.
@@ -187,16 +189,19 @@ async function lookedAt(context: Context): Promise<Look> {
       const reason = refusalOf(file, before, toleranceOf(dataset))
       if (reason !== null) refused.push({ name, reason: `${reason}.` })
       read.push({ name, bytes, file })
+      // What cannot be shown in columns is read all the same.
+      await sample.add(source).catch(() => {})
     } catch (error) {
       const fault = faultOf(error)
       if (!['UnreadableFile', 'InternalError', 'OutOfMemory'].includes(fault.reason)) throw error
       refused.push({ name, reason: fault.message })
+      if (source && read.length === 0) await unread.add(source).catch(() => {})
     } finally {
       if (source?.path.startsWith(ports.scratch)) rmSync(source.path, { force: true })
     }
   }
   const sumOf = (pick: (file: NormalizedFile) => number) => read.reduce((sum, { file }) => sum + pick(file), 0)
-  const { columns, rows } = await sample.columns()
+  const { columns, rows } = await (read.length > 0 ? sample : unread).columns()
   const isRefused = (name: string) => refused.some((one) => one.name === name)
   return {
     dataset,
@@ -307,7 +312,7 @@ function openSample({ engine, dataset, ports }: Context) {
         const whole = form === 'json' ? `(r${index} ->> '$')` : `r${index}::VARCHAR`
         return `coalesce(${valueSql(`r${index}`, form, 'string')}, ${whole}) AS c${numbers.get(source)}`
       })
-      const path = join(ports.scratch, `sample-${files.length}.parquet`)
+      const path = join(ports.scratch, `sample-${++samples}.parquet`)
       await engine.run(
         `COPY (SELECT ${texts.join(', ')} FROM (${reader.select(false)}) WHERE NOT malformed LIMIT ${left}) TO ${literal(path)} (FORMAT parquet)`,
       )
