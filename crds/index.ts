@@ -43,6 +43,7 @@ export {
   conditionReasons,
   conditionTypes,
   dataComplete,
+  evaluated,
   expectationsMet,
   type FaultReason,
   faultReasons,

@@ -53,6 +53,9 @@ export const dataComplete = 'DataComplete'
 /** On Datasets with expectations and their ProfileStores: whether the data is as expected, by the latest ingest; it stays as DataComplete does. */
 export const expectationsMet = 'ExpectationsMet'
 
+/** On Segments that the engine could not evaluate once: whether the latest evaluation came to an end; it stays as DataComplete does. */
+export const evaluated = 'Evaluated'
+
 export type ConditionType = (typeof conditionTypes)[keyof typeof conditionTypes]
 
 /** Every reason a RunReport's `error.reason` can have, and whether the same step may succeed when tried again unchanged. */
@@ -129,6 +132,9 @@ export const conditionReasons = {
   DeadlineExceeded: 'It could not start before its deadline.',
   Replaced: 'A later Run took its place.',
   TargetGone: 'The target was deleted.',
+  Evaluated: 'The latest evaluation of the Segment came to an end.',
+  EvaluationFailed:
+    'The engine cannot evaluate the Segment; its members are as they were, and all others are evaluated.',
   AllFilesRead: 'No file that lies there was refused.',
   ExpectationsMet: 'The data is as the Datasets expect it.',
   ExpectationUnmet: 'The data is not as a Dataset expects it; the message says which, and why.',

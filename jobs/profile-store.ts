@@ -150,6 +150,8 @@ export type MembershipManifest = {
   readonly changed?: BucketFiles
   /** History of this version: "$profile", segment VARCHAR, change VARCHAR ('entered' | 'exited'), at TIMESTAMP. */
   readonly transitions: readonly string[]
+  /** Segments that the engine could not evaluate: their members are as they were. Absent: none. */
+  readonly failed?: readonly { readonly segment: string; readonly message: string }[]
 }
 
 export type MembershipSegment = {

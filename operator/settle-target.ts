@@ -11,6 +11,7 @@ import {
   storeAfter,
   timeText,
   withCompleteness,
+  withEvaluation,
   withExpectations,
 } from '#protocol'
 import { pathOf, targetUidOf } from './caches.ts'
@@ -52,14 +53,26 @@ export async function tellCounts(
 ): Promise<void> {
   const { namespace } = run
   if (step === 'evaluate')
-    await each(details, ({ segment, members, entered, exited }) =>
-      tell(own, 'Segment', namespace, segment, () => ({
-        members,
-        entered,
-        exited,
-        lastEvaluatedTime: run.status.now,
-      })),
+    await each(details, ({ segment, members, entered, exited, failed }) =>
+      tell(own, 'Segment', namespace, segment, ({ conditions }) => {
+        const generation = own.caches.get('Segment', namespace, segment ?? '')?.generation ?? 0
+        const told = withEvaluation(conditions, failed, generation, own.clock.now())
+        const changed = JSON.stringify(told) === JSON.stringify(conditions ?? []) ? {} : { conditions: told }
+        return failed === undefined
+          ? { members, entered, exited, lastEvaluatedTime: run.status.now, ...changed }
+          : changed
+      }),
     )
+  if (step === 'evaluate')
+    for (const { segment, failed } of details) {
+      const about = failed === undefined ? null : own.caches.get('Segment', namespace, segment ?? '')
+      if (about)
+        own.tell(about, {
+          type: 'Warning',
+          reason: 'EvaluationFailed',
+          message: `It was not evaluated, and its members stay as they were: ${failed}`,
+        })
+    }
   if (step === 'ingest') {
     const generationOf = (kind: 'Dataset' | 'ProfileStore', name: string | undefined): number =>
       (name === undefined ? null : own.caches.get(kind, namespace, name))?.generation ?? 0

@@ -2,6 +2,7 @@ export { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
 export { refusedIn, withCompleteness } from './completeness.ts'
 export { type Claim, type Condition, conditionOf, conditionsOf, reasonOfCode, timeText } from './conditions.ts'
 export { type Baseline, fateOf, inDoubt, type SegmentFacts } from './deliveries.ts'
+export { withEvaluation } from './evaluation.ts'
 export { expectationsIn, holdOf, withExpectations } from './expectations.ts'
 export { type Delivered, departedOf, planWithoutSegments, runInputOf } from './input.ts'
 export {

@@ -1,6 +1,7 @@
 import {
   type Activation,
   dataComplete,
+  evaluated,
   expectationsMet,
   type Kind,
   kindNames,
@@ -83,11 +84,19 @@ function conditionsOf(resource: Resource): readonly Attention[] {
         since: stalled.lastTransitionTime,
       }),
     ]
-  const data = resource.kind === 'Dataset' ? dataOf(resource) : []
+  const reconciling = conditionOf(resource, 'reconciling')
+  // All of a namespace say the same; once is enough.
+  if (reconciling?.reason === 'CompileStopped' && resource.kind === 'ProfileStore')
+    return [
+      entry('error', resource, 'and its namespace cannot be compiled', reconciling.reason, {
+        message: reconciling.message,
+        since: reconciling.lastTransitionTime,
+      }),
+    ]
+  const data = resource.kind === 'Dataset' || resource.kind === 'Segment' ? dataOf(resource) : []
   if (data.length > 0) return data
   const ready = conditionOf(resource, 'ready')
-  if (ready?.status !== 'False' || isSuspended(resource) || conditionOf(resource, 'reconciling')?.status === 'True')
-    return []
+  if (ready?.status !== 'False' || isSuspended(resource) || reconciling?.status === 'True') return []
   return [
     entry('warning', resource, `is not ready: ${ready.reason}`, ready.reason, {
       message: ready.message,
@@ -96,16 +105,18 @@ function conditionsOf(resource: Resource): readonly Attention[] {
   ]
 }
 
-/** What is amiss with a Dataset's data; its store says the same again. */
+/** What is amiss with a Dataset's data, or with evaluating a Segment; the store says of the data the same again. */
 function dataOf(resource: Resource): readonly Attention[] {
   return (resource.status?.conditions ?? []).flatMap(({ type, status, reason, message, lastTransitionTime: since }) => {
-    if (status !== 'False' || (type !== dataComplete && type !== expectationsMet)) return []
+    if (status !== 'False' || (type !== dataComplete && type !== expectationsMet && type !== evaluated)) return []
     const what =
-      type === dataComplete
-        ? 'has refused files'
-        : reason === 'ActivationsHeld'
-          ? 'is not as expected, so that nothing is delivered'
-          : 'is not as expected'
+      type === evaluated
+        ? 'cannot be evaluated'
+        : type === dataComplete
+          ? 'has refused files'
+          : reason === 'ActivationsHeld'
+            ? 'is not as expected, so that nothing is delivered'
+            : 'is not as expected'
     return [entry(reason === 'ActivationsHeld' ? 'error' : 'warning', resource, what, reason, { message, since })]
   })
 }

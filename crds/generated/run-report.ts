@@ -61,6 +61,10 @@ export interface Detail {
    */
   departed?: boolean
   /**
+   * Why the engine could not evaluate this Segment; its members are as they were.
+   */
+  failed?: string
+  /**
    * Why the circuit breaker holds this Segment.
    */
   held?: string

@@ -25,6 +25,7 @@ import {
 } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { lockStore } from '../writer-lock.ts'
+import { blaming, withoutFaulty } from './faulty.ts'
 import { findCandidates, isSameLayout, type Narrowing, narrowingOf, recentSql } from './narrowing.ts'
 
 /**
@@ -60,12 +61,15 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
   const scratch = mkdtempSync(join(ports.scratch, 'evaluate-'))
   try {
     await using engine = await openDuckDB(store, { ...ports, scratch })
-    const tracks = tracksOf(evaluatePlan, query, previous)
     const version = sha256(digestOf([input.run, plan.digest, data.version, previous?.version ?? null])).slice(0, 16)
     mkdirSync(join(root, 'membership', version), { recursive: true })
-    const narrowing = narrowingOf({ digest: plan.digest, query, segments: tracks, now: input.now }, data, previous)
-    const context = { root, store, data, previous, query, tracks, version, now: input.now, narrowing }
-    const results = await evaluateBuckets(engine, context, ports)
+    const common = { root, store, data, previous, query, version, now: input.now }
+    const { tracks, narrowing, results, failed } = await withoutFaulty(async (failed) => {
+      const tracks = tracksOf(evaluatePlan, query, previous, failed)
+      const narrowing = narrowingOf({ digest: plan.digest, query, segments: tracks, now: input.now }, data, previous)
+      const results = await evaluateBuckets(engine, { ...common, tracks, narrowing }, ports)
+      return { tracks, narrowing, results }
+    })
     const sum = (index: number, key: 'members' | 'entered' | 'exited') =>
       results.reduce((total, { counts }) => total + (counts[index]?.[key] ?? 0), 0)
     const manifest: MembershipManifest = {
@@ -92,6 +96,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
       files: results.map(({ files }) => files),
       changed: results.map(({ changed }) => changed),
       transitions: results.flatMap(({ transitions }) => transitions),
+      ...(failed.size > 0 && { failed: [...failed].map(([segment, message]) => ({ segment, message })) }),
     }
     lock.check()
     commitMembership(root, manifest)
@@ -102,11 +107,24 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
 }
 
 function resultOf(manifest: MembershipManifest): StepResult {
-  const evaluated = manifest.segments.filter(({ evaluatedAt }) => evaluatedAt === manifest.evaluatedAt)
+  const { failed = [] } = manifest
+  const evaluated = manifest.segments.filter(
+    ({ segment, evaluatedAt }) =>
+      evaluatedAt === manifest.evaluatedAt && !failed.some((other) => other.segment === segment),
+  )
   const sum = (key: 'members' | 'entered' | 'exited') => evaluated.reduce((total, segment) => total + segment[key], 0)
   return {
     totals: { segments: evaluated.length, members: sum('members'), entered: sum('entered'), exited: sum('exited') },
-    details: evaluated.map(({ segment, members, entered, exited }) => ({ segment, members, entered, exited })),
+    details: [
+      ...evaluated.map(({ segment, members, entered, exited }) => ({ segment, members, entered, exited })),
+      ...failed.map(({ segment, message }) => ({ segment, failed: message })),
+    ],
+    ...(failed.length > 0 && {
+      warnings: failed.map(({ segment, message }) => ({
+        code: 'EvaluationFailed',
+        message: `${segment} was not evaluated, and its members stay as they were: ${message}`,
+      })),
+    }),
   }
 }
 
@@ -123,7 +141,12 @@ type Track = Pick<MembershipSegment, 'segment' | 'digest' | 'slot'> & {
  * Ordered by name. A Segment keeps its slot while it is in the plan. One that left is kept for the version in which its members exit;
  * in the version after that it is gone and its slot free for another.
  */
-function tracksOf(plan: EvaluatePlan, query: MembershipQuery, previous: MembershipManifest | null): readonly Track[] {
+function tracksOf(
+  plan: EvaluatePlan,
+  query: MembershipQuery,
+  previous: MembershipManifest | null,
+  failed: ReadonlyMap<string, string>,
+): readonly Track[] {
   const known = new Map(previous?.segments.map((segment) => [segment.segment, segment]))
   const planned = new Set(plan.segments.map(({ name }) => name))
   const left = [...known.values()].filter(({ segment, members }) => !planned.has(segment) && members > 0)
@@ -135,7 +158,7 @@ function tracksOf(plan: EvaluatePlan, query: MembershipQuery, previous: Membersh
   }
   const tracks = plan.segments.flatMap(({ name, digest }): Track[] => {
     const before = known.get(name)
-    const isEvaluated = query.segments.includes(name)
+    const isEvaluated = query.segments.includes(name) && !failed.has(name)
     if (isEvaluated)
       return [
         {
@@ -228,14 +251,19 @@ async function evaluateBucket(engine: Engine, context: BucketContext, bucket: nu
       return { ...kept, transitions: [], counts: tracks.map(() => ({ members: 0, entered: 0, exited: 0 })) }
     await provide(read, 'SEMI JOIN candidates USING ("$profile")')
   } else await provide(relations, '')
-  await engine.run(`
-    CREATE OR REPLACE TEMP VIEW members AS SELECT "$profile"${query.references.map((name) => `, ${memberSql(context, name)} AS ${identifier(name)}`).join('')} FROM before;
-    CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(
-      tracks,
-      query.duckdb.replaceAll('$now', () => instant),
-      'SELECT * FROM before',
-      instant,
-    )}`)
+  const segmentsSql = query.duckdb.replaceAll('$now', () => instant)
+  await engine.run(
+    `CREATE OR REPLACE TEMP VIEW members AS SELECT "$profile"${query.references.map((name) => `, ${memberSql(context, name)} AS ${identifier(name)}`).join('')} FROM before`,
+  )
+  await blaming(
+    engine,
+    segmentsSql,
+    tracks.filter(({ fate }) => fate === 'evaluated').map(({ segment }) => segment),
+    () =>
+      engine.run(
+        `CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(tracks, segmentsSql, 'SELECT * FROM before', instant)}`,
+      ),
+  )
   const { members, changed } = await countMembers(engine, tracks)
   const isSame = changed === 0 && previous?.buckets === data.buckets && isSameLayout(previous.segments, tracks)
   // Without a change the bucket would be written as it is.

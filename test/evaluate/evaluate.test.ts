@@ -306,3 +306,79 @@ describe('evaluation', () => {
     ])
   })
 })
+
+describe('a Segment that the engine cannot evaluate', () => {
+  /** The plan's query with one Segment more, in the place of `purchasers`. */
+  const withFault = (sql: string, names: readonly Name[] = all): JobPlan => {
+    const own = evaluatePlanOf(names)
+    const duckdb = own.full.duckdb.replace(segments.purchasers, () => sql)
+    return planWith({ ...own, full: { ...own.full, duckdb } }, `sha256:${sql}`)
+  }
+  const broken = `CAST(p."$profile" AS INTEGER) > 0`
+
+  test('is found and left out: its members stay as they were, the others are evaluated, and it is said', async () => {
+    await using workspace = await openFilled()
+    const { ports } = workspace
+    const run = (plan: JobPlan, now: string) => evaluate({ plan, input: inputOf(now), ports })
+    const sound = planWith(evaluatePlanOf(all))
+    await ingest({ plan: sound, input: inputOf('2026-01-03T00:00:00Z'), ports })
+    await run(sound, '2026-01-03T00:00:00Z')
+    const before = await members(workspace, ['purchasers'])
+
+    const report = await run(withFault(broken), '2026-01-07T00:00:00Z')
+    expect(report).toMatchObject({
+      outcome: 'Succeeded',
+      totals: { segments: 3 },
+      details: [
+        { segment: 'has-points', members: 1 },
+        { segment: 'no-purchase-in-2-days', members: 2, entered: 1, exited: 1 },
+        { segment: 'purchase-in-2-days', members: 1, entered: 1, exited: 1 },
+        { segment: 'purchasers', failed: expect.stringContaining('Could not convert string') },
+      ],
+      warnings: [{ code: 'EvaluationFailed', message: expect.stringMatching(/^purchasers was not evaluated, and/) }],
+    })
+    expect(await members(workspace, ['purchasers'])).toEqual(before)
+    // Said again of what was committed already.
+    expect(await run(withFault(broken), '2026-01-07T00:00:00Z')).toMatchObject({ warnings: report.warnings })
+
+    expect(await run(sound, '2026-01-08T00:00:00Z')).toMatchObject({ totals: { segments: 4, entered: 1 } })
+    expect((await members(workspace, ['purchasers'])).purchasers).toEqual(['p1 01-03', 'p2 01-08'])
+  })
+
+  test('that was never evaluated has no members yet', async () => {
+    await using workspace = await openFilled()
+    const { ports } = workspace
+    const plan = withFault(broken)
+    await ingest({ plan, input: inputOf('2026-01-03T00:00:00Z'), ports })
+    const report = await evaluate({ plan, input: inputOf('2026-01-03T00:00:00Z'), ports })
+    expect(report).toMatchObject({ outcome: 'Succeeded', totals: { segments: 3 } })
+    expect(readMembershipManifest(workspace.root)?.segments.map(({ segment }) => segment)).not.toContain('purchasers')
+  })
+
+  test('and whatever refers to it are left out together', async () => {
+    await using workspace = await openFilled()
+    const { ports } = workspace
+    const own = evaluatePlanOf(all)
+    const first = own.full.duckdb.replace(segments.purchasers, () => broken)
+    const duckdb = `SELECT "$profile", "has-points", "no-purchase-in-2-days", purchasers, purchasers AND "has-points" AS "purchase-in-2-days" FROM (${first})`
+    const plan = planWith({ ...own, full: { ...own.full, duckdb } })
+    await ingest({ plan, input: inputOf('2026-01-03T00:00:00Z'), ports })
+    const report = await evaluate({ plan, input: inputOf('2026-01-03T00:00:00Z'), ports })
+    expect(report.details?.filter(({ failed }) => failed !== undefined).map(({ segment }) => segment)).toEqual([
+      'purchase-in-2-days',
+      'purchasers',
+    ])
+  })
+
+  test('a query that fails without any Segment is a fault of the step', async () => {
+    await using workspace = await openFilled()
+    const { ports } = workspace
+    const own = evaluatePlanOf(all)
+    const plan = planWith({ ...own, full: { ...own.full, duckdb: 'SELECT nothing FROM nowhere' } })
+    await ingest({ plan, input: inputOf('2026-01-03T00:00:00Z'), ports })
+    expect(await evaluate({ plan, input: inputOf('2026-01-03T00:00:00Z'), ports })).toMatchObject({
+      outcome: 'Failed',
+      error: { reason: 'InternalError' },
+    })
+  })
+})
