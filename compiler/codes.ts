@@ -16,6 +16,7 @@ export const codes = [
   'invalid-schedule',
   'unreachable-schedule',
   'unknown-time-zone',
+  'invalid-pod-template',
   // the language
   'pql-syntax',
   'pql-unknown-function',

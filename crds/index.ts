@@ -62,7 +62,7 @@ export {
   stateOfPod,
   unscheduledReason,
 } from './pod.ts'
-export { parseQuantityBytes } from './quantity.ts'
+export { parseQuantity, parseQuantityBytes } from './quantity.ts'
 export { isRecord } from './record.ts'
 export {
   detailLinesOf,

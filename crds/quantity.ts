@@ -17,6 +17,14 @@ const suffixes: Readonly<Record<string, number>> = {
   Ei: 2 ** 60,
 }
 
+/** The number that a Kubernetes quantity is (`500m`, `1Gi`, `-2`); null for any other text. */
+export function parseQuantity(text: string): number | null {
+  const match = /^([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]?|[eE][+-]?[0-9]+)$/.exec(text)
+  if (!match) return null
+  const [, sign, number = '', suffix = ''] = match
+  return (sign === '-' ? -1 : 1) * Number(number) * (suffixes[suffix] ?? Number(`1${suffix}`))
+}
+
 /**
  * Bytes of a Kubernetes quantity (`1Gi`, `512M`, `1.5e9`), fractions of a byte rounded up as Kubernetes does. null for any other text
  * and for negative amounts.

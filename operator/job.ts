@@ -112,7 +112,7 @@ export function jobOf({
               image: defaults.image,
               imagePullPolicy: defaults.imagePullPolicy,
               args: reprint ? ['report', '--step', step, ...args] : [step, ...args],
-              ...(resources && { resources }),
+              resources: resourcesOf(resources),
               terminationMessagePath: '/dev/termination-log',
               // Of a step that could not write its report, the end of the log says more than nothing.
               terminationMessagePolicy: 'FallbackToLogsOnError',
@@ -133,7 +133,7 @@ export function jobOf({
           volumes: [
             { name: 'plan', projected: { sources: planParts.map((name) => ({ configMap: { name } })) } },
             { name: 'run', configMap: { name: inputNameOf(run.name, step, attempt) } },
-            { name: 'scratch', emptyDir: {} },
+            { name: 'scratch', emptyDir: { sizeLimit: scratchOf(resources) } },
             ...claims.map((claimName, index) => ({ name: `claim-${index}`, persistentVolumeClaim: { claimName } })),
             // The step itself says which Secret or key is missing; a Pod that waits for it says nothing.
             ...secrets.map((secretName, index) => ({
@@ -145,6 +145,26 @@ export function jobOf({
       },
     },
   }
+}
+
+/** What a Pod asks for where its template says nothing of it: none is BestEffort, which is the first to be evicted. */
+const leastRequests = { cpu: '100m', memory: '256Mi' } as const
+/** DuckDB spills there, and packed files are unpacked; a template that limits `ephemeral-storage` says how much that may be. */
+const scratchSize = '20Gi'
+
+type Resources = NonNullable<PodTemplate['resources']>
+
+/** A limit without a request is the request as well. */
+function resourcesOf({ requests, limits }: Resources = {}): Resources {
+  const missing = Object.entries(leastRequests).filter(
+    ([name]) => requests?.[name] === undefined && limits?.[name] === undefined,
+  )
+  const all = { ...Object.fromEntries(missing), ...requests }
+  return { ...(Object.keys(all).length > 0 && { requests: all }), ...(limits && { limits }) }
+}
+
+function scratchOf({ limits }: Resources = {}): string | number {
+  return limits?.['ephemeral-storage'] ?? scratchSize
 }
 
 /** The controlling owner of what is made for it; its deletion need not wait for theirs. */

@@ -15,6 +15,7 @@ import { expressionTooLarge } from './expression-too-large.ts'
 import { fileNameCollision } from './file-name-collision.ts'
 import { fileNameTooLong } from './file-name-too-long.ts'
 import { invalidImsOrg } from './invalid-ims-org.ts'
+import { invalidPodTemplate } from './invalid-pod-template.ts'
 import { invalidSchedule } from './invalid-schedule.ts'
 import { invalidValue } from './invalid-value.ts'
 import { manySegments } from './many-segments.ts'
@@ -82,6 +83,7 @@ export const rules: { readonly [code in Code]: Rule } = {
   'invalid-schedule': invalidSchedule,
   'unreachable-schedule': unreachableSchedule,
   'unknown-time-zone': unknownTimeZone,
+  'invalid-pod-template': invalidPodTemplate,
   'pql-syntax': pqlSyntax,
   'pql-unknown-function': pqlUnknownFunction,
   'pql-type-mismatch': pqlTypeMismatch,

@@ -190,7 +190,7 @@ export interface CampaignInstanceSpec {
    */
   podTemplate?: {
     /**
-     * Requests and limits of the job's container.
+     * Requests and limits of the job's container. Default: requests of {cpu: 100m, memory: 256Mi}, each where neither a request nor a limit names it. A limit of ephemeral-storage is that of the scratch volume too, which else may grow to 20Gi.
      */
     resources?: {
       /**

@@ -182,7 +182,7 @@ export interface DestinationSpec {
    */
   podTemplate?: {
     /**
-     * Requests and limits of the job's container.
+     * Requests and limits of the job's container. Default: requests of {cpu: 100m, memory: 256Mi}, each where neither a request nor a limit names it. A limit of ephemeral-storage is that of the scratch volume too, which else may grow to 20Gi.
      */
     resources?: {
       /**
