@@ -12,13 +12,22 @@ import { baselinesOf, openWorkDirectory } from './work-directory.ts'
 
 export type Seen = { readonly knowledge: Knowledge; readonly ports: Ports }
 
+export type Look = {
+  readonly where: Whereabouts
+  readonly at: Date
+  /** Also what only pictures need, and costs a look at everybody. */
+  readonly isWhole: boolean
+  /** Whether the databases of a work directory are opened. */
+  readonly asksCampaign?: boolean
+}
+
 /**
  * Opens what is at hand of a project (volumes, the databases of a work directory or those that were named), looks at it and hands it on.
  * Nothing is run and nothing changed; without volumes nothing is known.
  */
 export async function lookAround<T>(
   compilation: Compilation,
-  { where, at, isWhole }: { readonly where: Whereabouts; readonly at: Date; readonly isWhole: boolean },
+  { where, at, isWhole, asksCampaign = isWhole }: Look,
   io: Io,
   line: ProgressLine,
   then: (seen: Seen | null) => Promise<T>,
@@ -37,7 +46,7 @@ export async function lookAround<T>(
     scratchParent: work ? join(work.path, 'scratch') : null,
   }
   using ports = portsFor(places, io, line.show)
-  if (isWhole && databases)
+  if (asksCampaign && databases)
     await databases.open(plans.filter((plan) => plan.import && databases.isThere(plan.import.instance)))
   const knowledge = await knowledgeOf(
     {
@@ -50,5 +59,6 @@ export async function lookAround<T>(
     ports,
   )
   line.clear()
-  return then({ knowledge, ports })
+  // Awaited here: what was opened ends with this function.
+  return await then({ knowledge, ports })
 }

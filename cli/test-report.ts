@@ -8,6 +8,7 @@ import {
   type Suite,
   xmlText,
 } from '#compiler'
+import type { TestedDocument } from '#views'
 import { table } from './table.ts'
 
 export type CaseReport = {
@@ -35,6 +36,34 @@ export function testDocument(reports: readonly CaseReport[], coverage: readonly 
       diagnostics: report.diagnostics,
     })),
     ...(coverage ? { coverage: coverage.map((entry) => ({ ...entry, leaves: entry.leaves.map(leafDocument) })) } : {}),
+  }
+}
+
+/** What the page of `convoke test --report` shows. */
+export function testedDocument(
+  reports: readonly CaseReport[],
+  coverage: readonly Coverage[],
+  { at, segments }: { readonly at: Date; readonly segments: number },
+): TestedDocument {
+  return {
+    at: at.toISOString(),
+    segments,
+    cases: reports.map((report) => {
+      const [first] = report.case.expressions
+      return {
+        suite: report.suite.document.name,
+        name: report.case.name,
+        engine: report.engine,
+        passed: report.result.passed,
+        // A name that no Segment can have stands for an expression of the case's own.
+        segment: first === undefined || first.name.startsWith('$') ? null : first.name,
+        lines: report.result.passed ? [] : failureOf(report),
+      }
+    }),
+    coverage: coverage.map(({ segment, case: own, leaves }) => ({
+      of: segment ?? `${own?.suite}: ${own?.name}`,
+      leaves,
+    })),
   }
 }
 

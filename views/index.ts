@@ -4,6 +4,14 @@ export { catalogSite } from './catalog/site.ts'
 export { phraseText } from './expression.ts'
 export type { ActivationKnowledge, CampaignKnowledge, Knowledge, StoreKnowledge } from './knowledge.ts'
 export {
+  type AudienceCount,
+  newlyDelivered,
+  type PlanDocument,
+  type PlannedAudience,
+  planDocument,
+} from './plan-document.ts'
+export { planReport } from './plan-report.ts'
+export {
   type NextSlot,
   type Outcome,
   type RunDocument,
@@ -12,4 +20,5 @@ export {
 } from './run-document.ts'
 export { runReport, shownRows, totalsOf } from './run-report.ts'
 export { stepWords } from './step-words.ts'
+export { type TestedDocument, testReport } from './test-report.ts'
 export * from './words.ts'

@@ -19,12 +19,14 @@ const mostRows = 50
 export type RunReportOptions = {
   /** What stands at the right of the bar; a project's folder. */
   readonly where: string
+  /** It tells of one Run of many, so that what it does not deliver others do. */
+  readonly isPart?: boolean
 }
 
-export function runReport(document: RunDocument, { where }: RunReportOptions): string {
+export function runReport(document: RunDocument, { where, isPart = false }: RunReportOptions): string {
   const shown = shownRows(document.segments)
   const names = namesOf({ ...document, segments: shown })
-  const { headline, title } = headlineOf(document)
+  const { headline, title } = headlineOf(document, isPart)
   const delivered = document.segments.filter(({ activation }) => activation !== null)
   const isBare = document.runs.length === 0 && document.stores.length === 0
   return pageText({
@@ -75,7 +77,7 @@ function stateOf(row: SegmentRow): State {
   return 'arrived'
 }
 
-function headlineOf(document: RunDocument): { readonly headline: Html; readonly title: string } {
+function headlineOf(document: RunDocument, isPart: boolean): { readonly headline: Html; readonly title: string } {
   const { segments, runs, at, next, findings } = document
   const say = (text: string): { headline: Html; title: string } => ({
     headline: html`${text}`,
@@ -100,8 +102,12 @@ function headlineOf(document: RunDocument): { readonly headline: Html; readonly 
     const evaluated = segments.filter(({ members }) => members !== null).length
     return say(
       failedRuns.length > 0
-        ? `${capital(counted(failedRuns.length, 'run'))} of ${runs.length} failed.`
-        : `${counted(evaluated, 'Segment')} ${evaluated === 1 ? 'was' : 'were'} evaluated. None is delivered: no Activation names one.`,
+        ? isPart
+          ? 'The run failed.'
+          : `${capital(counted(failedRuns.length, 'run'))} of ${runs.length} failed.`
+        : isPart
+          ? `${counted(evaluated, 'Segment')} ${evaluated === 1 ? 'was' : 'were'} evaluated.`
+          : `${counted(evaluated, 'Segment')} ${evaluated === 1 ? 'was' : 'were'} evaluated. None is delivered: no Activation names one.`,
     )
   }
   const empty = ways.filter(

@@ -12,6 +12,8 @@ import { runTables } from './screen.ts'
 const pollMilliseconds = 500
 
 export type LogsOptions = {
+  /** Where a page of the Run goes. */
+  readonly page: string | null
   /** Null: all of them. */
   readonly step: RunReport['step'] | null
   readonly follow: boolean
@@ -25,7 +27,7 @@ export type LogsOptions = {
 
 type Step = NonNullable<NonNullable<Run['status']>['steps']>[number]
 
-type PodReport = {
+export type PodReport = {
   readonly step: string
   readonly job: string | null
   /** Null where only the Run itself remembers the step. */
@@ -107,6 +109,14 @@ export async function showLogs(cluster: Cluster, name: string, options: LogsOpti
       else if (found.some(({ pod }) => pod === null)) {
         const [, segments] = all.length > 0 ? runTables(run, io.now()) : []
         if (segments !== undefined) io.out(`${segments}\n`)
+      }
+      if (options.page !== null) {
+        const [{ runPage }, { writeReport }] = await Promise.all([import('./run-page.ts'), import('../report-file.ts')])
+        const reports = found.map(({ step, report, details }) => ({
+          step,
+          report: report && { ...report, details: [...details] },
+        }))
+        if (!writeReport(options.page, await runPage(cluster, run, reports, io), io)) return exitCodes.findings
       }
       return exitCodes.fine
     }

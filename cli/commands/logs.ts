@@ -1,11 +1,12 @@
 import { stepNames } from '#crds'
 import { type Command, choice, text, UsageError } from '../command.ts'
 import { clusterOptions } from '../kubernetes.ts'
+import { reportFile, reportOption } from '../report-file.ts'
 
 export const command: Command = {
   summary: "What the Pods of a Run said, and its steps' reports",
   operands: ['RUN', 'NOTHING'],
-  usage: 'logs RUN [--step STEP] [-f]',
+  usage: 'logs RUN [--step STEP] [-f] [--report FILE]',
   description:
     'The log of every Pod of the Run, step by step. The report at the end of a log is shown as a table. Where Pods are gone, what the Run\n' +
     'itself remembers of the step stands in their place.',
@@ -15,6 +16,7 @@ export const command: Command = {
     follow: { type: 'boolean', short: 'f', help: 'until the Run is finished' },
     tail: { type: 'string', value: 'N', help: 'of each Pod only the last lines, so many' },
     timestamps: { type: 'boolean', help: 'when each line was written' },
+    report: reportOption('writes what the Run did, and how its Segments stand, as a page to look at'),
     raw: { type: 'boolean', help: 'the lines of the report as they are' },
     output: {
       type: 'string',
@@ -24,7 +26,11 @@ export const command: Command = {
       help: 'text (default), or json: the reports alone',
     },
   },
-  examples: ['convoke logs act-win-back-29935320', 'convoke logs act-win-back-29935320 --step import -f'],
+  examples: [
+    'convoke logs act-win-back-29935320',
+    'convoke logs act-win-back-29935320 --step import -f',
+    'convoke logs act-win-back-29935320 --report run.html',
+  ],
   run: async ({ positionals, values, io }) => {
     const [given, ...more] = positionals
     if (given === undefined || more.length > 0) throw new UsageError('Name one Run.')
@@ -34,6 +40,8 @@ export const command: Command = {
     const step = text(values, 'step') === null ? null : choice(values, 'step', stepNames)
     const tail = text(values, 'tail')
     if (tail !== null && !/^\d+$/.test(tail)) throw new UsageError('--tail takes a whole number.')
+    const page = reportFile(values, io)
+    if (page !== null && step !== null) throw new UsageError('--report tells of the whole Run; leave out --step.')
     const [{ openCluster }, { existingRun }, { showLogs }] = await Promise.all([
       import('../kubernetes.ts'),
       import('../cluster/make-run.ts'),
@@ -45,6 +53,7 @@ export const command: Command = {
       cluster,
       run.metadata.name,
       {
+        page,
         tail: tail === null ? null : Number(tail),
         timestamps: values['timestamps'] === true,
         isRaw: values['raw'] === true,

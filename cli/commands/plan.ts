@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import {
   type ChangePlan,
   type Compilation,
@@ -10,25 +9,28 @@ import {
   summaryText,
   visible,
 } from '#compiler'
-import type { AudienceDelta, KnownRecipients } from '#jobs'
+import type { JobPlan, StorePlan } from '#crds'
+import type { KnownRecipients, Ports } from '#jobs'
+import type { AudienceCount, PlannedAudience, RunDocument } from '#views'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
-import { databasesOf } from '../databases.ts'
 import { readRevision } from '../git.ts'
 import { clusterOptions, openCluster, resourcesIn } from '../kubernetes.ts'
 import { blockMarkdown, codeMarkdown, messageMarkdown, tableMarkdown } from '../markdown.ts'
 import { painterOf } from '../paint.ts'
 import { progressLine } from '../progress.ts'
+import { projectName, reportFile, reportOption, writeReport } from '../report-file.ts'
 import { compilePaths, readConfig, readSources } from '../sources.ts'
 import { table } from '../table.ts'
+import { type Whereabouts, whereabouts, whereOptions } from '../whereabouts.ts'
 
 export const command: Command = {
   summary: 'What applying these resources would change: resources, guardrail use, audiences',
-  usage: 'plan PATH… [--against DIR|REV|cluster] [--volumes DIR] [--database INSTANCE=URL]',
+  usage: 'plan PATH… [--against DIR|REV|cluster] [--volumes DIR] [--workdir DIR] [--report FILE]',
   description:
     'Compares with a directory, a git revision (default: HEAD, where PATH is in a repository) or the cluster (default of `kubectl convoke plan`):\n' +
     "there with the namespaces of the files and the context's, in which resources that name none belong. With --volumes it also says who\n" +
-    'would enter and leave each changed Segment, by the data of its ProfileStore; with --database how many of those who enter Campaign does not\n' +
-    'know or has opted out.',
+    'would enter and leave each changed Segment, by the data of its ProfileStore; with --workdir also which next delivery the circuit breaker would\n' +
+    'hold; with that or --database how many of those who enter Campaign does not know or has opted out.',
   options: {
     against: {
       type: 'string',
@@ -36,14 +38,7 @@ export const command: Command = {
       words: ['cluster'],
       help: 'a directory or file, a git revision, or `cluster`',
     },
-    volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
-    database: {
-      type: 'string',
-      multiple: true,
-      value: 'INSTANCE=URL',
-      help: "that CampaignInstance's PostgreSQL; read only",
-    },
-    secrets: { type: 'string', value: 'DIR', help: 'a secret key is the file NAME/KEY there' },
+    ...whereOptions,
     at: { type: 'string', value: 'TIME', help: 'evaluation instant for the audiences (default: now)' },
     ...clusterOptions,
     namespace: {
@@ -54,6 +49,7 @@ export const command: Command = {
       help: 'of the cluster only these; what names none is in the first',
     },
     'all-namespaces': { type: 'boolean', short: 'A', help: 'of the cluster everything' },
+    report: reportOption('writes what the change does as a page to look at'),
     'detailed-exitcode': { type: 'boolean', help: 'exit code 3 where something changes' },
     output: {
       type: 'string',
@@ -67,6 +63,7 @@ export const command: Command = {
     'convoke plan . --against origin/main -o markdown',
     'convoke plan examples/cdnow/resources --against examples/retail/resources',
     'convoke plan . --against cluster --detailed-exitcode',
+    'convoke plan . --against origin/main --volumes volumes --workdir .convoke --report plan.html',
   ],
   run: async ({ positionals, values, io }) => {
     const output = choice(values, 'output', ['text', 'json', 'markdown'])
@@ -94,31 +91,28 @@ export const command: Command = {
         )
       : earlier(against, positionals, io, options)
     const plan = changePlan(before, after)
-    const volumes = text(values, 'volumes')
-    const secrets = text(values, 'secrets')
-    const audiences =
-      volumes === null
-        ? []
-        : await audiencesOf(
-            plan,
-            after,
-            {
-              volumes: resolve(io.cwd, volumes),
-              secrets: secrets === null ? null : resolve(io.cwd, secrets),
-              databases: databasesOf(texts(values, 'database')),
-            },
-            (instant(values, 'at') ?? io.now()).toISOString(),
-            io,
-          )
-    const summary = {
-      resources: after.count,
-      errors: errors.length,
-      added: countOf(plan, 'added'),
-      changed: countOf(plan, 'changed'),
-      removed: countOf(plan, 'removed'),
-    }
-    if (output === 'json') io.out(`${JSON.stringify({ ...plan, audiences, summary }, null, 2)}\n`)
-    else io.out(output === 'markdown' ? markdown(plan, audiences, errors.length) : plain(plan, audiences, io))
+    const at = instant(values, 'at') ?? io.now()
+    const page = reportFile(values, io)
+    const { planDocument, planReport } = await import('#views')
+    const found = await audiencesOf(plan, before, after, { where: whereabouts(values, io), at }, io)
+    const document = planDocument({
+      plan,
+      before,
+      after,
+      at,
+      against: againstText(against, cluster !== null),
+      ...found,
+    })
+    if (output === 'json') io.out(`${JSON.stringify(document, null, 2)}\n`)
+    else
+      io.out(
+        output === 'markdown'
+          ? markdown(document, document.audiences, errors.length)
+          : plain(document, document.audiences, io),
+      )
+    const isWritten =
+      page === null || writeReport(page, planReport(document, { where: projectName(positionals, io) }), io)
+    if (!isWritten) return exitCodes.findings
     if (errors.length > 0) return exitCodes.findings
     return values['detailed-exitcode'] === true && plan.changes.length > 0 ? exitCodes.changes : exitCodes.fine
   },
@@ -141,83 +135,105 @@ function earlier(
   }
 }
 
-type Audience = AudienceDelta & {
-  readonly store: string /** CampaignInstance → what it makes of those who enter. */
-  readonly campaign: Readonly<Record<string, KnownRecipients>>
-}
-
-type Surroundings = {
-  readonly volumes: string
-  readonly secrets: string | null
-  readonly databases: ReadonlyMap<string, string>
-}
-
-/** Sizes of what is new or redefined, where the store's data is at hand; a store without data is said and passed over. */
+/** Sizes of what is new, redefined or newly delivered, where the store's data is at hand, and how all stands. */
 async function audiencesOf(
   plan: ChangePlan,
+  before: Compilation,
   after: Compilation,
-  places: Surroundings,
-  now: string,
+  { where, at }: { readonly where: Whereabouts; readonly at: Date },
   io: Io,
-): Promise<Audience[]> {
-  const [{ audienceDeltas, countRecipients, JobError }, { portsFor }] = await Promise.all([
-    import('#jobs'),
-    import('../ports.ts'),
+): Promise<{
+  readonly counts: readonly AudienceCount[] | null
+  readonly known: RunDocument | null
+  readonly gaps: readonly string[]
+}> {
+  if (where.volumes === null) return { counts: null, known: null, gaps: [] }
+  const [{ lookAround }, { runDocument, newlyDelivered }] = await Promise.all([
+    import('../look-around.ts'),
+    import('#views'),
   ])
   const line = progressLine(io)
-  using ports = portsFor({ ...places, scratchParent: null }, io, line.show)
-  const audiences: Audience[] = []
-  for (const { evaluate, store, target } of after.plans) {
-    const wanted = new Set(
-      plan.segments
-        .filter(
-          (segment) =>
-            segment.change !== 'removed' && segment.namespace === target.namespace && segment.store === store?.name,
-        )
-        .map((segment) => segment.name),
-    )
-    if (!evaluate || !store || wanted.size === 0) continue
-    const exports = after.plans.flatMap((each) =>
-      each.export && each.import && each.target.namespace === target.namespace && each.store?.name === store.name
-        ? [{ export: each.export, import: each.import }]
+  const fresh = newlyDelivered(before, after)
+  return lookAround(after, { where, at, isWhole: false, asksCampaign: true }, io, line, async (seen) => {
+    const { knowledge, ports } = seen!
+    const known = runDocument({ compilation: after, at, outcomes: [], notices: [], knowledge })
+    const counts: AudienceCount[] = []
+    const gaps = [...knowledge.gaps]
+    for (const { evaluate, store, target } of after.plans) {
+      const wanted = new Set([
+        ...plan.segments
+          .filter(
+            (segment) =>
+              segment.change !== 'removed' && segment.namespace === target.namespace && segment.store === store?.name,
+          )
+          .map((segment) => segment.name),
+        ...(evaluate?.segments ?? [])
+          .map(({ name }) => name)
+          .filter((name) => fresh.has(`${target.namespace}/${name}`)),
+      ])
+      if (!evaluate || !store || wanted.size === 0) continue
+      try {
+        counts.push(...(await countsOf(after, { evaluate, store, target }, wanted, at, ports)))
+      } catch (error) {
+        line.clear()
+        if (!(error instanceof (await import('#jobs')).JobError)) throw error
+        gaps.push(`No audience sizes for ${store.name}: ${error.message}`)
+        io.err(`convoke plan: no audience sizes for ${store.name}: ${error.message}\n`)
+      }
+    }
+    line.clear()
+    return { counts, known, gaps: [...new Set(gaps)] }
+  })
+}
+
+type Evaluated = {
+  readonly evaluate: NonNullable<JobPlan['evaluate']>
+  readonly store: StorePlan
+  readonly target: JobPlan['target']
+}
+
+async function countsOf(
+  after: Compilation,
+  { evaluate, store, target }: Evaluated,
+  wanted: ReadonlySet<string>,
+  at: Date,
+  ports: Ports,
+): Promise<AudienceCount[]> {
+  const { audienceDeltas, countRecipients } = await import('#jobs')
+  const exports = after.plans.flatMap((each) =>
+    each.export && each.import && each.target.namespace === target.namespace && each.store?.name === store.name
+      ? [{ export: each.export, import: each.import }]
+      : [],
+  )
+  const keyOf = (segment: string) =>
+    exports.flatMap((each) =>
+      each.export.segments.some(({ name }) => name === segment)
+        ? each.export.columns.filter((column) => column.deduplicationKey).map((column) => ({ ...each, column }))
         : [],
     )
-    const keyOf = (segment: string) =>
-      exports.flatMap((each) =>
-        each.export.segments.some(({ name }) => name === segment)
-          ? each.export.columns.filter((column) => column.deduplicationKey).map((column) => ({ ...each, column }))
-          : [],
-      )
-    const keys = new Map(
-      [...wanted].flatMap((segment) =>
-        keyOf(segment)
-          .slice(0, 1)
-          .map(({ column }) => [segment, column.source] as const),
-      ),
-    )
-    try {
-      const deltas = await audienceDeltas(store, evaluate.full, keys, now, ports)
-      for (const delta of deltas.filter(({ segment }) => wanted.has(segment))) {
-        const campaign: Record<string, KnownRecipients> = {}
-        for (const { import: into, column } of keyOf(delta.segment)) {
-          if (
-            column.source !== keys.get(delta.segment) ||
-            campaign[into.instance] ||
-            !places.databases.has(into.instance)
-          )
-            continue
-          campaign[into.instance] = await countRecipients(into, column.target, delta.enteredKeys, ports)
-        }
-        audiences.push({ ...delta, enteredKeys: [], store: store.name, campaign })
-      }
-    } catch (error) {
-      line.clear()
-      if (!(error instanceof JobError)) throw error
-      io.err(`convoke plan: no audience sizes for ${store.name}: ${error.message}\n`)
+  const keys = new Map(
+    [...wanted].flatMap((segment) =>
+      keyOf(segment)
+        .slice(0, 1)
+        .map(({ column }) => [segment, column.source] as const),
+    ),
+  )
+  const counts: AudienceCount[] = []
+  for (const { enteredKeys, ...delta } of await audienceDeltas(store, evaluate.full, keys, at.toISOString(), ports)) {
+    if (!wanted.has(delta.segment)) continue
+    const campaign: Record<string, KnownRecipients> = {}
+    for (const { import: into, column } of keyOf(delta.segment)) {
+      if (column.source !== keys.get(delta.segment) || campaign[into.instance]) continue
+      if (ports.database(into.instance) === null) continue
+      campaign[into.instance] = await countRecipients(into, column.target, enteredKeys, ports)
     }
+    counts.push({ ...delta, namespace: target.namespace, store: store.name, campaign })
   }
-  line.clear()
-  return audiences
+  return counts
+}
+
+function againstText(against: string | null, isCluster: boolean): string {
+  return isCluster ? 'the cluster' : (against ?? 'HEAD')
 }
 
 function countOf(plan: ChangePlan, change: string): number {
@@ -242,14 +258,14 @@ const audienceHeaders = [
   'opted out',
 ] as const
 
-function audienceRows(plan: ChangePlan, audiences: readonly Audience[]): (string | number | null)[][] {
-  const total = (audience: Audience, count: keyof KnownRecipients): number | null => {
+function audienceRows(audiences: readonly PlannedAudience[]): (string | number | null)[][] {
+  const total = (audience: PlannedAudience, count: keyof KnownRecipients): number | null => {
     const known = Object.values(audience.campaign)
     return known.length === 0 ? null : known.reduce((sum, each) => sum + each[count], 0)
   }
   return audiences.map((audience) => [
     audience.segment,
-    plan.segments.find((segment) => segment.name === audience.segment)?.change ?? '',
+    audience.change,
     audience.before,
     audience.after,
     audience.entered,
@@ -259,11 +275,26 @@ function audienceRows(plan: ChangePlan, audiences: readonly Audience[]): (string
   ])
 }
 
+/** Next deliveries that a circuit breaker would hold, as sentences. */
+function heldLines(audiences: readonly PlannedAudience[]): readonly string[] {
+  return audiences.flatMap(({ segment, deliveries }) =>
+    deliveries.flatMap(({ activation, held, list }) =>
+      held === null
+        ? []
+        : [
+            held.direction === 'empty'
+              ? `${segment} would have nobody any more: ${activation} would hold it.`
+              : `${segment}: ${held.people} would ${held.direction === 'exited' ? 'leave' : 'join'}${list === null ? '' : ` a list of ${list}`}, ${held.percent} %; ${activation} lets ${held.limit} % and would hold it.`,
+          ],
+    ),
+  )
+}
+
 function guardrailRows(plan: ChangePlan): (string | number | null)[][] {
   return plan.guardrails.map((use) => [`${use.kind} ${use.name}`, use.what, use.before, use.after, use.limit])
 }
 
-function plain(plan: ChangePlan, audiences: readonly Audience[], io: Io): string {
+function plain(plan: ChangePlan, audiences: readonly PlannedAudience[], io: Io): string {
   const paint = painterOf(io)
   const colours = { added: paint.green, removed: paint.red, changed: paint.yellow } as const
   const parts: string[] = []
@@ -290,7 +321,9 @@ function plain(plan: ChangePlan, audiences: readonly Audience[], io: Io): string
         ),
       ].join('\n'),
     )
-  if (audiences.length > 0) parts.push(table(audienceHeaders, audienceRows(plan, audiences)))
+  if (audiences.length > 0) parts.push(table(audienceHeaders, audienceRows(audiences)))
+  const held = heldLines(audiences)
+  if (held.length > 0) parts.push(held.map((line) => paint.yellow(`! ${oneLine(line)}`)).join('\n'))
   if (plan.guardrails.length > 0)
     parts.push(table(['Guardrail', 'counts', 'before', 'after', 'limit'], guardrailRows(plan)))
   parts.push(headline(plan))
@@ -301,7 +334,7 @@ function indented(mark: string, value: string): string[] {
   return value.split('\n').map((line, index) => `      ${index === 0 ? mark : '  '}${visible(line)}`)
 }
 
-function markdown(plan: ChangePlan, audiences: readonly Audience[], errors: number): string {
+function markdown(plan: ChangePlan, audiences: readonly PlannedAudience[], errors: number): string {
   const parts = [
     `### Convoke plan\n\n${errors > 0 ? `**${errors} ${errors === 1 ? 'error' : 'errors'}: nothing of this can be applied yet.** ` : ''}${headline(plan)}`,
   ]
@@ -309,10 +342,13 @@ function markdown(plan: ChangePlan, audiences: readonly Audience[], errors: numb
     parts.push(
       `#### Take care\n\n${plan.breaking.map((each) => `- **${each.kind} ${codeMarkdown(each.name)}** ${messageMarkdown(each.message)}. ${messageMarkdown(each.help)}`).join('\n')}`,
     )
+  const held = heldLines(audiences)
+  if (held.length > 0)
+    parts.push(`#### Would be held\n\n${held.map((line) => `- ${messageMarkdown(line)}`).join('\n')}`)
   const named = (rows: (string | number | null)[][]): (string | number | null)[][] =>
     rows.map(([name, ...rest]) => [codeMarkdown(String(name), true), ...rest])
   if (audiences.length > 0)
-    parts.push(`#### Audiences\n\n${tableMarkdown(audienceHeaders, named(audienceRows(plan, audiences)))}`)
+    parts.push(`#### Audiences\n\n${tableMarkdown(audienceHeaders, named(audienceRows(audiences)))}`)
   if (plan.changes.length > 0) {
     const lines = plan.changes.flatMap((change) => [
       `${marks[change.change] === '~' ? '!' : marks[change.change]} ${change.kind} ${change.name}`,

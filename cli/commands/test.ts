@@ -14,12 +14,13 @@ import {
 } from '#compiler'
 import type { Preview } from '#jobs'
 import { type Command, choice, exitCodes, type Io, UsageError } from '../command.ts'
+import { projectName, reportFile, reportOption, writeReport } from '../report-file.ts'
 import { compilePaths } from '../sources.ts'
-import { type CaseReport, coverageText, testDocument, testJunit, testText } from '../test-report.ts'
+import { type CaseReport, coverageText, testDocument, testedDocument, testJunit, testText } from '../test-report.ts'
 
 export const command: Command = {
   summary: 'Run SegmentTests: who is in a Segment, on people made up for it',
-  usage: 'test PATH… [--engine reference|duckdb|spark|all] [--coverage] [-o text|json|junit]',
+  usage: 'test PATH… [--engine reference|duckdb|spark|all] [--coverage] [--report FILE] [-o text|json|junit]',
   description:
     'PATH holds the SegmentTests and what they refer to. A timeline is evaluated in full and incrementally at every step, and both must agree.',
   options: {
@@ -30,6 +31,7 @@ export const command: Command = {
       help: 'reference (default), the interpreter that the others are held to; duckdb; spark, where it is installed; or all',
     },
     coverage: { type: 'boolean', help: 'say which leaf conditions were never true or never false' },
+    report: reportOption('writes what passes, what fails and why, and coverage, as a page to look at'),
     output: {
       type: 'string',
       short: 'o',
@@ -42,10 +44,12 @@ export const command: Command = {
     'convoke test examples/retail',
     'convoke test --engine all --coverage .',
     'convoke test -o junit . > tests.xml',
+    'convoke test . --report tests.html',
   ],
   run: async ({ positionals, values, io }) => {
     const output = choice(values, 'output', ['text', 'json', 'junit'])
     const wanted = choice(values, 'engine', ['reference', 'duckdb', 'spark', 'all'])
+    const page = reportFile(values, io)
     const { input, compilation } = compilePaths(positionals, io)
     const { suites, diagnostics, model } = compilation
     if (diagnostics.length > 0)
@@ -76,6 +80,15 @@ export const command: Command = {
         }
       }
     const coverage = values['coverage'] === true ? coverageOf(suites, model) : null
+    if (page !== null) {
+      const { testReport } = await import('#views')
+      const document = testedDocument(reports, coverage ?? coverageOf(suites, model), {
+        at: io.now(),
+        segments: model.segments.length,
+      })
+      if (!writeReport(page, testReport(document, { where: projectName(positionals, io) }), io))
+        return exitCodes.findings
+    }
     if (output === 'json') io.out(`${JSON.stringify(testDocument(reports, coverage), null, 2)}\n`)
     else if (output === 'junit') {
       io.out(testJunit(reports))

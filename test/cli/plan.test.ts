@@ -154,6 +154,20 @@ describe('the command', () => {
     expect(audience.campaign.production.unknown + audience.campaign.production.optedOut).toBeLessThanOrEqual(5)
   })
 
+  test('with the work directory also what the circuit breaker would hold; a page shows it', () => {
+    const places = ['--volumes', 'volumes', '--workdir', 'work', '--at', '2026-01-15T06:00:00Z']
+    const { code, out, err } = plan(...places, '--report', 'plan.html', '-o', 'json')
+    expect(code, err).toBe(0)
+    const document = JSON.parse(out)
+    expect(document.audiences[0]).toMatchObject({
+      segment: 'gold-members',
+      displayName: 'Gold members',
+      change: 'redefined',
+    })
+    expect(document.audiences[0].deliveries[0]).toMatchObject({ activation: expect.any(String), isFirst: false })
+    expect(readFileSync(join(scratch, 'plan.html'), 'utf8')).toContain('Decide before you merge')
+  })
+
   test.each([
     { args: [], code: 0, out: '~ Segment gold-members' },
     { args: ['--detailed-exitcode'], code: 3, out: '1 to change' },

@@ -199,8 +199,8 @@ test.skipIf(cluster === null)('offers names of a cluster', async () => {
   expect(await offer('logs', '')).toEqual(['act-win-back-1\twin-back, failed', ':36'])
   expect(await offer('run', '--retry', '')).toEqual(['act-win-back-1\twin-back, failed', ':36'])
   expect(await offer('run', '')).toEqual([
-    'win-back\tActivation',
     'ProfileStore/readers\tProfileStore',
+    'win-back\tActivation',
     'CampaignSource/letter-logs\tCampaignSource',
     ':0',
   ])

@@ -1,8 +1,11 @@
 // `convoke logs` on a real API server; the test is the operator and the kubelet.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
 import { digestOf, type RunReport, reportLinesOf } from '#crds'
 import { openCluster } from '../api/convoke.ts'
+import { folderOf } from '../cli-tools/command-line.ts'
 import { playNode } from './node.ts'
 import { conditions, openScene, type Scene } from './scene.ts'
 
@@ -69,7 +72,7 @@ describe.skipIf(!node)('logs', () => {
       "── export export-1
       reading 4 buckets
 
-      ! export   win-back                  12.0 s  2 files, 8,046 rows, 1 missing mandatory
+      ! export   win-back                12 s  8,046 rows in 2 files, 1 left out
       ! patrons is held: 71 % would leave.
 
       Segment       members  realized  exited   rows  missing mandatory  duplicate key  files                                            held
@@ -79,7 +82,7 @@ describe.skipIf(!node)('logs', () => {
 
       ── import import-1
 
-      ✓ import   win-back                  12.0 s  8,040 updated, 6 rejected
+      ✓ import   win-back                12 s  8,040 updated, 6 rejected
 
       file                                          rows read  updated  rejected
       ────────────────────────────────────────────  ─────────  ───────  ────────
@@ -88,6 +91,22 @@ describe.skipIf(!node)('logs', () => {
       "
     `)
     expect({ code, err }).toEqual({ code: 0, err: '' })
+  })
+
+  test('can be a page of the whole Run, also where Pods are gone', async () => {
+    const scene = await runOf([
+      { name: 'export', job: 'p-export', outcome: 'Held', ...times },
+      { name: 'import', job: 'p-import', outcome: 'Succeeded', ...times, totals: { updated: 8040 } },
+    ])
+    await said(scene, 'p-export', 'p-export-1', linesOf(exportReport))
+    const folder = folderOf()
+    const { code, err } = await scene.convoke(['logs', name, '--report', 'run.html'], { cwd: folder })
+    expect({ code, err }).toEqual({ code: 0, err: expect.stringMatching(/^Report: run\.html \([\d.]+ kB\)\n$/) })
+    const page = readFileSync(join(folder, 'run.html'), 'utf8')
+    const [, headline] = /<h1>(.*?)<\/h1>/s.exec(page) ?? []
+    expect(headline).toContain('is held and waits for you')
+    expect(page).toContain('71 % of 1,204 members would leave')
+    expect((await scene.convoke(['logs', name, '--report', 'x.html', '--step', 'export'])).code).toBe(2)
   })
 
   test('can be those of one step, of the last lines, with times, or as they are', async () => {
@@ -209,11 +228,11 @@ describe.skipIf(cluster === null)('of a Run whose Pods are gone', () => {
     const { code, out, err } = await scene.convoke(['logs', name])
     expect(out).toMatchInlineSnapshot(`
       "── export its Pods are gone; the Run remembers:
-      ✓ export   win-back                  12.0 s  2 files, 8,046 rows
+      ✓ export   win-back                12 s  8,046 rows in 2 files
         The whole report: reports/act-win-back-29935320/export-1.json
 
       ── import its Pods are gone; the Run remembers:
-      ✗ import   win-back                  12.0 s  Failed: DatabaseUnreachable: letters-db refuses the connection.
+      ✗ import   win-back                12 s  Failed: DatabaseUnreachable: letters-db refuses the connection.
 
       Segment       members  realized  exited  delivery
       ────────────  ───────  ────────  ──────  ────────────────

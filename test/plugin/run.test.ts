@@ -94,8 +94,8 @@ describe.skipIf(cluster === null)('run', () => {
     const { code, out, err } = await ended
     expect(err).toMatchInlineSnapshot(`
       "· Pending: Activated 2h ago; the shortest interval is 3h.
-      ✓ export   win-back                  12.0 s  3 files, 265 rows
-      ✓ import   win-back                  19.0 s  4 rejected, 261 updated
+      ✓ export   win-back                12 s  265 rows in 3 files
+      ✓ import   win-back                19 s  261 updated, 4 rejected
       "
     `)
     expect(out.replaceAll(name, 'RUN')).toMatchInlineSnapshot(`

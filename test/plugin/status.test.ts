@@ -180,7 +180,7 @@ describe.skipIf(cluster === null)('status', () => {
 
         step    outcome    attempt  took  counts
         ──────  ─────────  ───────  ────  ───────────────────────────────────────────────────────────────────────────────────────────
-        export  succeeded        1  30s   3 files, 265 rows
+        export  succeeded        1  30s   265 rows in 3 files
         import  failed           3  33s   DatabaseUnreachable: letters-db:5432 refuses the connection; check that the database is up.
         "
       `)

@@ -1,0 +1,201 @@
+// What a change does when it is applied: the document of `plan -o json`, and all that its page shows.
+import type { ChangePlan, Compilation } from '#compiler'
+import type { JobPlan } from '#crds'
+import { type Finding, type NextSlot, nextSlots, type RunDocument } from './run-document.ts'
+
+/** What a query found of a Segment that is new, redefined or delivered for the first time. */
+export type AudienceCount = {
+  readonly segment: string
+  readonly namespace: string
+  readonly store: string
+  /** Members by the last evaluation; null for a Segment it does not know. */
+  readonly before: number | null
+  readonly after: number
+  readonly entered: number
+  readonly exited: number
+  /** CampaignInstance → what it makes of those who enter. */
+  readonly campaign: Readonly<Record<string, { readonly unknown: number; readonly optedOut: number }>>
+}
+
+export type PlannedAudience = AudienceCount & {
+  readonly displayName: string
+  readonly change: 'added' | 'redefined' | 'delivered'
+  readonly people: readonly [one: string, many: string]
+  readonly deliveries: readonly PlannedDelivery[]
+}
+
+/** The next delivery of a Segment by one Activation, as the data of the last evaluation let expect it. */
+export type PlannedDelivery = {
+  readonly activation: string
+  /** RFC 3339; null where it has no further slot. */
+  readonly at: string | null
+  /** It was not delivered by this Activation before: everybody is sent, and no breaker looks. */
+  readonly isFirst: boolean
+  /** People on the list it changes; null where nobody has told. */
+  readonly list: number | null
+  readonly rows: number
+  /** The breaker would hold it. */
+  readonly held: {
+    readonly direction: 'entered' | 'exited' | 'empty'
+    readonly people: number
+    readonly percent: number
+    readonly limit: number | null
+  } | null
+}
+
+export type PlanDocument = ChangePlan & {
+  readonly at: string
+  /** What it is compared with, as it was asked for. */
+  readonly against: string
+  readonly audiences: readonly PlannedAudience[]
+  /** Whether data were at hand, so that no audience means no change. */
+  readonly isCounted: boolean
+  readonly next: readonly NextSlot[]
+  readonly findings: readonly Finding[]
+  readonly gaps: readonly string[]
+  readonly summary: {
+    readonly resources: number
+    readonly errors: number
+    readonly added: number
+    readonly changed: number
+    readonly removed: number
+    readonly segments: number
+  }
+}
+
+/** Segments that an Activation delivers after the change and did not before, by `namespace/name`. */
+export function newlyDelivered(before: Compilation, after: Compilation): ReadonlyMap<string, readonly string[]> {
+  const ways = ({ model }: Compilation): Set<string> =>
+    new Set(
+      model.activations.flatMap(({ resource, segments }) =>
+        segments.map((segment) => `${resource.namespace}/${resource.name}/${segment.resource.name}`),
+      ),
+    )
+  const old = ways(before)
+  const found = new Map<string, string[]>()
+  for (const way of ways(after)) {
+    if (old.has(way)) continue
+    const [namespace, activation = '', segment] = way.split('/')
+    const key = `${namespace}/${segment}`
+    found.set(key, [...(found.get(key) ?? []), activation])
+  }
+  return found
+}
+
+export function planDocument({
+  plan,
+  before,
+  after,
+  at,
+  against,
+  counts,
+  known,
+  gaps,
+}: {
+  readonly plan: ChangePlan
+  readonly before: Compilation
+  readonly after: Compilation
+  readonly at: Date
+  readonly against: string
+  /** Null where no data were at hand. */
+  readonly counts: readonly AudienceCount[] | null
+  /** How all stands now, by the resources after the change; null where nobody has looked. */
+  readonly known: RunDocument | null
+  readonly gaps: readonly string[]
+}): PlanDocument {
+  const next = nextSlots(after.model, at)
+  const fresh = newlyDelivered(before, after)
+  const of = (change: string): number => plan.changes.filter((each) => each.change === change).length
+  const audiences = (counts ?? []).map((count): PlannedAudience => {
+    const { namespace, segment } = count
+    const model = after.model.segmentNamed(namespace, segment)
+    const changed = plan.segments.find((each) => each.namespace === namespace && each.name === segment)
+    const store = known?.stores.find((each) => each.namespace === namespace && each.name === count.store)
+    return {
+      ...count,
+      displayName: model?.resource.spec.displayName ?? segment,
+      change: changed?.change === 'added' ? 'added' : changed ? 'redefined' : 'delivered',
+      people: store?.people ?? ['person', 'people'],
+      deliveries: deliveriesOf(count, fresh.get(`${namespace}/${segment}`) ?? [], after, next, known),
+    }
+  })
+  return {
+    ...plan,
+    at: at.toISOString().replace('.000Z', 'Z'),
+    against,
+    audiences,
+    isCounted: counts !== null,
+    next,
+    findings: after.diagnostics.map(({ code, severity, message, resource, path }) => ({
+      code,
+      severity,
+      message,
+      kind: resource?.kind ?? null,
+      name: resource?.name ?? null,
+      path,
+    })),
+    gaps,
+    summary: {
+      resources: after.count,
+      errors: after.diagnostics.filter(({ severity }) => severity === 'error').length,
+      added: of('added'),
+      changed: of('changed'),
+      removed: of('removed'),
+      segments: after.model.segments.length,
+    },
+  }
+}
+
+function deliveriesOf(
+  { namespace, segment, before, after: members, entered, exited }: AudienceCount,
+  fresh: readonly string[],
+  { model, plans }: Compilation,
+  next: readonly NextSlot[],
+  known: RunDocument | null,
+): readonly PlannedDelivery[] {
+  return model.activations
+    .filter(
+      ({ resource, segments }) =>
+        resource.namespace === namespace && segments.some((each) => each.resource.name === segment),
+    )
+    .map(({ resource: { name } }): PlannedDelivery => {
+      const exported = plans.find(
+        (each) => each.export && each.target.namespace === namespace && each.target.name === name,
+      )?.export
+      const row = known?.segments.find(
+        (each) => each.namespace === namespace && each.segment === segment && each.activation === name,
+      )
+      const list = row?.standing?.delivered ?? row?.held?.baseline ?? null
+      const isFirst = fresh.includes(name) || before === null || list === 0
+      const slot = next.find((each) => each.kind === 'Activation' && each.namespace === namespace && each.name === name)
+      const whole = isFirst || exported?.export === 'Full'
+      return {
+        activation: name,
+        at: slot?.at ?? null,
+        isFirst,
+        list,
+        rows: whole ? members : entered + exited,
+        held: isFirst
+          ? null
+          : heldBy(exported?.circuitBreaker ?? null, list ?? before ?? 0, { members, entered, exited }),
+      }
+    })
+}
+
+/** What the breaker of an Activation would say: the same comparison as an export makes, with what a query found. */
+function heldBy(
+  breaker: NonNullable<JobPlan['export']>['circuitBreaker'] | null,
+  list: number,
+  { members, entered, exited }: { readonly members: number; readonly entered: number; readonly exited: number },
+): PlannedDelivery['held'] {
+  if (!breaker || list === 0) return null
+  const percent = (people: number): number => Math.round((people * 1000) / list) / 10
+  if (members === 0 && breaker.allowEmpty !== true)
+    return { direction: 'empty', people: list, percent: 100, limit: null }
+  const { maxEnteredPercent: entries, maxExitedPercent: exits } = breaker
+  if (entries !== undefined && entered * 100 > entries * list)
+    return { direction: 'entered', people: entered, percent: percent(entered), limit: entries }
+  if (exits !== undefined && exited * 100 > exits * list)
+    return { direction: 'exited', people: exited, percent: percent(exited), limit: exits }
+  return null
+}
