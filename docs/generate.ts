@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { guardrailsManual, pqlManual } from '#compiler'
 import { chartFiles } from './chart.ts'
 import { gitopsFiles } from './gitops.ts'
+import { referenceFiles } from './reference.ts'
 
 /** Texts that are made from the code, by their path from the root of the repository. */
 export function documents(): Readonly<Record<string, string>> {
@@ -10,6 +11,7 @@ export function documents(): Readonly<Record<string, string>> {
     'docs/pql.md': pqlManual(),
     ...chartFiles(),
     ...gitopsFiles(),
+    ...referenceFiles(),
   }
 }
 
