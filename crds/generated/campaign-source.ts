@@ -75,7 +75,7 @@ export interface CampaignSourceSpec {
      */
     watermark: string
     /**
-     * Columns that together identify a row of the log, for example broadlog_id: a row that changes is the same event. Default: absent, every column, and a row that changes is another event.
+     * Columns that together identify a row of the log, for example broadlog_id: a row that changes is the same event. Default: the primary key of the table; where it has none every column, and a row that changes is another event.
      *
      * @minItems 1
      * @maxItems 32

@@ -22,7 +22,7 @@ import { downloadTable, type LogTable, type TableContent } from './log-table.ts'
 
 /**
  * Reads what is new in Campaign's log tables into the store's records; the next ingest merges them. A row is an event, whose id is made
- * of the table and its key, or of all its columns where it has none: a row that is read again is the same event, and so is one with a
+ * of the table and its key (its primary key where none is named), or of all its columns where it has none: a row that is read again is the same event, and so is one with a
  * key that changed. The first run reads the whole table, later ones from the watermark less the overlap. A table that cannot be read
  * does not keep out the others.
  */

@@ -84,7 +84,8 @@ export async function downloadTable(
   const idOf = (json: string) =>
     `encode(sha256(convert_to(${text(`${table.name}\n`)} || ${json}::text, 'UTF8')), 'hex')`
   const rowId = idOf(`row_to_json((SELECT ${whole} FROM (SELECT ${identifying.map(of).join(', ')}) AS ${whole}))`)
-  const key = table.key?.map(of) ?? []
+  const own = table.key ?? (await primaryKeyOf(database, table))
+  const key = own.map(of)
   const eventId =
     key.length === 0
       ? rowId
@@ -131,11 +132,25 @@ export async function downloadTable(
   }
 }
 
-async function columnsOf(database: Database, plan: ExtractPlan, table: LogTable): Promise<readonly Column[]> {
+/** Columns of the table's primary key, in its order; none where it has none. */
+async function primaryKeyOf(database: Database, table: LogTable): Promise<readonly string[]> {
+  const { rows } = await database.query<{ name: string }>(
+    `SELECT attname AS name FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
+     WHERE indrelid = to_regclass($1) AND indisprimary ORDER BY array_position(indkey::int2[], attnum)`,
+    [regclassOf(table)],
+  )
+  return rows.map((row) => row.name)
+}
+
+function regclassOf(table: LogTable): string {
   const [tableName = '', schema] = table.name.split('.').reverse()
+  return name(...(schema === undefined ? [] : [schema]), tableName)
+}
+
+async function columnsOf(database: Database, plan: ExtractPlan, table: LogTable): Promise<readonly Column[]> {
   const { rows } = await database.query<Column>(
     `SELECT attname AS name, format_type(atttypid, NULL) AS type FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
-    [name(...(schema === undefined ? [] : [schema]), tableName)],
+    [regclassOf(table)],
   )
   if (rows.length > 0) return rows
   throw new JobError(

@@ -215,6 +215,16 @@ describe('a row with a key', () => {
     expect((await run('three', [keyed])).totals).toMatchObject({ rowsRead: 1, accepted: 0 })
   })
 
+  test('that is the primary key of the table, and nobody named another, is the same event as well', async () => {
+    await admin.query('ALTER TABLE delivery_logs ADD PRIMARY KEY (id)')
+    await run('one')
+    await admin.query(
+      `UPDATE delivery_logs SET status = 'bounced', last_modified = '2026-11-20 11:00:00+00' WHERE id = 2`,
+    )
+    expect((await run('two')).totals).toMatchObject({ rowsRead: 1, accepted: 1 })
+    expect(await events()).toHaveLength(2)
+  })
+
   test('that it was given later is known by what it was', async () => {
     await run('one')
     await admin.query(`INSERT INTO delivery_logs VALUES (4, 'P4', '2026-11-20 09:40:00+00', 'new', NULL, NULL)`)
