@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
+import type { Admitter, Examination } from './admission.ts'
 import type { Answer, Compiler, Question, Stopped } from './compiler.ts'
-import type { Asked, Said } from './compiler-worker.ts'
+import type { Asked, Said, Task } from './compiler-worker.ts'
 import type { Clock } from './kernel/clock.ts'
 
 export type ThreadOptions = {
@@ -17,7 +18,9 @@ export type ThreadOptions = {
  * second, where it and its like wait for one another alone. A thread that was ended is replaced, and told everything again.
  */
 export function compilerThreads({ clock, quickMs, longestMs, memoryMiB }: ThreadOptions): Compiler {
-  const [quick, slow] = [openThread(clock, quickMs, memoryMiB), openThread(clock, longestMs, memoryMiB)]
+  const open = (limitMs: number): Thread<Question, Answer> =>
+    openThread({ clock, longestMs: limitMs, memoryMiB, task: (question) => ({ kind: 'compile', question }) })
+  const [quick, slow] = [open(quickMs), open(longestMs)]
   /** Namespaces that the first thread had to be ended for. */
   const slowOnes = new Set<string>()
   return {
@@ -37,6 +40,16 @@ export function compilerThreads({ clock, quickMs, longestMs, memoryMiB }: Thread
   }
 }
 
+/** A resource is examined on one more thread, so that whoever applies one does not wait for what is compiled. */
+export function admissionThread(
+  options: Pick<ThreadOptions, 'clock' | 'memoryMiB'> & { readonly longestMs: number },
+): Admitter {
+  return openThread<Examination, ReturnType<Admitter['ask']> extends Promise<infer A> ? Exclude<A, Stopped> : never>({
+    ...options,
+    task: (examination) => ({ kind: 'admit', examination }),
+  })
+}
+
 /** In the bundle all files lie in one folder. */
 const program = new URL(
   import.meta.url.endsWith('.ts') ? './compiler-worker.ts' : './compiler-worker.js',
@@ -45,8 +58,24 @@ const program = new URL(
 /** To start a thread, and to take a question apart there, on a busy machine. */
 const longestStartMs = 60_000
 
+type Thread<Q, A> = {
+  readonly ask: (namespace: string, make: (isWhole: boolean) => Q) => Promise<A | Stopped>
+  readonly forget: (namespace: string) => void
+  readonly stop: () => Promise<void>
+}
+
 /** One question after the other; the thread is there from the first one on. */
-function openThread(clock: Clock, longestMs: number, memoryMiB: number): Compiler {
+function openThread<Q, A extends object>({
+  clock,
+  longestMs,
+  memoryMiB,
+  task,
+}: {
+  readonly clock: Clock
+  readonly longestMs: number
+  readonly memoryMiB: number
+  readonly task: (question: Q) => Task
+}): Thread<Q, A> {
   let worker: Worker | null = null
   let known = new Set<string>()
   let turn: Promise<unknown> = Promise.resolve()
@@ -89,12 +118,12 @@ function openThread(clock: Clock, longestMs: number, memoryMiB: number): Compile
     await old?.terminate()
   }
 
-  async function answerOf(namespace: string, make: (isWhole: boolean) => Question): Promise<Answer | Stopped> {
+  async function answerOf(namespace: string, make: (isWhole: boolean) => Q): Promise<A | Stopped> {
     if (isStopped) throw new Error('The compiler was stopped.')
     const thread = opened()
     const question = make(!known.has(namespace))
     const id = next++
-    const { promise, resolve, reject } = Promise.withResolvers<Answer | Stopped>()
+    const { promise, resolve, reject } = Promise.withResolvers<A | Stopped>()
     const end = (reason: string): void => {
       resolve({ stopped: reason })
       void replace()
@@ -107,7 +136,8 @@ function openThread(clock: Clock, longestMs: number, memoryMiB: number): Compile
       if ('began' in said) {
         cancel()
         cancel = clock.after(longestMs, late)
-      } else if ('answer' in said) resolve(said.answer)
+      } else if ('answer' in said)
+        resolve(said.answer as A | Stopped) // to the task that was sent
       else reject(new Error(said.fault))
     }
     const failed = (error: Error & { readonly code?: string }): void => {
@@ -121,7 +151,7 @@ function openThread(clock: Clock, longestMs: number, memoryMiB: number): Compile
     const gone = (): void => end('Compiling this namespace was ended with its thread.')
     thread.on('message', heard).on('error', failed).on('exit', gone)
     try {
-      thread.postMessage({ id, namespace, question } satisfies Asked)
+      thread.postMessage({ id, namespace, task: task(question) } satisfies Asked)
       const answer = await promise
       if (!('stopped' in answer)) known.add(namespace)
       else known.delete(namespace)

@@ -1,26 +1,40 @@
 // The thread on which namespaces are compiled: whatever one asks of it, the thread that holds the Lease goes on.
 import { parentPort } from 'node:worker_threads'
+import { type AdmissionResponse, type Examination, openExaminations } from './admission.ts'
 import { type Answer, openAnswers, type Question, type Stopped } from './compiler.ts'
 
-/** `question` absent: the namespace is forgotten. */
-export type Asked = { readonly id: number; readonly namespace: string; readonly question?: Question }
+export type Task =
+  | { readonly kind: 'compile'; readonly question: Question }
+  | { readonly kind: 'admit'; readonly examination: Examination }
+
+/** `task` absent: the namespace is forgotten. */
+export type Asked = { readonly id: number; readonly namespace: string; readonly task?: Task }
 
 /** Began with it, and then one of the two others. */
 export type Said =
   | { readonly id: number; readonly began: true }
-  | { readonly id: number; readonly answer: Answer | Stopped }
+  | { readonly id: number; readonly answer: Answer | AdmissionResponse | Stopped }
   | { readonly id: number; readonly fault: string }
 
-const answers = openAnswers()
+const [answers, examinations] = [openAnswers(), openExaminations()]
 const say = (said: Said): void => parentPort?.postMessage(said)
 
-parentPort?.on('message', ({ id, namespace, question }: Asked) => {
-  if (!question) return answers.forget(namespace)
+function forget(namespace: string): void {
+  answers.forget(namespace)
+  examinations.forget(namespace)
+}
+
+parentPort?.on('message', ({ id, namespace, task }: Asked) => {
+  if (!task) return forget(namespace)
   say({ id, began: true })
   try {
-    say({ id, answer: answers.answer(namespace, question) })
+    const answer =
+      task.kind === 'compile'
+        ? answers.answer(namespace, task.question)
+        : examinations.answer(namespace, task.examination)
+    say({ id, answer })
   } catch (error) {
-    answers.forget(namespace)
+    forget(namespace)
     say({ id, fault: error instanceof Error ? (error.stack ?? error.message) : String(error) })
   }
 })

@@ -179,6 +179,19 @@ function viewText(key: ResourceKey, view: View, { metadata }: Definition, settle
   ])
 }
 
-function keyOfDefinition({ kind, metadata }: Definition): ResourceKey {
+/** What changed of a namespace since it was told; all of it where it was not. */
+export function changeOf(
+  own: ReadonlyMap<ResourceKey, Definition>,
+  asked: ReadonlyMap<ResourceKey, Definition> | undefined,
+): Pick<Question, 'isWhole' | 'set' | 'gone'> {
+  if (!asked) return { isWhole: true, set: [...own.values()], gone: [] }
+  return {
+    isWhole: false,
+    set: [...own].flatMap(([key, definition]) => (asked.get(key) === definition ? [] : [definition])),
+    gone: [...asked.keys()].filter((key) => !own.has(key)),
+  }
+}
+
+export function keyOfDefinition({ kind, metadata }: Definition): ResourceKey {
   return keyOf({ kind, namespace: metadata.namespace ?? '', name: metadata.name })
 }

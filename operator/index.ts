@@ -1,4 +1,4 @@
-export { compilerThreads } from './compiler-thread.ts'
+export { admissionThread, compilerThreads } from './compiler-thread.ts'
 export type { JobDefaults } from './job.ts'
 export { realClock } from './kernel/clock.ts'
 export type { Ended } from './kernel/controller.ts'

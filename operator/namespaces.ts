@@ -1,5 +1,5 @@
 import type { Caches } from './caches.ts'
-import { type Answer, type Compiled, type Compiler, inMillions, type Question } from './compiler.ts'
+import { type Answer, type Compiled, type Compiler, changeOf, inMillions, type Question } from './compiler.ts'
 import { type Definition, isSameDefinition, keyOf, type Resource, type ResourceKey } from './definition.ts'
 import { memoryName } from './memory.ts'
 import type { View } from './views.ts'
@@ -117,18 +117,6 @@ function lengthOf(definitions: Iterable<Definition>): number {
   for (const { kind, spec } of definitions)
     if (kind === 'Segment') length += (spec as Definition<'Segment'>['spec']).expression?.length ?? 0
   return length
-}
-
-function changeOf(
-  own: ReadonlyMap<ResourceKey, Definition>,
-  asked: ReadonlyMap<ResourceKey, Definition> | undefined,
-): Pick<Question, 'isWhole' | 'set' | 'gone'> {
-  if (!asked) return { isWhole: true, set: [...own.values()], gone: [] }
-  return {
-    isWhole: false,
-    set: [...own].flatMap(([key, definition]) => (asked.get(key) === definition ? [] : [definition])),
-    gone: [...asked.keys()].filter((key) => !own.has(key)),
-  }
 }
 
 /** What statuses and memories say that the compiler has to know. */

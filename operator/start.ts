@@ -1,5 +1,5 @@
 import { apiVersion } from '#crds'
-import { openAdmission } from './admission.ts'
+import { type Admitter, openAdmission } from './admission.ts'
 import type { Compiler } from './compiler.ts'
 import { openApi } from './kernel/api.ts'
 import type { Clock } from './kernel/clock.ts'
@@ -23,6 +23,7 @@ export type OperatorPorts = {
   readonly log: (line: LogLine) => void
   /** Default: on this thread. */
   readonly compiler?: Compiler
+  readonly admitter?: Admitter
 }
 
 export type OperatorOptions = ControllersOptions & {
@@ -128,7 +129,7 @@ export async function startOperator(ports: OperatorPorts, options: OperatorOptio
       serveWebhook({
         ...options.webhook!,
         clock,
-        admit: openAdmission(caches),
+        admit: openAdmission(caches, ports.admitter),
         renewed: (reason) => told('webhook', reason),
         failed: (error) =>
           log({ level: 'warning', message: `webhook: ${error instanceof Error ? error.message : error}` }),
@@ -143,7 +144,7 @@ export async function startOperator(ports: OperatorPorts, options: OperatorOptio
     stop: running.stop,
     crash: running.crash,
     ended: running.ended.then(async (how) => {
-      await Promise.all([health.stop(), metrics?.stop(), webhook?.stop()])
+      await Promise.all([health.stop(), metrics?.stop(), webhook?.stop(), ports.admitter?.stop()])
       return how
     }),
   }

@@ -1,11 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { createSecureContext } from 'node:tls'
+import { createSecureContext, type TLSSocket } from 'node:tls'
 import type { AdmissionRequest, AdmissionResponse } from './admission.ts'
 import type { Clock } from './kernel/clock.ts'
 
-export type Certificate = { readonly cert: string; readonly key: string }
+export type Certificate = {
+  readonly cert: string
+  readonly key: string
+  /** Whoever asks must have a certificate of one of these; absent: anybody may, as API servers show none unless they are told to. */
+  readonly clientCa?: string
+}
 
 export type WebhookOptions = {
   readonly clock: Clock
@@ -15,7 +20,7 @@ export type WebhookOptions = {
   readonly certificate: () => Certificate
   /** Told once of each reason for which a new certificate is not taken, and with null when one is again: meanwhile the one before stays. */
   readonly renewed: (reason: string | null) => void
-  readonly admit: (request: AdmissionRequest) => AdmissionResponse
+  readonly admit: (request: AdmissionRequest) => Promise<AdmissionResponse>
   /** Told of what was no request, and of our own faults. */
   readonly failed: (error: unknown) => void
 }
@@ -34,7 +39,7 @@ const longestBody = 4 * 2 ** 20
 export async function serveWebhook(options: WebhookOptions): Promise<Webhook> {
   const { clock, port, certificate, renewed, admit, failed } = options
   let current = certificate()
-  const server: Server = createServer({ ...usable(current), requestTimeout: 10_000 }, (request, response) => {
+  const server: Server = createServer({ ...tlsOf(current), requestTimeout: 10_000 }, (request, response) => {
     answer(request, response).catch((error: unknown) => {
       failed(error)
       if (!response.headersSent) response.writeHead(500)
@@ -62,7 +67,8 @@ export async function serveWebhook(options: WebhookOptions): Promise<Webhook> {
     cancel = clock.after(renewMs, renew)
     try {
       const fresh = certificate()
-      if (fresh.cert !== current.cert || fresh.key !== current.key) server.setSecureContext(usable(fresh))
+      if (fresh.cert !== current.cert || fresh.key !== current.key || fresh.clientCa !== current.clientCa)
+        server.setSecureContext(tlsOf(fresh))
       current = fresh
       if (refused !== null) renewed((refused = null))
     } catch (error) {
@@ -74,6 +80,9 @@ export async function serveWebhook(options: WebhookOptions): Promise<Webhook> {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '', 'https://webhook')
     if (pathname !== '/validate') return void response.writeHead(404).end()
+    // Who may not ask is told nothing of any schema.
+    if (current.clientCa !== undefined && !(request.socket as TLSSocket).authorized)
+      return void response.writeHead(401).end()
     if (request.method !== 'POST') return void response.writeHead(405, { allow: 'POST' }).end()
     const parts: Buffer[] = []
     let bytes = 0
@@ -90,19 +99,27 @@ export async function serveWebhook(options: WebhookOptions): Promise<Webhook> {
     }
     if (!review.request) return void response.writeHead(400).end()
     const { apiVersion = 'admission.k8s.io/v1' } = review
-    const body = { apiVersion, kind: 'AdmissionReview', response: admit(review.request) }
+    const body = { apiVersion, kind: 'AdmissionReview', response: await admit(review.request) }
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   }
 }
 
-/** The same; throws where key and certificate do not belong together, or are none. */
-function usable(certificate: Certificate): Certificate {
+/** Throws where key and certificate do not belong together, or are none. */
+function tlsOf({ cert, key, clientCa }: Certificate) {
+  // Asked for always, since it may be wanted later; looked at where it is.
+  const options = {
+    cert,
+    key,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ...(clientCa !== undefined && { ca: clientCa }),
+  }
   try {
-    createSecureContext(certificate)
+    createSecureContext(options)
   } catch (error) {
     throw new Error(`the certificate cannot be used: ${messageOf(error)}`)
   }
-  return certificate
+  return options
 }
 
 function messageOf(error: unknown): string {

@@ -64,7 +64,11 @@ export const command: Command = {
       value: 'PORT',
       help: "the compiler's findings at `kubectl apply` (default: off)",
     },
-    'webhook-certs': { type: 'string', value: 'DIR', help: 'folder with tls.crt and tls.key' },
+    'webhook-certs': {
+      type: 'string',
+      value: 'DIR',
+      help: 'folder with tls.crt and tls.key, and client-ca.crt where the API server shows a certificate',
+    },
   },
   examples: [
     'convoke operator --kubeconfig ~/.kube/config --namespace shop --job-image convoke:dev',
@@ -75,17 +79,17 @@ export const command: Command = {
     const options = optionsOf(values, io)
     // It lives for months beside others: a quarter less memory at 10,000 Segments is worth 5 % of the start.
     setFlagsFromString('--heap-growing-percent=15')
-    const [{ connect }, { transportOf }, { compilerThreads, startOperator, realClock }] = await Promise.all([
-      import('../kubernetes.ts'),
-      import('../cluster-transport.ts'),
-      import('#operator'),
-    ])
+    const [{ connect }, { transportOf }, { admissionThread, compilerThreads, startOperator, realClock }] =
+      await Promise.all([import('../kubernetes.ts'), import('../cluster-transport.ts'), import('#operator')])
     const load = () => connect({ kubeconfig: text(values, 'kubeconfig'), context: text(values, 'context') })
     const transport = transportOf(await load(), load)
     const log = (line: LogLine): void =>
       io.out(io.isTerminal ? lineOf(line, io) : `${JSON.stringify({ time: io.now().toISOString(), ...line })}\n`)
     const compiler = compilerThreads({ clock: realClock, ...compilerLimits, memoryMiB: compilerMiB() })
-    const ports = { clock: realClock, transport, random: Math.random, log, compiler }
+    const admitter = options.webhook
+      ? admissionThread({ clock: realClock, longestMs: longestAdmissionMs, memoryMiB: compilerMiB() })
+      : undefined
+    const ports = { clock: realClock, transport, random: Math.random, log, compiler, ...(admitter && { admitter }) }
     const operator = await startOperator(ports, options).catch(async (error: NodeJS.ErrnoException) => {
       await transport.close()
       if (error.code === 'EADDRINUSE') throw new UsageError(`${error.message}. Choose another port with --health-port.`)
@@ -120,7 +124,10 @@ export const command: Command = {
 /** 10,000 Segments are compiled in a few seconds, on a busy machine in fifteen; what needs more waits for its like alone. */
 const compilerLimits = { quickMs: 30_000, longestMs: 120_000 }
 
-/** Of each of the compiler's two threads: three tenths of what the container has, so that both and the rest find room. */
+/** The API server waits for ten seconds. */
+const longestAdmissionMs = 7000
+
+/** Of each of the compiler's threads: three tenths of what the container has, so that two and the rest find room. */
 function compilerMiB(): number {
   const mostMiB = 1024
   const constrained = process.constrainedMemory() / 2 ** 20
@@ -185,7 +192,9 @@ function ownNamespace(): string | null {
 
 function certificateIn(folder: string): Certificate {
   try {
-    return { cert: readFileSync(join(folder, 'tls.crt'), 'utf8'), key: readFileSync(join(folder, 'tls.key'), 'utf8') }
+    const read = (file: string): string => readFileSync(join(folder, file), 'utf8')
+    const clientCa = existsSync(join(folder, 'client-ca.crt')) ? { clientCa: read('client-ca.crt') } : {}
+    return { cert: read('tls.crt'), key: read('tls.key'), ...clientCa }
   } catch (error) {
     throw new Error(`its certificate cannot be read: ${error instanceof Error ? error.message : error}`)
   }

@@ -2,9 +2,10 @@
 // are waited for.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterEach, expect, test } from 'vitest'
+import { openAdmission } from '../../operator/admission.ts'
 import type { Caches } from '../../operator/caches.ts'
 import { type Answer, type Compiler, compilerHere, type Question } from '../../operator/compiler.ts'
-import { compilerThreads, type ThreadOptions } from '../../operator/compiler-thread.ts'
+import { admissionThread, compilerThreads, type ThreadOptions } from '../../operator/compiler-thread.ts'
 import { type Definition, keyOf, type Resource } from '../../operator/definition.ts'
 import { realClock } from '../../operator/kernel/clock.ts'
 import { openNamespaces } from '../../operator/namespaces.ts'
@@ -180,6 +181,56 @@ test('namespaces that together are too large are not even asked about', async ()
   expect((await compile('shop')).stopped).toBe(
     'The expressions of this namespace come to 100 million characters; they may be 100 million.',
   )
+})
+
+const review = (object: Definition) => ({
+  uid: 'u',
+  kind: { group: 'convoke.dev', kind: object.kind },
+  namespace: 'shop',
+  operation: 'UPDATE' as const,
+  object,
+})
+
+test('a resource that is applied is examined on a thread; what takes too long there is let in with a warning', {
+  timeout: 300_000,
+}, async () => {
+  const admitter = admissionThread({ clock: realClock, longestMs: 3000, memoryMiB: 1024 })
+  const shop = inNamespace('shop')
+  const segment = shop.find(({ kind }) => kind === 'Segment') as Definition<'Segment'>
+  const others = (more: readonly object[]) => ({
+    ofNamespace: () =>
+      inNamespace('shop', more).map((definition) => ({
+        ...definition,
+        namespace: 'shop',
+        name: definition.metadata.name,
+        definition,
+      })),
+  })
+  const wrong = { ...segment, spec: { ...segment.spec, expression: 'loyalty.teir = "gold"' } } as Definition
+  const quiet = openAdmission(others([]) as unknown as Caches, admitter)
+  // The first answer may take the start of the thread, which is not counted.
+  expect(await quiet(review(wrong))).toMatchObject({ allowed: false, status: { code: 422 } })
+  expect(await quiet(review(segment))).toEqual({ uid: 'u', allowed: true })
+  const hostile = openAdmission(others(large(300)) as unknown as Caches, admitter)
+  expect(await hostile(review(segment))).toEqual({
+    uid: 'u',
+    allowed: true,
+    warnings: [
+      'Convoke has not checked this: Compiling this namespace took more than 3 s and was ended. Its conditions will say what is found.',
+    ],
+  })
+  expect(await quiet(review(segment))).toEqual({ uid: 'u', allowed: true })
+  await admitter.stop()
+})
+
+test('thousands of unknown fields are refused in a few lines', async () => {
+  const shop = inNamespace('shop')
+  const segment = shop.find(({ kind }) => kind === 'Segment')!
+  const keys = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`key${index}`, 1]))
+  const admit = openAdmission({ ofNamespace: () => [] } as unknown as Caches)
+  const { allowed, status } = await admit(review({ ...segment, spec: { ...segment.spec, ...keys } } as Definition))
+  expect(allowed).toBe(false)
+  expect(status?.message.length).toBeLessThan(5000)
 })
 
 test('who takes long has its turn the more seldom', () => {

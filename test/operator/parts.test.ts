@@ -1,5 +1,6 @@
 // What the operator can do without: its webhook and its metrics. While they are down, all else works.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,7 +23,7 @@ test('a new certificate of the webhook is taken up, and one that cannot be used 
     port: 0,
     certificate: () => certificate(),
     renewed: (reason) => renewed.push(reason),
-    admit: () => ({ uid: '', allowed: true }),
+    admit: async () => ({ uid: '', allowed: true }),
     failed: () => {},
   })
   const shown = async (): Promise<string> => {
@@ -49,6 +50,39 @@ test('a new certificate of the webhook is taken up, and one that cannot be used 
     'its certificate cannot be read: ENOENT',
     null,
   ])
+  await webhook.stop()
+})
+
+test('where the API server shows a certificate, nobody else is answered', async () => {
+  const told: string[] = []
+  const webhook = await serveWebhook({
+    clock: virtualClock(),
+    port: 0,
+    certificate: () => ({ ...first, clientCa: second.cert }),
+    renewed: () => {},
+    admit: async ({ uid }) => {
+      told.push(uid)
+      return { uid, allowed: true }
+    },
+    failed: () => {},
+  })
+  const review = JSON.stringify({ request: { uid: 'u', kind: { group: '', kind: 'Segment' }, operation: 'CREATE' } })
+  const asked = (how: { readonly cert?: string; readonly key?: string }, body = review): Promise<number | string> =>
+    new Promise((resolve) => {
+      const options = { port: webhook.port, path: '/validate', method: 'POST', rejectUnauthorized: false, agent: false }
+      const sent = request({ ...options, ...how }, (response) => {
+        response.resume()
+        resolve(response.statusCode!)
+      })
+      sent.on('error', ({ message }) => resolve(message))
+      sent.end(body)
+    })
+  expect(await asked({})).toBe(401)
+  expect(await asked(first)).toBe(401)
+  expect(await asked(second)).toBe(200)
+  expect(await asked(second, 'no JSON')).toBe(400)
+  expect(await asked(second, 'x'.repeat(5 * 2 ** 20))).not.toBe(200)
+  expect(told).toEqual(['u'])
   await webhook.stop()
 })
 
