@@ -23,6 +23,7 @@ export const commands: Readonly<Record<string, () => Promise<{ readonly command:
   approve: () => import('./commands/approve.ts'),
   logs: () => import('./commands/logs.ts'),
   why: () => import('./commands/why.ts'),
+  'support-bundle': () => import('./commands/support-bundle.ts'),
   operator: () => import('./commands/operator.ts'),
   ...Object.fromEntries(stepNames.map((name) => [name, () => stepNamed(name)])),
   ingest: () => import('./commands/ingest.ts'),
