@@ -273,8 +273,8 @@ export function describe(type: Type): string {
 type Constraints = NonNullable<DatasetPlan['mapping'][number]['constraints']>
 
 /**
- * What a schema says of the values of one attribute besides their type, as data that come in are held to it; undefined where nothing.
- * What cannot be is left out, like the rest of a faulty schema.
+ * What a schema says of the values of one attribute besides their type, and of what is inside of them, as data that come in are held to it;
+ * undefined where nothing. What cannot be is left out, like the rest of a faulty schema.
  */
 export function constraintsAt(schema: unknown, path: string): Constraints | undefined {
   const leaf = path
@@ -283,14 +283,26 @@ export function constraintsAt(schema: unknown, path: string): Constraints | unde
       (part, name) => (isRecord(part) && isRecord(part['properties']) ? part['properties'][name] : null),
       schema,
     )
-  if (!isRecord(leaf)) return undefined
-  const isText = leaf['type'] === 'string' && leaf['format'] !== 'date' && leaf['format'] !== 'date-time'
-  const isNumber = leaf['type'] === 'integer' || leaf['type'] === 'number'
-  const { enum: values, format } = leaf
+  return constraintsOf(leaf)
+}
+
+function constraintsOf(schema: unknown): Constraints | undefined {
+  if (!isRecord(schema)) return undefined
+  const isText = schema['type'] === 'string' && schema['format'] !== 'date' && schema['format'] !== 'date-time'
+  const isNumber = schema['type'] === 'integer' || schema['type'] === 'number'
+  const { enum: values, format } = schema
   const number = (name: string, applies: boolean) => {
-    const value = leaf[name]
+    const value = schema[name]
     return applies && typeof value === 'number' && Number.isFinite(value) ? { [name]: value } : {}
   }
+  const inside = (name: string, of: unknown) => {
+    const found = constraintsOf(of)
+    return found ? { [name]: found } : {}
+  }
+  const fields = Object.entries(isRecord(schema['properties']) ? schema['properties'] : {}).flatMap(([name, field]) => {
+    const found = constraintsOf(field)
+    return found ? [[name, found] as const] : []
+  })
   const constraints: Constraints = {
     ...(isText && Array.isArray(values) && values.length > 0 ? { enum: values.map(String) } : {}),
     ...(isText && (format === 'email' || format === 'uri') ? { format } : {}),
@@ -298,6 +310,9 @@ export function constraintsAt(schema: unknown, path: string): Constraints | unde
     ...number('maximum', isNumber),
     ...number('minLength', isText),
     ...number('maxLength', isText),
+    ...(schema['type'] === 'array' ? inside('items', schema['items']) : {}),
+    ...(schema['type'] === 'object' ? inside('values', schema['additionalProperties']) : {}),
+    ...(fields.length > 0 ? { fields: Object.fromEntries(fields) } : {}),
   }
   return Object.keys(constraints).length === 0 ? undefined : constraints
 }

@@ -268,20 +268,7 @@ export interface DatasetPlan {
      */
     target: string
     type: DataType
-    /**
-     * What the union schema says of the values besides their type.
-     */
-    constraints?: {
-      enum?: string[]
-      format?: 'email' | 'uri'
-      minimum?: number
-      maximum?: number
-      /**
-       * Characters.
-       */
-      minLength?: number
-      maxLength?: number
-    }
+    constraints?: Constraints
     /**
      * What is done to the text before it gets its type. Absent: nothing.
      */
@@ -365,6 +352,25 @@ export interface ExpectationPlan {
 export interface RecordColumn {
   source: string
   column: string
+}
+/**
+ * What the union schema says of values besides their type, and of what is inside of them.
+ */
+export interface Constraints {
+  enum?: string[]
+  format?: 'email' | 'uri'
+  minimum?: number
+  maximum?: number
+  /**
+   * Characters.
+   */
+  minLength?: number
+  maxLength?: number
+  items?: Constraints
+  values?: Constraints
+  fields?: {
+    [k: string]: Constraints
+  }
 }
 export interface EvaluatePlan {
   /**

@@ -7,9 +7,11 @@ export type SourceForm = 'text' | 'json' | { readonly parquet: string }
 /** How a Dataset's values are written; what is absent is as `expectations` says. */
 export type Writing = Pick<DatasetPlan, 'timeFormats' | 'timeZone' | 'booleans' | 'decimal'>
 
+type Constraints = DatasetPlan['mapping'][number]['constraints']
+
 /** What is asked of one field's values besides their type. */
 export type ValueRules = {
-  readonly constraints?: DatasetPlan['mapping'][number]['constraints']
+  readonly constraints?: Constraints
   /** Whether they say who somebody is: a whole number in the spelling of a decimal one is none. */
   readonly isIdentity?: boolean
   /** Times only: a number of which nobody said the unit must lie in 1990 or later, and before this year. */
@@ -41,21 +43,27 @@ export function valueSql(
   writing: Writing = {},
   rules: ValueRules = {},
 ): string {
-  const value = typedSql(raw, form, type, scalarsOf(writing, rules))
-  const conditions = typeof type === 'string' ? conditionsOf(rules.constraints ?? {}) : []
-  if (conditions.length === 0) return value
-  // A list of one names the value for the conditions.
-  return `list_transform([${value}], lambda v: CASE WHEN ${conditions.join(' AND ')} THEN v END)[1]`
+  const { constraints } = rules
+  const value = typedSql(raw, form, type, scalarsOf(writing, rules), typeof type === 'string' ? undefined : constraints)
+  return typeof type === 'string' ? constrained(value, constraints, 'v') : value
 }
 
-function typedSql(raw: string, form: SourceForm, type: DataType, scalars: Scalars): string {
+/** SQL for a value, NULL where it is none of those that there may be. */
+function constrained(value: string, constraints: Constraints, name: string): string {
+  const conditions = conditionsOf(constraints ?? {}, name)
+  if (conditions.length === 0) return value
+  // A list of one names the value for the conditions.
+  return `list_transform([${value}], lambda ${name}: CASE WHEN ${conditions.join(' AND ')} THEN ${name} END)[1]`
+}
+
+function typedSql(raw: string, form: SourceForm, type: DataType, scalars: Scalars, constraints: Constraints): string {
   if (form === 'text')
-    return typeof type === 'string' ? scalars.text[type](raw) : fromJson(jsonOfText(raw), type, 0, scalars)
-  if (form === 'json') return fromJson(typeof type === 'string' ? raw : jsonOrText(raw), type, 0, scalars)
+    return typeof type === 'string' ? scalars.text[type](raw) : fromJson(jsonOfText(raw), type, 0, scalars, constraints)
+  if (form === 'json') return fromJson(typeof type === 'string' ? raw : jsonOrText(raw), type, 0, scalars, constraints)
   const { parquet } = form
-  if (parquet === 'BLOB') return typedSql(`TRY(decode(${raw}))`, 'text', type, scalars)
+  if (parquet === 'BLOB') return typedSql(`TRY(decode(${raw}))`, 'text', type, scalars, constraints)
   if (isNested(parquet) || typeof type !== 'string')
-    return typeof type === 'string' ? `NULL::${sqlTypeOf(type)}` : fromJson(raw, type, 0, scalars)
+    return typeof type === 'string' ? `NULL::${sqlTypeOf(type)}` : fromJson(raw, type, 0, scalars, constraints)
   if (isTime(parquet)) return scalars.time(raw, parquet, type)
   if (type !== 'string' && isNative(parquet, type)) return natives[type].value(raw)
   if (isFloating(parquet)) {
@@ -73,9 +81,15 @@ export function expectationOf(
   { constraints, isIdentity }: ValueRules = {},
 ): string {
   if (typeof type !== 'string') {
-    if ('items' in type) return `a JSON array, each item ${expectationOf(type.items, writing)}`
-    if ('values' in type) return `a JSON object, each value ${expectationOf(type.values, writing)}`
-    return 'a JSON object of the schema’s fields'
+    const inside = (of: Constraints) => (of ? { constraints: of } : {})
+    if ('items' in type)
+      return `a JSON array, each item ${expectationOf(type.items, writing, inside(constraints?.items))}`
+    if ('values' in type)
+      return `a JSON object, each value ${expectationOf(type.values, writing, inside(constraints?.values))}`
+    const fields = Object.entries(constraints?.fields ?? {}).map(
+      ([name, of]) => `, ${name} ${expectationOf(type.fields[name] ?? 'string', writing, inside(of))}`,
+    )
+    return `a JSON object of the schema’s fields${fields.join('')}`
   }
   const limits = Object.entries(constraints ?? {}).map(([name, limit]) =>
     Array.isArray(limit)
@@ -237,16 +251,16 @@ function finite(number: string): string {
   return `CASE WHEN isfinite(${number}) THEN ${number} END`
 }
 
-/** On a value `v`. */
-function conditionsOf(constraints: NonNullable<ValueRules['constraints']>): readonly string[] {
+/** On the named value. */
+function conditionsOf(constraints: NonNullable<Constraints>, v: string): readonly string[] {
   const { enum: values, format, minimum, maximum, minLength, maxLength } = constraints
   return [
-    ...(values ? [`v IN (${values.map(literal).join(', ')})`] : []),
-    ...(format ? [`regexp_full_match(v, '${formatPatterns[format]}')`] : []),
-    ...(minimum === undefined ? [] : [`v >= ${minimum}`]),
-    ...(maximum === undefined ? [] : [`v <= ${maximum}`]),
-    ...(minLength === undefined ? [] : [`length(v) >= ${minLength}`]),
-    ...(maxLength === undefined ? [] : [`length(v) <= ${maxLength}`]),
+    ...(values ? [`${v} IN (${values.map(literal).join(', ')})`] : []),
+    ...(format ? [`regexp_full_match(${v}, '${formatPatterns[format]}')`] : []),
+    ...(minimum === undefined ? [] : [`${v} >= ${minimum}`]),
+    ...(maximum === undefined ? [] : [`${v} <= ${maximum}`]),
+    ...(minLength === undefined ? [] : [`length(${v}) >= ${minLength}`]),
+    ...(maxLength === undefined ? [] : [`length(${v}) <= ${maxLength}`]),
   ]
 }
 
@@ -299,44 +313,48 @@ function jsonOrText(json: string): string {
 }
 
 /** Strict: one wrong item or field and the whole is NULL. Inside arrays and objects a JSON null stays a NULL. */
-function fromJson(json: string, type: DataType, depth: number, scalars: Scalars): string {
-  if (typeof type === 'string') {
-    const text = `(${json} ->> '$')`
-    if (type === 'string')
-      return `CASE json_type(${json}) WHEN 'VARCHAR' THEN ${scalars.text.string(text)} WHEN 'DOUBLE' THEN ${numberText(text)}
-        WHEN 'ARRAY' THEN NULL WHEN 'OBJECT' THEN NULL ELSE ${text} END`
-    const [asText, asNumber] = [scalars.text[type](text), scalars.number[type](text)]
-    return asText === asNumber ? asText : `CASE json_type(${json}) WHEN 'VARCHAR' THEN ${asText} ELSE ${asNumber} END`
-  }
+function fromJson(json: string, type: DataType, depth: number, scalars: Scalars, constraints: Constraints): string {
+  if (typeof type === 'string') return constrained(scalarFromJson(json, type, scalars), constraints, `v${depth}`)
   if ('items' in type) {
     const item = `i${depth}`
     const items = `TRY(CAST(${json} AS JSON[]))`
-    return `CASE WHEN json_type(${json}) = 'ARRAY' AND len(list_filter(${items}, lambda ${item}: ${isWrong(item, type.items, depth + 1, scalars)})) = 0
-      THEN list_transform(${items}, lambda ${item}: ${fromJson(item, type.items, depth + 1, scalars)}) END`
+    const inside = constraints?.items
+    return `CASE WHEN json_type(${json}) = 'ARRAY' AND len(list_filter(${items}, lambda ${item}: ${isWrong(item, type.items, depth + 1, scalars, inside)})) = 0
+      THEN list_transform(${items}, lambda ${item}: ${fromJson(item, type.items, depth + 1, scalars, inside)}) END`
   }
   if ('values' in type) {
     const entry = `i${depth}`
     const entries = `map_entries(TRY(CAST(${json} AS MAP(VARCHAR, JSON))))`
+    const inside = constraints?.values
     return `CASE WHEN json_type(${json}) = 'OBJECT' AND len(list_distinct(json_keys(${json}))) = len(json_keys(${json}))
-        AND len(list_filter(${entries}, lambda ${entry}: ${isWrong(`${entry}.value`, type.values, depth + 1, scalars)})) = 0
-      THEN map_from_entries(list_transform(${entries}, lambda ${entry}: struct_pack(key := ${entry}.key, value := ${fromJson(`${entry}.value`, type.values, depth + 1, scalars)}))) END`
+        AND len(list_filter(${entries}, lambda ${entry}: ${isWrong(`${entry}.value`, type.values, depth + 1, scalars, inside)})) = 0
+      THEN map_from_entries(list_transform(${entries}, lambda ${entry}: struct_pack(key := ${entry}.key, value := ${fromJson(`${entry}.value`, type.values, depth + 1, scalars, inside)}))) END`
   }
   const fields = Object.entries(type.fields).map(([name, field]) => {
     const value = `json_extract(${json}, ${literal(`$.${JSON.stringify(name)}`)})`
-    return { name, field, value }
+    return { name, field, value, inside: constraints?.fields?.[name] }
   })
   if (fields.length === 0) return `CASE WHEN json_type(${json}) = 'OBJECT' THEN ${json} END`
   const wrong = fields
-    .map(({ field, value }) => `coalesce(${isWrong(value, field, depth + 1, scalars)}, false)`)
+    .map(({ field, value, inside }) => `coalesce(${isWrong(value, field, depth + 1, scalars, inside)}, false)`)
     .join(' OR ')
   const packed = fields.map(
-    ({ name, field, value }) => `${identifier(name)} := ${fromJson(value, field, depth + 1, scalars)}`,
+    ({ name, field, value, inside }) => `${identifier(name)} := ${fromJson(value, field, depth + 1, scalars, inside)}`,
   )
   return `CASE WHEN json_type(${json}) = 'OBJECT' AND NOT (${wrong}) THEN CAST(struct_pack(${packed.join(', ')}) AS ${sqlTypeOf(type)}) END`
 }
 
-function isWrong(json: string, type: DataType, depth: number, scalars: Scalars): string {
-  return `(json_type(${json}) <> 'NULL' AND (${fromJson(json, type, depth, scalars)}) IS NULL)`
+function scalarFromJson(json: string, type: ScalarName, scalars: Scalars): string {
+  const text = `(${json} ->> '$')`
+  if (type === 'string')
+    return `CASE json_type(${json}) WHEN 'VARCHAR' THEN ${scalars.text.string(text)} WHEN 'DOUBLE' THEN ${numberText(text)}
+        WHEN 'ARRAY' THEN NULL WHEN 'OBJECT' THEN NULL ELSE ${text} END`
+  const [asText, asNumber] = [scalars.text[type](text), scalars.number[type](text)]
+  return asText === asNumber ? asText : `CASE json_type(${json}) WHEN 'VARCHAR' THEN ${asText} ELSE ${asNumber} END`
+}
+
+function isWrong(json: string, type: DataType, depth: number, scalars: Scalars, constraints: Constraints): string {
+  return `(json_type(${json}) <> 'NULL' AND (${fromJson(json, type, depth, scalars, constraints)}) IS NULL)`
 }
 
 /** The text of a JSON number with a fraction or an exponent, or of more digits than an integer has. */

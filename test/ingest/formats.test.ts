@@ -350,6 +350,44 @@ describe('values', () => {
     }
   })
 
+  test.each<[string, string, readonly string[] | RegExp]>([
+    ['a list whose items are among them', '["new","vip"]', ['[new, vip]']],
+    ['an item that is none', '["new","old"]', /tags is not a JSON array, each item text that is one of new, vip/],
+    ['no list at all', '', ['-']],
+  ])('what the schema says of items holds as well: %s', async (_, tags, expected) => {
+    await using workspace = await openWorkspace()
+    workspace.land('customers/a.csv', `id,tags,updated_at\np1,"${tags.replaceAll('"', '""')}",2026-01-01\n`)
+    const constraints = { items: { enum: ['new', 'vip'] } }
+    const mapping = [
+      customers.mapping[0]!,
+      { source: 'tags', target: 'tags', type: { items: 'string' as const }, constraints },
+    ]
+    const report = await run(workspace, [{ ...customers, mapping }])
+    if (expected instanceof RegExp) expect(messages(report)).toMatch(expected)
+    else expect((await profilesIn(workspace)).map((row) => row['tags'] ?? '-')).toEqual(expected)
+  })
+
+  test.each<[string, object, number, RegExp | null]>([
+    ['fields of objects in a list', [{ SKU: 'abc', quantity: 2 }], 1, null],
+    [
+      'a field over its bound',
+      [{ SKU: 'abc', quantity: 200 }],
+      0,
+      /items is not a JSON array, each item a JSON object .*quantity an integer .* of maximum 99/,
+    ],
+    ['a field that is not there', [{ SKU: 'abc' }], 1, null],
+  ])('and of fields: %s', async (_, items, accepted, said) => {
+    await using workspace = await openWorkspace()
+    workspace.land('orders/a.ndjson', `${JSON.stringify({ customer: 'p1', at: '2026-01-02', items })}\n`)
+    const constraints = { items: { fields: { quantity: { minimum: 0, maximum: 99 } } } }
+    const type = { items: { fields: { SKU: 'string', quantity: 'integer' } } } as const
+    const report = await run(workspace, [
+      { ...orders, mapping: [{ source: 'items', target: 'items', type, constraints }] },
+    ])
+    expect(report.totals['accepted']).toBe(accepted)
+    if (said) expect(messages(report)).toMatch(said)
+  })
+
   test('an empty cell and a JSON null take a value away where that is asked for', async () => {
     const clearing: DatasetPlan = {
       ...customers,
