@@ -251,6 +251,7 @@ const malformedFault = 1
 const wrongFault = 10
 const missingFault = 100_000
 const noIdentityFault = 2
+const repeatedFault = 3
 
 export type Field = {
   readonly source: string
@@ -372,7 +373,7 @@ function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader)
       ? '8'
       : `coalesce(strlen(r${index}::VARCHAR), 0)`,
   )
-  const fault = `CASE WHEN malformed THEN ${malformedFault}
+  const fault = `CASE WHEN malformed THEN ${malformedFault} WHEN repeated THEN ${repeatedFault}
     WHEN ${bytes.join(' + ')} > ${isEvent ? limits.eventBytes : limits.profileRecordBytes} THEN ${oversizeFault}
     ${[...clauses((field) => !isDroppable(field)), ...missing, ...noIdentity].join('\n    ')} ELSE 0 END`
   const dropped = fields.flatMap((field, index) => (isDroppable(field) ? [`(${wrongs[index]})::INTEGER`] : []))
@@ -482,6 +483,7 @@ function explain(
   { fields }: Reader,
 ): { readonly column: string; readonly reason: string } {
   if (fault === malformedFault) return { column: '', reason: 'is no JSON object' }
+  if (fault === repeatedFault) return { column: '', reason: 'has a field that is read more than once' }
   if (fault === noIdentityFault) {
     const identities = fields.filter(({ isIdentity }) => isIdentity).map((field) => field.source)
     return { column: identities.join(', '), reason: 'has no identity' }

@@ -429,12 +429,11 @@ function rowWarnings(
     warnings.push({ code, message: `Dataset ${dataset}, ${visible(name)}${message}` })
   const { badRows = 0, badCells = 0, oversize = 0, longArrays = 0 } = state.counts
   if (badRows + badCells > 0) {
-    const what = [badRows > 0 ? `${badRows} rows` : '', badCells > 0 ? `${badCells} values` : ''].filter(
-      (part) => part !== '',
-    )
+    const counted = (count: number, one: string) => (count === 0 ? [] : [`${count} ${one}${count === 1 ? '' : 's'}`])
+    const what = [...counted(badRows, 'row'), ...counted(badCells, 'value')]
     say(
       badRows > 0 ? 'bad-rows' : 'bad-cells',
-      `: ${what.join(' and ')} were kept out (${listed(examples, badRows + badCells)}). The store's ${rejectsPathOf(state.records[0] ?? '')} lists them with their values.`,
+      `: ${what.join(' and ')} ${badRows + badCells === 1 ? 'was' : 'were'} kept out (${listed(examples, badRows + badCells)}). The store's ${rejectsPathOf(state.records[0] ?? '')} lists them with their values.`,
     )
   }
   if (repeatedFields.length > 0)

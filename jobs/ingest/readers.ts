@@ -9,7 +9,7 @@ import { rawSql, readTypeOf, type SourceForm } from './values.ts'
 export type Reader = {
   /**
    * A SELECT of one raw column for each field, r0, r1, …, for the fields that `clears` names BOOLEAN columns c0, c1, … of whether there
-   * is a place for a value and none in it, and "malformed" BOOLEAN. With "$number" when numbered, from 1 in the order of the file.
+   * is a place for a value and none in it, "malformed" and "repeated" BOOLEAN (a field that is read stands twice). With "$number" when numbered, from 1 in the order of the file.
    */
   readonly select: (numbered: boolean) => string
   readonly fields: readonly (Field & { readonly form: SourceForm })[]
@@ -65,7 +65,7 @@ function withPartitions(
     ...reader,
     fields: all,
     select: (numbered) =>
-      `SELECT ${[...(numbered ? ['"$number"'] : []), ...columns, 'malformed'].join(', ')} FROM (${reader.select(numbered)})`,
+      `SELECT ${[...(numbered ? ['"$number"'] : []), ...columns, 'malformed', 'repeated'].join(', ')} FROM (${reader.select(numbered)})`,
   }
 }
 
@@ -100,7 +100,8 @@ async function csvReader(
     return `${cell} AS r${index}${field.clears ? `, ${at < 0 ? 'false' : `${cell} IS NULL`} AS c${index}` : ''}`
   })
   return {
-    select: (numbered) => `SELECT ${numberSql(numbered)}${raw.join(', ')}, false AS malformed FROM ${read}`,
+    select: (numbered) =>
+      `SELECT ${numberSql(numbered)}${raw.join(', ')}, false AS malformed, false AS repeated FROM ${read}`,
     fields: fields.map((field) => ({ ...field, form: 'text' })),
     missing: missingOf(fields, header),
     repeated: text.repeated,
@@ -129,9 +130,16 @@ async function jsonReader(
   })
   const read = ndjsonSql(text.path)
   const isNone = `coalesce(json_type(json), '') <> 'OBJECT'`
+  // Which of two values of one name is meant nobody knows, and the engine takes the first.
+  const names = [...new Set(fields.flatMap(({ source }) => [source, source.split('.')[0] ?? '']))]
+  const present = names.map((_, index) => `(f[${paths.length + index + 1}] IS NOT NULL)::INTEGER`)
+  const all = [...paths, ...names.map((name) => jsonPath([name]))]
   return {
-    select: (numbered) => `SELECT ${numbered ? '"$number", ' : ''}${raw.join(', ')}, malformed FROM (
-      SELECT ${numberSql(numbered)}json_extract(json, [${paths.map(literal).join(', ')}]) AS f, ${isNone} AS malformed
+    select: (
+      numbered,
+    ) => `SELECT ${numbered ? '"$number", ' : ''}${raw.join(', ')}, malformed, keys > ${present.join(' + ')} AS repeated FROM (
+      SELECT ${numberSql(numbered)}json_extract(json, [${all.map(literal).join(', ')}]) AS f, ${isNone} AS malformed,
+        len(list_filter(json_keys(json), lambda k: k IN (${names.map(literal).join(', ')}))) AS keys
       FROM ${read})`,
     fields: fields.map((field) => ({ ...field, form: 'json' })),
     missing: (unfilled) => meant(engine, read, fields, unfilled),
@@ -174,7 +182,8 @@ async function parquetReader(
       `${rawSql(expression, form, readTypeOf({ type, steps }))} AS r${index}${clears ? `, ${isThere ? `${expression} IS NULL` : 'false'} AS c${index}` : ''}`,
   )
   return {
-    select: (numbered) => `SELECT ${numberSql(numbered)}${raw.join(', ')}, false AS malformed FROM ${relation}`,
+    select: (numbered) =>
+      `SELECT ${numberSql(numbered)}${raw.join(', ')}, false AS malformed, false AS repeated FROM ${relation}`,
     fields: typed,
     missing: missingOf(fields, present),
     repeated,

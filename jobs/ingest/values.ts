@@ -115,7 +115,7 @@ const expectations = {
   number: 'a number',
   boolean: 'true, false, 1, 0, yes or no',
   date: 'a date like 2026-01-31',
-  timestamp: 'a time like 2026-01-31T10:30:00Z or epoch milliseconds; timeFormats says others',
+  timestamp: 'a time like 2026-01-31T10:30:00Z or epoch milliseconds; timeFormats says others, such as EpochSeconds',
 } as const
 
 const largest = 2 ** 53 - 1

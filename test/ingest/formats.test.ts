@@ -388,6 +388,20 @@ describe('values', () => {
     if (said) expect(messages(report)).toMatch(said)
   })
 
+  test.each([
+    ['a field', '{"customer":"p1","customer":"p2","at":"2026-01-01","type":"x"}', 0],
+    ['an object around one', '{"customer":"p1","at":"2026-01-01","order":{"total":1},"order":{"total":2}}', 0],
+    ['a field that nobody reads', '{"customer":"p1","at":"2026-01-01","note":1,"note":2}', 1],
+    ['a null and a value', '{"customer":"p1","at":"2026-01-01","type":null,"type":"x"}', 0],
+    ['none, and some are absent', '{"customer":"p1","at":"2026-01-01"}', 1],
+  ])('a line in which %s stands twice', async (_, line, accepted) => {
+    await using workspace = await openWorkspace()
+    workspace.land('orders/a.ndjson', `${line}\n`)
+    const report = await run(workspace, [orders])
+    expect(report.totals['accepted']).toBe(accepted)
+    if (accepted === 0) expect(messages(report)).toContain('line 1 has a field that is read more than once')
+  })
+
   test('an empty cell and a JSON null take a value away where that is asked for', async () => {
     const clearing: DatasetPlan = {
       ...customers,
