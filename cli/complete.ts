@@ -126,6 +126,18 @@ const placeholders: Readonly<Record<string, (asked: Asked) => Answer | Promise<A
     return named(config.contexts.map(({ name, cluster }) => ({ text: name, about: cluster })))
   },
   STORE: async (asked) => named(await namesOf('ProfileStore', asked)),
+  INSTANCE: async (asked) => named(await namesOf('CampaignInstance', asked)),
+  /** Columns of profiles, of the files that are named or lie here. */
+  ATTRIBUTE: async ({ io, operands }) => {
+    const { compilePaths } = await import('./sources.ts')
+    const { columnsOf } = await import('#compiler')
+    const paths = operands.filter((path) => path !== '-' && existsSync(resolve(io.cwd, path)))
+    const { stores } = compilePaths(paths.length > 0 ? paths : ['.'], io).compilation.model
+    const columns = stores.flatMap(({ types, resource }) =>
+      columnsOf(types.profile).map(({ path }) => ({ text: path, about: resource.name })),
+    )
+    return named(columns)
+  },
   SEGMENT: async (asked) => named(await namesOf('Segment', asked)),
   ACTIVATION: async (asked) => named(await namesOf('Activation', asked)),
   RUN: async (asked) => ({ words: await namesOf('Run', asked), shell: 'inOrder' }),

@@ -3,6 +3,16 @@ export { JobError } from './errors.ts'
 export { type Evaluation, evaluationsOf, type ReportedRun, reportedRuns } from './history.ts'
 export { type Rejects, rejectsOf } from './import/rejects.ts'
 export { type ColumnPreview, type DatasetPreview, type IdentityMatch, previewDatasets } from './ingest/preview.ts'
+export {
+  countValues,
+  type Member,
+  type MembersFormat,
+  readMembers,
+  type Transition,
+  transitionsOf,
+  valuesOf,
+  writeMembers,
+} from './members.ts'
 export { type OpenStore, openStore } from './open-store.ts'
 export {
   countConditions,
@@ -16,6 +26,14 @@ export {
 } from './people.ts'
 export { type FoundPerson, findPerson, type PersonSearch } from './person.ts'
 export type { Ports, Progress } from './ports.ts'
+export {
+  type CampaignOverview,
+  type CampaignRow,
+  campaignOverview,
+  listedRecipients,
+  recipientsWithKey,
+  waitingRows,
+} from './postgres/campaign-look.ts'
 export {
   type EmbeddedPostgres,
   ensureLogTables,

@@ -1,98 +1,200 @@
-import { resolve } from 'node:path'
-import { expressionQuery, renderText } from '#compiler'
-import { type Command, choice, exitCodes, instant, text, UsageError } from '../command.ts'
-import { progressLine } from '../progress.ts'
+import { expressionQuery, expressionWaterfall, renderText, type StoreModel, waterfallQuery } from '#compiler'
+import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
 import { compilePaths } from '../sources.ts'
+import { volumesOption, whereabouts } from '../whereabouts.ts'
+
+/** Values of an attribute that are shown; the others are counted. */
+const mostValues = 20
 
 export const command: Command = {
-  summary: 'Size, sample and cost of an expression, on the data of a ProfileStore',
+  summary: 'Size of an expression, what each of its conditions keeps, by an attribute; sample and cost',
   operands: ['NOTHING', 'PATH'],
-  usage: 'query EXPR --store STORE PATH… --volumes DIR [--at TIME]',
+  usage: 'query EXPR [PATH…] [--store STORE] [--by ATTRIBUTE] [--volumes DIR] [--at TIME]',
   description:
-    'Reads only. Segments named by inSegment count as they were at the last evaluation. The cost is what the query reads and how long it took.',
+    'Reads only. Segments named by inSegment count as they were at the last evaluation. The cost is what the query reads and how long it took.\n' +
+    'The sample is profile ids; values of attributes stand beside them only where --attribute names these.',
   options: {
     store: { type: 'string', value: 'STORE', help: 'ProfileStore (default: the only one)' },
-    volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
+    volumes: volumesOption,
     at: { type: 'string', value: 'TIME', help: 'evaluation instant (default: now)' },
+    by: { type: 'string', value: 'ATTRIBUTE', help: 'how many have which value of a profile attribute' },
     sample: { type: 'string', value: 'N', help: 'how many profile ids to show (default: 5)' },
+    attribute: { type: 'string', multiple: true, value: 'ATTRIBUTE', help: 'of the sample, this attribute too' },
     output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: [
-    `convoke query 'loyalty.tier = "gold"' --store customers examples/minimal --volumes examples/minimal/volumes --at 2026-01-15T06:00:00Z`,
+    `convoke query 'loyalty.tier = "gold"' examples/minimal --volumes examples/minimal/volumes --at 2026-01-15T06:00:00Z`,
+    `convoke query 'xEvent.count() >= 2 and not inSegment("gold-members")' . --by loyalty.tier`,
   ],
   run: async ({ positionals, values, io }) => {
     const [expression, ...paths] = positionals
     if (expression === undefined) throw new UsageError('Give an expression in quotes, then the paths of the resources.')
-    const volumes = text(values, 'volumes')
-    if (volumes === null) throw new UsageError('--volumes DIR is missing.')
     const sampleSize = Number(text(values, 'sample') ?? 5)
     if (!Number.isInteger(sampleSize) || sampleSize < 0) throw new UsageError('--sample takes a whole number.')
-    const at = instant(values, 'at') ?? io.now()
+    const at = (instant(values, 'at') ?? io.now()).toISOString()
+    const isDocument = choice(values, 'output', ['text', 'json']) === 'json'
     const { compilation } = compilePaths(paths, io)
-    const name = text(values, 'store')
-    const stores = compilation.model.stores.filter((store) => name === null || store.resource.name === name)
-    const store = stores[0]
-    if (!store || stores.length > 1) {
-      const names = compilation.model.stores.map(({ resource }) => resource.name).join(', ') || 'none'
-      throw new UsageError(
-        name === null && store
-          ? `Name one ProfileStore with --store: ${names}.`
-          : `There is no ProfileStore \`${name ?? ''}\` there; there is ${names}.`,
-      )
-    }
+    const { columnsNamed, storeNamed, withStore } = await import('../store-at-hand.ts')
+    const store = storeNamed(compilation, text(values, 'store'))
     const compiled = expressionQuery(expression, store, compilation.model)
     if (compiled.kind === 'faults') {
-      const source = { file: '<expression>', text: expression }
-      const diagnostics = compiled.faults.map(({ fixes, related, span, severity, ...fault }) => ({
-        ...fault,
-        severity: severity ?? ('error' as const),
-        file: source.file,
-        span,
-        resource: null,
-        path: '',
-        related: (related ?? []).map((place) => ({
-          file: source.file,
-          span: place.span,
-          resource: null,
-          path: '',
-          message: place.message,
-        })),
-        fixes: [],
-      }))
-      io.err(renderText(diagnostics, [source], { colour: io.colour, width: io.columns }))
+      sayFaults(compiled.faults, expression, io)
       return exitCodes.findings
     }
-    const [{ JobError, queryStore }, { portsFor }] = await Promise.all([import('#jobs'), import('../ports.ts')])
-    const line = progressLine(io)
-    const places = {
-      volumes: resolve(io.cwd, volumes),
-      secrets: null,
-      databases: new Map<string, string>(),
-      scratchParent: null,
-    }
-    using ports = portsFor(places, io, line.show)
-    try {
-      const answer = await queryStore(compiled.store, compiled.query, at.toISOString(), sampleSize, ports)
-      line.clear()
-      const reads = { profileColumns: compiled.query.profileColumns, eventColumns: compiled.query.eventColumns }
-      if (choice(values, 'output', ['text', 'json']) === 'json')
-        io.out(`${JSON.stringify({ at, ...answer, reads }, null, 2)}\n`)
-      else {
-        const share = answer.profiles === 0 ? 0 : (100 * answer.members) / answer.profiles
-        io.out(
-          `${answer.members.toLocaleString('en')} of ${answer.profiles.toLocaleString('en')} profiles (${share.toFixed(1)} %) in ${answer.seconds.toFixed(2)} s\n`,
-        )
-        io.out(
-          `reads ${[...reads.profileColumns, ...reads.eventColumns.map((path) => `xEvent.${path}`)].join(', ') || 'no column'}\n`,
-        )
-        if (answer.sample.length > 0) io.out(`for example ${answer.sample.join(', ')}\n`)
-      }
-      return exitCodes.fine
-    } catch (error) {
-      line.clear()
-      if (!(error instanceof JobError)) throw error
-      io.err(`convoke query: ${error.message}\n`)
-      return exitCodes.findings
-    }
+    const { query } = compiled
+    const [{ countConditions, countValues, queryStore, valuesOf }, { phraseText }] = await Promise.all([
+      import('#jobs'),
+      import('#views'),
+    ])
+    return withStore(
+      compilation,
+      store,
+      whereabouts(values, io),
+      { command: 'query', io },
+      async ({ open, plan, ports }) => {
+        const shown = texts(values, 'attribute')
+        await columnsNamed(plan, shown)
+        const [by] = await columnsNamed(plan, texts(values, 'by'))
+        const answer = await queryStore(compiled.store, query, at, sampleSize, ports)
+        const fall = expressionWaterfall(expression, store, compilation.model)
+        const counts =
+          fall && fall.steps.length > 1
+            ? await countConditions(open, plan, waterfallQuery([fall], store).query, at)
+            : fall
+              ? [answer.members]
+              : []
+        const waterfall = {
+          joint: fall?.joint ?? 'and',
+          steps: (fall?.steps ?? []).map(({ phrase }, index) => ({
+            words: phraseText(phrase),
+            people: counts[index] ?? 0,
+          })),
+        }
+        const groups = by ? await countValues(open, plan, query, at, by) : null
+        const attributes = shown.length > 0 ? await valuesOf(open, plan, answer.sample, shown) : null
+        const reads = { profileColumns: query.profileColumns, eventColumns: query.eventColumns }
+        const { sample, ...rest } = answer
+        const found = {
+          at,
+          ...rest,
+          sample,
+          ...(attributes && {
+            sampleAttributes: sample.map((id) =>
+              Object.fromEntries(shown.map((path, index) => [path, attributes.get(id)?.[index] ?? null])),
+            ),
+          }),
+          waterfall,
+          ...(groups && { by: { attribute: by!.path, values: groups } }),
+          reads,
+        }
+        if (isDocument) io.out(`${JSON.stringify(found, null, 2)}\n`)
+        else io.out(await answerText(found, { store, shown, attributes }, io))
+        return exitCodes.fine
+      },
+    )
   },
+}
+
+type Found = {
+  readonly profiles: number
+  readonly members: number
+  readonly sample: readonly string[]
+  readonly seconds: number
+  readonly waterfall: {
+    readonly joint: 'and' | 'or'
+    readonly steps: readonly { readonly words: string; readonly people: number }[]
+  }
+  readonly by?: {
+    readonly attribute: string
+    readonly values: readonly { readonly value: string | null; readonly people: number }[]
+  }
+  readonly reads: { readonly profileColumns: readonly string[]; readonly eventColumns: readonly string[] }
+}
+
+async function answerText(
+  { profiles, members, sample, seconds, waterfall, by, reads }: Found,
+  {
+    store,
+    shown,
+    attributes,
+  }: {
+    readonly store: StoreModel
+    readonly shown: readonly string[]
+    readonly attributes: ReadonlyMap<string, readonly (string | null)[]> | null
+  },
+  io: Io,
+): Promise<string> {
+  const [{ table }, { barRows }] = await Promise.all([import('../table.ts'), import('../bars.ts')])
+  const share = profiles === 0 ? 0 : (100 * members) / profiles
+  const parts = [
+    `${members.toLocaleString('en')} of ${profiles.toLocaleString('en')} profiles (${share.toFixed(1)} %) in ${seconds.toFixed(2)} s`,
+  ]
+  if (waterfall.steps.length > 1) {
+    const and = waterfall.joint === 'and'
+    parts.push(
+      barRows(
+        [
+          ...(and ? [{ label: `all of ${store.resource.name}`, value: profiles }] : []),
+          ...waterfall.steps.map(({ words, people }, index) => ({
+            label: index === 0 ? words : `${waterfall.joint} ${words}`,
+            value: people,
+          })),
+        ],
+        io.columns,
+      ),
+    )
+  }
+  if (by) {
+    const head = by.values.slice(0, mostValues)
+    const rest = by.values.slice(mostValues)
+    parts.push(
+      `by ${by.attribute}\n${barRows(
+        [
+          ...head.map(({ value, people }) => ({ label: value ?? '(absent)', value: people })),
+          ...(rest.length > 0
+            ? [{ label: `${rest.length} others`, value: rest.reduce((sum, { people }) => sum + people, 0) }]
+            : []),
+        ],
+        io.columns,
+      )}`,
+    )
+  }
+  const columns = [...reads.profileColumns, ...reads.eventColumns.map((path) => `xEvent.${path}`)]
+  parts.push(`reads ${columns.join(', ') || 'no column'}`)
+  if (attributes && sample.length > 0)
+    parts.push(
+      table(
+        ['for example', ...shown],
+        sample.map((id) => [id, ...(attributes.get(id) ?? [])]),
+      ),
+    )
+  else if (sample.length > 0) parts.push(`for example ${sample.join(', ')}`)
+  const [first, ...more] = parts
+  // The short form stays in three lines.
+  return `${more.length > 2 || more.some((part) => part.includes('\n')) ? parts.join('\n\n') : [first, ...more].join('\n')}\n`
+}
+
+function sayFaults(
+  faults: Extract<ReturnType<typeof expressionQuery>, { kind: 'faults' }>['faults'],
+  expression: string,
+  io: Io,
+): void {
+  const source = { file: '<expression>', text: expression }
+  const diagnostics = faults.map(({ fixes, related, span, severity, ...fault }) => ({
+    ...fault,
+    severity: severity ?? ('error' as const),
+    file: source.file,
+    span,
+    resource: null,
+    path: '',
+    related: (related ?? []).map((place) => ({
+      file: source.file,
+      span: place.span,
+      resource: null,
+      path: '',
+      message: place.message,
+    })),
+    fixes: [],
+  }))
+  io.err(renderText(diagnostics, [source], { colour: io.colour, width: io.columns }))
 }

@@ -96,7 +96,7 @@ test('does not wait for a cluster that does not answer', async () => {
 
 /** Values that nobody can foretell. */
 const anything = new Set(
-  'EXPR TIME DURATION N WHAT NAME INSTANCE=URL IMAGE SELECTOR POLICY SECONDS PORT LEVEL'.split(' '),
+  'EXPR TIME DURATION N WHAT NAME KEY INSTANCE=URL IMAGE SELECTOR POLICY SECONDS PORT LEVEL'.split(' '),
 )
 
 test('knows the word for every argument and every value', async () => {

@@ -133,9 +133,7 @@ describe.skipIf(cluster === null)('run', () => {
       ]),
     })
     const { code, out, err } = await ended
-    expect(err).toContain(
-      '✗ import   win-back                  19.0 s  Failed: DatabaseUnreachable: letters-db refuses',
-    )
+    expect(err).toContain('✗ import   win-back                19 s  Failed: DatabaseUnreachable: letters-db refuses')
     expect(out.replaceAll(name, 'RUN')).toMatchInlineSnapshot(`
       "Run/RUN
       ✗ RUN failed in 19s: DatabaseUnreachable: import: letters-db refuses the connection.
@@ -178,7 +176,7 @@ describe.skipIf(cluster === null)('run', () => {
   test.each([
     [['win-bak'], /There is no Activation `win-bak` in namespace `NAMESPACE`\. Did you mean `win-back`\?/],
     [['readers'], /There is no Activation `readers` in namespace `NAMESPACE`\. There is ProfileStore\/readers\./],
-    [['Segment/patrons'], /A Segment is not run; there are Activation, ProfileStore, CampaignSource\./],
+    [['Segment/patrons'], /A Segment is not run; there are ProfileStore, Activation, CampaignSource\./],
     [['win-back', '--evaluation', 'Streaming'], /--evaluation is for a ProfileStore/],
     [['win-back', '--timeout', '5m'], /--timeout is for --wait/],
     [['win-back', '--wait', '--timeout', 'soon'], /--timeout takes a duration like 90s or 2h, not `soon`/],
@@ -225,7 +223,7 @@ describe.skipIf(cluster === null)('run --retry', () => {
       conditions: conditions([['Succeeded', 'True', 'Succeeded']]),
     })
     const { code, out, err } = await ended
-    expect(err).toBe('✓ import   win-back                  19.0 s  4 rejected, 261 updated\n')
+    expect(err).toBe('✓ import   win-back                19 s  261 updated, 4 rejected\n')
     expect(out).toBe('Run/failed\n✓ failed succeeded in 19s.\n')
     expect(code).toBe(0)
   })

@@ -1,0 +1,184 @@
+// Commands that show what a run left: on the minimal example after two days, in this process.
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { convoke } from './command-line.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'convoke-look-'))
+const places = ['--volumes', 'volumes']
+const run = (...argv: string[]) => convoke(folder, argv)
+const document = async (...argv: string[]) => JSON.parse((await run(...argv)).out)
+
+// Two runs of the whole way on an embedded database.
+beforeAll(async () => {
+  const minimal = join(import.meta.dirname, '../../examples/minimal')
+  cpSync(join(minimal, 'minimal.yaml'), join(folder, 'all.yaml'))
+  for (const part of ['campaign', 'landing'])
+    cpSync(join(minimal, 'volumes', part), join(folder, 'volumes', part), { recursive: true })
+  for (const part of ['profile-store', 'landing-zone']) mkdirSync(join(folder, 'volumes', part), { recursive: true })
+  for (const at of ['2026-01-15T06:00:00Z', '2026-01-16T06:00:00Z']) {
+    const { code, err } = await run('run', 'all.yaml', '--workdir', 'work', ...places, '--at', at)
+    expect(code, err).toBe(0)
+  }
+}, 240_000)
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('members', () => {
+  test('are ids and since when; other attributes are shown where they are named', async () => {
+    const { code, out } = await run('members', 'gold-members', 'all.yaml', ...places)
+    expect(code).toBe(0)
+    expect(out).toBe(
+      [
+        'profile  since',
+        '───────  ────────────────',
+        ...['C1', 'C5', 'C8'].map((id) => `${id}       2026-01-15 06:00`),
+        '',
+        '3 members, as of Fri 16 Jan 2026, 06:00 UTC',
+        '',
+      ].join('\n'),
+    )
+    expect((await run('members', 'gold-members', 'all.yaml', ...places, '--attribute', 'loyalty.tier')).out).toContain(
+      'C1       2026-01-15 06:00  gold',
+    )
+  })
+
+  test('all of them as a file', async () => {
+    const csv = await run('members', 'gold-members', 'all.yaml', ...places, '--format', 'csv')
+    expect(csv.out.split('\n').map((line) => line.split(',')[0])).toEqual(['profile', 'C1', 'C5', 'C8', ''])
+    const json = await document(
+      'members',
+      'gold-members',
+      'all.yaml',
+      ...places,
+      '--format',
+      'json',
+      '--attribute',
+      'loyalty.tier',
+    )
+    expect(json[0]).toMatchObject({ profile: 'C1', 'loyalty.tier': 'gold' })
+    const parquet = await run(
+      'members',
+      'gold-members',
+      'all.yaml',
+      ...places,
+      '--format',
+      'parquet',
+      '--out',
+      'gold.parquet',
+    )
+    expect(parquet).toMatchObject({ code: 0, err: '3 members in gold.parquet\n' })
+    expect(readFileSync(join(folder, 'gold.parquet')).subarray(0, 4).toString()).toBe('PAR1')
+    expect(existsSync(join(folder, 'gold.parquet.part'))).toBe(false)
+  })
+
+  test.each([
+    [['members', 'gold-member'], 2, 'Did you mean `gold-members`?'],
+    [['members', 'gold-members', '--attribute', 'loyalty.teir'], 2, 'Did you mean `loyalty.tier`?'],
+    [['members', 'gold-members', '--format', 'parquet'], 2, 'Parquet is no text'],
+  ])('%j is refused with the next step', async (argv, code, message) => {
+    expect(await run(...argv, 'all.yaml', ...places)).toMatchObject({ code, err: expect.stringContaining(message) })
+  })
+})
+
+test('history of a Segment, and of a person', async () => {
+  const { evaluations } = await document('history', 'lapsed-buyers', 'all.yaml', ...places, '-o', 'json')
+  expect(evaluations.map((each: { members: number; entered: number }) => [each.members, each.entered])).toEqual([
+    [3, 3],
+    [3, 1],
+  ])
+  expect((await run('history', 'lapsed-buyers', 'all.yaml', ...places)).out).toMatch(/^lapsed-buyers {2}██ {2}3\n/)
+  const { transitions } = await document('history', 'C1', 'all.yaml', ...places, '-o', 'json')
+  expect(transitions).toContainEqual({ at: '2026-01-15T06:00:00.000Z', segment: 'gold-members', change: 'entered' })
+  expect(await run('history', 'C99', 'all.yaml', ...places)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('neither a Segment there, nor anybody'),
+  })
+})
+
+test('overlap is a matrix with sizes on its diagonal', async () => {
+  const { segments, shared } = await document('overlap', 'all.yaml', ...places, '-o', 'json')
+  for (const [row, own] of shared.entries())
+    for (const [column, people] of own.entries()) expect(people).toBe(shared[column][row])
+  expect(shared[segments.indexOf('gold-members')][segments.indexOf('gold-members')]).toBe(3)
+  const { out } = await run('overlap', 'gold-members', 'big-spenders', 'all.yaml', ...places)
+  expect(
+    out
+      .split('\n')
+      .slice(2, 4)
+      .map((line) => line.split(/ {2,}/).slice(0, 2)),
+  ).toEqual([
+    ['1', 'gold-members'],
+    ['2', 'big-spenders'],
+  ])
+})
+
+test('query tells what each condition keeps, and by an attribute', async () => {
+  const argv = [
+    'query',
+    'xEvent.count() >= 1 and loyalty.tier = "gold"',
+    'all.yaml',
+    ...places,
+    '--at',
+    '2026-01-16T06:00:00Z',
+  ]
+  const found = await document(...argv, '--by', 'loyalty.tier', '--attribute', 'loyalty.tier', '-o', 'json')
+  const [first, second] = found.waterfall.steps
+  expect(found.waterfall.steps).toHaveLength(2)
+  expect(second.people).toBe(found.members)
+  expect(first.people).toBeGreaterThanOrEqual(second.people)
+  expect(found.by).toEqual({ attribute: 'loyalty.tier', values: [{ value: 'gold', people: found.members }] })
+  expect(found.sampleAttributes[0]).toEqual({ 'loyalty.tier': 'gold' })
+  const { out } = await run(...argv, '--by', 'loyalty.tier')
+  expect(out).toContain('and loyalty tier is “gold”')
+  expect(out).not.toContain('@')
+})
+
+describe('campaign', () => {
+  const campaign = (...more: string[]) => run('campaign', 'all.yaml', ...places, '--workdir', 'work', ...more)
+
+  test('has recipients and lists, and shows that Ada is gold now', async () => {
+    const { code, out } = await campaign()
+    expect(code).toBe(0)
+    expect(out).toContain('public.recipients: 7 recipients, known by external_id')
+    expect(out).toMatch(/gold-members +2 /)
+    const ada = await campaign('--recipient', 'C1', '--column', 'loyalty_tier')
+    expect(ada.out).toMatch(/C1 +gold\n\nOn the lists of .*gold-members/)
+    expect(ada.out).not.toContain('Ada')
+    const list = await campaign('--list', 'gold-members')
+    expect(list.out).toMatch(/C1\nC5\n\n2 recipients on the list of gold-members\n$/)
+  })
+
+  test('rows that wait are told with their key', async () => {
+    const { waiting } = JSON.parse((await campaign('--rejects', '-o', 'json')).out)
+    expect(waiting).toContainEqual(expect.objectContaining({ key: ['C8'], segment: 'gold-members' }))
+  })
+
+  test.each([
+    [['--list', 'nothing'], 2, 'There is no list of `nothing`'],
+    [['--recipient', 'C1', '--column', 'name'], 2, '`name` is not a column'],
+    [['--recipient', 'C99'], 1, 'no recipient with this key'],
+    [['--list', 'gold-members', '--rejects'], 2, 'Give one of'],
+  ])('%j is refused with the next step', async (argv, code, message) => {
+    expect(await campaign(...argv)).toMatchObject({ code, err: expect.stringContaining(message) })
+  })
+})
+
+test('the catalog has sizes, what conditions keep, and what Campaign has', async () => {
+  const { code, err } = await run(
+    'docs',
+    'all.yaml',
+    '--out',
+    'site',
+    ...places,
+    '--workdir',
+    'work',
+    '--at',
+    '2026-01-16T06:00:00Z',
+  )
+  expect(code, err).toBe(0)
+  const page = readFileSync(join(folder, 'site/segment/default/lapsed-buyers.html'), 'utf8')
+  expect(page).toContain('What each condition keeps')
+  expect(page).toContain('in Campaign')
+  for (const personal of ['Ada', 'example.test', '>C1<']) expect(page).not.toContain(personal)
+})
