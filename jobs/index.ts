@@ -54,5 +54,6 @@ export {
 export { type AudienceDelta, audienceDeltas, type QueryAnswer, queryStore } from './query.ts'
 export { runStep, type StepContext, type StepResult, storedReport } from './step.ts'
 export { steps } from './steps.ts'
+export { storeNotes } from './store-notes.ts'
 export { type LandingStore, openLandingStore } from './stores/index.ts'
 export { lockFolder } from './writer-lock.ts'

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import {
   applyFixes,
+  type Compilation,
   checkDocument,
   codes,
   compile,
@@ -19,7 +20,7 @@ import { version } from '../version.ts'
 
 export const command: Command = {
   summary: 'Check resources against the schema, their references, the language and every guardrail',
-  usage: 'check PATH… [-o text|json|sarif|github|junit] [--fix] [--fail-on error|warning]',
+  usage: 'check PATH… [-o text|json|sarif|github|junit] [--fix] [--fail-on error|warning] [--volumes DIR]',
   description:
     'PATH is a file, a directory, a glob, or - for the output of kustomize or Helm. Nothing is written but what --fix corrects.',
   options: {
@@ -37,6 +38,11 @@ export const command: Command = {
       value: 'SEVERITY',
       words: ['error', 'warning'],
       help: 'error (default) or warning: from which severity on the exit code is 1',
+    },
+    volumes: {
+      type: 'string',
+      value: 'DIR',
+      help: 'say of the stores there what somebody should know: identities compared as written, refused files, unmet expectations',
     },
     'show-config': { type: 'boolean', help: 'print the severity of every code and where it comes from' },
   },
@@ -79,12 +85,16 @@ export const command: Command = {
       io.err(`${applied} ${applied === 1 ? 'fix' : 'fixes'} applied\n`)
     }
     const { diagnostics, count } = compilation
+    const volumes = text(values, 'volumes')
+    const notes = volumes === null ? [] : await notesOf(compilation, resolve(io.cwd, volumes), io)
     const { sources } = input
     const counts = ({ severity }: Diagnostic): boolean =>
       severity === 'error' || (failOn === 'warning' && severity === 'warning')
     switch (output) {
       case 'json':
-        io.out(`${JSON.stringify(checkDocument(diagnostics, sources, count), null, 2)}\n`)
+        io.out(
+          `${JSON.stringify({ ...checkDocument(diagnostics, sources, count), ...(volumes !== null && { stores: notes }) }, null, 2)}\n`,
+        )
         break
       case 'sarif': {
         const options = { version: version(), pathInRepository: pathInRepository(io) }
@@ -104,12 +114,23 @@ export const command: Command = {
         if (shown.length < diagnostics.length)
           io.out(`${diagnostics.length - shown.length} more are not shown (--max-diagnostics ${most})\n`)
         io.out(
-          `${summaryText(diagnostics, count)}${count === 0 ? '; no resource of convoke.dev was found there' : ''}\n`,
+          `${notes.map(({ store, message }) => `! ProfileStore ${store}: ${message}\n`).join('')}${summaryText(diagnostics, count)}${count === 0 ? '; no resource of convoke.dev was found there' : ''}\n`,
         )
       }
     }
     return diagnostics.some(counts) ? exitCodes.findings : exitCodes.fine
   },
+}
+
+type Note = { readonly store: string; readonly code: string; readonly message: string }
+
+/** What the data of the stores says, by what lies in the folder of their volumes. */
+async function notesOf({ plans }: Compilation, volumes: string, io: Io): Promise<readonly Note[]> {
+  const [{ storeNotes }, { portsFor }] = await Promise.all([import('#jobs'), import('../ports.ts')])
+  using ports = portsFor({ volumes, secrets: null, databases: new Map(), scratchParent: null }, io, () => {})
+  return plans
+    .filter(({ target }) => target.kind === 'ProfileStore')
+    .flatMap(({ store }) => storeNotes(store!, ports).map((note) => ({ store: store!.name, ...note }))) // a store's plan has it
 }
 
 function positiveNumber(given: string): number {

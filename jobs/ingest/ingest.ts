@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { type DatasetPlan, type Detail, type RunInput, type RunReport, visible } from '#crds'
 import { type Engine, openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
-import { comparedAsWritten } from '../merge/identities.ts'
 import { mostLinked } from '../merge/identity-graph.ts'
 import { mergeData } from '../merge/merge.ts'
 import { removeOrphans } from '../merge/orphans.ts'
@@ -11,6 +10,7 @@ import type { People, Placeholder } from '../merge/people.ts'
 import type { Ports } from '../ports.ts'
 import { commitData, type DataManifest, readDataManifest, type SourceState, storeRootOf } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
+import { asWrittenWarnings } from '../store-notes.ts'
 import { lockStore } from '../writer-lock.ts'
 import { expected, type Finding } from './expectations.ts'
 import { type DatasetReading, readDataset } from './read-dataset.ts'
@@ -108,7 +108,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         ...read.flatMap((one) => one.warnings),
         ...unmetWarnings(expectations),
         ...placeholderWarnings(placeholders),
-        ...asWrittenWarnings(comparedAsWritten(store, manifest)),
+        ...asWrittenWarnings(store, manifest),
         ...leftOutWarnings(manifest.leftOut, ingestPlan.limits),
       ],
       ...oneFault([...read.flatMap(({ faults }) => faults), ...unmetFaults(expectations)]),
@@ -211,13 +211,6 @@ function placeholderWarnings(placeholders: readonly Placeholder[]): Warnings {
       message: `Dataset ${place}: what stands for nobody links nobody: ${listed.join(', ')}${found.length > listed.length ? ', …' : ''}. Where it is somebody, say so in \`placeholders\` of the identity.`,
     }
   })
-}
-
-function asWrittenWarnings(namespaces: readonly string[]): Warnings {
-  return namespaces.map((namespace) => ({
-    code: 'identities-as-written',
-    message: `The data of this store began before identities were normalised: ${namespace} is compared as written, so \`Ann@x.test\` and \`ann@x.test\` are two people. Set \`normalize: Email\` of the identity to make them one, or \`normalize: None\` to leave it so.`,
-  }))
 }
 
 function leftOutWarnings(
