@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { pipeline } from 'node:stream/promises'
+import { bytesOf } from './bytes.ts'
 
 export { canonicalJson, digestOf } from '#crds'
 
@@ -12,6 +11,6 @@ export function sha256(content: string | Uint8Array): string {
 /** Hex digest of a file, read as a stream. */
 export async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash('sha256')
-  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash)
+  for await (const piece of bytesOf(path, 0, 1 << 20)) hash.update(piece)
   return hash.digest('hex')
 }

@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer'
-import { createReadStream, createWriteStream, type WriteStream } from 'node:fs'
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import type { DatasetPlan } from '#crds'
+import { bytesOf } from '../bytes.ts'
 import { JobError } from '../errors.ts'
 import {
   type CsvDialect,
@@ -398,9 +399,4 @@ function writerTo(path: string) {
       await finished(stream)
     },
   }
-}
-
-function bytesOf(path: string): AsyncIterable<Buffer> {
-  // Without an encoding a read stream gives buffers.
-  return createReadStream(path, { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>
 }

@@ -6,6 +6,7 @@ import { crc32, createGunzip, createZstdDecompress } from 'node:zlib'
 import unbzip2 from 'unbzip2-stream'
 import { type Entry, openPromise as openZip } from 'yauzl'
 import { visible } from '#crds'
+import { bytesOf } from '../bytes.ts'
 import { JobError } from '../errors.ts'
 
 export type Packing = 'gzip' | 'zstd' | 'bzip2' | 'zip'
@@ -50,11 +51,6 @@ export async function* unpacked(path: string, packing: Packing | null): AsyncGen
 
 function isOfTheSystem(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error
-}
-
-function bytesOf(path: string, start = 0): AsyncIterable<Buffer> {
-  // Without an encoding a read stream gives buffers.
-  return createReadStream(path, { highWaterMark: 1 << 18, start }) as AsyncIterable<Buffer>
 }
 
 const unpackers: Readonly<Record<Packing, (path: string) => AsyncIterable<Buffer>>> = {
