@@ -1,4 +1,5 @@
 import { visible } from '#crds'
+import { bytesOf } from '../bytes.ts'
 import { type Engine, fileLiteral, identifier, literal, sqlTypeOf } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import type { Field, RecordSource, SourceFile } from './normalize.ts'
@@ -142,7 +143,10 @@ async function jsonReader(
         len(list_filter(json_keys(json), lambda k: k IN (${names.map(literal).join(', ')}))) AS keys
       FROM ${read})`,
     fields: fields.map((field) => ({ ...field, form: 'json' })),
-    missing: (unfilled) => meant(engine, read, fields, unfilled),
+    missing: async (unfilled) =>
+      unfilled.length > 0 && (await hasOtherKeys(text.path, fields))
+        ? meant(engine, read, fields, unfilled)
+        : new Map(),
     repeated: [],
     records: text.records,
     malformed: text.malformed,
@@ -279,6 +283,18 @@ function numberSql(numbered: boolean): string {
 function missingOf(fields: readonly Field[], names: readonly string[]): Reader['missing'] {
   const missing = fields.filter((field) => !names.includes(field.source))
   return async () => new Map(missing.map((field) => [field.source, null]))
+}
+
+/** Whether a small file has any key that no field is called by; of a large one true. A look at its text is cheaper than a query. */
+async function hasOtherKeys(path: string, fields: readonly Field[]): Promise<boolean> {
+  const known = new Set(fields.flatMap(({ source }) => [source, ...source.split('.')]))
+  let isWhole = true
+  for await (const piece of bytesOf(path)) {
+    if (!isWhole) return true
+    for (const [, key = ''] of piece.toString().matchAll(/"((?:[^"\\]|\\.)*)"\s*:/g)) if (!known.has(key)) return true
+    isWhole = false
+  }
+  return false
 }
 
 /** Of fields that no line has, those that are nearly called like one that lines have and nobody asks for. */
