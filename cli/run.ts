@@ -18,6 +18,7 @@ import {
   type Approval,
   activationAfter,
   approvalOf,
+  type Baseline,
   conditionOf,
   departedOf,
   type Evaluation,
@@ -161,8 +162,14 @@ export async function runDue(
     const { observedSchedule: before, scheduleChangedTime } = memoryOf(key)
     const observedSchedule = isSuspended(resource) ? 'suspended' : (scheduleText(scheduled) ?? before)
     const hasChanged = before !== undefined && before !== observedSchedule
-    // Between the two looks, and nobody knows when: what came due since the first belongs to the schedule of now.
-    const changed = hasChanged ? (work.state().lookedAt ?? undefined) : scheduleChangedTime
+    // Between the two looks, and nobody knows when: what came due after the first belongs to the schedule of now.
+    const { lookedAt } = work.state()
+    const changed =
+      hasChanged && lookedAt !== null
+        ? timeText(Date.parse(lookedAt) + 1000)
+        : hasChanged
+          ? undefined
+          : scheduleChangedTime
     remember(key, {
       ...(observedSchedule !== undefined && { observedSchedule }),
       ...(changed !== undefined && { scheduleChangedTime: changed }),
@@ -281,6 +288,7 @@ export async function runDue(
         ...state.targets[key],
         ...(trigger !== 'Manual' && slot),
         ...(approval && { lastHandledApprove: approval.text }),
+        ...(kind === 'Activation' && { begun: { run: runName, baselines: state.targets[key]?.baselines ?? [] } }),
       }
       return {
         ...state,
@@ -399,7 +407,7 @@ export async function runDue(
 
   function inputOf(resource: Target['resource'], run: RunRecord, plan: JobPlan, attempt: number) {
     if (!plan.export) return runInputOf(run, attempt, null)
-    const { baselines = [] } = memoryOf(keyOf(resource))
+    const baselines = countedFrom(memoryOf(keyOf(resource)), run)
     const isThere = (segment: string): boolean => segmentOf(compilation, resource.namespace, segment) !== null
     return runInputOf(run, attempt, { baselines, departed: departedOf(baselines, plan, isThere) })
   }
@@ -422,7 +430,14 @@ export async function runDue(
       const before = state.targets[key] ?? {}
       const after =
         resource.kind === 'Activation'
-          ? activationAfter(before, ended, plan, succeeded, factsOf, moment.nowMs)
+          ? activationAfter(
+              { ...before, baselines: countedFrom(before, run) },
+              ended,
+              plan,
+              succeeded,
+              factsOf,
+              moment.nowMs,
+            )
           : !succeeded
             ? {}
             : resource.kind === 'ProfileStore'
@@ -546,6 +561,11 @@ function segmentOf({ model }: Compilation, namespace: string, name: string): Spe
 
 function isSuspended({ kind, spec, metadata }: Target['resource']): boolean {
   return metadata.annotations?.[annotations.suspend] === 'true' || (kind === 'Activation' && spec.suspend)
+}
+
+/** What Campaign had when the Run began: its attempts deliver the same, whatever an earlier one of them left in doubt. */
+function countedFrom({ begun, baselines = [] }: TargetState, run: RunRecord): readonly Baseline[] {
+  return begun?.run === run.name ? begun.baselines : baselines
 }
 
 /** Seconds after its time in which a Run has to begin; null: no limit. What follows an evaluation has no time of its own. */

@@ -25,6 +25,8 @@ export type TargetState = SlotMemory &
   ActivationMemory & {
     /** ProfileStores: whether the data is as expected. */
     readonly conditions?: readonly Condition[]
+    /** Activations: the Run that began last, and what Campaign was known to have then. */
+    readonly begun?: { readonly run: string; readonly baselines: readonly Baseline[] }
     /** As the annotations of the same names, for those who do not want to edit a file. */
     readonly approve?: string
     readonly requestedAt?: string

@@ -188,7 +188,7 @@ export async function openHouse(world: World, options: HouseOptions): Promise<Ho
           wrong.push(`Segment/${name}: ${status?.members} members, not ${counted}`)
         const isRight =
           observedGeneration === generation &&
-          conditions.length === 2 &&
+          ['Ready', 'GuardrailsPassed'].every((wanted) => conditions.some(({ type }) => type === wanted)) &&
           conditions.every((condition) => condition.status === 'True' && condition.observedGeneration === generation)
         if (!isRight) wrong.push(`${kind}/${name}: generation ${generation} is said to be ${JSON.stringify(status)}`)
       }
@@ -202,7 +202,11 @@ type Listed = {
   readonly status?: {
     readonly observedGeneration?: number
     readonly members?: number
-    readonly conditions?: readonly { readonly status: string; readonly observedGeneration?: number }[]
+    readonly conditions?: readonly {
+      readonly type: string
+      readonly status: string
+      readonly observedGeneration?: number
+    }[]
   }
 }
 

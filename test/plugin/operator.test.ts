@@ -82,19 +82,19 @@ describe.skipIf(cluster === null)('beside the operator', { timeout: 60_000 }, ()
   })
 
   test('a Run that fails says why, needs attention, and goes on from the step that failed', async () => {
-    const error = { reason: 'TargetMissing', message: 'There is no table recipients.', retryable: false }
+    const error = { reason: 'DatabaseRefused', message: 'There is no table recipients.', retryable: false }
     otherwise = ({ step }) => (step === 'import' ? { outcome: 'Failed', error } : null)
     const ran = await convoke('run', 'newsletter', '--wait')
     expect(ran.code).toBe(1)
     expect(ran.err).toMatch(
-      /✓ export {3}newsletter.*\n✗ import {3}newsletter .* Failed: TargetMissing: There is no table/,
+      /✓ export {3}newsletter.*\n✗ import {3}newsletter .* Failed: DatabaseRefused: There is no table/,
     )
     const name = nameIn(ran.out)
     await shop.until(async () => {
       const { code, out } = await convoke('status')
       expect(code).toBe(1)
       expect(out.match(/^[✗!] .*/gm)).toEqual([
-        expect.stringMatching(/^✗ Activation\/newsletter failed in import: TargetMissing/),
+        expect.stringMatching(/^✗ Activation\/newsletter failed in import: DatabaseRefused/),
       ])
       expect(out).toContain(`→ convoke run --retry ${name} --wait -n ${shop.namespace}`)
     })

@@ -296,7 +296,9 @@ describe.skipIf(cluster === null)('status', () => {
       drawn += text
       abort.abort()
     }
-    expect(await convoke(['status', '--watch'], { rows: 12, out, signal: abort.signal })).toMatchObject({ code: 0 })
+    expect(
+      await convoke(['status', '--watch'], { rows: 12, isTerminal: true, out, signal: abort.signal }),
+    ).toMatchObject({ code: 0 })
     expect(drawn.startsWith('\x1b[H\x1b[2J')).toBe(true)
     expect(drawn.trimEnd().split('\n')).toHaveLength(11)
     expect(drawn).toMatch(/… \d+ more lines\n$/)

@@ -1,7 +1,8 @@
 // Both drivers of Runs live the same script: `convoke run` in this process, and the operator on a real API server.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Kind } from '#crds'
+import type { Kind, RunnableKind, RunStatus } from '#crds'
 import { conditionOf, isFinished } from '#protocol'
+import type { Resource } from '../../operator/definition.ts'
 import { pathOf } from '../api/convoke.ts'
 import { openLine } from '../operator/line.ts'
 import { last } from '../operator/observer.ts'
@@ -34,7 +35,7 @@ export async function onLaptop(script: Script): Promise<Ended> {
 
   /** The instant before `until` at which something that has to wait may begin; null: there is none. */
   async function calls(at: string, until: string): Promise<string | null> {
-    for (let call = 0; call < 5; call += 1) {
+    for (let call = 0; call < 20; call += 1) {
       const done = await laptop.call(yaml, at).catch((error: unknown) => {
         if (error instanceof Killed || (error instanceof Error && error.message === 'killed at a write')) return null
         throw error
@@ -50,12 +51,26 @@ export async function onLaptop(script: Script): Promise<Ended> {
 const speed = 20
 const patienceMs = 120_000
 
+function hasSucceeded({ conditions }: RunStatus): boolean {
+  return conditionOf(conditions, 'Succeeded')?.status === 'True'
+}
+
+function dayBefore(time: string): string {
+  return text(Date.parse(time) - 86_400_000)
+}
+
 /** In a namespace of the script's name, whose wall clock stands still but where the script moves it. */
 export async function inCluster(world: World, script: Script): Promise<Ended> {
   const { namespace } = script
   const { api, observer } = world
   const plane = script.plane()
-  world.behaviours.set(namespace, behaviourOf(plane))
+  const perform = behaviourOf(plane)
+  // Of what is due at the same instant a laptop evaluates first; a cluster begins both, and here the evaluation is the quicker one.
+  world.behaviours.set(namespace, async (work) => {
+    const deadline = performance.now() + patienceMs
+    while (work.step === 'export' && !isEvaluated() && performance.now() < deadline) await sleep(50)
+    return perform(work)
+  })
   await api('POST', '/api/v1/namespaces', { metadata: { name: namespace } })
   await api('POST', `/api/v1/namespaces/${namespace}/persistentvolumeclaims`, {
     metadata: { name: 'data' },
@@ -112,7 +127,7 @@ export async function inCluster(world: World, script: Script): Promise<Ended> {
   }
 
   /** When a Run that waits goes on. */
-  function wakes({ status }: ReturnType<typeof runs>[number]): readonly number[] {
+  function wakes({ status }: Resource<'Run'>): readonly number[] {
     const { message = '' } = conditionOf(status.conditions, 'Succeeded') ?? {}
     const floor = /^Waits until (\S+):/.exec(message)?.[1]
     return [status.retryTime, floor].flatMap((time) => (time === undefined ? [] : [Date.parse(time)]))
@@ -131,25 +146,44 @@ export async function inCluster(world: World, script: Script): Promise<Ended> {
   }
 
   function isAtRest(): boolean {
-    if (runs().some((run) => !wakes(run).some((ms) => ms > nowMs))) return false
-    const all = targets()
-    const store = all.find(({ kind }) => kind === 'ProfileStore')
-    return all.every(({ definition, generation, status, kind }) => {
-      const { observedGeneration, nextBatchTime, nextScheduledTime, lastScheduledTime, observedSchedule } =
-        status as Readonly<Record<string, string | undefined>>
-      const isSuspended = definition.metadata.annotations?.['convoke.dev/suspend'] === 'true'
-      if (Number(observedGeneration) !== generation || (observedSchedule === 'suspended') !== isSuspended) return false
-      if (isSuspended) return true
-      const next = nextBatchTime ?? nextScheduledTime
-      const { lastSuccessfulBatchTime: evaluated } = (store?.status ?? {}) as { lastSuccessfulBatchTime?: string }
-      const isAfter =
-        kind === 'Activation' && (definition.spec as { schedule: { after?: string } }).schedule.after !== undefined
-      return (
-        next !== undefined &&
-        Date.parse(next) > nowMs &&
-        (!isAfter || evaluated === undefined || (lastScheduledTime ?? '') >= evaluated)
-      )
-    })
+    return runs().every(isWaiting) && targets().every(isSettled)
+  }
+
+  /** Nothing that a store has to do at this time is still to be done. */
+  function isEvaluated(): boolean {
+    const stores = targets().filter(({ kind }) => kind === 'ProfileStore')
+    const own = runs().filter(({ definition: { spec } }) => spec.target.kind === 'ProfileStore')
+    return own.every(isWaiting) && stores.every(isSettled)
+  }
+
+  function isWaiting(run: Resource<'Run'>): boolean {
+    return wakes(run).some((ms) => ms > nowMs)
+  }
+
+  /** All that is due for it was begun, and is seen. */
+  function isSettled({ name, definition, generation, status, kind }: Resource<RunnableKind>): boolean {
+    const { observedGeneration, nextBatchTime, nextScheduledTime, lastScheduledTime, observedSchedule, ...further } =
+      status as Readonly<Record<string, string | undefined>>
+    const made = observer.seen(namespace).runs.map(last)
+    // Kinds are watched apart: what is said of a Run may be seen before the Run.
+    const newest = nextBatchTime === undefined ? lastScheduledTime : dayBefore(nextBatchTime)
+    const isMade = made.some(({ definition: { spec } }) => spec.target.name === name && spec.scheduledTime === newest)
+    if (newest !== undefined && newest > script.instants[0]!.at && !isMade) return false
+    const isSuspended = definition.metadata.annotations?.['convoke.dev/suspend'] === 'true'
+    if (Number(observedGeneration) !== generation || (observedSchedule === 'suspended') !== isSuspended) return false
+    if (isSuspended) return true
+    const next = nextBatchTime ?? nextScheduledTime
+    if (next === undefined || Date.parse(next) <= nowMs) return false
+    const evaluated = made
+      .filter(({ definition: { spec }, status }) => spec.target.kind === 'ProfileStore' && hasSucceeded(status))
+      .map(({ definition: { spec } }) => spec.scheduledTime)
+      .sort()
+      .at(-1)
+    if (evaluated === undefined) return true
+    if (kind === 'ProfileStore') return (further['lastSuccessfulBatchTime'] ?? '') >= evaluated
+    const isAfter =
+      kind === 'Activation' && (definition.spec as { schedule: { after?: string } }).schedule.after !== undefined
+    return !isAfter || (lastScheduledTime ?? '') >= evaluated
   }
 
   /** Whoever refers to something comes after it, and goes before. */

@@ -129,11 +129,14 @@ export function scriptOf(seed: number, namespace: string, startMs: number): Scri
     if (drawn('trouble', place) >= 0.2) return null
     const isLasting = drawn('lasting', place) < 0.4
     const segments = plan.export?.segments.map(({ name }) => name) ?? []
-    const isPartial = segments.length > 0 && drawn('partial', place) < 0.7
+    const retryable = !isLasting || drawn('retryable', place) < 0.5
+    // What no attempt mends nobody tries again in a cluster; whoever calls on a laptop does, and may find other members.
+    const isPartial = retryable && segments.length > 0 && drawn('partial', place) < 0.7
     return {
       times: isLasting ? Number.POSITIVE_INFINITY : 1 + Math.floor(drawn('times', place) * 2),
-      retryable: !isLasting || drawn('retryable', place) < 0.5,
-      dies: drawn('silent', place) < 0.25,
+      retryable,
+      // A laptop has one process for all: one that dies each time comes to nothing else.
+      dies: !isLasting && drawn('silent', place) < 0.25,
       ...(isPartial && { at: pick(segments, 'segment', place), applied: drawn('applied', place) < 0.5 }),
     }
   }
@@ -145,7 +148,7 @@ export function scriptOf(seed: number, namespace: string, startMs: number): Scri
       metadata: { name, namespace, annotations: { 'convoke.dev/suspend': String(isAsleep || isSuspended) } },
       spec,
     })
-    const retry = { retry: { limit: 8, backoff: '1s' } }
+    const retry = { retry: { limit: 40, backoff: '10m' } }
     const here = (wanted: readonly string[]) =>
       wanted.filter((name) => state.isThere.has(name)).map((name) => ({ name }))
     const activation = (name: string, schedule: object, segments: readonly string[]): Made =>
