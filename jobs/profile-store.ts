@@ -67,6 +67,8 @@ export type DataManifest = {
   readonly sources: Readonly<Record<string, SourceState>>
   /** Profiles left out of segmentation because they exceed a guardrail (events per profile, identities per profile). */
   readonly leftOut: LeftOut
+  /** SHA-256 of the files of this version, by path; absent in what an earlier version of convoke wrote. */
+  readonly checksums?: Readonly<Record<string, string>>
 }
 
 export type LeftOut = { readonly eventsPerProfile: number; readonly identitiesPerProfile: number }
@@ -152,6 +154,8 @@ export type MembershipManifest = {
   readonly transitions: readonly string[]
   /** Segments that the engine could not evaluate: their members are as they were. Absent: none. */
   readonly failed?: readonly { readonly segment: string; readonly message: string }[]
+  /** As in DataManifest. */
+  readonly checksums?: Readonly<Record<string, string>>
 }
 
 export type MembershipSegment = {

@@ -14,6 +14,7 @@ import { digestOf } from './digest.ts'
 import { interrupted, JobError } from './errors.ts'
 import type { Ports } from './ports.ts'
 import { commitJson, storeRootOf } from './profile-store.ts'
+import { wayBack } from './store-files.ts'
 import { refuseNewer } from './store-format.ts'
 
 export type StepContext = { readonly plan: JobPlan; readonly input: RunInput; readonly ports: Ports }
@@ -77,12 +78,20 @@ export function faultOf(error: unknown): JobError {
   )
 }
 
+const damagedParquet =
+  /Failed to read file .*\.parquet|No magic bytes found|too small to be a Parquet file|Corrupt(?:ed)? (?:file|crypto)|Corrupted file|Decompression failure|Out of buffer|encoding found in Parquet file|TProtocolException|Payload value bigger than allowed|page header/i
+
 const surroundings: readonly { readonly pattern: RegExp; readonly reason: FaultReason; readonly advice: string }[] = [
   {
     // DuckDB reports a full temporary folder as a failed allocation, so this one goes first.
     pattern: /ENOSPC|EDQUOT|[Nn]o space left|max_temp_directory_size|[Dd]isk quota/,
     reason: 'DiskFull',
     advice: 'The disk is full; nothing was committed. Enlarge the volume or free space in it, then run the step again.',
+  },
+  {
+    pattern: damagedParquet,
+    reason: 'DamagedStore',
+    advice: `A file of the store is damaged. Nothing was changed or delivered. ${wayBack}`,
   },
   {
     pattern: /Out of Memory Error|could not allocate|std::bad_alloc|Array buffer allocation failed/i,

@@ -24,6 +24,7 @@ import {
   temporaryOf,
 } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
+import { checkFiles, sealed } from '../store-files.ts'
 import { lockStore } from '../writer-lock.ts'
 import { blaming, withoutFaulty } from './faulty.ts'
 import { findCandidates, isSameLayout, type Narrowing, narrowingOf, recentSql } from './narrowing.ts'
@@ -98,9 +99,10 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
       transitions: results.flatMap(({ transitions }) => transitions),
       ...(failed.size > 0 && { failed: [...failed].map(([segment, message]) => ({ segment, message })) }),
     }
+    const whole = await sealed(root, manifest, previous)
     lock.check()
-    commitMembership(root, manifest)
-    return resultOf(manifest)
+    commitMembership(root, whole)
+    return resultOf(whole)
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
@@ -250,7 +252,10 @@ async function evaluateBucket(engine: Engine, context: BucketContext, bucket: nu
     if ((await findCandidates(engine, root, query, narrowing, touched, now)) === 0)
       return { ...kept, transitions: [], counts: tracks.map(() => ({ members: 0, entered: 0, exited: 0 })) }
     await provide(read, 'SEMI JOIN candidates USING ("$profile")')
-  } else await provide(relations, '')
+  } else {
+    await checkFiles(root, filesOfBucket(context, bucket), data.checksums, previous?.checksums)
+    await provide(relations, '')
+  }
   const segmentsSql = query.duckdb.replaceAll('$now', () => instant)
   await engine.run(
     `CREATE OR REPLACE TEMP VIEW members AS SELECT "$profile"${query.references.map((name) => `, ${memberSql(context, name)} AS ${identifier(name)}`).join('')} FROM before`,
@@ -275,6 +280,16 @@ async function evaluateBucket(engine: Engine, context: BucketContext, bucket: nu
   const changes = await countChanges(engine, root, tracks, transitions)
   const counts = changes.map((change, index) => ({ members: members[index] ?? 0, ...change }))
   return { ...written, transitions, counts }
+}
+
+/** What is read of a bucket as a whole. Where only some are looked at, not even all of their files is read. */
+function filesOfBucket({ data, previous }: BucketContext, bucket: number): readonly string[] {
+  const before = [previous?.files ?? [], previous?.changed ?? []]
+  return [
+    ...(data.profiles[bucket] ?? []),
+    ...(data.events[bucket] ?? []),
+    ...before.flatMap((files) => (previous?.buckets === data.buckets ? (files[bucket] ?? []) : files.flat())),
+  ]
 }
 
 type MemberFiles = Pick<BucketResult, 'files' | 'changed'>
@@ -453,7 +468,8 @@ function transitionsSql(tracks: readonly Track[], instant: string): string {
     return `SELECT "$profile", segment, CASE WHEN (m${word} >> bit) & 1 = 1 THEN 'entered' ELSE 'exited' END AS change, ${instant} AS at
       FROM membership, (VALUES ${own.join(', ')}) AS track(bit, segment) WHERE m${word} <> o${word} AND (xor(m${word}, o${word}) >> bit) & 1 = 1`
   })
-  return changes.join(' UNION ALL ')
+  // In one order, so that the same work leaves the same file.
+  return `${changes.join(' UNION ALL ')} ORDER BY "$profile", segment`
 }
 
 /** History is kept as long as Adobe's store remembers who left a segment, and bounded, since every run looks through it. */

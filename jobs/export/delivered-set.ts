@@ -5,12 +5,16 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { sha256OfFile } from '../digest.ts'
 import { type Engine, fileLiteral, literal } from '../engines/duckdb.ts'
+import { JobError } from '../errors.ts'
 
 /**
  * What an export told the landing zone about one Segment: one row per delivered member with the key's texts k0, k1, …, the profile
@@ -23,6 +27,12 @@ export function deliveredPath(root: string, activation: string, segment: string,
 /** The baseline's file, or null where there is none or its key is another one: then the Segment is backfilled. */
 export async function readableBaseline(engine: Engine, path: string, keys: string): Promise<string | null> {
   if (!existsSync(path)) return null
+  const [wanted, found] = [checksumOf(path), await sha256OfFile(path)]
+  if (wanted !== null && wanted !== found)
+    throw new JobError(
+      'DamagedStore',
+      `${path} is damaged: it is not what was written, and so nobody can tell what has changed since. Nothing was delivered. Put it back from a backup; without one, delete it: the next file of the Segment is then a backfill, and who left since is not told.`,
+    )
   const [row] = await engine.rows(`SELECT any_value(keys) AS keys FROM read_parquet(${fileLiteral(path)})`)
   return row && (row['keys'] === null || row['keys'] === keys) ? path : null
 }
@@ -33,8 +43,18 @@ export async function commitDelivered(engine: Engine, path: string, select: stri
   const temporary = `${path}.tmp`
   await engine.run(`COPY (${select}) TO ${literal(temporary)} (FORMAT parquet)`)
   flush(temporary)
+  // First, so that no set is there without it; it says nothing of a set that another attempt wrote.
+  writeFileSync(`${path}${checksumEnding}`, `${await sha256OfFile(temporary)}\n`, { flush: true })
   renameSync(temporary, path)
   flush(dirname(path))
+}
+
+const checksumEnding = '.sha256'
+
+/** null where an earlier version of convoke wrote the set. */
+function checksumOf(path: string): string | null {
+  const file = `${path}${checksumEnding}`
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : null
 }
 
 /** Removes sets older than the acknowledged one: nothing compares with them again. */
@@ -43,8 +63,8 @@ export function pruneDelivered(path: string, baseline: string): void {
   const { mtimeMs } = statSync(baseline)
   for (const name of readdirSync(folder)) {
     const candidate = join(folder, name)
-    if (candidate !== path && candidate !== baseline && statSync(candidate).mtimeMs < mtimeMs)
-      rmSync(candidate, { force: true })
+    const set = candidate.endsWith(checksumEnding) ? candidate.slice(0, -checksumEnding.length) : candidate
+    if (set !== path && set !== baseline && statSync(candidate).mtimeMs < mtimeMs) rmSync(candidate, { force: true })
   }
 }
 

@@ -28,6 +28,7 @@ import {
   storeRootOf,
 } from '../profile-store.ts'
 import { faultOf, runStep, type StepContext, type StepResult } from '../step.ts'
+import { checkFiles } from '../store-files.ts'
 import { type LandingStore, openLandingStore } from '../stores/index.ts'
 import { cellSql, headerLine, isTextColumn, lineSql, profileColumnsOf } from './csv-line.ts'
 import { commitDelivered, deliveredPath, pruneDelivered, readableBaseline } from './delivered-set.ts'
@@ -318,7 +319,7 @@ function columnsOf(key: Key): string {
  * not once per Segment it is in.
  */
 async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
-  const { engine, plan, membership, root, key, context } = work
+  const { engine, plan, data, membership, root, key, context } = work
   const masks = new Map<number, bigint>()
   for (const {
     evaluated: { slot },
@@ -337,6 +338,8 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
   for (let bucket = 0; bucket < membership.buckets; bucket++) {
     const members = membershipRowsSql(membership, root, bucket)
     if (members === null) continue
+    const files = [membership.files, membership.changed ?? [], data.profiles].flatMap((some) => some[bucket] ?? [])
+    await checkFiles(root, files, data.checksums, membership.checksums)
     await reading(work, () =>
       engine.run(`INSERT INTO unsorted
         SELECT p, ${keySql(key, (index) => `c${index}`, 'p')}, ${lineOf(plan, (index) => `c${index}`)},
@@ -608,9 +611,9 @@ async function publish(work: Work, delivery: Delivery): Promise<Detail> {
     engine,
     delivered,
     delivery.complete || baseline === null
-      ? `SELECT ${definition}, ${key.list}, p AS "$profile", hash FROM ${delivery.current}`
+      ? `SELECT ${definition}, ${key.list}, p AS "$profile", hash FROM ${delivery.current} ORDER BY ${key.list}, p`
       : `SELECT ${definition}, ${key.list}, p AS "$profile", ${attributes ? 'c.hash' : 'coalesce(base.hash, c.hash) AS hash'} FROM ${delivery.current} AS c
-         LEFT JOIN (SELECT ${key.list}, hash FROM read_parquet(${fileLiteral(baseline)})) AS base USING (${key.list})`,
+         LEFT JOIN (SELECT ${key.list}, hash FROM read_parquet(${fileLiteral(baseline)})) AS base USING (${key.list}) ORDER BY ${key.list}, p`,
   )
   const manifestPath = join(scratch, 'manifest.json')
   writeFileSync(manifestPath, JSON.stringify(manifest, null, 1) + '\n')

@@ -10,6 +10,7 @@ import type { People, Placeholder } from '../merge/people.ts'
 import type { Ports } from '../ports.ts'
 import { commitData, type DataManifest, readDataManifest, type SourceState, storeRootOf } from '../profile-store.ts'
 import { runStep, type StepContext, type StepResult } from '../step.ts'
+import { sealed } from '../store-files.ts'
 import { asWrittenWarnings } from '../store-notes.ts'
 import { lockStore } from '../writer-lock.ts'
 import { expected, type Finding } from './expectations.ts'
@@ -72,7 +73,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
       before,
       input,
     )
-    const manifest: DataManifest = { ...merged.manifest, sources: looked }
+    const manifest: DataManifest = await sealed(root, { ...merged.manifest, sources: looked }, before)
     lock.check()
     // Unchanged data is not written again, so that a reader's version stays the one it knows.
     if (JSON.stringify(manifest) !== JSON.stringify(before))

@@ -385,13 +385,34 @@ describe('an incremental export', () => {
     expect(report.details![0]).not.toHaveProperty('manifest')
   })
 
+  test('is not compared with a delivered set that is not what was written', async () => {
+    await store({ version: 'v0', ...people('abcd', 'ab') })
+    await run('1')
+    const path = join(volumes, 'profile-store/retail/delivered/offers/gold/act-offers-1.parquet')
+    const set = readFileSync(path)
+    const flipped = Buffer.from(set)
+    flipped[Math.floor(set.length / 2)]! ^= 1
+    writeFileSync(path, flipped)
+    await store({ version: 'v1', ...people('abcd', 'abc') })
+    const before = files()
+    const report = await run('2', {}, { baselines: { gold: 'act-offers-1' } })
+    expect(report).toMatchObject({ outcome: 'Failed', error: { reason: 'DamagedStore', retryable: false } })
+    expect(report.error?.message).toMatch(
+      /act-offers-1\.parquet is damaged.* delete it: the next file .* is then a backfill/,
+    )
+    expect(files()).toEqual(before)
+    writeFileSync(path, set)
+    expect(await run('2', {}, { baselines: { gold: 'act-offers-1' } })).toMatchObject({ outcome: 'Succeeded' })
+  })
+
   test('keeps the delivered sets that may still be compared with, and no older one', async () => {
     for (const [index, members] of ['a', 'ab', 'abc', 'abcd'].entries()) {
       await store({ version: `v${index}`, ...people('abcd', members) })
       await run(String(index + 1), {}, index === 0 ? {} : { baselines: { gold: `act-offers-${index}` } })
     }
     const kept = readdirSync(join(volumes, 'profile-store/retail/delivered/offers/gold')).sort()
-    expect(kept).toEqual(['act-offers-3.parquet', 'act-offers-4.parquet'])
+    const sets = ['act-offers-3.parquet', 'act-offers-4.parquet']
+    expect(kept).toEqual(sets.flatMap((set) => [set, `${set}.sha256`]))
   })
 })
 
