@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { JobError, type Ports, type Progress } from '#jobs'
 import type { Io } from './command.ts'
@@ -27,7 +27,8 @@ export function portsFor(
 ): Ports & Disposable {
   const parent = places.scratchParent ?? tmpdir()
   mkdirSync(parent, { recursive: true })
-  const scratch = mkdtempSync(join(parent, 'convoke-'))
+  sweep(parent)
+  const scratch = mkdtempSync(join(parent, `${ownPrefix}${process.pid}-`))
   return {
     now: io.now,
     claim: (claimName) => {
@@ -45,6 +46,30 @@ export function portsFor(
     database: (instance) => places.databases.get(instance) ?? null,
     signal: io.signal,
     [Symbol.dispose]: () => rmSync(scratch, { recursive: true, force: true }),
+  }
+}
+
+/** Of processes of this machine; another container that shares the folder has another name, and process ids of its own. */
+const ownPrefix = `convoke-${hostname().replaceAll(/[^A-Za-z0-9]/g, '')}-`
+
+/** Removes what processes left there that were killed. What cannot be removed is somebody else's. */
+function sweep(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    if (!name.startsWith(ownPrefix)) continue
+    const pid = Number(/^(\d+)-/.exec(name.slice(ownPrefix.length))?.[1])
+    if (!(pid > 0) || isAlive(pid)) continue
+    try {
+      rmSync(join(parent, name), { recursive: true, force: true })
+    } catch {}
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
 

@@ -127,6 +127,7 @@ const processUses: Readonly<Record<string, readonly string[]>> = {
   'cli/commands/lsp.ts': ['stdin', 'stdout'],
   'cli/commands/operator.ts': ['constrainedMemory', 'on'],
   'cli/kubernetes.ts': ['env'],
+  'cli/ports.ts': ['kill', 'pid'],
   'jobs/postgres/embedded.ts': ['kill'],
   'jobs/profile-store.ts': ['pid'],
   'jobs/writer-lock.ts': ['kill', 'off', 'once', 'pid'],
