@@ -394,8 +394,13 @@ function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader)
     const content = fields.map((_field, index) => `v${index}`).join(', ')
     columns.push(`md5_number_lower(CAST(row(${content}) AS VARCHAR)) AS "$hash"`)
   }
+  // What the steps leave nothing of is as empty as what was.
+  const isCleared = (index: number) =>
+    texts[index]
+      ? `c${index} OR (r${index} IS NOT NULL AND t${index} IS NULL AND NOT coalesce(b${index}, false))`
+      : `c${index}`
   const cleared = fields.flatMap(({ clears, column }, index) =>
-    clears ? [`CASE WHEN c${index} THEN ${literal(column)} END`] : [],
+    clears ? [`CASE WHEN ${isCleared(index)} THEN ${literal(column)} END`] : [],
   )
   if (cleared.length > 0) columns.push(`list_filter([${cleared.join(', ')}], lambda c: c IS NOT NULL) AS "$cleared"`)
   const eventIdentity = isEvent ? ` REPLACE ("$identity"::VARCHAR AS "$identity")` : ''

@@ -98,6 +98,19 @@ test.each<[string, DatasetPlan['mapping'][number], unknown, unknown]>([
   expect(found).toEqual(expected)
 })
 
+test('what a step leaves nothing of takes an earlier value away, where that is asked for', async () => {
+  await using workspace = await openWorkspace()
+  const first = { ...mapped(name, 'string', 'Trim'), emptyOverwrites: true }
+  const dataset: DatasetPlan = { ...customers, mapping: [customers.mapping[0]!, first] }
+  const values: unknown[] = []
+  for (const [index, cell] of ['Ann', '   ', ' Bea '].entries()) {
+    workspace.land(`customers/${index}.csv`, `id,x,updated_at\np1,${cell},2026-01-0${index + 1}\n`)
+    await ingest({ plan: planOf([dataset]), input: inputOf('2026-01-10T00:00:00Z'), ports: workspace.ports })
+    values.push((await profilesIn(workspace))[0]![name] ?? null)
+  }
+  expect(values).toEqual(['Ann', null, 'Bea'])
+})
+
 test('Parquet, and folders as columns', async () => {
   await using workspace = await openWorkspace()
   workspace.land('customers/land=de/.keep', '')
