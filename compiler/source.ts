@@ -101,6 +101,8 @@ function loadSource(source: Source): Loaded {
   const loader = new Loader()
   const file = readYaml(source.text)
   for (const fault of file.faults) {
+    // What is no resource of anything, a workflow say, is read by tools with rules of their own.
+    if (fault.code === 'ambiguous-scalar' && isForeign(file.documents, fault.start)) continue
     loader.diagnostics.push({
       code: fault.code,
       severity: 'error',
@@ -139,6 +141,12 @@ function loadSource(source: Source): Loaded {
     loader.document(node, { source, node })
   }
   return loader.loaded()
+}
+
+/** Whether the document at a place has neither an apiVersion nor a kind. */
+function isForeign(documents: readonly YamlNode[], at: number): boolean {
+  const document = documents.findLast(({ start }) => start <= at)
+  return document?.kind === 'map' && nodeAt(document, ['apiVersion']) === null && nodeAt(document, ['kind']) === null
 }
 
 function loadObject(object: Readonly<Record<string, unknown>>): Loaded {

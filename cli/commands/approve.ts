@@ -1,18 +1,25 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Dataset } from '#crds'
 import { type Command, exitCodes, UsageError } from '../command.ts'
 import { clusterOptions } from '../kubernetes.ts'
+import { isWorkDirectory, volumesOption, whereabouts, workdirOption } from '../whereabouts.ts'
 
 export const command: Command = {
   summary: 'Let held Segments, or refused files of a Dataset, pass once',
   operands: ['ACTIVATION', 'HELD'],
-  usage: 'approve ACTIVATION SEGMENT… [--wait]  |  approve Dataset/NAME [--wait]',
+  usage:
+    'approve ACTIVATION SEGMENT… [--wait]  |  approve Dataset/NAME [--wait]  |  approve ACTIVATION SEGMENT… [PATH…] --workdir DIR --volumes DIR',
   description:
     'Makes a manual Run that delivers these Segments whatever the circuit breaker says; the others are delivered as ever. `convoke status`\n' +
     'says what is held, and why.\n\n' +
+    'With --workdir, or where convoke.toml says it: the next `convoke run` on this machine delivers them.\n\n' +
     'Of a Dataset: makes a manual Run of its ProfileStore that takes in, as they are, the files that were refused for what they lack. A file that\n' +
     'has changed since is looked at anew.',
   options: {
     ...clusterOptions,
+    workdir: workdirOption,
+    volumes: volumesOption,
     all: { type: 'boolean', help: 'every Segment that the circuit breaker holds' },
     force: { type: 'boolean', help: 'also a Segment that is not held: should this Run hold it, it passes' },
     wait: { type: 'boolean', help: 'until the Run is finished; exit code 1 where it failed' },
@@ -23,14 +30,33 @@ export const command: Command = {
     'convoke approve win-back quiet-buyers --wait',
     'convoke approve win-back --all',
     'convoke approve Dataset/customers --wait',
+    'convoke approve win-back quiet-buyers . --workdir .convoke --volumes volumes',
   ],
   run: async ({ positionals, values, io }) => {
     const [target, ...named] = positionals
     const isDataset = /^(datasets?|dset)\//i.test(target ?? '')
-    if (target === undefined || (isDataset ? named.length > 0 : (named.length === 0) !== (values['all'] === true)))
+    if (
+      target === undefined ||
+      (isDataset ? named.length > 0 : named.length === 0 && values['all'] !== true) ||
+      (values['all'] === true && named.length > 0 && values['workdir'] === undefined)
+    )
       throw new UsageError(
         'Name an Activation, and its held Segments or --all. A Dataset is named alone, as Dataset/NAME.',
       )
+    const isThere = ['kubeconfig', 'context', 'namespace', 'wait', 'timeout'].some((name) => values[name] !== undefined)
+    const where = io.program === 'convoke' && !isDataset ? whereabouts(values, io) : null
+    if (where && (values['workdir'] !== undefined || (!isThere && isWorkDirectory(where.workdir)))) {
+      const isPath = (given: string): boolean => existsSync(resolve(io.cwd, given))
+      const { approveHere } = await import('../approve-here.ts')
+      const asked = {
+        activation: target.replace(/^activations?\//i, ''),
+        segments: named.filter((given) => !isPath(given)),
+        paths: named.filter(isPath),
+        isAll: values['all'] === true,
+        force: values['force'] === true,
+      }
+      return approveHere(asked, where, io)
+    }
     const [{ openCluster, pathOf }, { existing, started }, { didYouMean, kindAndName }] = await Promise.all([
       import('../kubernetes.ts'),
       import('../cluster/make-run.ts'),

@@ -15,8 +15,10 @@ import {
   summaryText,
 } from '#compiler'
 import { type Command, choice, exitCodes, type Io, text, UsageError } from '../command.ts'
+import { projectsIn } from '../projects.ts'
 import { compilePaths, readConfig } from '../sources.ts'
 import { version } from '../version.ts'
+import { whileWatched } from '../watching.ts'
 
 export const command: Command = {
   summary: 'Check resources against the schema, their references, the language and every guardrail',
@@ -44,6 +46,7 @@ export const command: Command = {
       value: 'DIR',
       help: 'say of the stores there what somebody should know: identities compared as written, refused files, unmet expectations',
     },
+    watch: { type: 'boolean', short: 'w', help: 'again whenever a file changes, until Ctrl-C' },
     'show-config': { type: 'boolean', help: 'print the severity of every code and where it comes from' },
   },
   examples: [
@@ -54,6 +57,10 @@ export const command: Command = {
     'convoke check -o sarif . > convoke.sarif',
   ],
   run: async ({ positionals, values, io }) => {
+    if (values['watch'] === true)
+      return whileWatched(positionals, io, () =>
+        command.run({ positionals, values: { ...values, watch: undefined }, io }),
+      )
     const output = choice(values, 'output', ['text', 'json', 'sarif', 'github', 'junit'])
     const failOn = choice(values, 'fail-on', ['error', 'warning'])
     const given = text(values, 'max-diagnostics')
@@ -109,6 +116,13 @@ export const command: Command = {
         io.document(junitDocument(diagnostics, sources, counts))
         break
       case 'text': {
+        const projects = projectsIn(diagnostics)
+        if (projects !== null) {
+          io.out(
+            `These are ${projects.folders.length} projects, and ${projects.collisions} names are in more than one of them. Check each alone:\n${projects.folders.map((folder) => `  ${io.program} check ${folder}\n`).join('')}`,
+          )
+          break
+        }
         const shown = most === null ? diagnostics : severest(diagnostics, most)
         if (shown.length > 0) io.out(`${renderText(shown, sources, { colour: io.colour, width: io.columns })}\n`)
         if (shown.length < diagnostics.length)

@@ -4,15 +4,25 @@ import { type Command, exitCodes, UsageError } from '../command.ts'
 
 export const command: Command = {
   summary: 'Begin a project: one resource of each kind with comments, a test, CI, and sample data to run',
-  usage: 'init [DIR]',
+  usage: 'init [DIR] [--yes]',
   description:
-    'A file that is there already is kept as it is. `convoke check` and `convoke test` pass on what is written.',
-  options: {},
+    'A folder with something in it is left alone, unless --yes says to write beside that; a file that is there already is kept as it is.\n' +
+    '`convoke check` and `convoke test` pass on what is written.',
+  options: {
+    yes: { type: 'boolean', short: 'y', help: 'also into a folder that is not empty; nothing is overwritten' },
+  },
   examples: ['convoke init audiences && cd audiences && convoke check . && convoke test .'],
-  run: async ({ positionals, io }) => {
+  run: async ({ positionals, values, io }) => {
     const [given = '.', ...more] = positionals
     if (more.length > 0) throw new UsageError('`convoke init` takes one directory.')
     const folder = resolve(io.cwd, given)
+    const others = existsSync(folder) ? readdirSync(folder).filter((name) => !quiet.has(name)) : []
+    if (others.length > 0 && values['yes'] !== true) {
+      const shown = others.slice(0, 3).join(', ')
+      throw new UsageError(
+        `\`${given}\` is not empty: it holds ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ''}. Name another folder, or give --yes to write beside that; nothing is overwritten.`,
+      )
+    }
     let written = 0
     for (const template of filesUnder(templates)) {
       // A `.gitignore` among the templates would be one of Convoke's own.
@@ -37,6 +47,9 @@ export const command: Command = {
     return exitCodes.fine
   },
 }
+
+/** What a repository has that was made a moment ago. */
+const quiet = new Set(['.git', '.gitignore', '.gitattributes', 'LICENSE', 'README.md'])
 
 const templates = join(import.meta.dirname, '..', 'init')
 

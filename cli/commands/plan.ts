@@ -76,7 +76,8 @@ export const command: Command = {
       io.err(
         `${renderText(after.diagnostics, input.sources, { colour: io.colour, width: io.columns })}\n${summaryText(after.diagnostics, after.count)}\n`,
       )
-    const options = readConfig(io).options
+    const config = readConfig(io)
+    const { options } = config
     const before = cluster
       ? compileObjects(
           await resourcesIn(
@@ -89,7 +90,7 @@ export const command: Command = {
           ),
           options,
         )
-      : earlier(against, positionals, io, options)
+      : earlier(against, positionals.length > 0 ? positionals : config.paths, io, options)
     const plan = changePlan(before, after)
     const at = instant(values, 'at') ?? io.now()
     const page = reportFile(values, io)
@@ -111,7 +112,12 @@ export const command: Command = {
           : plain(document, document.audiences, io),
       )
     const isWritten =
-      page === null || writeReport(page, planReport(document, { where: projectName(positionals, io) }), io)
+      page === null ||
+      writeReport(
+        page,
+        planReport(document, { where: projectName(positionals.length > 0 ? positionals : config.paths, io) }),
+        io,
+      )
     if (!isWritten) return exitCodes.findings
     if (errors.length > 0) return exitCodes.findings
     return values['detailed-exitcode'] === true && plan.changes.length > 0 ? exitCodes.changes : exitCodes.fine

@@ -2,23 +2,23 @@ import { existsSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { type Compilation, renderText, summaryText } from '#compiler'
 import type { Knowledge, Outcome } from '#views'
-import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
-import { databasesOf } from '../databases.ts'
+import { type Command, choice, exitCodes, type Io, instant, UsageError } from '../command.ts'
 import { clusterOptions } from '../kubernetes.ts'
 import { progressLine } from '../progress.ts'
 import { projectName, reportFile, reportOption, writeReport } from '../report-file.ts'
 import type { Notice } from '../run.ts'
 import { runText } from '../run-text.ts'
-import { compilePaths } from '../sources.ts'
+import { compilePaths, readConfig } from '../sources.ts'
+import { neededVolumes, volumesOption, whereabouts, workdirOption } from '../whereabouts.ts'
 
 export const command: Command = {
   summary: 'Run a target in the cluster now; or, of files, the whole way in one process',
   operands: ['TARGET'],
-  usage: 'run TARGET [--wait]  |  run --retry RUN [--wait]  |  run PATH… --workdir DIR --volumes DIR [--at TIME]',
+  usage: 'run TARGET [--wait]  |  run --retry RUN [--wait]  |  run [PATH…] --workdir DIR --volumes DIR [--at TIME]',
   description:
     'In the cluster: makes a manual Run of TARGET, that is an Activation, ProfileStore/NAME or CampaignSource/NAME, and says its name; with --wait\n' +
     'it tells what the steps do and ends as the Run does.\n\n' +
-    'With --workdir, on this machine: runs what is due at --at and was not run in this work directory yet. A claim is the folder of its name under --volumes. A CampaignInstance\n' +
+    'With --workdir, or where convoke.toml says it, on this machine: runs what is due at --at and was not run in this work directory yet. A claim is the folder of its name under --volumes. A CampaignInstance\n' +
     'with a database gets an embedded PostgreSQL under the work directory, unless --database names one; its target table is made from the target\n' +
     'mapping and filled from VOLUMES/campaign/INSTANCE/TABLE.csv where that exists.',
   options: {
@@ -32,8 +32,8 @@ export const command: Command = {
       help: 'of a ProfileStore: Batch (default) or Streaming',
     },
     retry: { type: 'string', value: 'RUN', help: 'try a failed Run again, from the step that failed' },
-    workdir: { type: 'string', value: 'DIR', help: 'what this command remembers, and the embedded databases' },
-    volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
+    workdir: workdirOption,
+    volumes: volumesOption,
     at: { type: 'string', value: 'TIME', help: 'the evaluation instant of every step (default: now)' },
     secrets: { type: 'string', value: 'DIR', help: 'a secret key is the file NAME/KEY there' },
     database: {
@@ -60,6 +60,11 @@ export const command: Command = {
       )
     if (here.length > 0) return runHere(args)
     const path = args.positionals.find((each) => isPath(each, args.io))
+    if (there.length === 0 && (path !== undefined || args.positionals.length === 0)) {
+      // A project that says where its data are is run without options.
+      const { workdir, volumes } = readConfig(args.io)
+      if (workdir !== null && volumes !== null) return runHere(args)
+    }
     if (path !== undefined)
       throw new UsageError(
         `\`${path}\` is a path: to run it on this machine, give --workdir DIR and --volumes DIR. A target in the cluster is also KIND/NAME.`,
@@ -77,14 +82,13 @@ function isPath(text: string, io: Io): boolean {
 }
 
 async function runHere({ positionals, values, io }: Parameters<Command['run']>[0]): Promise<number> {
-  const workdir = resolve(io.cwd, required(text(values, 'workdir'), '--workdir'))
-  const volumes = resolve(io.cwd, required(text(values, 'volumes'), '--volumes'))
-  const secrets = text(values, 'secrets')
+  const where = whereabouts(values, io)
+  if (where.workdir === null) throw new UsageError('--workdir DIR is missing.')
+  const { workdir, secrets, databases: named } = where
+  const volumes = neededVolumes(where)
   const at = instant(values, 'at') ?? io.now()
   const output = choice(values, 'output', ['text', 'json'])
   const page = reportFile(values, io)
-  if (!existsSync(volumes)) throw new UsageError(`The volumes folder \`${volumes}\` does not exist.`)
-  const named = databasesOf(texts(values, 'database'))
 
   const { input, compilation } = compilePaths(positionals, io)
   const { diagnostics } = compilation
@@ -150,7 +154,7 @@ async function runAndLook(
   await using databases = campaignDatabases({ plans, workdir, volumes, named, say: line.say, show: line.show })
   const places = {
     volumes,
-    secrets: secrets === null ? null : resolve(io.cwd, secrets),
+    secrets,
     databases: databases.urls,
     scratchParent: join(workdir, 'scratch'),
   }
@@ -172,9 +176,4 @@ async function runAndLook(
   )
   line.clear()
   return { outcomes, notices, knowledge }
-}
-
-function required(value: string | null, option: string): string {
-  if (value === null) throw new UsageError(`${option} DIR is missing.`)
-  return value
 }

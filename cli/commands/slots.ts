@@ -6,7 +6,7 @@ export const command: Command = {
   summary: 'When everything will run, and how late each Segment may be',
   usage: 'slots PATH… --from TIME --to TIME [-o text|json]',
   description:
-    'From inclusive, to exclusive. A local slot runs exactly once, also when the clocks change. A Segment is as late as the slowest one it refers\n' +
+    'From inclusive, to exclusive; beside each instant what clocks say in its own time zone. A local slot runs exactly once, also when the clocks change. A Segment is as late as the slowest one it refers\n' +
     'to: so long it may take until a change of the data shows in it.',
   options: {
     from: { type: 'string', value: 'TIME', help: 'first instant, e.g. 2026-12-01T00:00:00Z (default: now)' },
@@ -37,7 +37,7 @@ export const command: Command = {
         io.out(
           `${slot.kind} ${slot.name}${slot.evaluation ? ` (${slot.evaluation})` : ''}, ${slot.timeZone}: ${slot.instants.length === 0 ? 'never in that time' : `${slot.instants.length} ${slot.instants.length === 1 ? 'run' : 'runs'}`}\n`,
         )
-        for (const at of slot.instants.slice(0, 20)) io.out(`  ${at}\n`)
+        for (const at of slot.instants.slice(0, 20)) io.out(`  ${at}${localText(at, slot.timeZone)}\n`)
         if (slot.instants.length > 20)
           io.out(`  … and ${slot.instants.length - 20} more until ${slot.instants.at(-1)}\n`)
       }
@@ -51,6 +51,24 @@ export const command: Command = {
       ? exitCodes.findings
       : exitCodes.fine
   },
+}
+
+const utc = /^(?:Etc\/)?(?:UTC|GMT|UCT|Zulu|Universal)$/
+
+/** `  Sat 05:00 +0200`: what clocks say in the schedule's own zone; nothing where that is UTC. */
+function localText(at: string, timeZone: string): string {
+  if (utc.test(timeZone)) return ''
+  const parts = new Intl.DateTimeFormat('en-GB', {
+    timeZone,
+    weekday: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+    timeZoneName: 'longOffset',
+  }).formatToParts(new Date(at))
+  const of = (type: Intl.DateTimeFormatPartTypes): string => parts.find((part) => part.type === type)?.value ?? ''
+  const offset = of('timeZoneName').replace(/^GMT/, '').replace(':', '') || '+0000'
+  return `  ${of('weekday')} ${of('hour')}:${of('minute')} ${offset}`
 }
 
 function instantsOf(schedule: Schedule, from: Date, to: Date): string[] {

@@ -15,8 +15,9 @@ import {
 import type { Preview } from '#jobs'
 import { type Command, choice, exitCodes, type Io, UsageError } from '../command.ts'
 import { projectName, reportFile, reportOption, writeReport } from '../report-file.ts'
-import { compilePaths } from '../sources.ts'
+import { compilePaths, readConfig } from '../sources.ts'
 import { type CaseReport, coverageText, testDocument, testedDocument, testJunit, testText } from '../test-report.ts'
+import { whileWatched } from '../watching.ts'
 
 export const command: Command = {
   summary: 'Run SegmentTests: who is in a Segment, on people made up for it',
@@ -31,6 +32,7 @@ export const command: Command = {
       help: 'reference (default), the interpreter that the others are held to; duckdb; spark, where it is installed; or all',
     },
     coverage: { type: 'boolean', help: 'say which leaf conditions were never true or never false' },
+    watch: { type: 'boolean', short: 'w', help: 'again whenever a file changes, until Ctrl-C' },
     report: reportOption('writes what passes, what fails and why, and coverage, as a page to look at'),
     output: {
       type: 'string',
@@ -47,6 +49,10 @@ export const command: Command = {
     'convoke test . --report tests.html',
   ],
   run: async ({ positionals, values, io }) => {
+    if (values['watch'] === true)
+      return whileWatched(positionals, io, () =>
+        command.run({ positionals, values: { ...values, watch: undefined }, io }),
+      )
     const output = choice(values, 'output', ['text', 'json', 'junit'])
     const wanted = choice(values, 'engine', ['reference', 'duckdb', 'spark', 'all'])
     const page = reportFile(values, io)
@@ -86,7 +92,13 @@ export const command: Command = {
         at: io.now(),
         segments: model.segments.length,
       })
-      if (!writeReport(page, testReport(document, { where: projectName(positionals, io) }), io))
+      if (
+        !writeReport(
+          page,
+          testReport(document, { where: projectName(positionals.length > 0 ? positionals : readConfig(io).paths, io) }),
+          io,
+        )
+      )
         return exitCodes.findings
     }
     if (output === 'json') io.out(`${JSON.stringify(testDocument(reports, coverage), null, 2)}\n`)

@@ -4,6 +4,8 @@ import type { Question } from '../cluster/why-job.ts'
 import { type Command, choice, exitCodes, type Io, instant, text, UsageError, type Values } from '../command.ts'
 import { clusterOptions } from '../kubernetes.ts'
 import { progressLine } from '../progress.ts'
+import { readConfig } from '../sources.ts'
+import { neededVolumes, volumesOption, whereabouts } from '../whereabouts.ts'
 
 export const command: Command = {
   summary: 'Why a person is, or is not, in a Segment: which conditions hold, and what was found',
@@ -13,7 +15,7 @@ export const command: Command = {
     'PROFILE is a value of the primary identity, or Namespace:VALUE of any; @FILE reads it from a file, where no history keeps it. With PATHs and\n' +
     '--volumes the data at hand are asked; without, those of the cluster, by a short-lived Job that mounts the volume of the store. Reads only.',
   options: {
-    volumes: { type: 'string', value: 'DIR', help: 'a claim is the folder of its name there' },
+    volumes: volumesOption,
     at: { type: 'string', value: 'TIME', help: 'evaluation instant (default: now)' },
     image: {
       type: 'string',
@@ -39,7 +41,8 @@ export const command: Command = {
     }
     const seal = text(values, 'seal')
     if (seal !== null) return sealedAnswer(question, paths, seal, values, io)
-    const isHere = paths.length > 0 || text(values, 'volumes') !== null
+    const isThere = ['kubeconfig', 'context', 'image'].some((name) => values[name] !== undefined)
+    const isHere = paths.length > 0 || text(values, 'volumes') !== null || (!isThere && readConfig(io).volumes !== null)
     const answer = isHere
       ? await answerHere(question, paths, values, io)
       : await (await import('../cluster/why-job.ts')).answerInCluster(question, values, io)
@@ -72,8 +75,7 @@ async function sealedAnswer(question: Question, paths: readonly string[], seal: 
 
 /** Null where the data could not be asked, which is said. */
 async function answerHere({ segment, who, at }: Question, paths: readonly string[], values: Values, io: Io) {
-  const volumes = text(values, 'volumes')
-  if (volumes === null) throw new UsageError('--volumes DIR is missing.')
+  const volumes = neededVolumes(whereabouts(values, io))
   const [{ compilePaths }, { answerOf }, { JobError }, { portsFor }] = await Promise.all([
     import('../sources.ts'),
     import('../why.ts'),
@@ -100,7 +102,7 @@ async function answerHere({ segment, who, at }: Question, paths: readonly string
   }
   const line = progressLine(io)
   const places = {
-    volumes: resolve(io.cwd, volumes),
+    volumes,
     secrets: null,
     databases: new Map<string, string>(),
     scratchParent: null,

@@ -1,14 +1,46 @@
 import { unreachable } from '../unreachable.ts'
-import type { ChainStep, Expr, Generator, TimeTerm, Unit, When } from './ast.ts'
+import { type ChainStep, type Expr, type Generator, type TimeTerm, type Unit, units, type When } from './ast.ts'
+import { type Token, tokenize } from './lexer.ts'
 import { parsePql } from './parser.ts'
 
 /** Beyond this an expression is broken at `and`, `or`, its clauses and its steps. */
 const width = 100
 
-/** The expression in its one canonical layout, which means the same; null when it has syntax faults. */
+/**
+ * The expression with its spaces in order, which means the same; null when it has syntax faults. Line breaks that somebody chose stay;
+ * what stands on one line is broken only where it is too long.
+ */
 export function formatPql(text: string): string | null {
   const { expr, faults } = parsePql(text)
-  return faults.length > 0 ? null : layout(expr, 0, 0, text)
+  if (faults.length > 0) return null
+  return (text.trim().includes('\n') ? inItsLines(expr, text) : null) ?? layout(expr, 0, 0, text)
+}
+
+/** What stands before each token, the end among them. */
+function gapsOf(text: string, tokens: readonly Token[]): string[] {
+  return tokens.map(({ start }, index) => text.slice(tokens[index - 1]?.end ?? 0, start))
+}
+
+/** On the lines that it is written on; null where its one form has other words, of which nobody can say on which line they belong. */
+function inItsLines(expr: Expr, text: string): string | null {
+  const form = flat(expr, text)
+  const [written, wanted] = [tokenize(text, () => {}), tokenize(form, () => {})]
+  const isOne = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase() || isUnit(a, b)
+  if (written.length !== wanted.length || written.some(({ text: own }, at) => !isOne(own, wanted[at]!.text)))
+    return null
+  const [gaps, spaces] = [gapsOf(text, written), gapsOf(form, wanted)]
+  const parts = wanted.map(({ start, end }, index) => {
+    const gap = gaps[index]!
+    // A line keeps where it begins.
+    const before = gap.includes('\n') ? `\n${/[^\n]*$/.exec(gap)![0].replaceAll('\t', '  ')}` : spaces[index]!
+    return before + form.slice(start, end)
+  })
+  return parts.join('').trim()
+}
+
+/** `day` and `days`: which of them stands, the number before it says. */
+function isUnit(a: string, b: string): boolean {
+  return units.some((unit) => [a, b].every((word) => word === unit || word === unitPlural(unit)))
 }
 
 /** The expression starting in `column` of a line that is indented by `indent`. */
@@ -167,6 +199,10 @@ function whenText(when: When, text: string): string {
 
 function unitText(unit: Unit, amount: Expr): string {
   if (amount.kind === 'literal' && amount.value === 1) return unit
+  return unitPlural(unit)
+}
+
+function unitPlural(unit: Unit): string {
   return unit === 'century' ? 'centuries' : unit === 'millennium' ? 'millennia' : `${unit}s`
 }
 

@@ -72,7 +72,7 @@ function one(diagnostic: Diagnostic, pages: ReadonlyMap<string, Page>, options: 
     const here = places.filter((place) => place.file === file)
     const page = file === null ? undefined : pages.get(file)
     const first = here[0]!
-    const arrow = `${' '.repeat(gutter)}${paint.label(first.primary ? '-->' : ':::')}`
+    const arrow = `${' '.repeat(gutter)}${paint.label(first.primary ? '-->' : '==>')}`
     if (!page || !first.span) {
       const owner = first.resource ? `${first.resource.kind} ${first.resource.name}` : ''
       const place = [file ?? owner, first.path].filter((part) => part !== '').join(' ')

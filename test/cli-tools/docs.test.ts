@@ -56,3 +56,30 @@ test('convoke.toml says what is read, and where its data are', async () => {
   writeFileSync(join(folder, 'convoke.toml'), 'pathz = "audiences"\n')
   expect((await convoke(folder, ['check'])).err).toContain('did you mean `paths`?')
 })
+
+test('several projects at once are named instead of all that they have in common', async () => {
+  const folder = folderOf({ 'shops/a/all.yaml': minimal, 'shops/b/platform/all.yaml': minimal })
+  const { code, out } = await convoke(folder, ['check', '.'])
+  expect({ code, out }).toEqual({
+    code: 1,
+    out: 'These are 2 projects, and 10 names are in more than one of them. Check each alone:\n  convoke check shops/a\n  convoke check shops/b\n',
+  })
+})
+
+test('--watch checks again when a file changes, until it is interrupted', async () => {
+  const folder = folderOf({ 'all.yaml': minimal })
+  const stop = new AbortController()
+  const said: string[] = []
+  const watching = convoke(folder, ['check', '.', '--watch'], {
+    signal: stop.signal,
+    out: (text) => {
+      said.push(text)
+      if (said.length === 1)
+        writeFileSync(join(folder, 'all.yaml'), minimal.replace('loyalty.tier = ', 'loyalty.teir = '))
+      else if (text.includes('1 error')) stop.abort()
+    },
+  })
+  expect((await watching).code).toBe(0)
+  expect(said[0]).toContain('0 errors')
+  expect(said.join('')).toContain('unknown-attribute')
+}, 60_000)

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { compile, formatSource } from '#compiler'
+import { formatSource } from '#compiler'
 import { convoke, folderOf } from './command-line.ts'
 
 const head =
@@ -81,7 +81,7 @@ describe('formatting changes expressions and nothing else', () => {
   })
 })
 
-test('the examples mean the same after formatting, and formatting again changes nothing', () => {
+test('the examples are formatted', () => {
   const folder = new URL('../../examples/', import.meta.url).pathname
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => /\.ya?ml$/.test(file))
   const byExample = Map.groupBy(files, (file) => file.split('/')[0])
@@ -89,10 +89,7 @@ test('the examples mean the same after formatting, and formatting again changes 
   for (const own of byExample.values()) {
     const sources = own.map((file) => ({ file, text: readFileSync(join(folder, file), 'utf8') }))
     const formatted = sources.map((source) => ({ file: source.file, text: formatSource(source) }))
-    for (const source of formatted) expect(formatSource(source)).toBe(source.text)
-    const conditions = (of: typeof sources) =>
-      compile(of).model.segments.map(({ resource, condition }) => [resource.name, condition])
-    expect(conditions(formatted)).toEqual(conditions(sources))
+    for (const [index, source] of formatted.entries()) expect(source.text).toBe(sources[index]!.text)
   }
 })
 

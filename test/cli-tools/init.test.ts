@@ -53,14 +53,33 @@ test('every kind that people write is there, the one without sample data as a co
 
 test('nothing that is there is overwritten', async () => {
   const folder = folderOf({ 'README.md': 'mine', '.github/workflows/convoke.yml': 'mine too' })
-  const { code, err } = await convoke(folder, ['init', '.'])
+  const { code, err } = await convoke(folder, ['init', '.', '--yes'])
   expect(code).toBe(0)
   expect(err).toContain('kept     README.md')
   expect(readFileSync(join(folder, 'README.md'), 'utf8')).toBe('mine')
   expect(readFileSync(join(folder, '.github/workflows/convoke.yml'), 'utf8')).toBe('mine too')
   expect(readFileSync(join(folder, '.gitignore'), 'utf8')).toContain('.convoke/')
-  expect((await convoke(folder, ['init'])).out).toBe('Nothing was written: every file is there already.\n')
+  expect((await convoke(folder, ['init', '--yes'])).out).toBe('Nothing was written: every file is there already.\n')
 })
+
+test('a folder with something in it is left alone, one of a fresh repository is not', async () => {
+  const folder = folderOf({ 'a.txt': '', 'b.txt': '', '.git/HEAD': '' })
+  expect(await convoke(folder, ['init'])).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('it holds a.txt, b.txt. Name another folder, or give --yes'),
+  })
+  expect(readdirSync(folder).sort()).toEqual(['.git', 'a.txt', 'b.txt'])
+  expect(await convoke(folderOf({ '.git/HEAD': '', 'README.md': 'mine' }), ['init'])).toMatchObject({ code: 0 })
+})
+
+test('convoke.toml says where everything is, so that nothing needs an option', async () => {
+  const folder = await project()
+  expect((await convoke(folder, ['check'])).out).toBe('0 errors, 0 warnings in 11 resources\n')
+  const run = await convoke(folder, ['run', '--at', '2026-01-15T06:00:00Z'])
+  expect(run.code, run.err).toBe(0)
+  const plan = await convoke(folder, ['plan', '--at', '2026-01-15T06:00:00Z', '-o', 'json'])
+  expect(JSON.parse(plan.out)).toMatchObject({ isCounted: true })
+}, 60_000)
 
 test('the workflow checks, tests and plans', async () => {
   const workflow = parse(readFileSync(join(await project(), '.github/workflows/convoke.yml'), 'utf8'))

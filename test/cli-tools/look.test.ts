@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { convoke } from './command-line.ts'
+import { convoke, folderOf } from './command-line.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convoke-look-'))
 const places = ['--volumes', 'volumes']
@@ -182,3 +182,36 @@ test('the catalog has sizes, what conditions keep, and what Campaign has', async
   expect(page).toContain('in Campaign')
   for (const personal of ['Ada', 'example.test', '>C1<']) expect(page).not.toContain(personal)
 })
+
+test('a held Segment of a work directory is approved, and the next run delivers it', async () => {
+  const own = folderOf({
+    'all.yaml': readFileSync(join(folder, 'all.yaml'), 'utf8').replace(
+      /(metadata: \{ name: newsletter \}\nspec:\n)/,
+      '$1  circuitBreaker: { maxExitedPercent: 10 }\n',
+    ),
+    'convoke.toml': 'paths = "all.yaml"\nvolumes = "volumes"\nworkdir = "work"\n',
+  })
+  for (const part of ['campaign', 'landing'])
+    cpSync(join(folder, 'volumes', part), join(own, 'volumes', part), { recursive: true })
+  for (const part of ['profile-store', 'landing-zone']) mkdirSync(join(own, 'volumes', part), { recursive: true })
+  const at = async (instant: string) => {
+    const { code, out, err } = await convoke(own, ['run', '--at', instant, '-o', 'json'])
+    expect(code, err).toBe(0)
+    const rows: { segment: string; held: object | null }[] = JSON.parse(out).segments
+    return rows.filter(({ held }) => held !== null).map(({ segment }) => segment)
+  }
+  await at('2026-01-15T06:00:00Z')
+  const held = await at('2026-01-16T06:00:00Z')
+  expect(held).toEqual(['big-spenders', 'lapsed-buyers'])
+  const approve = (...argv: string[]) =>
+    convoke(own, ['approve', 'newsletter', ...argv], { now: () => new Date('2026-01-16T07:00:00Z') })
+  expect(await approve('gold-members')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('Held: big-spenders, lapsed-buyers.'),
+  })
+  expect(await approve('big-spenders')).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('The next `convoke run`'),
+  })
+  expect(await at('2026-01-16T12:00:00Z')).toEqual(['lapsed-buyers'])
+}, 240_000)

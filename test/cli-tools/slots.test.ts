@@ -94,3 +94,12 @@ test('every Segment is listed with how late it may be, and why', async () => {
     'patrons\\nSegment: Streaming, up to 5m late',
   )
 })
+
+test('an instant stands with what clocks say where the schedule has a time zone of its own', async () => {
+  const folder = folderOf({ 'all.yaml': bundle })
+  const linesOf = async (from: string, to: string): Promise<readonly string[]> =>
+    (await convoke(folder, ['slots', '.', '--from', from, '--to', to])).out.split('\n')
+  expect(await linesOf('2026-07-01', '2026-07-02')).toContain('  2026-07-01T01:15:00Z  Wed 03:15 +0200')
+  expect(await linesOf('2026-12-01', '2026-12-02')).toContain('  2026-12-01T02:15:00Z  Tue 03:15 +0100')
+  expect(await linesOf('2026-12-01', '2026-12-02')).toContain('  2026-12-01T00:30:00Z')
+})

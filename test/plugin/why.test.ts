@@ -1,5 +1,5 @@
 // `convoke why` with the data at hand: what it says is what the evaluation made of them.
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -202,6 +202,7 @@ describe('why', () => {
   })
 
   test('of a store that nobody ran says so', async () => {
+    mkdirSync(join(folder, 'elsewhere'), { recursive: true })
     const empty = await inProcess(folder, ['why', 'gold-members', 'C1', 'shop.yaml', '--volumes', 'elsewhere'], { now })
     expect(empty).toMatchObject({ code: 1, err: expect.stringContaining('There is no volume for the claim') })
   })

@@ -41,6 +41,12 @@ test.each<[string, string]>([
     'CHAIN(xEvent, timestamp, [A: WHAT(eventType = "view") WHEN(<= 7 days before now), B: WHAT(eventType = "purchase") WHEN(today)])',
     'CHAIN(xEvent, timestamp, [\n  A: WHAT(eventType = "view") WHEN(<= 7 days before now),\n  B: WHAT(eventType = "purchase") WHEN(today)\n])',
   ],
+  // Line breaks that somebody chose stay, with where their lines begin; spaces within a line do not.
+  ['a=1\n  and( b or\n   c )', 'a = 1\n  and (b or\n   c)'],
+  ['t occurs <=1\n  days before now\n', 't occurs <= 1\n  day before now'],
+  ['\n\na and\n\n\nb\n\n', 'a and\nb'],
+  // Words that are no part of its one form leave nobody to say where lines break.
+  ['t occurs on\ntoday', 't occurs today'],
 ])('%s', (written, formatted) => {
   expect(formatPql(written)).toBe(formatted)
 })
