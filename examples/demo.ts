@@ -41,6 +41,8 @@ else {
       `  ls ${volumes}/landing-zone/*                   the files for Campaign, one for each Segment, and their manifests`,
       `  ls .work/${first}/work/runs                     what each job was given; repeat one with bin/convoke export --plan … --run …`,
       `  bin/convoke check ${settings(first).resources}  the compiler; break something in there and check again`,
+      `  bin/convoke docs ${settings(first).resources} --out .work/${first}/catalog --volumes ${volumes} --workdir .work/${first}/work`,
+      `                                                 a catalog: each Segment in words, what its conditions keep, how it changed`,
       `  bin/convoke slots ${settings(first).resources} --from 2026-12-01 --to 2026-12-02`,
       '  bin/convoke explain too-many-segments',
       '  examples/README.md                              the data, and what each Segment means',

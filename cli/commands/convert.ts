@@ -9,8 +9,9 @@ export const command: Command = {
   usage: 'convert FILE… [--store NAME] [--out DIR] [--to segment|adobe] [--format pql/text|pql/json]',
   description:
     'FILE holds one definition, a list, or a page {"segments": […]} as the API gives it, with expressions in pql/text or pql/json. References by id\n' +
-    'become names where the Segment is among the files given. --to adobe reads Segments and prints a list of definitions. What cannot be converted\n' +
-    'is said and left out (exit code 1).',
+    'become names where the Segment is among the files given. --to adobe reads Segments and prints a list of definitions; one whose\n' +
+    'name does not follow from its display name says it in `convoke.name`, which Adobe has not, so that the way back finds it. What cannot be\n' +
+    'converted is said and left out (exit code 1).',
   options: {
     to: { type: 'string', value: 'FORM', words: ['segment', 'adobe'], help: 'segment (default) or adobe' },
     format: {

@@ -10,6 +10,8 @@ export type AdobeDefinition = {
   /** The value of `pql/json` is the tree as text, as the API keeps it. */
   readonly expression: { readonly type: 'PQL'; readonly format: ExpressionFormat; readonly value: string }
   readonly schema: { readonly name: '_xdm.context.profile' }
+  /** Not of Adobe's: the resource's name, where nobody could tell it from the one above. */
+  readonly convoke?: { readonly name: string }
   readonly evaluationInfo: { readonly [way in 'batch' | 'continuous' | 'synchronous']: { readonly enabled: boolean } }
 }
 
@@ -29,4 +31,16 @@ export function segmentReferences(
       .filter((other) => other.kind === 'string')
       .map((other) => ({ name: other.text, span: { start: other.start + 1, end: other.end - 1 } }))
   })
+}
+
+/** A name as Kubernetes takes it, made from one that people gave. */
+export function resourceName(text: string): string {
+  return text
+    .replaceAll('ß', 'ss')
+    .normalize('NFKD')
+    .replace(/\p{Mark}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 200)
+    .replace(/^-+|-+$/g, '')
 }

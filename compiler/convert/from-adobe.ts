@@ -4,7 +4,7 @@ import { type Diagnostic, pathText, sortDiagnostics } from '../diagnostic.ts'
 import { parsePql } from '../pql/parser.ts'
 import type { Path, Source } from '../resource.ts'
 import { nodeAt, readYaml, textRangeOf, valueOf, type YamlNode } from '../yaml/index.ts'
-import { adobeIdAnnotation, segmentReferences } from './adobe-definition.ts'
+import { adobeIdAnnotation, resourceName, segmentReferences } from './adobe-definition.ts'
 import { expressionTextOf } from './expression.ts'
 import { type SegmentDocument, segmentYaml } from './segment-yaml.ts'
 
@@ -106,27 +106,23 @@ function definitionsIn(source: Source, diagnostics: Diagnostic[]): Definition[] 
   })
 }
 
-/** Names as Kubernetes takes them, each once: numbered where two definitions have the same. */
+/** Names as Kubernetes takes them, each once: those that definitions say, and else made from theirs at Adobe, numbered where two have the same. */
 function namesOf(definitions: readonly Definition[]): string[] {
+  const said = definitions.map(({ value }) => {
+    const own = isRecord(value['convoke']) ? value['convoke']['name'] : null
+    return typeof own === 'string' && own !== '' && resourceName(own) === own ? own : null
+  })
   const taken = new Set<string>()
-  return definitions.map(({ value }) => {
-    const base = resourceName(String(value['name'] ?? value['id'] ?? '')) || 'segment'
+  const once = (base: string): string => {
     let name = base
     for (let number = 2; taken.has(name); number += 1) name = `${base}-${number}`
     taken.add(name)
     return name
-  })
-}
-
-function resourceName(text: string): string {
-  return text
-    .replaceAll('ß', 'ss')
-    .normalize('NFKD')
-    .replace(/\p{Mark}/gu, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 200)
-    .replace(/^-+|-+$/g, '')
+  }
+  const kept = said.map((name) => (name === null ? null : once(name)))
+  return definitions.map(
+    ({ value }, index) => kept[index] ?? once(resourceName(String(value['name'] ?? value['id'] ?? '')) || 'segment'),
+  )
 }
 
 function documentOf(

@@ -6,6 +6,7 @@ import {
   type AdobeDefinition,
   adobeIdAnnotation,
   type ExpressionFormat,
+  resourceName,
   segmentReferences,
 } from './adobe-definition.ts'
 
@@ -66,6 +67,7 @@ export function adobeOfSegments(
         ...(description === undefined ? {} : { description }),
         expression: { type: 'PQL', format, value: tree ? JSON.stringify(tree.tree) : value },
         schema: { name: '_xdm.context.profile' },
+        ...(resourceName(displayName) === segment.name ? {} : { convoke: { name: segment.name } }),
         evaluationInfo: {
           batch: { enabled: evaluation === 'Batch' },
           continuous: { enabled: evaluation === 'Streaming' },

@@ -96,6 +96,21 @@ test('there and back gives the same definition', async () => {
   expect(JSON.parse(out)).toEqual([known[1], known[0]])
 })
 
+test('there and back keeps the names of the examples, whatever they are displayed as', async () => {
+  const examples = new URL('../../examples/', import.meta.url).pathname
+  for (const example of ['retail/resources', 'cdnow/resources', 'minimal']) {
+    const adobe = await convoke(join(examples, example), ['convert', '--to', 'adobe', '.'])
+    const folder = folderOf({ 'definitions.json': adobe.out })
+    const { out } = await convoke(folder, ['convert', 'definitions.json'])
+    const namesIn = (text: string): string[] =>
+      [...text.matchAll(/kind: Segment\nmetadata:(?: \{|\n {2}) ?name: ([\w-]+)/g)].map(([, name]) => name!)
+    const files = readdirSync(join(examples, example), { encoding: 'utf8' }).filter((file) => file.endsWith('.yaml'))
+    const written = files.map((file) => readFileSync(join(examples, example, file), 'utf8')).join('\n')
+    expect(namesIn(written).length).toBeGreaterThan(2)
+    expect(namesIn(out)).toEqual(namesIn(written))
+  }
+})
+
 test('there and back gives the same definition, whatever texts it holds', () => {
   const text = fc
     .string({ unit: 'grapheme', minLength: 1 })

@@ -66,6 +66,12 @@ test('several projects at once are named instead of all that they have in common
   })
 })
 
+test.each(['cdnow', 'gitops', 'minimal', 'retail'])('the example %s alone has no finding', async (example) => {
+  const folder = new URL(`../../examples/${example}`, import.meta.url).pathname
+  const { code, out } = await convoke(folder, ['check', '.', '--fail-on', 'warning'])
+  expect({ code, out }).toEqual({ code: 0, out: expect.stringMatching(/^0 errors, 0 warnings in \d+ resources\n$/) })
+})
+
 test('--watch checks again when a file changes, until it is interrupted', async () => {
   const folder = folderOf({ 'all.yaml': minimal })
   const stop = new AbortController()
