@@ -232,11 +232,18 @@ function copyInOrder(engine: Engine, select: string, path: string): Promise<void
   return inOrder(engine, () => engine.run(`COPY (${select}) TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`))
 }
 
-async function inOrder<T>(engine: Engine, work: () => Promise<T>): Promise<T> {
+/** Engines that keep rows in their order for now. */
+const ordered = new WeakSet<Engine>()
+
+/** Keeps rows in their order while the work lasts; within such work it costs nothing more. */
+export async function inOrder<T>(engine: Engine, work: () => Promise<T>): Promise<T> {
+  if (ordered.has(engine)) return work()
   await engine.run('SET preserve_insertion_order = true')
+  ordered.add(engine)
   try {
     return await work()
   } finally {
+    ordered.delete(engine)
     // Where the connection has failed, that is what counts.
     await engine.run('SET preserve_insertion_order = false').catch(() => {})
   }

@@ -12,6 +12,7 @@ import { faultOf } from '../step.ts'
 import {
   type BadRow,
   definitionOf,
+  inOrder,
   type NormalizedFile,
   normalizeFile,
   recordPathOf,
@@ -66,11 +67,13 @@ export async function readDataset(engine: Engine, context: DatasetContext): Prom
       await readNewestDelivery(engine, context, reading, folder)
       return finished(reading, dataset, known)
     }
-    for (const { name } of folder.files) {
-      progress()
-      done++
-      await readOne(engine, context, reading, name, folder.fetch)
-    }
+    await inOrder(engine, async () => {
+      for (const { name } of folder.files) {
+        progress()
+        done++
+        await readOne(engine, context, reading, name, folder.fetch)
+      }
+    })
     progress()
     // A file that is gone has nothing to refuse any more.
     for (const name of reading.refused.keys())

@@ -124,27 +124,31 @@ async function jsonReader(
   const paths = fields.flatMap(({ source }) =>
     source.includes('.') ? [jsonPath([source]), jsonPath(source.split('.'))] : [jsonPath([source])],
   )
-  let at = 0
-  const raw = fields.map((field, index) => {
-    const value = field.source.includes('.') ? `coalesce(f[${++at}], f[${++at}])` : `f[${++at}]`
-    return `${rawSql(value, 'json', readTypeOf(field))} AS r${index}${field.clears ? `, coalesce(json_type(${value}) = 'NULL', false) AS c${index}` : ''}`
-  })
   const read = ndjsonSql(text.path)
   const isNone = `coalesce(json_type(json), '') <> 'OBJECT'`
   // Which of two values of one name is meant nobody knows, and the engine takes the first.
   const names = [...new Set(fields.flatMap(({ source }) => [source, source.split('.')[0] ?? '']))]
-  const present = names.map((_, index) => `(f[${paths.length + index + 1}] IS NOT NULL)::INTEGER`)
-  const all = [...paths, ...names.map((name) => jsonPath([name]))]
+  const lines = await smallText(text.path)
+  const isDoubtful = lines === null || mayRepeat(lines, names)
+  const all = [...new Set([...paths, ...(isDoubtful ? names.map((name) => jsonPath([name])) : [])])]
+  const placeOf = (path: string) => all.indexOf(path) + 1
+  const present = names.map((name) => `(f[${placeOf(jsonPath([name]))}] IS NOT NULL)::INTEGER`)
+  const keys = `len(list_filter(json_keys(json), lambda k: k IN (${names.map(literal).join(', ')})))`
+  const raw = fields.map((field, index) => {
+    const { source } = field
+    const at = (path: readonly string[]) => `f[${placeOf(jsonPath(path))}]`
+    const value = source.includes('.') ? `coalesce(${at([source])}, ${at(source.split('.'))})` : at([source])
+    return `${rawSql(value, 'json', readTypeOf(field))} AS r${index}${field.clears ? `, coalesce(json_type(${value}) = 'NULL', false) AS c${index}` : ''}`
+  })
   return {
     select: (
       numbered,
-    ) => `SELECT ${numbered ? '"$number", ' : ''}${raw.join(', ')}, malformed, keys > ${present.join(' + ')} AS repeated FROM (
-      SELECT ${numberSql(numbered)}json_extract(json, [${all.map(literal).join(', ')}]) AS f, ${isNone} AS malformed,
-        len(list_filter(json_keys(json), lambda k: k IN (${names.map(literal).join(', ')}))) AS keys
+    ) => `SELECT ${numbered ? '"$number", ' : ''}${raw.join(', ')}, malformed, ${isDoubtful ? `keys > ${present.join(' + ')}` : 'false'} AS repeated FROM (
+      SELECT ${numberSql(numbered)}json_extract(json, [${all.map(literal).join(', ')}]) AS f, ${isNone} AS malformed${isDoubtful ? `, ${keys} AS keys` : ''}
       FROM ${read})`,
     fields: fields.map((field) => ({ ...field, form: 'json' })),
     missing: async (unfilled) =>
-      unfilled.length > 0 && (await hasOtherKeys(text.path, fields))
+      unfilled.length > 0 && (lines === null || mayHaveOthers(lines, fields))
         ? meant(engine, read, fields, unfilled)
         : new Map(),
     repeated: [],
@@ -285,16 +289,34 @@ function missingOf(fields: readonly Field[], names: readonly string[]): Reader['
   return async () => new Map(missing.map((field) => [field.source, null]))
 }
 
-/** Whether a small file has any key that no field is called by; of a large one true. A look at its text is cheaper than a query. */
-async function hasOtherKeys(path: string, fields: readonly Field[]): Promise<boolean> {
-  const known = new Set(fields.flatMap(({ source }) => [source, ...source.split('.')]))
-  let isWhole = true
+/** The lines of a small file; null of a large one. A look at a text is cheaper than a query, of which thousands of small files make as many. */
+async function smallText(path: string): Promise<readonly string[] | null> {
+  let text: string | null = null
   for await (const piece of bytesOf(path)) {
-    if (!isWhole) return true
-    for (const [, key = ''] of piece.toString().matchAll(/"((?:[^"\\]|\\.)*)"\s*:/g)) if (!known.has(key)) return true
-    isWhole = false
+    if (text !== null) return null
+    text = piece.toString()
   }
-  return false
+  return (text ?? '').split('\n')
+}
+
+/** What stands before a colon in quotes, in texts as well. */
+function keysIn(line: string): readonly string[] {
+  return Array.from(line.matchAll(/"((?:[^"\\]|\\.)*)"\s*:/g), ([, key = '']) => key)
+}
+
+function mayHaveOthers(lines: readonly string[], fields: readonly Field[]): boolean {
+  const known = new Set(fields.flatMap(({ source }) => [source, ...source.split('.')]))
+  return lines.some((line) => keysIn(line).some((key) => !known.has(key)))
+}
+
+/** Whether one of the names may stand twice in a line; a key may be spelt with escapes. */
+function mayRepeat(lines: readonly string[], names: readonly string[]): boolean {
+  const wanted = new Set(names)
+  return lines.some((line) => {
+    if (line.includes('\\u')) return true
+    const found = keysIn(line).filter((key) => wanted.has(key))
+    return new Set(found).size < found.length
+  })
 }
 
 /** Of fields that no line has, those that are nearly called like one that lines have and nobody asks for. */

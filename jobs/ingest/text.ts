@@ -154,11 +154,16 @@ async function headerOf(path: string, dialect: CsvDialect): Promise<readonly str
     if (first.fault !== null)
       throw new JobError(
         'UnreadableFile',
-        `its header, on line ${first.line}, ${first.fault}. ${/^\s*[[{]/.test(first.text) ? 'It looks like JSON: correct the format.' : 'Correct it.'}`,
+        `its header, on line ${first.line}, ${first.fault}. ${looksLike(first.text)}`,
       )
     return first.cells.map((cell) => Buffer.from(cell, 'latin1').toString('utf8'))
   }
   return null
+}
+
+function looksLike(text: string): string {
+  if (/^\s*[[{]/.test(text)) return 'It looks like JSON: correct the format.'
+  return /^\s*</.test(text) ? 'It looks like HTML or XML, which is not read.' : 'Correct it.'
 }
 
 async function linesFrom(path: string, line: number): Promise<number> {
