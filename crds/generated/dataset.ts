@@ -227,7 +227,7 @@ export interface DatasetSpec {
      */
     volume?: {
       /**
-       * Name of the PersistentVolumeClaim.
+       * Name of the PersistentVolumeClaim: lower-case letters, digits, hyphens and dots.
        */
       claimName: string
       /**

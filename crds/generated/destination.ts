@@ -36,7 +36,7 @@ export interface DestinationSpec {
      */
     volume?: {
       /**
-       * Name of the PersistentVolumeClaim.
+       * Name of the PersistentVolumeClaim: lower-case letters, digits, hyphens and dots.
        */
       claimName: string
       /**

@@ -128,7 +128,7 @@ export interface ProfileStoreSpec {
      */
     volume: {
       /**
-       * Name of the PersistentVolumeClaim.
+       * Name of the PersistentVolumeClaim: lower-case letters, digits, hyphens and dots.
        */
       claimName: string
       /**
