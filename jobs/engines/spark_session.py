@@ -50,6 +50,10 @@ try:
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.timestampType", "TIMESTAMP_NTZ")
         .config("spark.sql.shuffle.partitions", "2")
+        # Each lambda inside a lambda takes a few.
+        .config("spark.sql.analyzer.maxIterations", "2000")
+        .config("spark.sql.optimizer.maxIterations", "400")
+        .config("spark.driver.extraJavaOptions", "-Xss64m")
         .config("spark.sql.adaptive.enabled", "false")
         .getOrCreate()
     )

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { checkPql } from '../../compiler/pql/check.ts'
 import { example, functions } from '../../compiler/pql/functions.ts'
 import { foldCase } from '../../compiler/pql/interpret.ts'
 import type { Condition } from '../../compiler/pql/ir.ts'
@@ -13,6 +14,7 @@ import { convoke } from '../cli-tools/command-line.ts'
 import { disagreement, worlds } from '../pql/arbitrary.ts'
 import { constructs } from '../pql/constructs.ts'
 import { corpus } from '../pql/corpora.ts'
+import * as far from '../pql/extremes.ts'
 import { namesakes, passing, suite } from '../segment-test/suites.ts'
 import {
   asParquet,
@@ -51,6 +53,17 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
     const { columns, rows } = await spark.query(sql, await asParquet(people, types, folder))
     return membersOf(names, columns, rows)
   }
+
+  test('accepts whatever the compiler lets pass', { timeout: patience(600_000) }, async () => {
+    const sound: { readonly pql: string; readonly condition: Condition }[] = []
+    for (let index = 0; index < tries(12, 10_000); index += 1) {
+      const pql = fc.sample(far.extremes, { seed: 20_260_115 + index, numRuns: 1 })[0]!
+      const { condition } = checkPql(pql, { types: far.types, segments: new Set() })
+      if (condition) sound.push({ pql, condition })
+    }
+    for (const { pql, condition } of sound)
+      await expect(onSpark([condition], far.people, far.types, far.now), pql.slice(0, 2000)).resolves.toBeDefined()
+  })
 
   test('every function example holds as documented', { timeout: 300_000 }, async () => {
     const types = typesOf(example.schema)
