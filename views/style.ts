@@ -72,7 +72,7 @@ section { margin-top: 52px; }
 h2 { margin: 0; font-size: 19px; line-height: 28px; font-weight: 620; letter-spacing: -.012em; }
 h3 { margin: 0; font-size: 15px; line-height: 24px; font-weight: 600; }
 .sub { margin: 2px 0 18px; max-width: 60em; font-size: 14px; line-height: 22px; color: var(--ink2); text-wrap: pretty; }
-h2 + table, h2 + .plain, h2 + .gauges, h2 + details, h2 + .ranked { margin-top: 14px; }
+h2 + table, h2 + .plain, h2 + svg.chart, h2 + svg.chart + .lineage, h2 + .empty, h2 + .gauges, h2 + details, h2 + .ranked { margin-top: 14px; }
 .panel { background: var(--surface); border: 1px solid var(--line); border-radius: 10px; }
 .pad { padding: 20px 24px; }
 .two { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 52px; }

@@ -144,7 +144,9 @@ export function testsPage(frame: Whole): SiteFile {
         ? html`No Segment has a test.`
         : failed.length > 0
           ? html`${counted(failed.length, 'case')} of ${count(cases.length)} ${failed.length === 1 ? 'fails' : 'fail'}.`
-          : html`All ${counted(cases.length, 'case')} pass.`,
+          : cases.length === 1
+            ? html`The one case passes.`
+            : html`All ${counted(cases.length, 'case')} pass.`,
     lead: html`${count(tested.length)} of ${counted(segments.length, 'Segment')} ${tested.length === 1 ? 'has' : 'have'} tests. A SegmentTest says with people made up for it who must be in.`,
     body: [
       failed.length === 0
@@ -184,9 +186,9 @@ export function limitsPage(frame: Whole): SiteFile {
       uses.length === 0
         ? html`Nothing that has a limit is in use.`
         : over > 0
-          ? html`${counted(over, 'limit')} ${over === 1 ? 'is' : 'are'} exceeded.`
+          ? html`${over === 1 ? 'One limit is' : `${count(over)} limits are`} exceeded.`
           : close > 0
-            ? html`${counted(close, 'limit')} ${close === 1 ? 'is' : 'are'} nearly reached.`
+            ? html`${close === 1 ? 'One limit is' : `${count(close)} limits are`} nearly reached.`
             : html`No limit is near.`,
     lead: html`Guardrails of Real-Time CDP and of Campaign, and how much of each is used. A platform team raises those of Campaign in the CampaignInstance.`,
     body: [

@@ -132,6 +132,7 @@ export function wholeLineage(frame: Frame): Lineage {
     return activation === '' ? ways.length : ways.indexOf(`${namespace}/${activation}`)
   }
   const ordered = [...groups].sort(([a], [b]) => place(a) - place(b))
+  const delivered = segments.filter(({ rows }) => rows.some(({ activation }) => activation !== null)).length
   const nodes = ordered.map(([key, rows]): LineageNode => {
     const [{ segment, activation }] = rows as [(typeof rows)[number]]
     const members = rows.reduce((total, each) => total + (each.segment.rows[0]?.members ?? 0), 0)
@@ -162,7 +163,7 @@ export function wholeLineage(frame: Frame): Lineage {
       { heading: 'Campaign', nodes: of('CampaignInstance') },
     ],
     edges,
-    words: `${counted(of('Dataset').length, 'Dataset')} feed ${counted(of('ProfileStore').length, 'store')}; ${counted(segments.length, 'Segment')} go through ${counted(of('Activation').length, 'Activation')} to Campaign.`,
+    words: `${counted(of('Dataset').length, 'Dataset')} feed ${counted(of('ProfileStore').length, 'store')}; ${count(delivered)} of ${counted(segments.length, 'Segment')} ${delivered === 1 ? 'goes' : 'go'} through ${counted(of('Activation').length, 'Activation')} to Campaign.`,
   }
 }
 

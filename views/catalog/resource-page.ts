@@ -1,10 +1,10 @@
 // The page of a resource that is no Segment: what feeds it, what it feeds, how much of its limits is used.
 import { attentionList, type Entry } from '../attention.ts'
 import { gauge } from '../charts.ts'
-import { amount, type Html, html, named, said } from '../html.ts'
+import { amount, type Html, html, named, said, time } from '../html.ts'
 import { lineagePicture } from '../lineage.ts'
 import { section } from '../page.ts'
-import { count, counted, percent } from '../words.ts'
+import { count, counted, percent, shortTime } from '../words.ts'
 import type { CatalogResource, CatalogSegment } from './catalog.ts'
 import { type Frame, linkTo, pathOf, relativeTo, type SiteFile, sitePage } from './frame.ts'
 import { neighbourLineage } from './lineage-of.ts'
@@ -24,9 +24,7 @@ export function resourcePage(frame: Omit<Frame, 'path'>, resource: CatalogResour
   const slot = run.next.find((each) => each.kind === kind && each.namespace === namespace && each.name === name)
   const facts: (readonly [string, Html])[] = [
     ...(node ? [['What it is', html`${node.detail}`] as const] : []),
-    ...(slot
-      ? [['Next', html`<time datetime="${slot.at}">${slot.at.replace('T', ' ').slice(0, 16)}</time>`] as const]
-      : []),
+    ...(slot ? [['Next', time(slot.at, shortTime(slot.at, run.at))] as const] : []),
     ['Owner', owner === null ? html`<span class="dim">not named</span>` : named(owner, 60)],
     ...(Object.keys(labels).length > 0
       ? [
@@ -129,7 +127,13 @@ type Use = { readonly label: Html; readonly used: number; readonly limit: number
 export function gauges(
   uses: readonly { readonly what: string; readonly used: number; readonly limit: number; readonly label?: Html }[],
 ): Html {
-  const rows = uses.map(({ what, used, limit, label }): Use => ({ label: label ?? html`${what}`, used, limit }))
+  const rows = uses.map(
+    ({ what, used, limit, label }): Use => ({
+      label: label ?? html`${what[0]!.toUpperCase()}${what.slice(1)}`,
+      used,
+      limit,
+    }),
+  )
   return html`<ul class="gauges">${rows.map(({ label, used, limit }) => {
     const state = used > limit ? 'bad' : used >= limit * 0.8 ? 'held' : 'main'
     return html`<li><span>${label}</span><span class="num${state !== 'main' && ` ${state} strong`}">${count(used)} of ${count(limit)}${state !== 'main' && ` · ${percent(used, limit)}`}</span>${gauge(used, limit, state)}</li>`

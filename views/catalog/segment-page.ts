@@ -1,4 +1,5 @@
 // The page of one Segment: who is in it and why, how it changed, whether it arrives, what it reads and who uses it.
+import type { Phrase } from '#compiler'
 import { attentionList, type Entry } from '../attention.ts'
 import { type BarPart, ranked, type Step, sizeOverTime, stacked, swatch, waterfall } from '../charts.ts'
 import { expressionHtml, phraseText, wordsHtml } from '../expression.ts'
@@ -56,7 +57,7 @@ function leadOf({ description, rows }: CatalogSegment, people: StoreRow['people'
     ? html`, at its first evaluation`
     : (entered ?? 0) + (exited ?? 0) === 0
       ? html`; nobody came or went`
-      : html`, ${than}: <b class="came">${count(entered ?? 0)} came</b>, <b class="went">${count(exited ?? 0)} went</b>`
+      : html`, ${than}: <b class="${(entered ?? 0) > 0 && 'came'}">${count(entered ?? 0)} came</b>, <b class="${(exited ?? 0) > 0 && 'went'}">${count(exited ?? 0)} went</b>`
   const there = standing?.inCampaign ?? null
   const list =
     there === null || standing?.held
@@ -242,7 +243,7 @@ function waterfallSection({ waterfall: counted_ }: CatalogSegment, store: StoreR
   for (const [index, { phrase, otherwise, value }] of steps.entries()) {
     const kind = index === steps.length - 1 ? 'result' : 'kept'
     if (joint === 'and') {
-      drawn.push({ label: phraseText(otherwise), value: before - value, kind: 'dropped', from: value })
+      drawn.push({ label: otherwiseText(otherwise), value: before - value, kind: 'dropped', from: value })
       drawn.push({ label: phraseText(phrase), value, kind })
     } else {
       drawn.push({ label: phraseText(phrase), value: value - before, kind: 'kept', from: before })
@@ -256,6 +257,12 @@ function waterfallSection({ waterfall: counted_ }: CatalogSegment, store: StoreR
     html`Of ${count(whole)} ${many} ${count(result)} ${result === 1 ? 'remains' : 'remain'} (${percent(result, whole)}), in the order of the expression. Dashed: who drops out.`,
     waterfall(drawn, whole),
   )
+}
+
+/** Of a long condition its opposite is not spelled out below it once more. */
+function otherwiseText(phrase: Phrase): string {
+  const text = phraseText(phrase)
+  return text.length > 70 ? 'the others drop out' : text
 }
 
 function deliverySection(frame: Frame, { rows, namespace }: CatalogSegment): Html | null {
@@ -323,7 +330,13 @@ function testsSection({ cases, covered }: CatalogSegment): Html | null {
   return section(
     'tests',
     'Tests',
-    html`${failed === 0 ? `All ${counted(cases.length, 'case')} pass.` : html`<span class="bad">${counted(failed, 'case')} of ${count(cases.length)} ${failed === 1 ? 'fails' : 'fail'}.</span>`} ${count(covered.both)} of ${counted(covered.leaves, 'condition')} ${covered.both === 1 ? 'was' : 'were'} seen true and false.`,
+    html`${
+      failed === 0
+        ? cases.length === 1
+          ? 'The one case passes.'
+          : `All ${counted(cases.length, 'case')} pass.`
+        : html`<span class="bad">${counted(failed, 'case')} of ${count(cases.length)} ${failed === 1 ? 'fails' : 'fail'}.</span>`
+    } ${count(covered.both)} of ${counted(covered.leaves, 'condition')} ${covered.both === 1 ? 'was' : 'were'} seen true and false.`,
     html`<ul class="plain">${shown.map(({ name, suite, passed }) => html`<li>${named(name, 120)} <span class="dim">· ${named(suite)}</span>${!passed && html` <span class="tag bad">fails</span>`}</li>`)}</ul>${cases.length > shown.length && html`<p class="empty">And ${count(cases.length - shown.length)} more.</p>`}`,
   )
 }
