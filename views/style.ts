@@ -261,6 +261,7 @@ svg text.t-bad { fill: var(--bad); }
 .edge { fill: none; stroke: var(--line2); stroke-width: 1.25; }
 .edge.off { stroke-dasharray: 3 3; }
 
+@media (min-width: 761px) { .goes { min-width: 132px; } }
 @media (max-width: 1080px) { .segments .change { display: none; } }
 @media (max-width: 900px) {
   .two { grid-template-columns: minmax(0, 1fr); gap: 0; }

@@ -52,7 +52,9 @@ export function testReport(document: TestedDocument, { where }: { readonly where
     headline: html`${headline}`,
     lead: html`${count(tested.size)} of ${counted(document.segments, 'Segment')} ${tested.size === 1 ? 'has' : 'have'} tests. A SegmentTest says, with people made up for it, who must be in.`,
     body: [
-      section('failed', 'What fails', null, attentionList(failed.slice(0, mostFailed).map(failureEntry))),
+      failed.length === 0
+        ? null
+        : section('failed', 'What fails', null, attentionList(failed.slice(0, mostFailed).map(failureEntry))),
       suitesSection(cases),
       coverage === null ? null : coverageSection(coverage),
     ],
