@@ -111,6 +111,8 @@ export async function runDue(
   const moment: Moment = { nowMs: at.getTime(), generation }
   const outcomes: RunOutcome[] = []
   const notices: Notice[] = []
+  /** Names of Runs that were made in this call. */
+  const ofNow = new Set<string>()
   using ports = portsFor(
     { ...places, databases: databases.urls, scratchParent: join(work.path, 'scratch') },
     io,
@@ -281,6 +283,7 @@ export async function runDue(
       ...stepBegun(made, stepsOf(plan)[0]!, 1, moment),
     }
     const run = { ...made, status }
+    ofNow.add(runName)
     keepPlan(runName, plan)
     work.update((state) => {
       const slot = { [timeFields[evaluation ?? 'none'].last]: timeText(slotMs) }
@@ -321,9 +324,10 @@ export async function runDue(
     const { resource } = target
     const startedMs = io.now().getTime()
     let run = from
-    if (isFinished(run)) {
+    // What is neither finished nor of now was cut off in the middle of a step, which is done again.
+    if (isFinished(run) || !ofNow.has(run.name)) {
       const { finishedAt: _, ...status } = run.status
-      const attempt = (status.attempt ?? 1) + 1
+      const attempt = (status.attempt ?? 1) + (isFinished(run) ? 1 : 0)
       run = { ...run, status: { ...status, ...stepBegun(run, status.steps!.at(-1)!.name, attempt, moment) } }
       keep(target, run)
     }

@@ -19,9 +19,11 @@ export function deliveriesAfter(
     const told = details.flatMap((detail) =>
       detail.segment === undefined ? [] : [deliveryOf(detail.segment, detail, plan)],
     )
-    // An attempt that failed may know nothing of what the one before it delivered.
-    const kept = succeeded ? [] : before.filter((segment) => segment.acknowledged)
-    return [...new Map([...told, ...kept].map((segment) => [segment.segment, segment])).values()]
+    if (succeeded) return told
+    // An attempt that failed may know nothing of what the one before it delivered, or may have delivered.
+    const doubtful = plan.import ? [] : before.filter(({ acknowledged }) => acknowledged === undefined)
+    const delivered = before.filter(({ acknowledged }) => acknowledged)
+    return [...new Map([...doubtful, ...told, ...delivered].map((segment) => [segment.segment, segment])).values()]
   }
   if (step !== 'import') return null
   const imported = new Map(details.map((detail) => [detail.segment, detail]))
@@ -111,8 +113,8 @@ export function fateOf(told: SegmentStatus | undefined, { status }: RunRecord, p
   if (!told) {
     // What was told of it is lost.
     if (isExported) return 'unknown'
-    // Nobody but our own import reads the files of an export that failed; a first attempt that says why has delivered nothing else.
-    const saysAll = exported?.reportDigest !== undefined && exported.attempt === 1
+    // Nobody but our own import reads the files of an export that failed; attempts that say why have delivered nothing else.
+    const saysAll = exported?.reportDigest !== undefined && exported.silentAttempts === undefined
     return plan.import || exported === undefined || saysAll ? 'none' : 'unknown'
   }
   const { manifest, acknowledged, departed } = told

@@ -47,10 +47,13 @@ export function jobNameOf(run: string, step: Step, attempt: number, reprint = fa
 
 /** Status fields of a Run when a step, or another attempt of one, begins: to be stored before it is begun. */
 export function stepBegun(run: RunRecord, step: Step, attempt: number, moment: Moment): Partial<RunStatus> {
+  const before = run.status.steps?.find(({ name }) => name === step)
+  const silentAttempts = (before?.silentAttempts ?? 0) + (before && before.reportDigest === undefined ? 1 : 0)
   const entry: StepStatus = {
     name: step,
     job: jobNameOf(run.name, step, attempt),
     attempt,
+    ...(silentAttempts > 0 && { silentAttempts }),
     startedAt: timeText(moment.nowMs),
   }
   return {

@@ -158,6 +158,10 @@ export interface RunStatus {
      */
     attempt?: number
     /**
+     * How many attempts before it ended without a report, so that nobody knows what they delivered. Absent where each said what it did.
+     */
+    silentAttempts?: number
+    /**
      * How it ended; Held means that the circuit breaker holds at least one Segment. Absent while it runs.
      */
     outcome?: 'Succeeded' | 'Failed' | 'Held'

@@ -44,6 +44,7 @@ export function scriptOf(seed: number, namespace: string, startMs: number): Scri
     of[Math.floor(drawn(...what) * of.length)]!
   const database = drawn('database') < 0.6
   const everyHours = pick([6, 12, 24], 'every')
+  const isEdited = drawn('edited') < 0.6
   const days = 4
   const state = {
     tier: 1,
@@ -74,7 +75,8 @@ export function scriptOf(seed: number, namespace: string, startMs: number): Scri
         : null
     instants.push({ at: text(ms), edition: null, dies })
     // Edits lie between the slots, where nothing waits.
-    if (drawn('edit', place) < 0.3) instants.push({ at: text(ms + 40 * 60_000), edition: edited(place), dies: null })
+    if (isEdited && drawn('edit', place) < 0.4)
+      instants.push({ at: text(ms + 40 * 60_000), edition: edited(place), dies: null })
   }
   // All troubles are over then, and everything is as it should be after one more of each.
   instants.push({ at: text(startMs + (days * 24 + 1) * hourMs), edition: resumed(), dies: null })
@@ -130,8 +132,8 @@ export function scriptOf(seed: number, namespace: string, startMs: number): Scri
     const isLasting = drawn('lasting', place) < 0.4
     const segments = plan.export?.segments.map(({ name }) => name) ?? []
     const retryable = !isLasting || drawn('retryable', place) < 0.5
-    // What no attempt mends nobody tries again in a cluster; whoever calls on a laptop does, and may find other members.
-    const isPartial = retryable && segments.length > 0 && drawn('partial', place) < 0.7
+    // What no attempt mends nobody tries again in a cluster; whoever calls on a laptop does, and may find other members or another plan.
+    const isPartial = retryable && !(isLasting && isEdited) && segments.length > 0 && drawn('partial', place) < 0.7
     return {
       times: isLasting ? Number.POSITIVE_INFINITY : 1 + Math.floor(drawn('times', place) * 2),
       retryable,
