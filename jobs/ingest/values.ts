@@ -160,7 +160,9 @@ function scalarsOf({ timeFormats, timeZone = 'UTC', booleans, decimal }: Writing
     text: {
       ...number,
       ...(rules.isIdentity && {
-        string: (text: string) => `CASE WHEN NOT regexp_full_match(${text}, '${decimalSpelling}') THEN ${text} END`,
+        // Hardly an identity has either, which is seen faster than that it is no such number.
+        string: (text: string) =>
+          `CASE WHEN NOT ((contains(${text}, '.') OR contains(${text}, '+')) AND regexp_full_match(${text}, '${decimalSpelling}')) THEN ${text} END`,
       }),
       ...(decimal === ',' && {
         integer: (text: string) => number.integer(commas(text)),
