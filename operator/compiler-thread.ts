@@ -30,6 +30,8 @@ export function compilerThreads({ clock, quickMs, longestMs, memoryMiB }: Thread
         if (!('stopped' in answer)) return answer
         slowOnes.add(namespace)
       }
+      // Whoever would wait for minutes gives its place in the queue to others.
+      if (slow.waiting() >= mostSlow) return { stopped: 'Other namespaces that take long to compile come first.' }
       return slow.ask(namespace, make)
     },
     forget(namespace) {
@@ -50,6 +52,9 @@ export function admissionThread(
   })
 }
 
+/** Of the namespaces that take long one is at work and so many wait. */
+const mostSlow = 3
+
 /** In the bundle all files lie in one folder. */
 const program = new URL(
   import.meta.url.endsWith('.ts') ? './compiler-worker.ts' : './compiler-worker.js',
@@ -59,6 +64,8 @@ const program = new URL(
 const longestStartMs = 60_000
 
 type Thread<Q, A> = {
+  /** Questions that have no answer yet. */
+  readonly waiting: () => number
   readonly ask: (namespace: string, make: (isWhole: boolean) => Q) => Promise<A | Stopped>
   readonly forget: (namespace: string) => void
   readonly stop: () => Promise<void>
@@ -81,10 +88,13 @@ function openThread<Q, A extends object>({
   let turn: Promise<unknown> = Promise.resolve()
   let next = 0
   let isStopped = false
+  let waiting = 0
 
   return {
+    waiting: () => waiting,
     ask(namespace, make) {
-      const own = turn.then(() => answerOf(namespace, make))
+      waiting += 1
+      const own = turn.then(() => answerOf(namespace, make)).finally(() => (waiting -= 1))
       turn = own.catch(() => {})
       return own
     },

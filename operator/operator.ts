@@ -74,6 +74,19 @@ function forgivenOf(error: unknown): Result {
   throw error
 }
 
+/** null where it was to end first. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T | null> {
+  const { promise, resolve } = Promise.withResolvers<null>()
+  const stop = (): void => resolve(null)
+  if (signal.aborted) stop()
+  signal.addEventListener('abort', stop)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
 export function openControllers(ports: ControllersPorts, options: ControllersOptions): Controllers {
   const { clock, api, metrics, log } = ports
   const gauges = openGauges(metrics, clock)
@@ -109,8 +122,8 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   })
   const compilations = openQueue(ports, {
     name: 'namespaces',
-    // One more than may be slow, so that nobody waits for those.
-    concurrency: 4,
+    // Far more than may be slow, so that nobody waits for those.
+    concurrency: 16,
     handle: compile,
     failed: ({ key, error }) => say('error', error, { namespace: key }),
   })
@@ -218,12 +231,15 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     return [...runnableKinds, 'Run'].some((kind) => key.startsWith(`${kind}/`)) ? workPriority : 0
   }
 
-  async function compile(namespace: string): Promise<Result> {
+  async function compile(namespace: string, signal: AbortSignal): Promise<Result> {
     if (!caches.isOurs(namespace)) return { kind: 'done' }
     const restMs = pace.restMs(namespace)
     if (restMs > 0) return { kind: 'again', afterMs: restMs }
     const startMs = clock.elapsed()
-    const { touched, stopped } = await namespaces.compile(namespace)
+    // Who is to end does not wait for an answer, which may take minutes.
+    const answer = await unlessAborted(signal, namespaces.compile(namespace))
+    if (answer === null) return { kind: 'done' }
+    const { touched, stopped } = answer
     for (const key of touched) touch(key, { priority: priorityOf(key) })
     const tookMs = clock.elapsed() - startMs
     metrics.observe('convoke_compile_seconds', {}, tookMs / 1000)

@@ -102,6 +102,17 @@ test('a quiet namespace is answered while another one never comes to an end', { 
   expect(await again).toHaveProperty('stopped')
 })
 
+test("of many that take long few wait, so that they are in nobody's way", { timeout: 300_000 }, async () => {
+  const compiler = threads({ quickMs: 200, longestMs: 1500 })
+  const giant = inNamespace('hostile', large(120))
+  const names = ['a', 'b', 'c', 'd', 'e', 'f']
+  const answers = await Promise.all(names.map((name) => compiler.ask(name, () => whole(giant))))
+  const reasons = answers.map((answer) => ('stopped' in answer ? answer.stopped : 'answered'))
+  const later = 'Other namespaces that take long to compile come first.'
+  expect(reasons.filter((reason) => reason !== later).length).toBeGreaterThanOrEqual(3)
+  expect(reasons).not.toContain('answered')
+})
+
 test('what cannot be compiled keeps its last plan, and says so', { timeout: 120_000 }, async () => {
   let definitions = inNamespace('shop')
   const resources = (): readonly Resource[] =>
