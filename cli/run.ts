@@ -15,6 +15,7 @@ import {
 } from '#crds'
 import { commitJson, runStep, steps, storedReport } from '#jobs'
 import {
+  type Agenda,
   type Approval,
   activationAfter,
   approvalOf,
@@ -186,30 +187,43 @@ export async function runDue(
     const left = unfinishedWork(own, evaluation)
     if (!entry || !plan || (evaluation === 'Streaming' && !plan.evaluate?.streaming))
       return left && plan && !isFinished(left) ? left : null
-    const agenda = slotsDue({
-      memory: memoryOf(key),
-      runs: own,
-      schedule: entry.schedule,
-      evaluation,
-      nowMs: moment.nowMs,
-      sinceMs: msOf(memoryOf(key).scheduleChangedTime),
-      // Nobody is there at each slot of a streaming evaluation: the latest does what those before it would have done.
-      catchUp: resource.kind === 'Activation' ? resource.spec.catchUp : 'Latest',
-      startingDeadlineSeconds: deadlineOf(resource),
-      store: storeMemory(target, entry.schedule),
-      floor: ownFloor(target),
-    })
+    const { waitsFor } = memoryOf(key)
+    const agendaBy = (catchUp: 'None' | 'Latest') =>
+      slotsDue({
+        memory: memoryOf(key),
+        runs: own,
+        schedule: entry.schedule,
+        evaluation,
+        nowMs: moment.nowMs,
+        sinceMs: msOf(memoryOf(key).scheduleChangedTime),
+        catchUp,
+        startingDeadlineSeconds: deadlineOf(resource),
+        store: storeMemory(target, entry.schedule),
+        floor: ownFloor(target),
+      })
+    // Nobody is there at each slot of a streaming evaluation: the latest does what those before it would have done.
+    const latest = agendaBy('Latest')
+    const isWaitedFor = latest.due !== null && timeText(latest.due.slotMs) === waitsFor
+    const agenda = resource.kind === 'Activation' && !isWaitedFor ? agendaBy(resource.spec.catchUp) : latest
+    const run = agenda.due === null ? null : begunInstead(target, evaluation, agenda.due, left)
     if (agenda.missed > 0 && evaluation !== 'Streaming') {
       const { missedSlots = 0 } = memoryOf(key)
       remember(key, { missedSlots: missedSlots + agenda.missed, lastMissedTime: timeText(agenda.missedMs!) })
-      notices.push({ kind: 'missed', target: key, message: missedWords(agenda) })
+      notices.push({ kind: 'missed', target: key, message: missedWords({ ...agenda, due: run && agenda.due }) })
     }
-    if (agenda.due !== null) {
-      if (left && !isFinished(left)) giveUp(target, left, 'A later slot is due, which does its work too.')
-      const { slotMs, trigger } = agenda.due
-      return begun(target, { evaluation, slotMs, trigger, request: null })
-    }
-    return left === null ? null : takenUp(target, evaluation, left)
+    if (agenda.due === null) return left === null ? null : takenUp(target, evaluation, left)
+    if (run === null) remember(key, { waitsFor: timeText(agenda.due.slotMs) })
+    return run
+  }
+
+  function begunInstead(
+    target: Target,
+    evaluation: Evaluation,
+    { slotMs, trigger }: NonNullable<Agenda['due']>,
+    left: RunRecord | null,
+  ): RunRecord | null {
+    if (left && !isFinished(left)) giveUp(target, left, 'A later slot is due, which does its work too.')
+    return begun(target, { evaluation, slotMs, trigger, request: null })
   }
 
   /** What failed or was cut off: another attempt of the same Run, or, where the plan is another by now, another Run of its slot. */
@@ -287,8 +301,9 @@ export async function runDue(
     keepPlan(runName, plan)
     work.update((state) => {
       const slot = { [timeFields[evaluation ?? 'none'].last]: timeText(slotMs) }
+      const { waitsFor: _, ...own } = state.targets[key] ?? {}
       const memory = {
-        ...state.targets[key],
+        ...own,
         ...(trigger !== 'Manual' && slot),
         ...(approval && { lastHandledApprove: approval.text }),
         ...(kind === 'Activation' && { begun: { run: runName, baselines: state.targets[key]?.baselines ?? [] } }),

@@ -27,6 +27,8 @@ export type TargetState = SlotMemory &
     readonly conditions?: readonly Condition[]
     /** Activations: the Run that began last, and what Campaign was known to have then. */
     readonly begun?: { readonly run: string; readonly baselines: readonly Baseline[] }
+    /** The slot that is due and may not begin yet. */
+    readonly waitsFor?: string
     /** As the annotations of the same names, for those who do not want to edit a file. */
     readonly approve?: string
     readonly requestedAt?: string

@@ -441,6 +441,22 @@ describe('an expectation of severity HoldActivations that is not met', () => {
     isAsEvaluated(plane)
   })
 
+  test('leaves the slot due where none is caught up with, as its Run waits in a cluster', async () => {
+    using laptop = expecting()
+    const { it } = laptop
+    const daily = "schedule: { every: 24h, startAt: '2026-01-15T03:00:00Z' }\n  catchUp: None"
+    const strict = minimal.replace('schedule: { after: Evaluation }', daily)
+    await laptop.call(strict, day(15, '03:00'))
+    it.isMet = false
+    await laptop.call(strict, day(16, '03:00'))
+    it.isMet = true
+    const { runs } = await laptop.call(strict, day(17, '02:30'))
+    expect(runs.map(({ target, scheduledTime, trigger }) => [target.kind, scheduledTime, trigger])).toEqual([
+      ['ProfileStore', '2026-01-17T02:00:00Z', 'CatchUp'],
+      ['Activation', '2026-01-16T03:00:00Z', 'CatchUp'],
+    ])
+  })
+
   test.each([
     ['an export', 'export', ['ingest', 'evaluate'], [waiting]],
     ['no import of what was exported before', 'import', ['ingest', 'evaluate', 'import'], []],
