@@ -1,4 +1,13 @@
-import { type Compilation, type Explanation, type Found, type SegmentModel, storePlan, whySegment } from '#compiler'
+import {
+  type Compilation,
+  type Explanation,
+  type Found,
+  type Plain,
+  type SegmentModel,
+  storePlan,
+  turnsAt,
+  whySegment,
+} from '#compiler'
 import { findPerson, type Ports } from '#jobs'
 import { type Io, UsageError } from './command.ts'
 import { relativeTo, rfc3339 } from './instants.ts'
@@ -7,8 +16,8 @@ import { painterOf } from './paint.ts'
 /** Why a person is, or is not, in a Segment. JSON data. */
 export type Answer = {
   readonly segment: string
-  /** Profile id of the store. */
-  readonly profile: string
+  /** Profile id of the store; null in the form without identity. */
+  readonly profile: string | null
   /** The instant it is about, RFC 3339. */
   readonly at: string
   readonly isMember: boolean
@@ -16,7 +25,68 @@ export type Answer = {
   readonly lastEvaluation: { readonly at: string; readonly isMember: boolean; readonly since: string | null } | null
   /** Why segmentation leaves the profile out altogether; null where it does not. */
   readonly leftOut: string | null
+  /** When the conditions come out otherwise by time alone, RFC 3339; null: never, or not within what can be followed. */
+  readonly turnsAt: string | null
   readonly why: Explanation
+}
+
+/**
+ * The same without who it is: no id, no text, no time of day; counts, numbers, truth and days. What is said of days may still tell who
+ * somebody is where few people are in a Segment.
+ */
+export function withoutIdentity({ lastEvaluation, turnsAt: turns, why, ...answer }: Answer): Answer {
+  return {
+    ...answer,
+    profile: null,
+    lastEvaluation: lastEvaluation && { ...lastEvaluation, since: lastEvaluation.since?.slice(0, 10) ?? null },
+    // An answer of an older version has none.
+    turnsAt: turns?.slice(0, 10) ?? null,
+    why: partWithout(why),
+  }
+}
+
+function partWithout(part: Explanation): Explanation {
+  switch (part.kind) {
+    case 'not':
+      return { ...part, parts: [partWithout(part.parts[0])] }
+    case 'and':
+    case 'or':
+    case 'segment':
+      return { ...part, parts: part.parts.map(partWithout) }
+    case 'condition':
+      return {
+        ...part,
+        found: part.found.map((found) =>
+          found.kind === 'events'
+            ? {
+                ...found,
+                shown: found.shown.map(({ timestamp, matches, fields }) => ({
+                  timestamp: timestamp.slice(0, 10),
+                  matches,
+                  fields: Object.fromEntries(
+                    Object.entries(fields).map(([path, value]) => [path, plainWithout(value)]),
+                  ),
+                })),
+              }
+            : { ...found, value: plainWithout(found.value) },
+        ),
+        compared: part.compared && {
+          ...part.compared,
+          value: plainWithout(part.compared.value),
+          ...(part.compared.unit === 'seconds' && {
+            bound: plainWithout(part.compared.bound),
+            distance: Math.round(part.compared.distance / 86_400) * 86_400,
+          }),
+        },
+      }
+  }
+}
+
+const withheld = '(withheld)'
+
+function plainWithout(value: Plain): Plain {
+  if (typeof value === 'string') return /^\d{4}-\d\d-\d\d(T[\d:.]+Z)?$/.test(value) ? value.slice(0, 10) : withheld
+  return typeof value === 'object' && value !== null ? withheld : value
 }
 
 /** Asks the store's data. A person that is not there, or not one, is UsageError; a Segment that does not compile too. */
@@ -46,6 +116,7 @@ export async function answerOf(
   if (!why) throw new UsageError(`The Segment \`${name}\` does not compile; \`convoke check\` says why.`)
   const evaluatedAt = person.evaluatedAt.get(name)
   const membership = person.memberships.find((each) => each.segment === name)
+  const turns = turnsAt(segment, model, person, at)
   return {
     segment: name,
     profile: person.id,
@@ -60,6 +131,7 @@ export async function answerOf(
             since: membership ? rfc3339(new Date(membership.since)) : null,
           },
     leftOut: person.leftOut,
+    turnsAt: turns && rfc3339(turns),
     why,
   }
 }
@@ -68,7 +140,7 @@ export function answerText(answer: Answer, io: Pick<Io, 'colour' | 'now'>): stri
   const paint = painterOf(io)
   const { segment, profile, at, isMember, lastEvaluation, leftOut } = answer
   const lines = [
-    `${isMember ? paint.green('✓') : paint.red('✗')} ${paint.bold(profile)} is ${isMember ? '' : 'not '}in ${paint.bold(segment)} at ${at}.`,
+    `${isMember ? paint.green('✓') : paint.red('✗')} ${paint.bold(profile ?? 'Somebody')} is ${isMember ? '' : 'not '}in ${paint.bold(segment)} at ${at}.`,
   ]
   if (leftOut !== null)
     lines.push(`  Segmentation leaves this profile out: it is over the limit ${leftOut}, so no Segment has it.`)
@@ -85,6 +157,9 @@ export function answerText(answer: Answer, io: Pick<Io, 'colour' | 'now'>): stri
       lastEvaluation.isMember === isMember ? '' : ` An evaluation at ${at} makes it ${isMember ? 'enter' : 'leave'}.`
     lines.push(`  ${then} ${was}.${next}`)
   }
+  // An answer of an older version has none.
+  if (leftOut === null && answer.turnsAt)
+    lines.push(`  Time alone makes it ${isMember ? 'leave' : 'enter'} at ${answer.turnsAt}.`)
   return `${[...lines, '', ...treeOf(answer.why, '', '', paint)].join('\n')}\n`
 }
 

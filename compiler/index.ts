@@ -38,7 +38,15 @@ export { openSession, type Session } from './session.ts'
 export { membershipQuery } from './sql/membership-query.ts'
 export { alternatives, nearest } from './suggest.ts'
 export { expressionWaterfall, segmentWaterfall, type Waterfall, waterfallQuery } from './waterfall.ts'
-export { type Explanation, type Found, type Plain, type ShownEvent, whySegment } from './why.ts'
+export {
+  type Comparison,
+  type Explanation,
+  type Found,
+  type Plain,
+  type ShownEvent,
+  turnsAt,
+  whySegment,
+} from './why.ts'
 export { type Phrase, partPhrase, segmentWords, type Word, type Words } from './words.ts'
 export {
   decodeUtf8,

@@ -11,9 +11,10 @@ import {
   type Person,
   readDatum,
 } from './pql/interpret.ts'
-import { type Condition, eachChild, freeVariables, type Node, type Value, visit } from './pql/ir.ts'
+import { type CompareOp, type Condition, eachChild, freeVariables, type Node, type Value, visit } from './pql/ir.ts'
 import { type Leaf, type Part, partsOf } from './pql/parts.ts'
 import { dataTypeOf, type UnionTypes } from './schema.ts'
+import { nextFlip } from './segment-test/flip.ts'
 
 /** JSON data: times in RFC 3339, dates as `2026-01-15`. */
 export type Plain = string | number | boolean | null | readonly Plain[] | { readonly [name: string]: Plain }
@@ -28,6 +29,8 @@ export type Explanation =
       /** As it is written. */
       readonly text: string
       readonly found: readonly Found[]
+      /** Null where nothing is compared with a number or a time, or the value is absent. */
+      readonly compared: Comparison | null
     }
   | {
       readonly kind: 'segment'
@@ -37,6 +40,17 @@ export type Explanation =
       /** The other Segment's expression; empty where it was shown before, or does not compile. */
       readonly parts: readonly Explanation[]
     }
+
+/** A number or a time beside the bound that it is compared with, and how far it is from there. */
+export type Comparison = {
+  readonly value: Plain
+  /** As if the value stood on the left. */
+  readonly op: CompareOp
+  readonly bound: Plain
+  /** Between value and bound, never negative; 0: it is at the bound. Times: whole seconds. */
+  readonly distance: number
+  readonly unit: 'number' | 'seconds'
+}
 
 export type Found =
   /** Null: absent. */
@@ -132,7 +146,13 @@ export function explanationOf(
           const inner = explained(condition.name)
           return { kind: 'segment', holds: isMet, text, segment: condition.name, parts: inner ? [inner] : [] }
         }
-        return { kind: 'condition', holds: isMet, text, found: foundBy(part, examiner) }
+        return {
+          kind: 'condition',
+          holds: isMet,
+          text,
+          found: foundBy(part, examiner),
+          compared: comparedBy(condition, examiner),
+        }
       }
     }
   }
@@ -154,6 +174,96 @@ function foundBy({ condition, sides }: Leaf, examiner: Examiner): readonly Found
         found.push({ kind: 'value', text: sides[index]!, value: plainOf(examiner.valueOf(value), value.type) })
   for (const selection of selectionsIn(condition)) found.push(eventsFound(selection, examiner))
   return found
+}
+
+const turned: Readonly<Record<CompareOp, CompareOp>> = {
+  '=': '=',
+  '!=': '!=',
+  '<': '>',
+  '<=': '>=',
+  '>': '<',
+  '>=': '<=',
+}
+
+function comparedBy(condition: Condition, examiner: Examiner): Comparison | null {
+  if (condition.kind === 'compare') {
+    if (condition.of !== 'number' && condition.of !== 'instant') return null
+    const isTurned = isFixed(condition.left) && !isFixed(condition.right)
+    const [value, bound] = isTurned ? [condition.right, condition.left] : [condition.left, condition.right]
+    return comparison(value, isTurned ? turned[condition.op] : condition.op, bound, examiner)
+  }
+  if (condition.kind === 'within') {
+    const { subject, from, to } = condition
+    const sides = [
+      ...(from ? [comparison(subject, from.inclusive ? '>=' : '>', from.value, examiner)] : []),
+      ...(to ? [comparison(subject, to.inclusive ? '<=' : '<', to.value, examiner)] : []),
+    ]
+    // The nearer bound is the one at which it turns first.
+    return sides.reduce(
+      (near, each) => (near && each && near.distance <= each.distance ? near : each),
+      sides[0] ?? null,
+    )
+  }
+  return null
+}
+
+function comparison(value: Value, op: CompareOp, bound: Value, examiner: Examiner): Comparison | null {
+  const [a, b] = [examiner.valueOf(value), examiner.valueOf(bound)]
+  if (typeof a !== 'number' || typeof b !== 'number') return null
+  const isTime = value.type === 'timestamp' || value.type === 'date'
+  const distance = Math.abs(a - b)
+  return {
+    value: plainOf(a, value.type),
+    op,
+    bound: plainOf(b, bound.type),
+    // Without the noise of binary fractions: 0.3 - 0.1.
+    distance: isTime ? Math.round(distance / 1000) : Number(distance.toPrecision(12)),
+    unit: isTime ? 'seconds' : 'number',
+  }
+}
+
+/** Is it the same for everybody: made of literals and the clock? */
+function isFixed(value: Value): boolean {
+  let found = true
+  visit(value, ({ kind }) => {
+    if (kind === 'column' || kind === 'events' || kind === 'variable') found = false
+  })
+  return found
+}
+
+const asks = 20
+
+/**
+ * The first instant after one at which a person's answer is another one, though the data stay as they are; null: never, or not within
+ * what can be followed.
+ */
+export function turnsAt(
+  { condition, store, resource }: SegmentModel,
+  model: Model,
+  person: { readonly attributes: unknown; readonly events: readonly unknown[] },
+  at: Date,
+): Date | null {
+  if (!condition || !store) return null
+  const someone = asPerson(person, store.types)
+  const conditionOf = (name: string): Condition | null =>
+    model.segmentNamed(resource.namespace, name)?.condition ?? null
+  const answer = (now: number): boolean => {
+    const context: EvaluationContext = {
+      now,
+      inSegment: (name) => {
+        const other = conditionOf(name)
+        return other !== null && holds(other, someone, context)
+      },
+    }
+    return holds(condition, someone, context)
+  }
+  const first = answer(at.getTime())
+  let flip = nextFlip(condition, someone, at.getTime(), conditionOf)
+  for (let asked = 1; flip !== null && asked <= asks; asked += 1) {
+    if (answer(flip) !== first) return new Date(flip)
+    flip = nextFlip(condition, someone, flip, conditionOf)
+  }
+  return null
 }
 
 /** Does it say more than what it is made of? Attributes and literals stand there already. */

@@ -23,12 +23,14 @@ export const command: Command = {
       help: "in the cluster: what the Job runs (default: as Convoke's newest Job)",
     },
     seal: { type: 'string', value: 'FILE', help: 'encrypt the answer for this public key (PEM), as that Job does' },
+    anonymous: { type: 'boolean', help: 'not who it is: no id, no text, no time of day' },
     ...clusterOptions,
     output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: [
     'convoke why gold-members C1 examples/minimal --volumes examples/minimal/volumes --at 2026-01-15T06:00:00Z',
     'convoke why quiet-buyers Email:ann@example.com -n retail',
+    'convoke why lapsed-buyers C2 . --anonymous -o json',
   ],
   run: async ({ positionals, values, io }) => {
     const [segment, given, ...paths] = positionals
@@ -47,8 +49,9 @@ export const command: Command = {
       ? await answerHere(question, paths, values, io)
       : await (await import('../cluster/why-job.ts')).answerInCluster(question, values, io)
     if (answer === null) return exitCodes.findings
-    const { answerText } = await import('../why.ts')
-    io.out(output === 'json' ? `${JSON.stringify(answer, null, 2)}\n` : answerText(answer, io))
+    const { answerText, withoutIdentity } = await import('../why.ts')
+    const shown = values['anonymous'] === true ? withoutIdentity(answer) : answer
+    io.out(output === 'json' ? `${JSON.stringify(shown, null, 2)}\n` : answerText(shown, io))
     return exitCodes.fine
   },
 }

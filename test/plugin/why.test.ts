@@ -99,6 +99,7 @@ describe('why', () => {
     expect((await why('big-spenders', 'C1')).out).toMatchInlineSnapshot(`
       "✓ C1 is in big-spenders at 2026-01-15T06:00:00Z.
         By the last evaluation, 2026-01-15T06:00:00Z (2h ago), it is in, since 2026-01-15T06:00:00Z.
+        Time alone makes it leave at 2026-01-15T20:00:00.001Z.
 
       ✓ xEvent[eventType = "purchase" and timestamp occurs <= 30 days before now].sum(commerce.order.priceTotal) >= 200
           xEvent[eventType = "purchase" and timestamp occurs <= 30 days before now].sum(commerce.order.priceTotal) is 230
@@ -126,6 +127,33 @@ describe('why', () => {
             2025-12-16T20:00:00Z  eventType "purchase"  commerce.order.priceTotal 150
       "
     `)
+  })
+
+  test('has value, bound and distance as fields, and when time alone makes it another answer', async () => {
+    const spender = await answerOf('big-spenders', 'C1')
+    expect(spender).toMatchObject({
+      isMember: true,
+      // The purchase of 16 December is no longer within 30 days.
+      turnsAt: '2026-01-15T20:00:00.001Z',
+      why: { compared: { value: 230, op: '>=', bound: 200, distance: 30, unit: 'number' } },
+    })
+    const turned = await inProcess(
+      folder,
+      [...['why', 'big-spenders', 'C1', 'shop.yaml', '--volumes', 'volumes', '-o', 'json'], '--at', spender.turnsAt!],
+      { now },
+    )
+    expect(JSON.parse(turned.out)).toMatchObject({ isMember: false, turnsAt: null })
+    expect((await answerOf('gold-members', 'C1')).turnsAt).toBe(null)
+  })
+
+  test('says on request not who it is', async () => {
+    const { out } = await why('both', 'Email:ada@example.test', '--anonymous', '-o', 'json')
+    expect(JSON.parse(out)).toMatchObject({ profile: null, lastEvaluation: { since: at.slice(0, 10) } })
+    expect(out).not.toMatch(/C1"|ada@|"gold"|\d\dT(?!06:00:00Z)/)
+    expect(out).toContain('"(withheld)"')
+    expect((await why('big-spenders', 'C1', '--anonymous')).out).toMatch(
+      /^✓ Somebody is in big-spenders.*commerce\.order\.priceTotal 80\n/s,
+    )
   })
 
   test('shows the conditions of Segments that it refers to, each once', async () => {

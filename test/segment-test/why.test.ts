@@ -166,3 +166,25 @@ test.each<[string, readonly unknown[]]>([
 ])('%s: what was read is told', (text, expected) => {
   expect(found(text)).toEqual(expected)
 })
+
+test.each<[string, unknown]>([
+  ['scores.get("x") > 3', { value: 2, op: '>', bound: 3, distance: 1, unit: 'number' }],
+  ['3 < scores.get("x")', { value: 2, op: '>', bound: 3, distance: 1, unit: 'number' }],
+  ['scores.get("x") / 10 >= 0.3', { value: 0.2, op: '>=', bound: 0.3, distance: 0.1, unit: 'number' }],
+  ['scores.get("y") > 3', null],
+  ['tags.count() = 2', { value: 2, op: '=', bound: 2, distance: 0, unit: 'number' }],
+  [
+    'joined occurs > 30 days before now',
+    {
+      value: '2026-01-01T10:00:00.500Z',
+      op: '<',
+      bound: '2026-01-02T00:00:00Z',
+      distance: 50_400,
+      unit: 'seconds',
+    },
+  ],
+])('%s is compared with its bound', (text, expected) => {
+  const names = { names: new Set<string>(), named: () => ({ text, condition: compileOne(text, types) }) }
+  const why = explanationOf('s', names, types, person, Date.parse('2026-02-01T00:00:00Z'))
+  expect(why?.kind === 'condition' && why.compared).toEqual(expected)
+})
