@@ -20,14 +20,14 @@ export type AdmissionResponse = {
   readonly warnings?: readonly string[]
 }
 
-/** What may come with the next resource of the same `kubectl apply`: said, and no reason to refuse. */
+/** Findings that the next resource of the same `kubectl apply` may cure: they warn, and refuse nothing. */
 const mayFollow: ReadonlySet<string> = new Set(['unresolved-reference', 'missing-organization'])
-/** The API server cuts warnings at 256 characters and takes 4 KiB of them altogether. */
+/** The API server cuts a warning at 256 characters, and takes 4 KiB of warnings altogether. */
 const [longestWarning, mostWarnings] = [256, 12]
-/** More than these nobody reads at a terminal. */
+/** Nobody reads more refusals than these at a terminal. */
 const mostRefusals = 20
 
-/** What is examined: the namespace, as what changed since, and the request. */
+/** What is examined: the namespace, as the changes since the last question, and the request. */
 export type Examination = Pick<Question, 'isWhole' | 'set' | 'gone'> & { readonly request: AdmissionRequest }
 
 export type Admitter = {
@@ -66,18 +66,19 @@ export function openExaminations(): {
   }
 }
 
-/** Requests that wait for one another at most; the API server itself waits for ten seconds only. */
+/** How many requests wait for one another at most; the API server itself gives up after ten seconds. */
 const mostWaiting = 20
 
 /**
- * Answers with the compiler's findings at `kubectl apply`, as if the resource were there already: errors of its own deny, all else
- * warns, also what the change would break elsewhere. What cannot be examined in time is let in with a warning: its conditions tell.
+ * Answers with the compiler's findings at `kubectl apply`, as if the resource were there already: errors of the resource itself deny, all
+ * else warns, also what the change would break elsewhere. What cannot be examined in time is let in with a warning: its conditions tell
+ * later.
  */
 export function openAdmission(
   caches: Caches,
   admitter: Admitter = admitterHere(),
 ): (request: AdmissionRequest) => Promise<AdmissionResponse> {
-  /** What the examiner has of each namespace. */
+  /** What the examiner has been told of each namespace. */
   const asked = new Map<string, ReadonlyMap<ResourceKey, Definition>>()
   let waiting = 0
   const unexamined = ({ uid }: AdmissionRequest, why: string): AdmissionResponse => ({

@@ -8,7 +8,7 @@ import { type ApiObject, type Fault, type Reflector, type ReflectorPorts, reflec
 import type { Indices, Version } from './kernel/store.ts'
 import { type Memory, memoryFrom, memoryPath, memorySelector } from './memory.ts'
 
-/** The copy does not show what is known to be there: the pass has to be done again, soon at first, and later and later. */
+/** The copy does not show yet what is known to be there: the pass has to be made again, soon at first, then later and later. */
 export class CopyBehindError extends Error {
   override readonly name = 'CopyBehindError'
 
@@ -21,34 +21,34 @@ export class CopyBehindError extends Error {
 export type Caches = {
   readonly get: <K extends Kind>(kind: K, namespace: string, name: string) => Resource<K> | null
   readonly list: <K extends Kind>(kind: K) => readonly Resource<K>[]
-  /** All of a namespace, of every kind but Run. */
+  /** All resources of a namespace, of every kind but Run. */
   readonly ofNamespace: (namespace: string) => readonly Resource[]
   /** Runs of a target, by its key. */
   readonly runsOf: (target: ResourceKey) => readonly Resource<'Run'>[]
   readonly job: (namespace: string, name: string) => JobState | null
   /** What Campaign has of an Activation, by the ConfigMap's name; null: nothing is remembered. */
   readonly memory: (namespace: string, name: string) => Memory | null
-  /** Of all Activations that there are or were in a namespace. */
+  /** The memories of all Activations that there are or were in a namespace. */
   readonly memoriesOf: (namespace: string) => readonly Memory[]
   /** Jobs of a Run, by the Run's key. */
   readonly jobsOf: (run: ResourceKey) => readonly JobState[]
   /** Whether the copies may still be behind what was written for this key. */
   readonly holds: (owner: ResourceKey) => boolean
-  /** Writes an object for an owner and holds the owner until the copy shows it. `kind` is the object's. */
+  /** Writes an object for an owner, and holds the owner until the copy shows what was written. `kind` is the object's. */
   readonly write: <T extends ApiObject>(
     owner: ResourceKey,
     object: { readonly kind: Kind | 'Job'; readonly namespace: string; readonly name: string },
     send: () => Promise<T>,
   ) => Promise<T>
-  /** By label, where the operator has a share of the namespaces only; else all of those it watches. */
+  /** Whether the namespace is this operator's: by its label where there is a shard, else any namespace that is watched. */
   readonly isOurs: (namespace: string) => boolean
   readonly synced: Promise<void>
-  /** Each of them, for probes. */
+  /** The watched collections, one by one, for probes. */
   readonly collections: readonly Watched[]
   readonly stop: () => Promise<void>
 }
 
-/** `unansweredMs`: since the API server last answered it. */
+/** `unansweredMs`: milliseconds since the API server last answered this collection. */
 export type Watched = {
   readonly name: string
   readonly synced: Promise<void>
@@ -56,21 +56,21 @@ export type Watched = {
 }
 
 export type CachesOptions = {
-  /** null: all. */
+  /** The namespaces to watch; null: all. */
   readonly namespaces: readonly string[] | null
-  /** Label selector of Namespaces; null: no matter. */
+  /** Label selector of Namespaces; null: any Namespace. */
   readonly shard: string | null
   readonly changed: (kind: Kind | 'Job', value: Changed) => void
-  /** A Namespace came into or went out of our share. */
+  /** Called when a Namespace came into this operator's share or left it. */
   readonly shareChanged: (namespace: string) => void
   readonly settled: (owner: ResourceKey) => void
   readonly failed: (collection: string, fault: Fault) => void
 }
 
-/** What came, changed or went: its name, and for a Job the Run it belongs to. */
+/** A resource that came, changed or went: its name, and for a Job the name of its Run. */
 export type Changed = { readonly namespace: string; readonly name: string }
 
-/** How long a copy may take to show a write before the API server is asked. */
+/** How long a copy may take to show a write; then the API server is asked. */
 const patienceMs = 2000
 
 export function pathOf(kind: Kind, namespace: string | null, name?: string): string {
@@ -142,7 +142,7 @@ export function openCaches(ports: ReflectorPorts, api: Api, options: CachesOptio
           failed: (fault) => options.failed('namespaces', fault),
         })
 
-  // The map's values are of their keys' types, which TypeScript cannot say.
+  // The map's value for a key has that key's type, which TypeScript cannot express.
   const of = <K extends Kind>(kind: K): Collection<Resource<K>, 'namespace' | 'target'> =>
     collections.get(kind) as unknown as Collection<Resource<K>, 'namespace' | 'target'>
   const jobs = collections.get('Job') as unknown as Collection<JobState, 'run'>
@@ -178,7 +178,7 @@ export function targetKeyOf({ namespace, definition }: Resource<'Run'>): Resourc
   return `${kind}/${namespace}/${name}`
 }
 
-/** The one it is for: a resource made anew under its name is another. undefined: nobody has said so yet. */
+/** uid of the target that a Run is for: a resource made anew under the same name is another target. undefined: not written down yet. */
 export function targetUidOf({
   definition: { metadata, spec },
 }: Pick<Resource<'Run'>, 'definition'>): string | undefined {
@@ -220,7 +220,7 @@ function openCollection<T, Index extends string>(
       return object?.metadata ?? null
     },
     patienceMs,
-    settled: (owner) => settled(owner as ResourceKey), // only such keys are given to `write`
+    settled: (owner) => settled(owner as ResourceKey), // only keys of resources are given to `write`
   })
   const reflectors = scopes.map((scope) =>
     reflect<T, Index>(ports, {

@@ -6,22 +6,22 @@ import type { Clock } from './kernel/clock.ts'
 
 export type ThreadOptions = {
   readonly clock: Clock
-  /** What one answer may take on the thread that most namespaces share, and on that of those which need more. */
+  /** How long one answer may take: on the thread that most namespaces share, and on that of namespaces that need longer. */
   readonly quickMs: number
   readonly longestMs: number
-  /** Of the heap of each thread. */
+  /** The limit of each thread's heap. */
   readonly memoryMiB: number
 }
 
 /**
- * Compiles on threads of their own, each with a limit of time and memory. A namespace that comes to the end of the first is given to the
- * second, where it and its like wait for one another alone. A thread that was ended is replaced, and told everything again.
+ * Compiles on threads of its own, each with a limit of time and memory. A namespace that exceeds the first thread's time moves to the
+ * second, where slow namespaces wait for each other only. A thread that was ended is replaced and told everything again.
  */
 export function compilerThreads({ clock, quickMs, longestMs, memoryMiB }: ThreadOptions): Compiler {
   const open = (limitMs: number): Thread<Question, Answer> =>
     openThread({ clock, longestMs: limitMs, memoryMiB, task: (question) => ({ kind: 'compile', question }) })
   const [quick, slow] = [open(quickMs), open(longestMs)]
-  /** Namespaces that the first thread had to be ended for. */
+  /** Namespaces for which the first thread had to be ended. */
   const slowOnes = new Set<string>()
   return {
     async ask(namespace, make) {
@@ -30,7 +30,7 @@ export function compilerThreads({ clock, quickMs, longestMs, memoryMiB }: Thread
         if (!('stopped' in answer)) return answer
         slowOnes.add(namespace)
       }
-      // Whoever would wait for minutes gives its place in the queue to others.
+      // A namespace that would wait for minutes gives its place in the operator's queue to others.
       if (slow.waiting() >= mostSlow) return { stopped: 'Other namespaces that take long to compile come first.' }
       return slow.ask(namespace, make)
     },
@@ -42,7 +42,7 @@ export function compilerThreads({ clock, quickMs, longestMs, memoryMiB }: Thread
   }
 }
 
-/** A resource is examined on one more thread, so that whoever applies one does not wait for what is compiled. */
+/** Examines resources on one more thread, so that a request never waits for a compilation. */
 export function admissionThread(
   options: Pick<ThreadOptions, 'clock' | 'memoryMiB'> & { readonly longestMs: number },
 ): Admitter {
@@ -52,26 +52,26 @@ export function admissionThread(
   })
 }
 
-/** Of the namespaces that take long one is at work and so many wait. */
+/** One slow namespace is compiled at a time; this many may wait, the one at work counted. */
 const mostSlow = 3
 
-/** In the bundle all files lie in one folder. */
+/** The URL of the worker's program: in the bundle all files lie in one folder. */
 const program = new URL(
   import.meta.url.endsWith('.ts') ? './compiler-worker.ts' : './compiler-worker.js',
   import.meta.url,
 )
-/** To start a thread, and to take a question apart there, on a busy machine. */
+/** Time to start a thread and to take a question apart there, on a busy machine. */
 const longestStartMs = 60_000
 
 type Thread<Q, A> = {
-  /** Questions that have no answer yet. */
+  /** How many questions have no answer yet. */
   readonly waiting: () => number
   readonly ask: (namespace: string, make: (isWhole: boolean) => Q) => Promise<A | Stopped>
   readonly forget: (namespace: string) => void
   readonly stop: () => Promise<void>
 }
 
-/** One question after the other; the thread is there from the first one on. */
+/** Answers one question after the other on one thread, which starts with the first question. */
 function openThread<Q, A extends object>({
   clock,
   longestMs,
@@ -114,13 +114,13 @@ function openThread<Q, A extends object>({
       stdout: false,
       stderr: false,
     })
-    // Nobody waits for it alone, and what comes of it while it is being ended is nobody's concern.
+    // The process does not stay alive for this thread, and an error while it is being ended does not matter.
     worker.unref()
     worker.on('error', () => {})
     return worker
   }
 
-  /** The next question gets a new one. */
+  /** Ends the thread; the next question starts a new one. */
   async function replace(): Promise<void> {
     const old = worker
     worker = null

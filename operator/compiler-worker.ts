@@ -1,4 +1,4 @@
-// The thread on which namespaces are compiled: whatever one asks of it, the thread that holds the Lease goes on.
+// The thread on which namespaces are compiled, so that the thread that holds the Lease goes on whatever a compilation does.
 import { parentPort } from 'node:worker_threads'
 import { type AdmissionResponse, type Examination, openExaminations } from './admission.ts'
 import { type Answer, openAnswers, type Question, type Stopped } from './compiler.ts'
@@ -7,10 +7,10 @@ export type Task =
   | { readonly kind: 'compile'; readonly question: Question }
   | { readonly kind: 'admit'; readonly examination: Examination }
 
-/** `task` absent: the namespace is forgotten. */
+/** A question to the thread; without `task` the namespace is forgotten. */
 export type Asked = { readonly id: number; readonly namespace: string; readonly task?: Task }
 
-/** Began with it, and then one of the two others. */
+/** What the thread says: first that it has begun with the question, then one of the two others. */
 export type Said =
   | { readonly id: number; readonly began: true }
   | { readonly id: number; readonly answer: Answer | AdmissionResponse | Stopped }

@@ -1,23 +1,23 @@
-// What the operator asks of the compiler, and is told: in values that pass from one thread to another.
+// Questions to the compiler and its answers, as values that can pass from one thread to another.
 import { type Diagnostic, openSession, type Scheduled, type Session } from '#compiler'
 import { canonicalJson, type Defaulted, type JobPlan } from '#crds'
 import { type Definition, keyOf, type ResourceKey } from './definition.ts'
 import { type Held, type Settled, settle } from './settle.ts'
 import { type View, viewsOf } from './views.ts'
 
-/** A namespace, as what changed since it was asked about last. */
+/** A namespace, as what changed since it was last asked about. */
 export type Question = {
-  /** All of it is in `set`: what was asked before is forgotten. */
+  /** Whether `set` holds the whole namespace: what was told before is forgotten. */
   readonly isWhole: boolean
   readonly set: readonly Definition[]
   readonly gone: readonly ResourceKey[]
-  /** Latest expressions without an error, of the Segments that have another now. */
+  /** The latest expressions without an error, of the Segments whose expression differs from that by now. */
   readonly accepted: readonly (readonly [segment: string, expression: string])[]
-  /** Segments of which Campaign has a delivery, by Activation. */
+  /** Segments of which Campaign has a delivery, listed by Activation. */
   readonly delivered: readonly (readonly [activation: string, segments: readonly string[]])[]
 }
 
-/** What Runs need to know of an Activation that is linked. */
+/** What Runs need to know of a linked Activation. */
 export type ActivationFacts = {
   readonly name: string
   readonly store: string | null
@@ -30,37 +30,37 @@ export type ActivationFacts = {
 
 export type Slots = readonly Pick<Scheduled, 'schedule' | 'evaluation'>[]
 
-/** What the compiler says of a namespace, and what of it can run, as far as Runs need it. */
+/** What the compiler says of a namespace, and what of it can run, as far as Runs need that. */
 export type Compiled = {
-  /** Of Activations and what these refer to. */
+  /** Findings of Activations, and of the resources that these refer to. */
   readonly findings: ReadonlyMap<ResourceKey, readonly Diagnostic[]>
   readonly activations: ReadonlyMap<ResourceKey, ActivationFacts>
   readonly plans: ReadonlyMap<ResourceKey, JobPlan>
   readonly schedules: ReadonlyMap<ResourceKey, Slots>
   readonly held: ReadonlyMap<ResourceKey, readonly Held[]>
-  /** ProfileStores one of whose Datasets has an error, with its name. */
+  /** ProfileStores that have a Dataset with an error, each with that Dataset's name. */
   readonly incomplete: ReadonlyMap<ResourceKey, string>
 }
 
 export type Answer = Omit<Compiled, 'plans'> & {
-  /** null: the plan is that of the answer before. */
+  /** The plan of each target; null: the plan is the same as in the answer before. */
   readonly plans: ReadonlyMap<ResourceKey, JobPlan | null>
-  /** Of resources of which something else is true now. */
+  /** The views of the resources whose view changed. */
   readonly views: ReadonlyMap<ResourceKey, View>
 }
 
-/** Ended without an answer, for what it would have taken; `reason` is a sentence. */
+/** A compilation that was ended without an answer, for the time or memory it would have taken; `reason` is a sentence. */
 export type Stopped = { readonly stopped: string }
 
 export type Compiler = {
-  /** `make` is called when its turn has come; `isWhole`: of what was told before nothing is known. */
+  /** `make` is called when the question's turn has come; `isWhole`: the compiler knows nothing of the namespace, so tell all of it. */
   readonly ask: (namespace: string, make: (isWhole: boolean) => Question) => Promise<Answer | Stopped>
-  /** What it was told of a namespace is let go. */
+  /** Forgets what was told of a namespace. */
   readonly forget: (namespace: string) => void
   readonly stop: () => Promise<void>
 }
 
-/** Answers at once, on the thread that asks: what the thread of its own does, and what tests with a clock of their own need. */
+/** Answers at once, on the calling thread: what the compiler's own thread runs, and tests with a clock of their own. */
 export function compilerHere(): Compiler {
   const answers = openAnswers()
   return {
@@ -73,9 +73,9 @@ export function compilerHere(): Compiler {
 type State = {
   readonly session: Session
   readonly definitions: Map<ResourceKey, Definition>
-  /** What was said of each resource, as text, to see what changed. */
+  /** What was said of each resource, as text, to notice changes. */
   said: ReadonlyMap<ResourceKey, string>
-  /** By digest, the plans that were sent. */
+  /** Digests of the plans that were sent, by target. */
   digests: ReadonlyMap<ResourceKey, string>
 }
 
@@ -126,7 +126,7 @@ export function openAnswers(): {
   }
 }
 
-/** More is no plan that a Job could be given: 10,000 Segments of the usual size come to a tenth of it. */
+/** The size of all plans above which no Job could be given one. 10,000 Segments of the usual size come to a tenth of it. */
 const longestPlans = 100_000_000
 
 function lengthOf(plans: Iterable<JobPlan>): number {
@@ -179,7 +179,7 @@ function viewText(key: ResourceKey, view: View, { metadata }: Definition, settle
   ])
 }
 
-/** What changed of a namespace since it was told; all of it where it was not. */
+/** What changed in a namespace since the compiler was told of it; all of it where it was not told before. */
 export function changeOf(
   own: ReadonlyMap<ResourceKey, Definition>,
   asked: ReadonlyMap<ResourceKey, Definition> | undefined,

@@ -2,7 +2,7 @@ import type { Kind, ObjectMeta, ResourceByKind } from '#crds'
 import type { RunRecord } from '#protocol'
 import type { ApiObject } from './kernel/reflector.ts'
 
-/** A resource as users wrote it. The same object as long as they did not change it, so that what was found out about it is kept. */
+/** A resource as users wrote it. The object stays the same one while they do not change it, so that what was found out about it is kept. */
 export type Definition<K extends Kind = Kind> = {
   readonly apiVersion: string
   readonly kind: K
@@ -33,7 +33,7 @@ export function recordOf({ name, definition, status }: Resource<'Run'>): RunReco
   return { name, spec: definition.spec, status }
 }
 
-/** Projection at the door: no managedFields, no copy of the last application. */
+/** Keeps of an object what the operator needs: no managedFields, no copy of the last application. */
 export function resourceOf<K extends Kind>(kind: K, object: ApiObject): Resource<K> {
   const { metadata, spec, status } = object as ApiObject & { readonly spec: unknown; readonly status?: unknown }
   const { managedFields: _, annotations, ...kept } = metadata as ObjectMeta & { readonly managedFields?: unknown }
@@ -56,7 +56,7 @@ export function resourceOf<K extends Kind>(kind: K, object: ApiObject): Resource
   }
 }
 
-/** Whether both say the same to the compiler: status and bookkeeping of the API server left aside. */
+/** Whether two definitions say the same to the compiler: status and the API server's bookkeeping do not count. */
 export function isSameDefinition(a: Definition, b: Definition): boolean {
   return (
     a.metadata.uid === b.metadata.uid &&

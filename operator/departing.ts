@@ -7,18 +7,18 @@ import { baselinesKnown } from './memory.ts'
 import { hasError } from './settle.ts'
 import type { Surroundings } from './surroundings.ts'
 
-/** What an Activation still has to do when all its Segments were deleted. */
+/** What is left to do for an Activation whose Segments were all deleted. */
 export type Departing = {
   readonly planDigest: string
   readonly scheduled: Slots
   readonly store: string | null
-  /** For people. */
+  /** A sentence for people. */
   readonly message: string
 }
 
 /**
- * The plan of an Activation whose last Segments were deleted with `deletionPolicy: ExportExits`: that of before without any, since
- * Campaign has not heard yet that everybody leaves. null where that is not so, or where something else is wrong as well.
+ * The plan of an Activation whose last Segments were deleted with `deletionPolicy: ExportExits`: its plan of before, without Segments.
+ * Campaign does not know yet that their members leave. null where that is not the case, or where something else is wrong too.
  */
 export async function departingPlan(own: Surroundings, activation: Resource<'Activation'>): Promise<Departing | null> {
   const { namespace } = activation
@@ -37,10 +37,10 @@ export async function departingPlan(own: Surroundings, activation: Resource<'Act
   }
 }
 
-/** null where it is not there any more. */
+/** The plan that was used last; null where it is gone. */
 async function latestPlan(own: Surroundings, activation: Resource<'Activation'>): Promise<JobPlan | null> {
   const { namespace, status } = activation
-  // While it could not run for another reason, its status told of none.
+  // While the Activation could not run for another reason, its status named no plan.
   const runs = [...own.caches.runsOf(keyOf(activation))].sort((a, b) =>
     (a.status.startedAt ?? '') > (b.status.startedAt ?? '') ? -1 : 1,
   )
@@ -85,7 +85,7 @@ function lacksOnlySegments(own: Surroundings, activation: Resource<'Activation'>
   )
 }
 
-/** Without a Segment the compiler does not know whose evaluation comes before. */
+/** Without a Segment the compiler cannot tell which store's evaluation the Activation follows. */
 function scheduledOf(
   own: Surroundings,
   activation: Resource<'Activation'>,

@@ -2,12 +2,12 @@ import { parseDurationSeconds } from '#crds'
 import { keyOf, type ResourceKey } from './definition.ts'
 import type { Surroundings } from './surroundings.ts'
 
-/** When Segments were last activated by Runs that this process had in hand; the copies of the cluster may not show it. */
+/** When Runs that this process handled last activated each Segment: the copies of the cluster may not show that yet. */
 export type Activations = Map<`${string}/${string}/${string}`, { readonly run: ResourceKey; readonly atMs: number }>
 
 /**
- * Before this instant no Segment of the Activation may be activated again: its CampaignInstance takes one activation of a Segment per
- * `limits.minActivationInterval`, whichever Activation it comes by. 0 where nothing stands against it. `except` is the Run that asks.
+ * No Segment of the Activation may be activated before this instant, in Unix milliseconds: a CampaignInstance takes one activation of a
+ * Segment per `limits.minActivationInterval`, from whichever Activation. 0: no limit applies. `except` is the Run that asks.
  */
 export function floorMsOf(
   own: Surroundings,
@@ -37,7 +37,7 @@ export function floorMsOf(
     if (shares && !isOwn) take(msOf(lastActivatedTime))
     for (const run of own.caches.runsOf(`Activation/${namespace}/${name}`)) {
       if (keyOf(run) === except) continue
-      // Of Segments that the Activation delivers no more, too; what a Run at work has not told of it may yet deliver.
+      // Segments that the Activation no longer delivers count too: a Run at work that has not told of them may still deliver them.
       const { segments: delivered = [], activatedTime } = run.status
       if (shares || delivered.some(({ segment }) => segments.has(segment))) take(msOf(activatedTime))
     }
@@ -52,7 +52,7 @@ export function floorMsOf(
   return latest === Number.NEGATIVE_INFINITY ? 0 : latest + intervalMs
 }
 
-/** How far the Activation's own last start pushes its next one, others left aside; null where no interval is enforced. */
+/** How far the Activation's own last start holds up its next one, other Activations left aside; null where no interval is enforced. */
 export function ownFloorOf(
   own: Surroundings,
   namespace: string,
@@ -69,8 +69,8 @@ export function ownFloorOf(
 }
 
 /**
- * From now on every other Run has to wait. To be called in the same breath as `floorMsOf`, and of a Run at work, which may be another
- * process's: once it is finished and forgotten, a copy of its Activation may not show it yet.
+ * Makes every other Run wait from now on. Call it without an `await` after `floorMsOf`, and for a Run at work, which another process may
+ * have begun: once that Run is finished and forgotten, a copy of its Activation may not show it yet.
  */
 export function noteActivation(
   own: Surroundings,
@@ -88,7 +88,7 @@ export function noteActivation(
 
 type Activated = { readonly instance: string; readonly segments: ReadonlySet<string>; readonly intervalMs: number }
 
-/** null where no interval is enforced, or nothing is activated. */
+/** What an Activation activates; null where no interval is enforced, or where it activates nothing. */
 function activatedBy(own: Surroundings, namespace: string, name: string): Activated | null {
   const model = own.settledOf(namespace)?.activations.get(`Activation/${namespace}/${name}`)
   if (!model?.instance) return null

@@ -5,11 +5,11 @@ import type { Clock } from './kernel/clock.ts'
 import type { OperatorMetrics } from './metrics.ts'
 import { stuckReasons } from './target/decide.ts'
 
-/** Gauges named by resources: set while the resource is there, gone with it, and never more than so many. */
+/** Gauges that are named by resources: each is set while its resource is there and goes with it; their number is bounded. */
 export type ResourceGauges = {
   readonly show: (resource: Resource) => void
   readonly hide: (kind: string, namespace: string, name: string) => void
-  /** Whether compiling a namespace was ended without an answer. */
+  /** Sets whether the latest compilation of a namespace was ended without an answer. */
   readonly compiling: (namespace: string, isStopped: boolean) => void
 }
 
@@ -17,9 +17,9 @@ const most = 1000
 
 export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGauges {
   const shown = { Segment: new Set<string>(), Activation: new Set<string>(), CampaignInstance: new Set<string>() }
-  /** By target, why its Run is stuck. */
+  /** For each target whose Run is stuck, why it is. */
   const stuck = new Map<string, ConditionReason>()
-  /** By Dataset, what is amiss with its data. */
+  /** For each Dataset, what is amiss with its data. */
   const amiss = new Map<string, readonly string[]>()
   /** Namespaces whose compiling was ended. */
   const stopped = new Set<string>()
@@ -42,7 +42,7 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
         case 'Activation': {
           const { status, definition } = resource as Resource<'Activation'>
           if (status.observedSchedule === 'suspended') return this.hide(kind, namespace, name)
-          // Of one that never delivered since it was made, or since its schedule is the one it is.
+          // The age counts from the latest success, or from creation or the latest change of schedule where that is later.
           const times = [status.lastSuccessfulTime, status.scheduleChangedTime, definition.metadata.creationTimestamp]
           const atMs = Math.max(...times.flatMap((time) => (time === undefined ? [] : [Date.parse(time)])))
           metrics.read(

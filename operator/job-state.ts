@@ -1,7 +1,7 @@
 import { labels } from '#crds'
 import type { ApiObject } from './kernel/reflector.ts'
 
-/** Of a Job, what the operator needs: 1 KiB instead of 12. */
+/** What the operator needs of a Job: 1 KiB instead of 12. */
 export type JobState = {
   readonly namespace: string
   readonly name: string
@@ -12,12 +12,12 @@ export type JobState = {
   /** uid of the controlling owner; null where there is none. */
   readonly owner: string | null
   readonly deleting: boolean
-  /** null while it is at work. */
+  /** How the Job ended; null while it is at work. */
   readonly end: { readonly kind: 'Complete' | 'Failed'; readonly reason: string; readonly message: string } | null
   readonly hasTtl: boolean
-  /** By whoever queues Jobs. */
+  /** Whether a queue of Jobs, such as Kueue, holds it back. */
   readonly isSuspended: boolean
-  /** Whether a Pod of it works. */
+  /** Whether one of its Pods works. */
   readonly isReady: boolean
 }
 
@@ -42,7 +42,7 @@ export function jobStateOf({ metadata, spec, status }: ApiObject): JobState {
   }
 }
 
-// As batch/v1 has them.
+// metadata as batch/v1 has it.
 type JobMeta = ApiObject['metadata'] & {
   readonly labels?: Readonly<Record<string, string>>
   readonly ownerReferences?: readonly { readonly uid: string; readonly controller?: boolean }[]

@@ -1,15 +1,15 @@
 import { container, type JobPlan, labels, managedBy, mountsOf, restricted, type SpecOf, type Step } from '#crds'
 import { jobNameOf } from '#protocol'
 
-/** What Jobs have in common, from the operator's options. */
+/** What all Jobs have in common, from the operator's options. */
 export type JobDefaults = {
   readonly image: string
   readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never'
   readonly imagePullSecrets: readonly string[]
   readonly priorityClassName: string | null
-  /** For Pods whose template names none; they get no API token either way. null: the namespace's `default`. */
+  /** The service account of Pods whose template names none; null: the namespace's `default`. Pods never get an API token. */
   readonly serviceAccountName: string | null
-  /** A step that takes longer is ended and fails. */
+  /** A step that takes longer than this is ended and fails. */
   readonly activeDeadlineSeconds: number
 }
 
@@ -23,15 +23,15 @@ export type JobRequest = {
   /** Names of the ConfigMaps that hold the plan. */
   readonly planParts: readonly string[]
   readonly podTemplate: PodTemplate
-  /** Prints the stored report of the step again instead of doing it. */
+  /** Makes the step print its stored report again instead of doing its work. */
   readonly reprint?: boolean
 }
 
 export type PodTemplate = NonNullable<SpecOf<'Destination'>['podTemplate']>
 
-/** Pods that end by themselves, such as one that was killed for its memory, are made anew so often. */
+/** How often a Pod that ended without a report, such as one killed for its memory, is made anew. */
 const backoffLimit = 2
-/** How the step ended is in its report: whether it is tried again is decided by who reads that. */
+/** Exit codes of a step that wrote a report: whether it is tried again is decided by whoever reads that report. */
 const reportedExitCodes = [1, 2, 64]
 
 /** The ConfigMap with the RunInput of one step and attempt. */
@@ -73,17 +73,17 @@ export function jobOf({
     metadata: {
       name: jobNameOf(run.name, step, attempt, reprint),
       namespace: run.namespace,
-      // What the user puts on Pods goes on Jobs as well: that is where Kueue looks.
+      // The labels of the user's Pod template go on the Job as well: Kueue looks there.
       labels: { ...podTemplate.labels, ...ownLabels },
       ownerReferences: [ownerOf('Run', run)],
     },
     spec: {
       backoffLimit,
       activeDeadlineSeconds: defaults.activeDeadlineSeconds,
-      // Two Pods of one step never write at the same time.
+      // Two Pods of one step never write at the same time: a new one is made only when the old one has ended.
       podReplacementPolicy: 'Failed',
       podFailurePolicy: {
-        // The first that fits counts: of a Pod that was drained the step ends in order, and is begun again elsewhere.
+        // The first rule that fits counts. A step whose Pod is drained ends in order, and is begun again elsewhere.
         rules: [
           { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
           {
@@ -114,7 +114,7 @@ export function jobOf({
               args: reprint ? ['report', '--step', step, ...args] : [step, ...args],
               resources: resourcesOf(resources),
               terminationMessagePath: '/dev/termination-log',
-              // Of a step that could not write its report, the end of the log says more than nothing.
+              // Where a step could not write its report, the end of its log says more than nothing.
               terminationMessagePolicy: 'FallbackToLogsOnError',
               securityContext: restricted.container,
               volumeMounts: [
@@ -135,7 +135,7 @@ export function jobOf({
             { name: 'run', configMap: { name: inputNameOf(run.name, step, attempt) } },
             { name: 'scratch', emptyDir: { sizeLimit: scratchOf(resources) } },
             ...claims.map((claimName, index) => ({ name: `claim-${index}`, persistentVolumeClaim: { claimName } })),
-            // The step itself says which Secret or key is missing; a Pod that waits for it says nothing.
+            // Optional to the Pod, since the step itself says which Secret or key is missing; a waiting Pod would say nothing.
             ...secrets.map((secretName, index) => ({
               name: `secret-${index}`,
               secret: { secretName, optional: true, defaultMode: 0o440 },
@@ -147,14 +147,14 @@ export function jobOf({
   }
 }
 
-/** What a Pod asks for where its template says nothing of it: none is BestEffort, which is the first to be evicted. */
+/** What a Pod requests where its template requests nothing: without requests it would be BestEffort, the first to be evicted. */
 const leastRequests = { cpu: '100m', memory: '256Mi' } as const
-/** DuckDB spills there, and packed files are unpacked; a template that limits `ephemeral-storage` says how much that may be. */
+/** Room for DuckDB's spilling and for unpacked files; a template that limits `ephemeral-storage` sets this itself. */
 const scratchSize = '20Gi'
 
 type Resources = NonNullable<PodTemplate['resources']>
 
-/** A limit without a request is the request as well. */
+/** The requests and limits of a Pod; a limit without a request is the request as well. */
 function resourcesOf({ requests, limits }: Resources = {}): Resources {
   const missing = Object.entries(leastRequests).filter(
     ([name]) => requests?.[name] === undefined && limits?.[name] === undefined,
@@ -167,7 +167,7 @@ function scratchOf({ limits }: Resources = {}): string | number {
   return limits?.['ephemeral-storage'] ?? scratchSize
 }
 
-/** The controlling owner of what is made for it; its deletion need not wait for theirs. */
+/** The controlling owner for an object made for this resource. The owner's deletion need not wait for the object's. */
 export function ownerOf(kind: string, { name, uid }: { readonly name: string; readonly uid: string }) {
   return { apiVersion: 'convoke.dev/v1alpha1', kind, name, uid, controller: true, blockOwnerDeletion: false }
 }

@@ -1,5 +1,7 @@
-// What Campaign is known to have of each Activation, and when it got it, where no edit, no deletion, no restore and no status's limit can lose it:
-// one ConfigMap each, which nobody owns.
+// What Campaign is known to have of each Activation, and when it got it. No edit, deletion or restore of the Activation, and no limit of
+// a status, can lose it: it lies in a ConfigMap per Activation that nobody owns.
+// Invariant: `rememberBegun` is written before a Run delivers anything, `rememberSettled` before the Run counts as finished. A Run named
+// in `atWork` that no longer exists therefore makes the baselines doubtful.
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { type ActivationStatus, labels, managedBy } from '#crds'
 import { type Baseline, inDoubt } from '#protocol'
@@ -16,15 +18,15 @@ export type Memory = {
   readonly uid: string
   readonly instance: string
   readonly destination: string
-  /** By Segment name. */
+  /** What Campaign has of each Segment, in order of Segment names. */
   readonly baselines: readonly Baseline[]
-  /** By Segment: when it was activated last, by which Run. */
+  /** For each Segment, its latest activation and the Run that made it. */
   readonly activated: Readonly<Record<string, { readonly run: string; readonly time: string }>>
-  /** Runs that have begun to deliver and have not told yet what became of it. */
+  /** Runs that have begun to deliver and have not told yet what came of it. */
   readonly atWork: readonly string[]
 }
 
-/** Whose memory: the Activation as it is now. */
+/** Whose memory it is: the Activation, its instance and destination as they are now. */
 export type Remembering = Pick<Memory, 'namespace' | 'activation' | 'uid' | 'instance' | 'destination'>
 
 type Found = { readonly memory: Memory; readonly resourceVersion: string }
@@ -36,7 +38,7 @@ type MemoryMap = ApiObject & {
 
 export const memorySelector = `${labels.managedBy}=${managedBy},${labels.memory}`
 const [plainKey, packedKey] = ['delivered.json', 'delivered.json.gz'] as const
-/** Beyond that the text is packed: an object of the API server holds 1 MiB. */
+/** A longer text is packed: an object of the API server holds 1 MiB. */
 const mostPlainBytes = 500_000
 
 export function memoryName(activation: string): string {
@@ -47,7 +49,7 @@ export function memoryPath(namespace: string | null, name?: string): string {
   return `/api/v1/${namespace === null ? '' : `namespaces/${namespace}/`}configmaps${name === undefined ? '' : `/${name}`}`
 }
 
-/** null for what cannot be read: nothing is known then, and the next file is a backfill. */
+/** The memory that a ConfigMap holds; null where it cannot be read: then nothing is known, and the next file is a backfill. */
 export function memoryFrom(object: ApiObject): Memory | null {
   const { metadata, data, binaryData } = object as MemoryMap
   const target = (metadata['labels'] as Readonly<Record<string, string>> | undefined)?.[labels.target]
@@ -61,7 +63,7 @@ export function memoryFrom(object: ApiObject): Memory | null {
   }
 }
 
-/** What is remembered of an Activation, by the copies; that of its status where it is older than such memories. */
+/** What is remembered of an Activation, by the copies; its status counts where it is older than such memories. */
 export function baselinesKnown(
   own: Surroundings,
   { namespace, name, uid, status }: Resource<'Activation'>,
@@ -72,7 +74,7 @@ export function baselinesKnown(
   return memory.uid === uid || memory.destination === destination ? memory.baselines : []
 }
 
-/** As the API server has it now. null: there is none, or it is another's. */
+/** The memory as the API server has it now; null: there is none. */
 async function liveMemory(own: Surroundings, of: Remembering): Promise<Found | 'unreadable' | null> {
   const object = await own.api.get<MemoryMap>(memoryPath(of.namespace, memoryName(of.activation)))
   if (!object) return null
@@ -80,23 +82,26 @@ async function liveMemory(own: Surroundings, of: Remembering): Promise<Found | '
   return memory ? { memory, resourceVersion: object.metadata.resourceVersion } : 'unreadable'
 }
 
-/** Whether what was delivered then is there still: in the same Campaign, by the same Activation or one that took its name and place. */
+/**
+ * Whether Campaign still has what was delivered then: the same Campaign, by the same Activation or one that took over its name and
+ * destination.
+ */
 function isContinued(memory: Memory, of: Remembering): boolean {
   return memory.instance === of.instance && (memory.uid === of.uid || memory.destination === of.destination)
 }
 
-/** What Campaign has, for the next increment to count from; `run` is the one that asks. */
+/** What Campaign has, for the next increment to count from; `run` is the Run that asks. Baselines in doubt lead to a backfill. */
 export async function deliveredTo(own: Surroundings, of: Remembering, run: string): Promise<readonly Baseline[]> {
   const found = await liveMemory(own, of)
   if (found === null) return statusBaselines(own, of)
   if (found === 'unreadable') return inDoubt(await statusBaselines(own, of))
   if (!isContinued(found.memory, of)) return []
-  // What a Run did that is gone without a word nobody knows: everything is told anew.
+  // A Run that is gone without a word may have delivered anything.
   const isLost = (other: string): boolean => other !== run && own.caches.get('Run', of.namespace, other) === null
   return found.memory.atWork.some(isLost) ? inDoubt(found.memory.baselines) : found.memory.baselines
 }
 
-/** Those of an Activation that was served by an earlier operator. */
+/** The baselines in the status of an Activation that an earlier operator served. */
 async function statusBaselines(own: Surroundings, of: Remembering): Promise<readonly Baseline[]> {
   const live = await own.api.get<ApiObject & { readonly status?: ActivationStatus }>(
     pathOf('Activation', of.namespace, of.activation),
@@ -104,7 +109,7 @@ async function statusBaselines(own: Surroundings, of: Remembering): Promise<read
   return (live?.metadata.uid === of.uid && live.status?.baselines) || []
 }
 
-/** Before the Run does anything: that it is at work, and which Segments it activates. */
+/** Stored before the Run does anything: that it is at work, and which Segments it activates. */
 export async function rememberBegun(
   own: Surroundings,
   of: Remembering,
@@ -124,7 +129,7 @@ export async function rememberBegun(
   })
 }
 
-/** After the Run: what Campaign has then. Safe to repeat. */
+/** Stored after the Run: what Campaign has then. Safe to repeat. */
 export async function rememberSettled(
   own: Surroundings,
   of: Remembering,
@@ -172,7 +177,7 @@ async function change(
   }
 }
 
-/** null where the compiler does not know where the Activation delivers to. */
+/** null where the Activation's destination, and so its instance, is not known. */
 export function rememberingOf(own: Surroundings, activation: Resource<'Activation'>): Remembering | null {
   const { namespace, name, uid, definition } = activation
   const destination = definition.spec.destinationRef.name

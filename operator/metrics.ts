@@ -1,6 +1,6 @@
 import type { MetricsOf, MetricTable } from './kernel/metrics.ts'
 
-/** What the operator counts beside the kernel. Names of resources are labels only where a series goes with its resource. */
+/** What the operator measures beside the kernel. Names of resources are labels only where a series goes with its resource. */
 export const operatorMetrics = {
   convoke_runs_total: {
     kind: 'counter',

@@ -4,18 +4,18 @@ import { type Definition, isSameDefinition, keyOf, type Resource, type ResourceK
 import { memoryName } from './memory.ts'
 import type { View } from './views.ts'
 
-/** What the compiler says of each namespace, as of the latest answer about it. */
+/** What the compiler says of each namespace, as of its latest answer. */
 export type Namespaces = {
   readonly settledOf: (namespace: string) => Compiled | null
-  /** Whether something changed that the compiler has not looked at yet, and is about to. */
+  /** Whether something changed that the compiler has not seen yet and is about to see. */
   readonly isStale: (namespace: string) => boolean
-  /** null before the first answer about its namespace, and of what came or was edited later. */
+  /** null before the first answer about its namespace, and for a resource that came or was edited since. */
   readonly viewOf: (resource: Resource) => View | null
-  /** Takes a change of a resource; whether the compiler has to look at its namespace again. */
+  /** Takes note of a change to a resource; true: the namespace has to be compiled again. */
   readonly changed: (kind: Resource['kind'], namespace: string, name: string) => boolean
-  /** Has the namespace compiled as the copies show it. */
+  /** Has the namespace compiled, as the copies show it. */
   readonly compile: (namespace: string) => Promise<{
-    /** Resources of which something else is true now. */
+    /** Resources whose view changed. */
     readonly touched: readonly ResourceKey[]
     /** Why there was no answer; null: there was one. */
     readonly stopped: string | null
@@ -25,18 +25,18 @@ export type Namespaces = {
 type Known = {
   readonly compiled: Compiled
   readonly views: ReadonlyMap<ResourceKey, View>
-  /** What the views are of. */
+  /** The definitions that the views are of. */
   readonly definitions: ReadonlyMap<ResourceKey, Definition>
 }
 
 export function openNamespaces(caches: Caches, compiler: Compiler): Namespaces {
   const known = new Map<string, Known>()
-  /** The same object as long as it says the same, so that the compiler knows what it has seen. */
+  /** The same object as long as it says the same, so that the compiler recognises what it has seen. */
   const definitions = new Map<ResourceKey, Definition>()
-  /** What the compiler has of each namespace. */
+  /** What the compiler has been told of each namespace. */
   const asked = new Map<string, ReadonlyMap<ResourceKey, Definition>>()
   const stale = new Set<string>()
-  /** Why the latest answer did not come; what was known before is used on. */
+  /** Why the latest answer did not come; the answer before it stays in use. */
   const stopped = new Map<string, string>()
 
   return {
@@ -100,7 +100,7 @@ export function openNamespaces(caches: Caches, compiler: Compiler): Namespaces {
         stopped.set(namespace, answer.stopped)
         return { touched: [...own.keys()], stopped: answer.stopped }
       }
-      const { isWhole } = question as unknown as Question // there is no answer without one
+      const { isWhole } = question as unknown as Question // an answer means that the question was made
       asked.set(namespace, own)
       const wasStopped = stopped.delete(namespace)
       known.set(namespace, knownOf(answer, own, isWhole ? undefined : known.get(namespace)))
@@ -109,7 +109,7 @@ export function openNamespaces(caches: Caches, compiler: Compiler): Namespaces {
   }
 }
 
-/** More is not even given to the compiler. */
+/** A namespace with a longer text than this is not given to the compiler at all. */
 const longestNamespace = 100_000_000
 
 function lengthOf(definitions: Iterable<Definition>): number {
@@ -119,7 +119,7 @@ function lengthOf(definitions: Iterable<Definition>): number {
   return length
 }
 
-/** What statuses and memories say that the compiler has to know. */
+/** What the compiler has to know of statuses and memories. */
 function seenOf(
   caches: Caches,
   namespace: string,
@@ -152,7 +152,7 @@ function knownOf(answer: Answer, own: ReadonlyMap<ResourceKey, Definition>, befo
   }
 }
 
-/** Of a resource of which there is no answer: what was so before stays, and what is new has to wait. */
+/** The view of a resource without an answer: an unchanged resource keeps what was so before, a new one has to wait. */
 function unanswered(before: View | null, isCurrent: boolean, reason: string): View {
   const message = `${reason} Until it is smaller, the plans before stay in use.`
   const reconciling = { type: 'Reconciling', status: 'True', reason: 'CompileStopped', message } as const

@@ -23,49 +23,52 @@ export type ControllersPorts = Omit<ReflectorPorts, 'metrics'> & {
   readonly api: Api
   readonly metrics: ReflectorPorts['metrics'] & OperatorMetrics
   readonly record: (about: Resource, event: Told) => void
-  /** Default: on this thread. */
+  /** Default: compiles on this thread. */
   readonly compiler?: Compiler
   readonly log: (line: LogLine) => void
 }
 
 export type ControllersOptions = ControllerOptions & {
-  /** null: all. */
+  /** The namespaces to watch; null: all. */
   readonly namespaces: readonly string[] | null
-  /** Label selector of the Namespaces that are this operator's share; null: all of those above. */
+  /** Label selector of the Namespaces that are this operator's share; null: all that are watched. */
   readonly shard: string | null
-  /** Resources, and Runs, in work at the same time. */
+  /** How many resources, and how many Runs, are in work at the same time. */
   readonly concurrency: number
 }
 
-/** Convoke's controllers: caches that are filled at once, queues that keep what they are given until they are started. */
+/** Convoke's controllers: caches that fill at once, and queues that gather keys until they are started. */
 export type Controllers = {
   readonly caches: Caches
-  /** Before that nothing can be done. */
+  /** Resolves when the copies hold a whole list; nothing can be done before. */
   readonly synced: Promise<void>
   readonly queues: readonly Queue[]
   readonly surroundings: Surroundings
-  /** To be called by the leader alone, when all is synced and before the queues are started. */
+  /** Called by the leader alone, when all is synced and before the queues are started. */
   readonly elected: () => void
   readonly stop: () => Promise<void>
 }
 
-/** A wall clock that ran away from the elapsed time so far was set. */
+/** How far the wall clock may drift from elapsed time before it counts as set. */
 const jumpMs = 2000
-/** What fails is mostly the way to the API server: when that is there again, nobody shall wait for long. */
+/** Most failures are of the way to the API server: when that works again, nobody shall wait for long. */
 const longestBackoffMs = 30_000
-/** The copy is about to show what is there, or, where its watch is silent, is not for a while. */
+/** The copy is about to show what is there; where its watch is silent, that takes a while. */
 const untilShown: Result = { kind: 'retry', firstMs: 50, longestMs: 10_000 }
 const watchClockMs = 1000
-/** Between two looks at the CRDs, and while they are not right. */
+/** Time between two looks at the CRDs: when all is well, while they are wrong, and while in doubt. */
 const [skewMs, skewAgainMs, skewDoubtMs] = [600_000, 10_000, 1000]
-/** After a CRD was replaced its earlier schema is published for some seconds more, on a busy API server too. */
+/** After a CRD was replaced, a busy API server publishes its earlier schema for some seconds more. */
 const longestLateMs = 20_000
-/** A server that publishes nothing still refuses fields that it does not know: nothing is lost by going on. */
+/** A server that publishes no schema still refuses fields that it does not know: going on loses nothing. */
 const longestDoubtMs = 60_000
-/** Runs and what they are made for go before what merely says how it is; slots that are due go before both. */
+/** Runs and what they are made for come before mere statuses; slots that are due come before both. */
 const workPriority = 5
 
-/** What is no fault: somebody wrote at the same time, the namespace goes away, another leads. Anything else is thrown again. */
+/**
+ * Results of errors that are no fault: a conflict with another writer, a namespace that goes away, another leader. Others are thrown
+ * again.
+ */
 function forgivenOf(error: unknown): Result {
   if (error instanceof NotLeaderError) return { kind: 'done' }
   if (error instanceof CopyBehindError || (error instanceof ApiError && error.reason === 'Conflict')) return untilShown
@@ -74,7 +77,7 @@ function forgivenOf(error: unknown): Result {
   throw error
 }
 
-/** null where it was to end first. */
+/** What the work gives; null where the signal is aborted first. */
 async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T | null> {
   const { promise, resolve } = Promise.withResolvers<null>()
   const stop = (): void => resolve(null)
@@ -90,20 +93,20 @@ async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<
 export function openControllers(ports: ControllersPorts, options: ControllersOptions): Controllers {
   const { clock, api, metrics, log } = ports
   const gauges = openGauges(metrics, clock)
-  /** Whom a Run or Job that is gone belonged to. */
+  /** The target of each Run, and the Run of each Job, kept until after they are gone. */
   const owners = new Map<string, ResourceKey>()
   const pace = openPace(clock)
-  /** Why nothing may be run, since what is written would be dropped; null: all is well, or nobody has looked. */
+  /** Why nothing may run, since fields that are written would be dropped; null: all is well, or nobody has looked. */
   let skew: Skew | null = null
-  /** Since when something seems amiss that may only be published late. */
+  /** Since when something seems amiss that may only be published late; null: nothing seems amiss. */
   let doubtSinceMs: number | null = null
-  /** Whether nothing is run because of that, and nothing said. */
+  /** Whether nothing is run because of that doubt, and nothing is said of it. */
   let isHeld = false
-  /** Whether all was well once: what is published is not that of before an upgrade. */
+  /** Whether all was well once: then the published schema is not that of before an upgrade. */
   let wasFine = false
   let looking: Promise<void> | null = null
   const amiss = Promise.withResolvers<void>()
-  /** Whether the copies are. Of a kind that is not installed there is none, and nobody waits for it to say so. */
+  /** Whether the copies are whole. A kind that is not installed has no copy, and is not waited for. */
   let isWhole = false
   let isElected = false
   let isStopped = false
@@ -122,7 +125,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   })
   const compilations = openQueue(ports, {
     name: 'namespaces',
-    // Far more than may be slow, so that nobody waits for those.
+    // Far more than there may be slow namespaces, so that nobody waits for those.
     concurrency: 16,
     handle: compile,
     failed: ({ key, error }) => say('error', error, { namespace: key }),
@@ -205,7 +208,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     if (!isRunnable(kind)) return
     for (const run of caches.runsOf(key)) if (run.status.startedAt === undefined && !isFinished(run)) touch(keyOf(run))
     if (kind !== 'ProfileStore') return
-    // Activations that run after its evaluation. Without a Segment left nobody knows which one that is.
+    // Activations that run after its evaluation. Nobody knows which store an Activation follows that has no Segment left.
     const settled = namespaces.settledOf(namespace)
     for (const resource of caches.ofNamespace(namespace)) {
       if (resource.kind !== 'Activation') continue
@@ -236,7 +239,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     const restMs = pace.restMs(namespace)
     if (restMs > 0) return { kind: 'again', afterMs: restMs }
     const startMs = clock.elapsed()
-    // Who is to end does not wait for an answer, which may take minutes.
+    // A process that is to end does not wait for an answer, which may take minutes.
     const answer = await unlessAborted(signal, namespaces.compile(namespace))
     if (answer === null) return { kind: 'done' }
     const { touched, stopped } = answer
@@ -255,7 +258,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     const resource = caches.get(kind, namespace, name)
     if (!resource) gauges.hide(kind, namespace, name)
     if (!resource && kind === 'Run') await forgetRun(surroundings, key)
-    // Whoever is held comes back when the copy shows what was written.
+    // A resource that is held comes back when the copy shows what was written.
     if (!resource || !caches.isOurs(namespace) || caches.holds(key)) return { kind: 'done' }
     if (skew !== null) await tellSkew(resource, skew)
     if (skew !== null || isHeld) return { kind: 'done' }
@@ -263,7 +266,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     gauges.show(resource)
     const view = namespaces.viewOf(resource)
     if (view === null) {
-      // It is looked at again when the compiler has seen it.
+      // A resource without a view is looked at again when the compiler has seen it.
       if (!namespaces.isStale(namespace)) compilations.add(namespace)
       return { kind: 'done' }
     }
@@ -277,14 +280,14 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     return { kind: 'done' }
   }
 
-  /** What is at work keeps what it has, before anything else may take it. */
+  /** Runs at work reserve again what they have, before any other Run may take it. */
   function reserve(): void {
     for (const run of caches.list('Run'))
       if (run.status.startedAt !== undefined && !isFinished(run))
         surroundings.reservations.take(keyOf(run), reservedBy(surroundings, run))
   }
 
-  /** Now, and again from time to time: CRDs are upgraded, and downgraded, under an operator that runs. */
+  /** Looks at the CRDs now and again from time to time: they are upgraded, and downgraded, under a running operator. */
   function lookForSkew(): Promise<void> {
     cancelSkew()
     looking ??= look().finally(() => {
@@ -301,7 +304,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     const wasHeld = isHeld
     try {
       const found = await skewOf(api, options.namespaces?.[0] ?? null)
-      // Of kinds that have just come the copies are not there yet.
+      // Kinds that have just been installed have no copies yet.
       if (found === null && before !== null && !isWhole) return
       const sinceMs = doubtSinceMs ?? clock.elapsed()
       const doubtMs = clock.elapsed() - sinceMs
@@ -342,7 +345,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     for (const kind of Object.keys(kinds) as Kind[]) for (const resource of caches.list(kind)) touch(keyOf(resource))
   }
 
-  /** A finding that is new is an Event as well. */
+  /** A new finding becomes an Event as well. */
   function tellVerdict(resource: Resource, view: View): void {
     const verdict = view.claims.find(({ type }) => type === 'GuardrailsPassed')
     const before = conditionOf(resource.status.conditions, 'GuardrailsPassed')
@@ -350,7 +353,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
       ports.record(resource, { type: 'Warning', reason: verdict.reason, message: verdict.message })
   }
 
-  /** Slots are by the wall clock, timers are not: when it was set, everything that waits for an instant is looked at again. */
+  /** Slots follow the wall clock, timers do not: when the clock was set, everything that waits for an instant is looked at again. */
   function watchClock(offsetMs: number): void {
     cancelWatch = clock.after(watchClockMs, () => {
       const nowOffsetMs = clock.now() - clock.elapsed()

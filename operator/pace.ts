@@ -1,22 +1,25 @@
 import type { Clock } from './kernel/clock.ts'
 
-/** How often each namespace is compiled: what takes long, or does not come to an end, is begun the more seldom, so that others have their turn. */
+/**
+ * How often each namespace is compiled: the longer that takes, or if it never ends, the less often it is begun, so that others get their
+ * turn.
+ */
 export type Pace = {
-  /** Several changes in a row are compiled once: how long the first of them waits. */
+  /** How long the first of several changes waits, so that they are compiled together. */
   readonly waitMs: (namespace: string) => number
-  /** How long it has to rest from now; 0: it may be compiled. */
+  /** How long the namespace has to rest from now; 0: it may be compiled. */
   readonly restMs: (namespace: string) => number
-  /** Takes how long it took, and whether it was ended; gives how long it rests. */
+  /** Takes how long a compilation took and whether it was ended; returns how long the namespace rests. */
   readonly note: (namespace: string, tookMs: number, isStopped: boolean) => number
 }
 
 const gatherMs = 50
-/** Up to this it is no burden to anybody. */
+/** A compilation up to this long burdens nobody. */
 const quickMs = 500
-/** A slow one takes half of the time at most. */
+/** The rest after a slow compilation, as a multiple of its time: it takes half of the time at most. */
 const restFactor = 1
 const longestRestMs = 60_000
-/** What was ended is tried again after this, twice that, and so on. */
+/** A compilation that was ended is tried again after this, twice this, and so on. */
 const [firstRetryMs, longestRetryMs] = [60_000, 30 * 60_000]
 
 type Known = { readonly tookMs: number; readonly restUntilMs: number; readonly stops: number }

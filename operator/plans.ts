@@ -4,13 +4,13 @@ import { ownerOf } from './job.ts'
 import { type Api, ApiError } from './kernel/api.ts'
 import type { ApiObject } from './kernel/reflector.ts'
 
-/** Where plans lie for the Jobs that execute them: immutable ConfigMaps, named by the plan's digest. */
+/** Plans for the Jobs that execute them: immutable ConfigMaps, named by the plan's digest. */
 export type Plans = {
-  /** Safe to repeat; costs nothing once it is known to be there. `owner` is the plan's target, with which it goes. */
+  /** Stores a plan. Safe to repeat, and free once it is known to be there. `owner` is the plan's target: the plan goes with it. */
   readonly keep: (plan: JobPlan, owner: Owner) => Promise<void>
-  /** The plan as it was compiled, with the names of its ConfigMaps; null where it is not there any more. */
+  /** The plan as it was compiled, with the names of its ConfigMaps; null where it is gone. */
   readonly load: (namespace: string, digest: string) => Promise<LoadedPlan | null>
-  /** Puts back what somebody took away under a Run's feet. */
+  /** Puts back ConfigMaps that somebody removed while a Run needs them. */
   readonly restore: (loaded: LoadedPlan, owner: Owner) => Promise<void>
   /** Removes the plans of a target that are none of `digests`. */
   readonly collect: (target: JobPlan['target'], digests: ReadonlySet<string>) => Promise<void>
@@ -22,7 +22,7 @@ type Owner = { readonly name: string; readonly uid: string }
 
 type ConfigMap = ApiObject & { readonly binaryData?: Readonly<Record<string, string>> }
 
-/** Plans are compiled once and read for every Run; a store's may take a megabyte. */
+/** How many plans are kept in memory: a plan is compiled once and read for every Run. That of a store may take a megabyte. */
 const remembered = 64
 
 export function openPlans(api: Api): Plans {
@@ -87,7 +87,7 @@ export function openPlans(api: Api): Plans {
     remember(`${namespace} ${plan.digest}`, { plan, parts: maps.map(({ metadata }) => metadata.name) })
   }
 
-  /** One that an earlier resource of the same name had goes with it, unless it is ours as well. */
+  /** Makes `owners` own a ConfigMap that is there already, in place of an earlier resource with the same name. */
   async function adopt(namespace: string, name: string, owners: readonly object[]): Promise<void> {
     const there = await api.get<ConfigMap>(pathOf(namespace, name))
     const [owner] = owners as readonly { readonly uid: string }[]
@@ -107,10 +107,10 @@ export function openPlans(api: Api): Plans {
   }
 }
 
-/** null where the parts are not whole. */
+/** The plan in the parts; null where they are not complete. */
 function planOf(parts: readonly string[]): JobPlan | null {
   try {
-    // Only the operator writes what bears its label; whoever else did is found out by the digest.
+    // Only the operator writes what bears its label; the digest finds out anybody else.
     return JSON.parse(unpackedPlan(parts.map((part) => Buffer.from(part, 'base64')))) as JobPlan
   } catch {
     return null

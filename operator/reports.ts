@@ -16,17 +16,17 @@ import { type Api, ApiError } from './kernel/api.ts'
 import type { PodsSay } from './run/known.ts'
 import type { Surroundings } from './surroundings.ts'
 
-/** What a Job's Pods say of how it went. */
+/** What a Job's Pods say of how the step went. */
 export type Outcome =
-  /** `details` is null where the log is lost, or is not what the report has the digest of. */
+  /** `details` is null where the log is lost, or does not match the digest in the report. */
   | { readonly kind: 'reported'; readonly report: RunReport; readonly details: readonly Detail[] | null }
-  /** It ended without a report: killed, evicted, never started. `reason` in CamelCase. */
+  /** The step ended without a report: killed, evicted, never started. `reason` in CamelCase. */
   | { readonly kind: 'silent'; readonly reason: ConditionReason; readonly message: string }
 
-/** Logs that could not be read for another reason than that there are none, by path: since when, by `Clock.elapsed`. */
+/** Logs that exist but could not be read, by path: since when, in `Clock.elapsed` milliseconds. */
 export type UnreadLogs = Map<string, number>
 
-/** So long such a log is asked for; then its node may be gone for good. */
+/** A log that cannot be read is asked for again for so long; after that its node may be gone for good. */
 const logPatienceMs = 60_000
 
 type JobOfStep = {
@@ -37,13 +37,13 @@ type JobOfStep = {
   readonly attempt: number
 }
 
-/** Of a Job that has ended. A report of another step or attempt is none of it. */
+/** How the step of a Job that has ended went. A report of another step or attempt does not count. */
 export async function outcomeOf(own: LogReader, of: JobOfStep): Promise<Outcome> {
   const pods = await podsOf(own.api, of.namespace, of.name)
   return (await reportedBy(own, of, pods)) ?? silentOf(pods)
 }
 
-/** What the Pods of a Job say, also before it has ended: then a report counts of which a container beside the step's own keeps the Pod. */
+/** What the Pods of a Job say, also before the Job has ended: then a report counts only where another container keeps the Pod alive. */
 export async function podsSay(own: LogReader, of: JobOfStep, hasEnded: boolean): Promise<PodsSay> {
   const pods = await podsOf(own.api, of.namespace, of.name)
   const evicted = pods.filter(isEvicted)
@@ -69,7 +69,7 @@ async function reportedBy(own: LogReader, of: JobOfStep, pods: readonly Pod[]): 
 
 function silentOf(pods: readonly Pod[]): Outcome {
   for (const pod of pods) {
-    // The kubelet's own word for it (Evicted, Preempting) says more than what became of the container.
+    // The kubelet's reason for the Pod (Evicted, Preempting) says more than how its container ended.
     const { reason, message } = pod.status ?? {}
     if (reason !== undefined) return silent(reason, message ?? 'The Pod was taken from its node.')
     const terminated = stateOfPod(pod)?.terminated
@@ -89,7 +89,7 @@ function hasOthersRunning({ status }: Pod): boolean {
   return status?.containerStatuses?.some(({ name, state }) => name !== container && state?.running) === true
 }
 
-/** Taken from its node before it was done: by the kubelet, a drain, or for another Pod. */
+/** Whether the Pod was taken from its node before it was done: by the kubelet, a drain, or for another Pod. */
 function isEvicted({ status }: Pod): boolean {
   return (
     status?.phase === 'Failed' &&
@@ -100,7 +100,7 @@ function isEvicted({ status }: Pod): boolean {
 
 type LogReader = Pick<Surroundings, 'api' | 'clock' | 'unreadLogs'>
 
-/** null where it is lost. Throws where it may be read a little later. */
+/** The Pod's log; null where it is lost. Throws where it may be readable a little later. */
 async function logOf({ api, clock, unreadLogs }: LogReader, path: string): Promise<string | null> {
   const nowMs = clock.elapsed()
   const sinceMs = unreadLogs.get(path) ?? nowMs
@@ -115,21 +115,21 @@ async function logOf({ api, clock, unreadLogs }: LogReader, path: string): Promi
   }
 }
 
-/** `said`: the kubelet's word for it. */
+/** A step without a report. `said`: the kubelet's reason for that. */
 function silent(said: string, message: string): Outcome {
   const reason = isConditionReason(said) ? said : 'PodFailed'
   const advice = adviceOf[reason]
   return { kind: 'silent', reason, message: advice === undefined ? message : `${message} ${advice}` }
 }
 
-/** The next step, by reason. */
+/** The next step for the user, by reason. */
 const adviceOf: Readonly<Record<string, string>> = {
   OOMKilled: 'Raise the memory limit of the podTemplate that the step runs with.',
   Evicted: 'Its node was short of something; requests in the podTemplate keep it for the Pod.',
   NoPod: 'See the Events of the Job.',
 }
 
-/** Why a Job's latest Pod does not run yet, for people; null where it runs, or nothing is known. */
+/** For people: why a Job's latest Pod does not run yet; null where it runs, or nothing is known. */
 async function waitingReason(api: Api, namespace: string, job: string, pod: Pod | null): Promise<string | null> {
   if (!pod) return latestWarning(api, namespace, 'Job', job)
   const waiting = stateOfPod(pod)?.waiting
@@ -154,7 +154,7 @@ type Event = {
   readonly eventTime?: string | null
 }
 
-/** The latest first. */
+/** The Pods of a Job, the latest first. */
 async function podsOf(api: Api, namespace: string, job: string): Promise<readonly Pod[]> {
   return [...(await api.list<Pod>(...podsOfJob(namespace, job)))].sort(latestFirst)
 }
@@ -168,7 +168,7 @@ function endOf(pod: Pod): string {
   return stateOfPod(pod)?.terminated?.finishedAt ?? ''
 }
 
-/** null where the message is none of ours. Of a Pod that could not write one it is the end of the log. */
+/** The report in a termination message; null where there is none: a step that could not write one leaves the end of its log. */
 function reportOf(message: string): RunReport | null {
   return readTerminationMessage(message) ?? readReportLines(message)?.report ?? null
 }

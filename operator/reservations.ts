@@ -1,16 +1,16 @@
 import type { ResourceKey } from './definition.ts'
 
-/** What one Run at a time may have: the right to write a store, to deliver for an Activation. */
+/** Rights that one Run at a time may have: to write a store, to deliver for an Activation. */
 export type Reservations = {
-  /** All or nothing; null when they are the Run's, else who has one of them. Asking again is harmless. */
+  /** Takes all or nothing. null: they are the Run's now; else the Run that has one of them. Asking again is harmless. */
   readonly take: (run: ResourceKey, what: readonly string[]) => ResourceKey | null
-  /** Who has one of them; null where all are free, or the Run's own. Whoever asks in vain is told by `release`. */
+  /** The Run that has one of them; null where all are free, or the Run's own. Runs that ask in vain are returned by `release`. */
   readonly holderOf: (run: ResourceKey, what: readonly string[]) => ResourceKey | null
-  /** Returns those who asked in vain meanwhile. */
+  /** Gives back all rights of the Run; returns the Runs that asked for them in vain. */
   readonly release: (run: ResourceKey) => readonly ResourceKey[]
 }
 
-/** In memory alone: after a restart, Runs that have started take theirs again before any other may. */
+/** Kept in memory only: after a restart, Runs at work reserve again before any other Run may. */
 export function openReservations(): Reservations {
   const holders = new Map<string, ResourceKey>()
   const held = new Map<ResourceKey, ReadonlySet<string>>()
@@ -21,7 +21,7 @@ export function openReservations(): Reservations {
       const holder = holderOf(run, what)
       if (holder !== null) return holder
       for (const each of what) holders.set(each, run)
-      // What it needs may have changed under way: it gives back all that it ever had.
+      // What a Run needs may change while it is at work: it keeps all that it ever had until `release`.
       if (what.length > 0) held.set(run, new Set([...(held.get(run) ?? []), ...what]))
       return null
     },

@@ -1,6 +1,5 @@
-// One pass over one Run: what is known of it, what follows, and then that is done. The steps go one after the other; each is begun only when
-// the result of the one before is stored in the status, and every name is the same however often it is asked for, so that a pass may be cut off
-// anywhere and made again.
+// One pass over one Run: what is known of it, what follows, and then that is done. A step begins only when the result of the one before
+// is stored in the status, and the same things always get the same names: so a pass may be cut off anywhere and made again.
 
 import { keyOf } from './definition.ts'
 import type { Result } from './kernel/queue.ts'
@@ -23,7 +22,7 @@ export async function reconcileRun(own: Surroundings, run: Run): Promise<Result>
   const decision = decide(seen, null, own.clock.now())
   if ('acts' in decision) return act(own, seen, decision)
   const further = await far(own, seen, decision)
-  // What the copies show may have changed meanwhile; from here to the first act nothing else happens in this process.
+  // The copies may have changed meanwhile. From here to the first act nothing else happens in this process.
   const now = near(own, run)
   const decided = decide(now, further, own.clock.now())
   if ('look' in decided) throw new Error(`${run.name} cannot be decided on: it asks for ${decided.look} again.`)

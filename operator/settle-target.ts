@@ -24,12 +24,12 @@ import type { Surroundings } from './surroundings.ts'
 
 type Run = Resource<'Run'>
 
-/** Status writes that go out at the same time. */
+/** How many status writes go out at the same time. */
 const parallel = 16
 
 /**
- * What the target remembers of a Run, written before the Run counts as finished: a Run that was cut off here does it again, and one
- * that is finished has nothing more to say. Other fields of the status are the controllers'.
+ * Stores what the target remembers of a Run, before the Run counts as finished: a Run that was cut off here does it again, and a finished
+ * one has nothing more to say. Other fields of the status belong to the controllers.
  */
 export async function settleTarget(own: Surroundings, run: Run, succeeded: boolean): Promise<void> {
   const { target } = run.definition.spec
@@ -43,7 +43,7 @@ export async function settleTarget(own: Surroundings, run: Run, succeeded: boole
   }
 }
 
-/** Counts per Segment and Dataset, as the latest step says. Safe to repeat. */
+/** Stores counts per Segment and Dataset, as the latest step tells them. Safe to repeat. */
 export async function tellCounts(
   own: Surroundings,
   run: Run,
@@ -83,7 +83,7 @@ export async function tellCounts(
       return tell(own, 'Dataset', namespace, dataset, ({ conditions }) => {
         const expected = told?.filter((each) => each.dataset === dataset) ?? []
         const known = withExpectations(conditions, expected, generation, own.clock.now())
-        // One that a streaming ingest did not read has its expectations alone.
+        // A Dataset that a streaming ingest did not read has its expectations alone.
         if (!counts) return { conditions: known }
         return {
           conditions: withCompleteness(known, refusedIn([detail]), generation, own.clock.now()),
@@ -97,7 +97,7 @@ export async function tellCounts(
     const { name } = run.definition.spec.target
     const refused = refusedIn(details)
     const generation = generationOf('ProfileStore', name)
-    // A streaming one reads some of the Datasets only, and looks at all.
+    // A streaming ingest reads only some Datasets, but looks at the files of all.
     const readsAll = run.definition.spec.evaluation !== 'Streaming' || refused.length > 0
     await tell(own, 'ProfileStore', namespace, name, ({ conditions = [] }) => {
       const known = told ? withExpectations(conditions, told, generation, own.clock.now()) : conditions
@@ -125,7 +125,7 @@ async function settleActivation(own: Surroundings, run: Run, succeeded: boolean)
   const { target } = run.definition.spec
   const path = pathOf('Activation', namespace, target.name)
   const live = await own.api.get<Live>(path)
-  // Its Runs go with it.
+  // The target is gone, and its Runs go with it.
   if (!live || live.metadata.uid !== targetUidOf(run)) return
   const status = live.status ?? {}
   const activation = own.caches.get('Activation', namespace, target.name)
@@ -159,7 +159,7 @@ type Live = {
 
 const longestBaselines = 200
 
-/** As many as a status shows, all being in the memory: those that the Activation delivers come before those that it once did. */
+/** As many baselines as a status shows (the memory holds all): those of Segments that the Activation delivers now come first. */
 function fitting(baselines: readonly Baseline[], plan: JobPlan | null): readonly Baseline[] {
   const delivered = new Set(plan?.export?.segments.map(({ name }) => name))
   const rankOf = ({ segment, exitsOnDeletion }: Baseline): number =>
@@ -168,7 +168,10 @@ function fitting(baselines: readonly Baseline[], plan: JobPlan | null): readonly
   return ranked.sort((a, b) => (a.segment < b.segment ? -1 : 1))
 }
 
-/** Writes what differs into a status, onto the version that was looked at; one that is gone, or is not `expected` (uid), has none. */
+/**
+ * Writes the fields that differ into a status, onto the version that was looked at. Nothing where the resource is gone, or is not
+ * `expected` (uid).
+ */
 async function tell<K extends Kind>(
   own: Surroundings,
   kind: K,

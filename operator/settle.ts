@@ -24,17 +24,17 @@ export type Held = {
 
 /** What the compiler says of a namespace, and what of it can run. */
 export type Settled = {
-  /** Of the resources as they are written. */
+  /** Findings of the resources as they are written. */
   readonly findings: ReadonlyMap<ResourceKey, readonly Diagnostic[]>
-  /** Of what can run: broken Segments are out, Segments beyond a limit too. */
+  /** The model of what can run: without broken Segments, and without Segments beyond a limit. */
   readonly model: Model
   readonly segments: ReadonlyMap<ResourceKey, SegmentModel>
   readonly activations: ReadonlyMap<ResourceKey, ActivationModel>
   readonly plans: ReadonlyMap<ResourceKey, JobPlan>
   readonly schedules: ReadonlyMap<ResourceKey, readonly Scheduled[]>
-  /** By Activation. */
+  /** The Segments held, by Activation. */
   readonly held: ReadonlyMap<ResourceKey, readonly Held[]>
-  /** ProfileStores one of whose Datasets has an error: a plan without its records would make people leave their Segments. */
+  /** ProfileStores that have a Dataset with an error: a plan without that Dataset's records would make people leave their Segments. */
   readonly incomplete: ReadonlyMap<ResourceKey, string>
   /** Segments that are evaluated by their latest expression without an error. */
   readonly outdated: ReadonlySet<ResourceKey>
@@ -43,17 +43,17 @@ export type Settled = {
 export type SettleInput = {
   /** All of one namespace, in any order. */
   readonly definitions: readonly Definition[]
-  /** The latest expression of a Segment that had no error, where the operator has seen one; null where it has not. */
+  /** The latest expression of a Segment that had no error; null where the operator has seen none. */
   readonly accepted: (segment: string) => string | null
-  /** Whether Campaign has a delivery of the Segment already: it goes on over one that never ran. */
+  /** Whether Campaign has a delivery of the Segment already: such a Segment has precedence over one that never ran. */
   readonly hasRun: (activation: string, segment: string) => boolean
   /** What compiling this namespace found out before. */
   readonly session?: Session
 }
 
 /**
- * A broken Segment never stops its neighbours: what cannot run is taken out, one thing after the other, until the rest compiles.
- * What is taken out says why.
+ * What of a namespace can run. A broken Segment never stops its neighbours: what cannot run is taken out, step by step, until the rest
+ * compiles. Each that is taken out has a reason.
  */
 export function settle({ definitions, accepted, hasRun, session = openSession() }: SettleInput): Settled {
   const written = compileObjects(definitions, { session })
@@ -84,7 +84,7 @@ export function settle({ definitions, accepted, hasRun, session = openSession() 
     held.set(activation, (held.get(activation) ?? new Map<string, Held>()).set(entry.segment, entry))
   }
   let compilation = !changed ? written : compileObjects([...byKey.values()], { session })
-  // Each round takes something out, so there are no more than there are Segments; in practice two.
+  // Each round takes something out, so at most as many rounds as Segments are needed; in practice two.
   for (let round = 0; round < 30; round += 1) {
     const out = [
       ...brokenSegments(compilation, byKey),
@@ -113,7 +113,7 @@ export function settle({ definitions, accepted, hasRun, session = openSession() 
     segments: new Map(model.segments.map((segment) => [keyOf(segment.resource), segment])),
     activations: new Map(model.activations.map((activation) => [keyOf(activation.resource), activation])),
     plans: new Map(compilation.plans.map((plan) => [keyOf(plan.target), plan])),
-    // An Activation whose last Segment was taken out still has to say that its members exit.
+    // An Activation whose last Segment was taken out still has to say that its members exit, so it keeps its schedule.
     schedules: new Map([...schedulesByKey(written.model), ...schedulesByKey(model)]),
     held: new Map([...held].map(([key, entries]) => [key, [...entries.values()]])),
     incomplete: incompleteStores(byKey, errors),
@@ -125,7 +125,7 @@ function schedulesByKey(model: Model): ReadonlyMap<ResourceKey, readonly Schedul
   return Map.groupBy(schedulesOf(model), ({ resource }) => keyOf(resource))
 }
 
-/** Whether the resource as a whole is at fault. An error of single deliveries holds these. */
+/** Whether the resource as a whole is at fault. An error of single deliveries holds those only. */
 export function hasError(diagnostics: readonly Diagnostic[] = []): boolean {
   return diagnostics.some(isFatal)
 }
@@ -134,7 +134,7 @@ export function isFatal({ severity, without }: Diagnostic): boolean {
   return severity === 'error' && without === undefined
 }
 
-/** `not-streamable: message`, the first of several with how many follow; '' where there is none. */
+/** `not-streamable: message`: the first of several findings, with how many more there are; '' where there is none. */
 export function summaryOf(diagnostics: readonly Diagnostic[]): string {
   const lines = diagnostics
     .slice(0, shownFindings)
@@ -161,7 +161,7 @@ function errorsOf({ diagnostics }: Compilation): ReadonlyMap<ResourceKey, readon
 
 type Out = Held & { readonly activation: ResourceKey }
 
-/** Segments that an Activation names and that cannot be delivered: for a fault of their own, or of the place where they are named. */
+/** Segments that an Activation names and that cannot be delivered: for a fault of their own, or of where they are named. */
 function brokenSegments(compilation: Compilation, byKey: ReadonlyMap<ResourceKey, Definition>): readonly Out[] {
   const errors = errorsOf(compilation)
   const out: Out[] = []
@@ -196,7 +196,7 @@ function brokenSegments(compilation: Compilation, byKey: ReadonlyMap<ResourceKey
   return out
 }
 
-/** Of what a finding is about that would not be there without single deliveries: these, or all but the oldest of a group. */
+/** The deliveries without which a finding would not be there: the ones it names, or all of a group but the oldest. */
 function deliveriesAtFault({ diagnostics, model }: Compilation, hasRun: SettleInput['hasRun']): readonly Out[] {
   const out = new Map<string, Out>()
   const keyOfDelivery = ({ activation, segment }: Delivery): string => `${activation}/${segment}`
@@ -220,12 +220,12 @@ function deliveriesAtFault({ diagnostics, model }: Compilation, hasRun: SettleIn
   return [...out.values()]
 }
 
-/** Smaller for those that stay: what was delivered before, then the older, then by name. */
+/** A sort key, smaller for Segments that stay: delivered before, then older, then by name. */
 function rankOfSegment(segment: SegmentModel['resource'] | undefined, ran: boolean): string {
   return `${ran ? 0 : 1} ${segment?.metadata.creationTimestamp ?? ''} ${segment?.name ?? ''}`
 }
 
-/** Over a hard limit those that never ran are held, the newest first (creationTimestamp, then name). */
+/** Segments beyond a hard limit: those that never ran are held, the newest first (creationTimestamp, then name). */
 function segmentsBeyondLimits(model: Model, hasRun: SettleInput['hasRun']): readonly Out[] {
   const out: Out[] = []
   for (const { resource: instance } of model.instances) {
@@ -255,7 +255,7 @@ function segmentsBeyondLimits(model: Model, hasRun: SettleInput['hasRun']): read
   return out
 }
 
-/** The Activation with the Segments it still delivers, by name. */
+/** The Activation without these Segments, so that it names the ones it still delivers. */
 function withoutSegments(definition: Definition, names: readonly string[], model: Model): Definition {
   const { spec, metadata } = definition as Definition<'Activation'>
   const chosen =
@@ -268,7 +268,7 @@ function withoutSegments(definition: Definition, names: readonly string[], model
   return { ...definition, spec: { ...rest, segmentRefs } } as Definition
 }
 
-/** A Segment that is listed twice is a finding, and delivered once. */
+/** A Segment that is listed twice is a finding, and is delivered once. */
 function withoutRepetition(definition: Definition): Definition {
   const { segmentRefs } = (definition as Definition<'Activation'>).spec
   if (definition.kind !== 'Activation' || segmentRefs === undefined) return definition

@@ -2,27 +2,27 @@ import { apiVersion, type ConditionReason, type FieldSchema, kindNames, missingF
 import { pathOf } from './caches.ts'
 import { type Api, ApiError } from './kernel/api.ts'
 
-/** Why nothing may be run: in words with the next step. */
+/** Why nothing may run, in words with the next step. */
 export type Skew = {
   readonly reason: Extract<ConditionReason, 'KubernetesOutdated' | 'CrdOutdated'>
   readonly message: string
   /**
-   * Whether all may be well, and the schema be published later than what it is of is served: `first`, as long as nothing better was seen,
-   * since what is published may be of before an upgrade.
+   * Whether all may be well after all, since a schema may be published later than what it describes is served. `first`: only while
+   * nothing better was seen, since what is published may be from before an upgrade.
    */
   readonly late: 'never' | 'first' | 'always'
 }
 
-/** Of Kubernetes 1.x, the oldest that the tests know; the chart's `kubeVersion` is the same. */
+/** The minor version of the oldest Kubernetes 1.x that the tests know; the chart's `kubeVersion` is the same. */
 export const oldestMinor = 31
 
-/** What of the cluster is older than this operator; null where all that it needs is there. `namespace`: one in which it may list; null: all. */
+/** What of the cluster is older than this operator; null: nothing is. `namespace`: one in which it may list; null: all. */
 export async function skewOf(api: Api, namespace: string | null): Promise<Skew | null> {
   const message = await kubernetesSkewOf(api)
   return message === null ? crdSkewOf(api, namespace) : { reason: 'KubernetesOutdated', message, late: 'never' }
 }
 
-/** An older one drops what it does not know of a Job, such as that two Pods of a step never write at the same time. */
+/** An older Kubernetes drops fields of a Job that it does not know, such as that two Pods of a step never write at the same time. */
 async function kubernetesSkewOf(api: Api): Promise<string | null> {
   const { major, minor, gitVersion } = await versionOf(api)
   // Some clouds write `31+`.
@@ -32,7 +32,7 @@ async function kubernetesSkewOf(api: Api): Promise<string | null> {
 
 type Version = { readonly major: string; readonly minor: string; readonly gitVersion: string }
 
-/** Whoever hides it is believed to be new enough. */
+/** The server's version; one that hides it is believed to be new enough. */
 async function versionOf(api: Api): Promise<Version> {
   const unknown: Version = { major: '', minor: '', gitVersion: '' }
   try {
@@ -44,8 +44,8 @@ async function versionOf(api: Api): Promise<Version> {
 }
 
 /**
- * Where a CRD lacks a field that this version writes or reads. Fields that a schema does not know the API server drops without a word,
- * and a status without them is forgotten work.
+ * Which CRD lacks a field that this version writes or reads; null: none. The API server silently drops fields that a schema does not
+ * know, and a status without them is forgotten work.
  */
 async function crdSkewOf(api: Api, namespace: string | null): Promise<Skew | null> {
   const reason = 'CrdOutdated'
@@ -83,7 +83,7 @@ async function crdSkewOf(api: Api, namespace: string | null): Promise<Skew | nul
   return null
 }
 
-/** Whether there is such a collection, allowed to us or not. */
+/** Whether the server has such a collection, allowed to us or not. */
 async function isServed(api: Api, path: string): Promise<boolean> {
   try {
     return (await api.get(path, { limit: '1' })) !== null

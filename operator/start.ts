@@ -18,20 +18,20 @@ import { serveWebhook, type Webhook, type WebhookOptions } from './webhook.ts'
 export type OperatorPorts = {
   readonly clock: Clock
   readonly transport: Transport
-  /** Evenly from 0 to less than 1. */
+  /** A random number, even from 0 to less than 1. */
   readonly random: () => number
   readonly log: (line: LogLine) => void
-  /** Default: on this thread. */
+  /** Default: compiles on this thread. */
   readonly compiler?: Compiler
   readonly admitter?: Admitter
 }
 
 export type OperatorOptions = ControllersOptions & {
-  /** null: it is the only one there is. */
+  /** The Lease to lead by; null: this is the only operator. */
   readonly lease: Pick<LeaseOptions, 'namespace' | 'name' | 'identity'> | null
-  /** Which of several it is, for Events: the Pod's name. */
+  /** Which operator it is, for Events: the Pod's name. */
   readonly instance: string
-  /** 0 takes any that is free. The same port twice is one server. */
+  /** 0 takes any port that is free. The same port twice is one server. */
   readonly healthPort: number
   readonly metricsPort: number
   readonly webhook: Pick<WebhookOptions, 'port' | 'certificate'> | null
@@ -40,26 +40,29 @@ export type OperatorOptions = ControllersOptions & {
 export type Operator = {
   readonly isLeading: () => boolean
   readonly healthPort: number
-  /** null while it is down; so with the webhook's. */
+  /** The port of metrics; null while that server is down. The same goes for the webhook's. */
   readonly metricsPort: () => number | null
   readonly webhookPort: () => number | null
   readonly stop: () => void
-  /** For an exception that nobody caught. */
+  /** Call this for an exception that nobody caught. */
   readonly crash: (error: unknown) => void
-  /** Everything is closed when it resolves. */
+  /** Resolves when everything is closed. */
   readonly ended: Promise<Ended>
 }
 
-/** Of a pass every request has its deadline; a Run that tells the counts of thousands of Segments takes the longest. */
+/**
+ * Longer than all requests of one pass together, each of which has a deadline. The longest pass tells the counts of thousands of
+ * Segments.
+ */
 const longestPassMs = 15 * 60_000
-/** What is down is tried again after this. */
+/** How long until a part that is down is tried again. */
 const againMs = 10_000
-/** The last Events may take so long of the time without a leader. */
+/** How long the last Events may delay the end, while there is no leader. */
 const settleMs = 1000
 
 /**
- * The whole operator: election, caches, controllers, Events, metrics, probes and the webhook. Without its probes nobody could tell how it is:
- * where they cannot be served it does not begin. Metrics and the webhook may be down, which is said, while all else goes on.
+ * The whole operator: election, caches, controllers, Events, metrics, probes and the webhook. Where its probes cannot be served it does
+ * not begin, since nobody could tell its state. Metrics and the webhook may be down, which is said, while all else goes on.
  */
 export async function startOperator(ports: OperatorPorts, options: OperatorOptions): Promise<Operator> {
   const { clock, random, log } = ports
@@ -106,14 +109,14 @@ export async function startOperator(ports: OperatorPorts, options: OperatorOptio
       failed: (error) => log({ level: 'warning', message: error instanceof Error ? error.message : String(error) }),
     },
   )
-  // `open` has been called.
+  // `open` has been called by now.
   const { caches, queues } = controllers as unknown as Controllers
   const live = {
     passes: passesEnd(() => queues, longestPassMs),
     watches: allAnswered(() => caches.collections, silentMs),
   }
   const ready = { caches: allSynced(caches.collections) }
-  /** Parts that are down, or not as they should be. */
+  /** Parts that are down, or do not work as they should. */
   const amiss = new Set<string>()
   const isOne = options.metricsPort === options.healthPort && options.metricsPort !== 0
   const probes = { live, ready, metrics: registry }
@@ -153,7 +156,7 @@ export async function startOperator(ports: OperatorPorts, options: OperatorOptio
     return openPart(clock, { againMs, open, said: (reason) => told(name, reason) })
   }
 
-  /** `reason`: why a part is down, or does not do as it should; null: all is well. */
+  /** `reason`: why a part is down or does not work as it should; null: all is well. */
   function told(name: string, reason: string | null): void {
     registry.set('convoke_part_up', { part: name }, reason === null ? 1 : 0)
     if (reason !== null)

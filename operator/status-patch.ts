@@ -1,6 +1,6 @@
 /**
- * What a merge patch (RFC 7386) has to say so that `before` shows the fields of `after`; undefined takes a field away. null: nothing.
- * Fields that `after` does not name are left as they are, lists are replaced whole.
+ * The merge patch (RFC 7386) that makes `before` show the fields of `after`; a field that is undefined is removed. null: nothing to
+ * change. Fields that `after` does not name stay as they are; lists are replaced whole.
  */
 export function mergePatchOf(
   before: Readonly<Record<string, unknown>>,
@@ -11,7 +11,7 @@ export function mergePatchOf(
   return Object.fromEntries(changed.map(([field, value]) => [field, value ?? null]))
 }
 
-/** null and undefined are both absent, and the order of a map's keys is no difference. */
+/** Whether two values are equal; null and undefined are both absent, and the order of a map's keys does not matter. */
 export function isEqual(a: unknown, b: unknown): boolean {
   const [left, right] = [a ?? null, b ?? null]
   if (left === right) return true
@@ -23,7 +23,7 @@ export function isEqual(a: unknown, b: unknown): boolean {
       left.length === right.length &&
       left.every((item, index) => isEqual(item, right[index]))
     )
-  const [leftFields, rightFields] = [left as Record<string, unknown>, right as Record<string, unknown>] // objects, as just asked
+  const [leftFields, rightFields] = [left as Record<string, unknown>, right as Record<string, unknown>] // objects, as just checked
   const fields = new Set([...Object.keys(leftFields), ...Object.keys(rightFields)])
   return [...fields].every((field) => isEqual(leftFields[field], rightFields[field]))
 }

@@ -24,11 +24,11 @@ export type Surroundings = {
   readonly options: ControllerOptions
   /** null until the namespace was compiled for the first time. */
   readonly settledOf: (namespace: string) => Compiled | null
-  /** Whether something changed that it does not show yet. */
+  /** Whether something changed in the namespace that `settledOf` does not show yet. */
   readonly isStale: (namespace: string) => boolean
   /** Asks for one more pass over what the key names. */
   readonly touch: (key: ResourceKey, options?: { readonly afterMs?: number; readonly priority?: number }) => void
-  /** A Kubernetes Event on a resource. Never throws, and never waits. */
+  /** Makes a Kubernetes Event on a resource. Never throws, and never waits. */
   readonly tell: (about: Resource<Kind>, event: Told) => void
   readonly log: (line: LogLine) => void
 }

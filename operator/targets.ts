@@ -1,5 +1,5 @@
-// One pass over a ProfileStore, an Activation or a CampaignSource: its plan is kept, what is due is begun, what has ended is forgotten, and its
-// status is written once, last.
+// One pass over a ProfileStore, an Activation or a CampaignSource: its plan is stored, what is due is begun, what has ended is forgotten,
+// and its status is written once, last.
 import { annotations, labels, runNameOf } from '#crds'
 import { digitsOf, timeFields, timeText } from '#protocol'
 import { CopyBehindError, pathOf, targetUidOf } from './caches.ts'
@@ -44,7 +44,7 @@ async function observe(own: Surroundings, target: Target, view: View): Promise<S
   return {
     target,
     view,
-    // Those of a resource that had the name before go with it.
+    // Runs of an earlier resource with the same name go with that one.
     runs: own.caches.runsOf(key).filter((run) => isOf(target, run)),
     nowMs: own.clock.now(),
     planDigest,
@@ -57,7 +57,7 @@ async function observe(own: Surroundings, target: Target, view: View): Promise<S
   }
 }
 
-/** Of the store whose evaluation an Activation delivers. */
+/** The store whose evaluation an Activation follows; null: none. */
 function storeOf(own: Surroundings, activation: Resource<'Activation'>, departing: Departing | null): Seen['store'] {
   const { namespace } = activation
   const name = departing?.store ?? own.settledOf(namespace)?.activations.get(keyOf(activation))?.store
@@ -67,7 +67,7 @@ function storeOf(own: Surroundings, activation: Resource<'Activation'>, departin
   return { ...(lastSuccessfulBatchTime !== undefined && { lastSuccessfulBatchTime }), sinceMs }
 }
 
-/** The digest that new Runs get: of the plan as it is now, or, where that must not be used, of the one before; undefined: none may be made. */
+/** The digest for new Runs: of the present plan or, where that must not be used, of the one before; undefined: none may be made. */
 async function currentPlan(own: Surroundings, target: Target, view: View): Promise<string | undefined> {
   const before = statusOf(target).planDigest
   const settled = own.settledOf(target.namespace)
@@ -99,11 +99,11 @@ async function begin(own: Surroundings, seen: Seen, due: Due): Promise<Result | 
   }
   if (due.asked !== null) {
     const asked = await makeRequested(own, target, seen.planDigest!, due.asked, due.approval)
-    // There is another Run of this minute's name; the next minute has another.
+    // Another target's Run has this minute's name; the next minute gives another name.
     if (asked === 'foreign') return { kind: 'again', afterMs: 1000 }
     if (asked === 'made') made += 1
   }
-  // Of many that are due at once, all are begun before the first is written down; the Run itself tells the next pass.
+  // All Runs that are due at once are made before any of them is written into the status: the Runs show the next pass what was begun.
   return made > 0 ? { kind: 'again', afterMs: 1 } : null
 }
 
@@ -119,7 +119,7 @@ async function rest(own: Surroundings, { target }: Seen, { over, digests, fields
   return { kind: 'again', afterMs: Math.max(1, wakeMs - own.clock.now()), priority: duePriority }
 }
 
-/** Slots that are not run are counted, and stored before anything else counts from them. */
+/** Counts slots that are not run, and stores that before anything else counts from them. */
 async function skip(own: Surroundings, target: Target, { count, latestMs, reason, message }: Skip): Promise<Result> {
   await writeStatus(own, target, {
     missedSlots: (statusOf(target).missedSlots ?? 0) + count,
@@ -131,8 +131,8 @@ async function skip(own: Surroundings, target: Target, { count, latestMs, reason
 }
 
 /**
- * Makes the Run of a slot, or finds it there. Throws CopyBehindError where the copy of the target is not what the API server has, so that
- * the slot may have been run already. 'foreign': a Run of another target has the name.
+ * Makes the Run of a slot, or finds it. Throws CopyBehindError where the copy of the target is not current: the slot may have been run
+ * already. 'foreign': a Run of another target has the name.
  */
 async function makeRun(
   own: Surroundings,
@@ -183,7 +183,7 @@ async function makeRun(
     )
     if (!there) throw new CopyBehindError(keyOf(target))
     if (isOf(target, resourceOf('Run', there))) return 'made'
-    // One of a resource that had the name before is on its way out.
+    // A Run of an earlier resource with the same name is on its way out.
     if (there.spec.target.kind !== kind || there.spec.target.name !== target.name) return 'foreign'
     throw new CopyBehindError(keyOf(target))
   }
@@ -194,7 +194,7 @@ function isOf({ kind, name, uid }: Target, run: Pick<Run, 'definition'>): boolea
   return target.kind === kind && target.name === name && (targetUidOf(run) ?? uid) === uid
 }
 
-/** Whether what was decided on the copy still holds: a leader before may have written since. */
+/** Whether the copy that the decision was made on is current: an earlier leader may have written since. */
 function isUpToDate(target: Target, { metadata, status = {} }: ApiObject & { readonly status?: unknown }): boolean {
   const [copy, live] = [statusOf(target), status as TargetStatus]
   const times = Object.values(timeFields).map(({ last }) => last)
@@ -206,7 +206,7 @@ function isUpToDate(target: Target, { metadata, status = {} }: ApiObject & { rea
   )
 }
 
-/** The Run that the annotation asks for. 'known': it was made before. */
+/** Makes the Run that the annotation asks for. 'known': it was made before. */
 async function makeRequested(
   own: Surroundings,
   target: Target,
@@ -214,7 +214,7 @@ async function makeRequested(
   requestedAt: string,
   approval: Due['approval'],
 ): Promise<'made' | 'known' | 'foreign'> {
-  // By its label, since the name holds the minute in which the request was first seen.
+  // It is found by its label: its name holds the minute in which the request was first seen.
   const selector = `${labels.targetKind}=${target.kind},${labels.target}=${target.name},${labels.request}=${digitsOf(requestedAt)}`
   const there = await own.api.list<ApiObject>(pathOf('Run', target.namespace), { labelSelector: selector })
   if (there.some((run) => isOf(target, resourceOf('Run', run)))) return 'known'
@@ -224,7 +224,7 @@ async function makeRequested(
   return (await makeRun(own, target, request, approval)) === 'foreign' ? 'foreign' : 'made'
 }
 
-/** Only what differs, and only onto the version that was looked at. */
+/** Writes only the fields that differ, and only onto the version that was looked at. */
 export async function writeStatus(
   own: Surroundings,
   resource: Resource,

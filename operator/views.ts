@@ -4,16 +4,16 @@ import { type Claim, reasonOfCode } from '#protocol'
 import { type Definition, keyOf, type ResourceKey } from './definition.ts'
 import { hasError, isFatal, type Settled, summaryOf } from './settle.ts'
 
-/** What a resource's status says by the compiler alone. Runs add to it for what runs. */
+/** What a resource's status says by the compiler alone. Runs add to it for resources that run. */
 export type View = {
   readonly claims: readonly Claim[]
-  /** Fields of the status beside the conditions; undefined takes one away. */
+  /** Fields of the status beside the conditions; undefined removes a field. */
   readonly fields: Readonly<Record<string, unknown>>
-  /** Whether new Runs of it may be made. */
+  /** Whether new Runs of the resource may be made. */
   readonly isRunnable: boolean
 }
 
-/** One for each resource of a namespace; the same resources give the same views. */
+/** One view for each resource of a namespace; the same resources give the same views. */
 export function viewsOf(settled: Settled, definitions: readonly Definition[]): ReadonlyMap<ResourceKey, View> {
   const facts = factsOf(settled)
   const errors = new Map<ResourceKey, Diagnostic>()
@@ -58,7 +58,7 @@ function factsOf({ plans, model, held }: Settled): Facts {
   return { digests, activationsOfSegment, activationsOfDestination, heldSegments }
 }
 
-/** What the resource refers to, directly, and cannot do without: the first that has an error, in words; null where all is in order. */
+/** The first resource with an error that this one directly refers to and needs, in words; null where all is in order. */
 function brokenNeedOf(
   definition: Definition,
   own: ResourceKey,
@@ -68,7 +68,7 @@ function brokenNeedOf(
   const namespace = definition.metadata.namespace ?? ''
   const needs: (readonly [Kind, string | undefined])[] = Object.entries(definition.spec).flatMap(([field, value]) => {
     const kind = referredKind(field)
-    // Of a list, such as an Activation's Segments, the others go on without one.
+    // Of a list, such as an Activation's Segments, the others go on without the broken one.
     return kind === null || value === undefined || Array.isArray(value)
       ? []
       : [[kind, (value as { readonly name: string } | undefined)?.name]]
@@ -149,7 +149,7 @@ function viewOf(
           ? { ...view, claims: view.claims.filter(({ type }) => type !== 'Stalled'), isRunnable: true }
           : view
       }
-      // Some of its Segments have a fault; the finding about that is its own or theirs, and the others go on.
+      // Some of its Segments have a fault: the finding is on the Activation or on them, and the others go on.
       if (segments === 0) {
         const message = `No Segment can be delivered. ${held.map(({ segment, message }) => `${segment}: ${message}`).join('\n')}`
         return { claims: compileFailed(message), fields, isRunnable: false }

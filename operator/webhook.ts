@@ -8,20 +8,20 @@ import type { Clock } from './kernel/clock.ts'
 export type Certificate = {
   readonly cert: string
   readonly key: string
-  /** Whoever asks must have a certificate of one of these; absent: anybody may, as API servers show none unless they are told to. */
+  /** Clients need a certificate signed by one of these; absent: anybody may ask, as API servers show no certificate unless told to. */
   readonly clientCa?: string
 }
 
 export type WebhookOptions = {
   readonly clock: Clock
-  /** 0 takes any that is free. */
+  /** 0 takes any port that is free. */
   readonly port: number
-  /** As it is now: read anew from time to time. Throws with words for people where it cannot be read. */
+  /** The certificate as it is now: read anew from time to time. Throws with words for people where it cannot be read. */
   readonly certificate: () => Certificate
-  /** Told once of each reason for which a new certificate is not taken, and with null when one is again: meanwhile the one before stays. */
+  /** Told once of each reason why a new certificate is not taken, and with null when one is again; meanwhile the one before stays. */
   readonly renewed: (reason: string | null) => void
   readonly admit: (request: AdmissionRequest) => Promise<AdmissionResponse>
-  /** Told of what was no request, and of our own faults. */
+  /** Told of bodies that are no request, and of our own faults. */
   readonly failed: (error: unknown) => void
 }
 
@@ -32,10 +32,10 @@ export type Webhook = {
 
 const renewMs = 60_000
 
-/** A request holds one resource, which etcd takes at most 1.5 MiB of. */
+/** A request holds one resource, of which etcd takes at most 1.5 MiB. */
 const longestBody = 4 * 2 ** 20
 
-/** `POST /validate`, an AdmissionReview of admission.k8s.io/v1. Whatever goes wrong, the API server does as its failurePolicy says. */
+/** Serves `POST /validate`, an AdmissionReview of admission.k8s.io/v1. Whatever goes wrong, the API server follows its failurePolicy. */
 export async function serveWebhook(options: WebhookOptions): Promise<Webhook> {
   const { clock, port, certificate, renewed, admit, failed } = options
   let current = certificate()
@@ -62,7 +62,7 @@ export async function serveWebhook(options: WebhookOptions): Promise<Webhook> {
       }),
   }
 
-  /** Connections that are open keep theirs. */
+  /** Takes a new certificate for new connections; open ones keep theirs. */
   function renew(): void {
     cancel = clock.after(renewMs, renew)
     try {
@@ -80,7 +80,7 @@ export async function serveWebhook(options: WebhookOptions): Promise<Webhook> {
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '', 'https://webhook')
     if (pathname !== '/validate') return void response.writeHead(404).end()
-    // Who may not ask is told nothing of any schema.
+    // A client that may not ask learns nothing of any schema.
     if (current.clientCa !== undefined && !(request.socket as TLSSocket).authorized)
       return void response.writeHead(401).end()
     if (request.method !== 'POST') return void response.writeHead(405, { allow: 'POST' }).end()
@@ -104,9 +104,9 @@ export async function serveWebhook(options: WebhookOptions): Promise<Webhook> {
   }
 }
 
-/** Throws where key and certificate do not belong together, or are none. */
+/** Throws where key and certificate do not belong together, or are not valid. */
 function tlsOf({ cert, key, clientCa }: Certificate) {
-  // Asked for always, since it may be wanted later; looked at where it is.
+  // A client certificate is always asked for, since one may be required later; it is checked only where one is required.
   const options = {
     cert,
     key,

@@ -1,19 +1,19 @@
-import { type HttpResponse, textOf } from './transport.ts'
+import { bodyText, type HttpResponse } from './transport.ts'
 
-/** A server asking for more than this is not believed. */
+/** A longer Retry-After than this is not believed. */
 const longestRetryAfterMs = 300_000
 
 /** What a Status says of one field. */
 export type Cause = { readonly reason?: string; readonly message?: string; readonly field?: string }
 
-/** The API server, or something before it, answered and refused. */
+/** A refusal: the API server, or a proxy before it, answered with a status outside 200 to 299. */
 export class ApiError extends Error {
-  /** Of HTTP. */
+  /** The HTTP status. */
   readonly status: number
   /** Kubernetes' own word: AlreadyExists, Conflict, Forbidden, NotFound, Invalid and so on; empty if the answer has none. */
   readonly reason: string
   readonly causes: readonly Cause[]
-  /** How long the server asks to be left alone, 5 min at most; 0 if it does not. */
+  /** How long the server asks to be left alone, 5 min at most; 0 if it asks for nothing. */
   readonly retryAfterMs: number
 
   constructor(message: string, status: number, { reason = '', details }: Refusal = {}, retryAfterMs = 0) {
@@ -26,17 +26,17 @@ export class ApiError extends Error {
   }
 }
 
-/** Of a Kubernetes Status what a client needs. */
+/** What a client needs of a Kubernetes Status. */
 export type Refusal = {
   readonly message?: string
   readonly reason?: string
   readonly details?: { readonly causes?: readonly Cause[]; readonly retryAfterSeconds?: number }
 }
 
-/** `what` was asked, to begin the message with. Reads the body. */
+/** The error that a refusal stands for; reads the body. The message begins with `what`, which was asked for. */
 export async function refusalOf(what: string, response: HttpResponse): Promise<ApiError> {
-  const text = await textOf(response)
-  // Given in seconds by the API server; a date, as a proxy may send, counts as none.
+  const text = await bodyText(response)
+  // The API server gives seconds; a date, as a proxy may send, counts as none.
   const retryAfterMs = (Number(response.headers['retry-after'] ?? 0) || 0) * 1000
   const refusal = readRefusal(text)
   const message = `${what}: ${response.status}: ${refusal.message ?? text.slice(0, 200)}`

@@ -1,7 +1,7 @@
 import { ApiError, refusalOf } from './api-error.ts'
 import type { Clock } from './clock.ts'
 import type { Metrics } from './metrics.ts'
-import { counted, type HttpRequest, type HttpResponse, type Transport, textOf } from './transport.ts'
+import { bodyText, counted, type HttpRequest, type HttpResponse, type Transport } from './transport.ts'
 
 export { ApiError } from './api-error.ts'
 
@@ -9,14 +9,14 @@ export type ApiPorts = {
   readonly clock: Clock
   readonly transport: Transport
   readonly metrics: Metrics
-  /** Asked before each write. */
+  /** Asked before each write; where it says false nothing is sent. */
   readonly mayWrite: () => boolean
 }
 
 export type ApiOptions = {
-  /** Who is written down as the writer of each field. */
+  /** The name under which Kubernetes keeps who wrote each field. */
   readonly fieldManager: string
-  /** How long from now a write may be under way, such as a Lease's `safeMs`; without it as long as a read. */
+  /** How long from now a write may be under way, such as a Lease's `safeMs`. Default: as long as a read. */
   readonly writeDeadlineMs?: () => number
 }
 
@@ -29,24 +29,24 @@ export type DeleteOptions = {
 }
 
 /**
- * The API server's verbs. Paths are whole, such as `/apis/batch/v1/namespaces/ns/jobs/name` or with `/status` behind it. What T is
- * only the caller knows. An answer that refuses is an ApiError, but where null and false stand for 404; without an answer within
- * 30 s, or with a broken one, the error is another, and a write may have been done all the same.
+ * The API server's verbs. Paths are whole, such as `/apis/batch/v1/namespaces/ns/jobs/name`, or with `/status` behind. Only the caller
+ * knows what T is. A refusal is an ApiError, except 404 where null or false stands for it. Without an answer within 30 s, or with a
+ * broken one, the error is another: a write may then have been done all the same.
  */
 export type Api = {
   readonly get: <T>(path: string, query?: Query) => Promise<T | null>
-  /** A Pod's log or its like: of more than 8 MiB the end, from the beginning of a line. */
+  /** A Pod's log or its like. Of more than 8 MiB only the end is given, from the beginning of a line; null: 404. */
   readonly getText: (path: string, query?: Query) => Promise<string | null>
-  /** All pages. Items of built-in kinds come without `apiVersion` and `kind`. */
+  /** All pages of a list. Items of built-in kinds come without `apiVersion` and `kind`. */
   readonly list: <T>(path: string, query?: Query) => Promise<readonly T[]>
   readonly create: <T>(path: string, object: object, query?: Query) => Promise<T>
   readonly replace: <T>(path: string, object: object) => Promise<T>
   readonly patch: <T>(path: string, patch: object, kind: PatchKind, query?: Query) => Promise<T>
-  /** Whether it was there. */
+  /** false: it was not there. */
   readonly delete: (path: string, options?: DeleteOptions) => Promise<boolean>
 }
 
-/** Nothing was sent: this process may not write, or not any more. */
+/** Nothing was sent: this process may not write, or may no longer. */
 export class NotLeaderError extends Error {
   override readonly name = 'NotLeaderError'
 }
@@ -54,7 +54,7 @@ export class NotLeaderError extends Error {
 const patchTypes = {
   merge: 'application/merge-patch+json',
   json: 'application/json-patch+json',
-  // JSON is YAML.
+  // The body is JSON, which is YAML.
   apply: 'application/apply-patch+yaml',
 }
 
@@ -67,7 +67,7 @@ const textLimitBytes = 8 * 2 ** 20
 export function openApi(ports: ApiPorts, { fieldManager, writeDeadlineMs = () => Infinity }: ApiOptions): Api {
   const { clock, mayWrite } = ports
   const transport = counted(ports)
-  // Fields that the server does not know it refuses, instead of dropping them without a word.
+  // The server refuses fields that it does not know, instead of dropping them silently.
   const manager = { fieldManager, fieldValidation: 'Strict' }
 
   return {
@@ -77,7 +77,7 @@ export function openApi(ports: ApiPorts, { fieldManager, writeDeadlineMs = () =>
       try {
         return await pages<T>(path, query)
       } catch (error) {
-        // What the list was of has been forgotten since its first page.
+        // The server has forgotten the state that the first page was of: begin anew.
         if (error instanceof ApiError && error.status === 410) return pages(path, query)
         throw error
       }
@@ -107,7 +107,7 @@ export function openApi(ports: ApiPorts, { fieldManager, writeDeadlineMs = () =>
     return items
   }
 
-  /** A connection that breaks, as an idle one may just when it is used, is tried once more; there is no harm in asking twice. */
+  /** A connection that breaks is tried once more, as an idle one may break just when it is used. Asking twice does no harm. */
   async function read<R>(path: string, query: Query, take: (response: HttpResponse) => Promise<R>): Promise<R> {
     const started = clock.elapsed()
     const request = { method: 'GET', path, query } as const
@@ -162,10 +162,10 @@ async function orNull<R>(asked: Promise<R>): Promise<R | null> {
 }
 
 async function jsonOf<T>(response: HttpResponse): Promise<T> {
-  return JSON.parse(await textOf(response))
+  return JSON.parse(await bodyText(response))
 }
 
-/** Never holds more than the limit and one part. */
+/** Reads the body to its end, and holds no more than the limit and one chunk of it. */
 async function endOf({ body }: HttpResponse): Promise<string> {
   const parts: Uint8Array[] = []
   let [sizeBytes, cut] = [0, false]

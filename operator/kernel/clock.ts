@@ -1,10 +1,10 @@
 /** The only way the kernel learns of time; tests drive it by hand. */
 export type Clock = {
-  /** Milliseconds of Unix time. Jumps when somebody sets the machine's clock: for instants others read, never for durations. */
+  /** Milliseconds of Unix time. It jumps when the machine's clock is set: for instants that others read, never for durations. */
   readonly now: () => number
-  /** Milliseconds since some moment; never goes back and never jumps. */
+  /** Milliseconds since some moment; never goes back and never jumps: for durations. */
   readonly elapsed: () => number
-  /** Calls back once, never before `milliseconds` have passed and never within this call. Any length; Infinity never calls. */
+  /** Calls back once, never before `milliseconds` have passed and never within this call. Any length is allowed; Infinity never calls. */
   readonly after: (milliseconds: number, callback: () => void) => Cancel
 }
 
@@ -28,7 +28,7 @@ export const realClock: Clock = {
   },
 }
 
-/** Resolves after the time, at once if there is none, and at once when the signal is aborted; never rejects. */
+/** Resolves after the time, or at once when the signal is aborted; never rejects. */
 export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted || milliseconds <= 0) return resolve()
@@ -43,7 +43,7 @@ export function sleep(clock: Clock, milliseconds: number, signal: AbortSignal): 
   })
 }
 
-/** setTimeout takes 24.8 days at most (2^31 - 1 ms) and fires at once beyond. */
+/** The longest step of a timer: setTimeout takes 2^31 - 1 ms (24.8 days) at most, and fires at once beyond. */
 function step(milliseconds: number): number {
   return Math.min(Math.ceil(milliseconds), 2 ** 31 - 1)
 }

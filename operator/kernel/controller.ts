@@ -3,13 +3,16 @@ import { type Candidate, type LeaseOptions, type LeasePorts, standForElection } 
 import type { Queue } from './queue.ts'
 
 export type ControllersOptions = {
-  /** null: this is the only process there is, and it need not ask. */
+  /** The Lease to lead by; null: this is the only process, and needs none. */
   readonly lease: Pick<LeaseOptions, 'namespace' | 'name' | 'identity'> | null
-  /** Called at once: opens the caches, on standby too, so that a change of leaders is short; and the queues, which gather keys until they are started. */
+  /**
+   * Called at once, on standby too: opens the caches, so that a change of leaders is short, and the queues, which gather keys until
+   * started.
+   */
   readonly open: (leadership: Leadership) => Opened
-  /** Told of each fault that ends nothing; must not throw. */
+  /** Told of each fault that does not end the process; must not throw. */
   readonly failed: (error: unknown) => void
-  /** How long work in hand may go on after `stop`; 20 s unless given. */
+  /** How long work in hand may go on after `stop`; default 20 s. */
   readonly graceMs?: number
 }
 
@@ -21,39 +24,39 @@ export type Leadership = {
 }
 
 export type Opened = {
-  /** Resolves when all caches are whole. Before that, this process does not even stand for election. */
+  /** Resolves when all caches hold a whole list. Before that this process does not stand for election. */
   readonly synced: Promise<unknown>
-  /** One for each controller, with its own concurrency; they are started when this process leads. */
+  /** One queue per controller, with its own concurrency; started when this process leads. */
   readonly queues: readonly Queue[]
   /** Called before the queues start. */
   readonly elected?: () => void
-  /** The last writes, such as Events, when no queue is at work any more. */
+  /** Makes the last writes, such as Events, when no queue is at work any more. */
   readonly settle?: () => Promise<unknown>
-  /** Of the caches and whatever else is open. */
+  /** Closes the caches and whatever else is open. */
   readonly stop: () => Promise<unknown>
 }
 
 export type Ended =
   | { readonly kind: 'stopped' }
-  /** Another may lead by now: the process shall end without delay, and not with 0. */
+  /** The Lease was lost and another process may lead: end without delay, and not with exit code 0. */
   | { readonly kind: 'lost'; readonly reason: string }
   /** Our own fault. */
   | { readonly kind: 'crashed'; readonly error: unknown }
 
 export type Controllers = {
   readonly isLeading: () => boolean
-  /** Takes no more keys, lets work in hand finish, gives the Lease back, closes the caches. */
+  /** Takes no more keys, lets work in hand finish, gives the Lease back and closes the caches. */
   readonly stop: () => void
-  /** For an exception that nobody caught: nothing is written any more, and the Lease is given back when that is sure. */
+  /** For an exception that nobody caught: nothing more is written, and the Lease is given back once that is sure. */
   readonly crash: (error: unknown) => void
   /** Never rejects. */
   readonly ended: Promise<Ended>
 }
 
-/** For what has been told to end, and for closing. */
+/** Time for parts that were told to end, and for closing. */
 const lastMs = 5000
 
-/** Runs controllers from warm standby over leadership to an end in order, whatever ends it. */
+/** Runs controllers from warm standby over leadership to an end in order, whatever brings the end. */
 export function runControllers(ports: LeasePorts, options: ControllersOptions): Controllers {
   const { clock } = ports
   const { lease, failed, graceMs = 20_000 } = options
@@ -109,7 +112,7 @@ export function runControllers(ports: LeasePorts, options: ControllersOptions): 
     const idle = await isWithin(clock, drainMs + lastMs, drained)
     if (leads) await isWithin(clock, lastMs, attempt(opened.settle))
     leads = false
-    // Who is still at work may be about to write: then others wait until the Lease runs out.
+    // Work still in hand may be about to write: the Lease is then not given back, and others wait until it runs out.
     await candidate?.stop(idle)
     await isWithin(clock, lastMs, attempt(opened.stop))
     ended.resolve(how)
@@ -124,7 +127,7 @@ export function runControllers(ports: LeasePorts, options: ControllersOptions): 
   }
 }
 
-/** Whether it ends in time; rejects as it does. */
+/** Whether the work ends in time; rejects where the work does. */
 async function isWithin(clock: Clock, timeMs: number, work: Promise<unknown>): Promise<boolean> {
   const late = Promise.withResolvers<false>()
   const cancel = clock.after(timeMs, () => late.resolve(false))

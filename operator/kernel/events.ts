@@ -8,21 +8,21 @@ export type EventPorts = {
   readonly api: Pick<Api, 'create' | 'patch'>
   readonly metrics: Metrics
   readonly mayWrite: () => boolean
-  /** Evenly from 0 to less than 1. */
+  /** A random number, even from 0 to less than 1. */
   readonly random: () => number
 }
 
 export type EventOptions = {
-  /** Who tells, such as `convoke-operator`: `kubectl describe` shows it as From. */
+  /** The component that tells, such as `convoke-operator`: `kubectl describe` shows it as From. */
   readonly component: string
-  /** Which of several, such as the Pod's name. */
+  /** Which instance of the component, such as the Pod's name. */
   readonly instance: string
 }
 
 export type Regarding = {
   readonly apiVersion: string
   readonly kind: string
-  /** Absent for what belongs to no namespace. */
+  /** Absent for a resource that belongs to no namespace. */
   readonly namespace?: string
   readonly name: string
   readonly uid: string
@@ -33,27 +33,27 @@ export type Happening = {
   readonly type: 'Normal' | 'Warning'
   /** One word in CamelCase. */
   readonly reason: string
-  /** What is beyond 1,024 bytes is cut off. */
+  /** Cut off after 1,024 bytes. */
   readonly message: string
 }
 
 export type EventRecorder = {
   /**
-   * Tells of it by a Kubernetes Event, soon; at once it returns, and it never throws. Events are a courtesy: where there are too
-   * many, or the API server takes none, they are dropped, and counted. Those of the same words within 10 minutes are one.
+   * Tells of something by a Kubernetes Event, soon; returns at once and never throws. Events are a courtesy: where there are too many, or
+   * the API server takes none, they are dropped and counted. The same words about the same object within 10 minutes become one Event.
    */
   readonly record: (happening: Happening) => void
-  /** Takes nothing more; resolves when what waits has been told or the time is over. */
+  /** Takes nothing more; resolves when what waits has been told, or when the time is over. */
   readonly stop: (graceMs: number) => Promise<void>
 }
 
 const sameWithinMs = 600_000
-/** By object, like client-go: so many at once, and then one more after each time. */
+/** Events per object, as client-go limits them: a burst of so many, then one more per `refillMs`. */
 const [burst, refillMs] = [25, 300_000]
-/** Of Events known, and of objects. */
+/** How many Events, and how many objects, are remembered. */
 const memory = 4096
 const longestLine = 1000
-/** What could not be told for so long is news no more. */
+/** An Event that could not be told for so long is dropped: it is news no more. */
 const lateMs = 300_000
 const retryMs = 10_000
 const messageLimitBytes = 1024
@@ -63,11 +63,11 @@ type Entry = {
   readonly firstMs: number
   lastMs: number
   count: number
-  /** Whether the API server has it, as far as we know. */
+  /** Whether the API server has the Event, as far as this process knows. */
   isThere: boolean
 }
 
-/** An Event of core/v1: of the two kinds it is the one whose count and times every kubectl shows. */
+/** Records Events of core/v1: of the two kinds of Event it is the one whose count and times every kubectl shows. */
 export function recordEvents(ports: EventPorts, { component, instance }: EventOptions): EventRecorder {
   const { clock, api, metrics, mayWrite, random } = ports
   const entries = new Map<string, Entry>()
@@ -124,7 +124,7 @@ export function recordEvents(ports: EventPorts, { component, instance }: EventOp
   }
 
   async function tellAll(): Promise<void> {
-    // Not within the caller.
+    // Not within the caller's turn: `record` returns first.
     await null
     for (const entry of line) {
       line.delete(entry)
@@ -155,7 +155,7 @@ export function recordEvents(ports: EventPorts, { component, instance }: EventOp
     try {
       await (isThere ? raise(entry) : create(entry))
     } catch (error) {
-      // The API server forgets Events within an hour; and it may have one although the answer was lost.
+      // The API server forgets an Event within an hour, and may have created one whose answer was lost: then the other verb is right.
       if (!(error instanceof ApiError && error.status === (isThere ? 404 : 409))) throw error
       await (isThere ? create(entry) : raise(entry))
     }
@@ -188,7 +188,7 @@ export function recordEvents(ports: EventPorts, { component, instance }: EventOp
   }
 }
 
-/** Keeps the latest so many. */
+/** Adds an entry and drops the oldest beyond the limit. */
 function remember<V>(values: Map<string, V>, key: string, value: V): void {
   values.delete(key)
   values.set(key, value)
@@ -203,14 +203,14 @@ function pathOf(entry: Entry): string {
   return `/api/v1/namespaces/${namespaceOf(entry)}/events`
 }
 
-/** The same whenever it is told, and no other's. A name may have 253 characters. */
+/** The Event's name: the same for every try, and different from all other Events'. A name may have 253 characters. */
 function nameOf({ happening: { regarding, type, reason, message }, firstMs }: Entry): string {
   const words = [regarding.uid, type, reason, message].join('\0')
   const hash = createHash('sha256').update(words).digest('hex').slice(0, 12)
   return `${regarding.name.slice(0, 230).replace(/[^a-z0-9]+$/, '')}.${firstMs.toString(36)}${hash}`
 }
 
-/** The API takes whole seconds. */
+/** RFC 3339 with whole seconds, as the API takes it. */
 function timestamp(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`
 }
@@ -219,7 +219,7 @@ function cut(message: string): string {
   const bytes = Buffer.from(message)
   if (bytes.length <= messageLimitBytes) return message
   let end = messageLimitBytes - Buffer.byteLength('…')
-  // Not within a character, whose bytes but the first begin with 10.
+  // The cut is not within a character: all bytes of a UTF-8 character but the first begin with the bits 10.
   while ((bytes[end]! & 0xc0) === 0x80) end -= 1
   return `${bytes.subarray(0, end)}…`
 }

@@ -1,46 +1,46 @@
 import { type Clock, sleep } from './clock.ts'
 import type { Metrics } from './metrics.ts'
-import { counted, type HttpResponse, type Transport, textOf } from './transport.ts'
+import { bodyText, counted, type HttpResponse, type Transport } from './transport.ts'
 
 export type LeasePorts = {
   readonly clock: Clock
   readonly transport: Transport
   readonly metrics: Metrics
-  /** Evenly from 0 to less than 1. */
+  /** A random number, even from 0 to less than 1. */
   readonly random: () => number
 }
 
 export type LeaseOptions = {
   readonly namespace: string
   readonly name: string
-  /** No other process may ever have it: a new one at each start, such as the Pod's name and a UUID. */
+  /** Unique to this process, a new one at each start, such as the Pod's name with a UUID. */
   readonly identity: string
   /** Called once, when the Lease is held; must not throw. */
   readonly elected: () => void
-  /** Called once if it is held no more other than by `stop`; the candidate takes no further part. Must not throw. */
+  /** Called once if the Lease is lost other than by `stop`; the candidate then takes no further part. Must not throw. */
   readonly lost: (reason: string) => void
-  /** Told of each try that failed; must not throw. */
+  /** Told of each failed try; must not throw. */
   readonly failed: (error: Error) => void
 }
 
 export type Candidate = {
-  /** To ask before each write. True only while no other candidate can hold the Lease, by whatever clock says later. */
+  /** Ask this before each write. True only while no other candidate can hold the Lease, by whichever clock has counted more time. */
   readonly isLeader: () => boolean
-  /** Until another candidate may hold the Lease, by the clock that says less: a write must be over by then. 0 if it is not held. */
+  /** Milliseconds until another candidate may hold the Lease, by the clock that leaves less: a write must be over by then. 0: not held. */
   readonly safeMs: () => number
-  /** Takes no further part. Gives the Lease back if it is held, so that another need not wait: only when all work has ended. */
+  /** Takes no further part. `giveBack` frees the Lease, so that another need not wait: only when all work has ended. */
   readonly stop: (giveBack?: boolean) => Promise<void>
 }
 
-/** What the holder promises: others wait as long since they last saw it renewed. The API counts it in whole seconds. */
+/** The holder's promise: others wait this long since they last saw the Lease renewed. The API counts it in whole seconds. */
 const durationMs = 15_000
-/** The holder stops this long after the start of its last renewal; what is left to `durationMs` is for a write still under way. */
+/** The holder stops this long after the start of its last renewal. The rest of `durationMs` is for a write still under way. */
 const renewDeadlineMs = 10_000
 const retryMs = 2000
 
 /**
- * Stands for election by a Lease, like client-go. Of other candidates' clocks nothing is believed: what counts is how long
- * ago, by one's own clock, the Lease was seen to change.
+ * Stands for election by a Lease, like client-go. Other candidates' clocks are not believed: what counts is how long ago, by this
+ * process's own clock, the Lease was seen to change.
  */
 export function standForElection(
   ports: LeasePorts,
@@ -71,7 +71,7 @@ export function standForElection(
   }
 
   async function run(): Promise<void> {
-    // Whoever called has the candidate before its first callback.
+    // The caller has the candidate before the first callback.
     await null
     while (!over.signal.aborted) {
       const wasLeader = held !== null
@@ -92,7 +92,7 @@ export function standForElection(
 
   function pauseMs(): number {
     if (held !== null) return Math.min(retryMs, renewDeadlineMs - heldForMs())
-    // Candidates that started together shall not try together, and none shall be late when the Lease runs out.
+    // Candidates that started together do not try together, and none is late when the Lease runs out.
     const leftMs = seen === null ? 0 : durationOf(seen.lease) - (clock.elapsed() - seen.atMs)
     return Math.min(retryMs * (1 - random() / 4), leftMs > 0 ? leftMs : Infinity)
   }
@@ -108,17 +108,17 @@ export function standForElection(
     lost(reason)
   }
 
-  /** Since the start of the last renewal. Infinity if the Lease is not held. */
+  /** Milliseconds since the start of the last renewal; Infinity if the Lease is not held. */
   function heldForMs(): number {
     return held === null ? Infinity : ageMs(held)
   }
 
-  /** By the clock that says more: one stands still while the machine sleeps, the other goes back when it is set. */
+  /** The larger of two ages: the elapsed clock stands still while the machine sleeps, the wall clock goes back when it is set. */
   function ageMs({ byElapsed, byNow }: Moment): number {
     return Math.max(clock.elapsed() - byElapsed, clock.now() - byNow)
   }
 
-  /** null when it failed or the time was over. */
+  /** What the attempt gives; null when it failed or its time was over. */
   async function within<R>(timeMs: number, attempt: (signal: AbortSignal) => Promise<R>): Promise<R | null> {
     const exchange = new AbortController()
     const abort = (): void => exchange.abort(new Error(`${path}: no answer in time`))
@@ -136,9 +136,9 @@ export function standForElection(
     }
   }
 
-  /** Whether the Lease is ours; false when another has it, null when somebody changed it at the same time. */
+  /** true: the Lease is ours; false: another has it; null: somebody changed it at the same time. */
   async function tryToHold(signal: AbortSignal): Promise<boolean | null> {
-    // A conflict may be with ourselves, in an exchange whose answer was lost.
+    // A conflict may be with ourselves, in a request whose answer was lost: then read and decide by what is there.
     if (held !== null && seen !== null && (await write('PUT', path, claim(seen.lease), signal))) return true
     const lease = await read(signal)
     if (lease === null) return write('POST', collection, claim(null), signal)
@@ -150,11 +150,11 @@ export function standForElection(
     return write('PUT', path, claim(lease), signal)
   }
 
-  /** null if there is none. */
+  /** The Lease as the server has it; null if there is none. */
   async function read(signal: AbortSignal): Promise<Lease | null> {
     const answer = await transport({ method: 'GET', path, signal, apart: true })
     if (answer.status !== 404) return leaseOf(answer)
-    await textOf(answer)
+    await bodyText(answer)
     return null
   }
 
@@ -165,7 +165,7 @@ export function standForElection(
       seen = { lease: await leaseOf(answer), atMs: clock.elapsed() }
       return true
     }
-    await textOf(answer)
+    await bodyText(answer)
     return null
   }
 
@@ -186,7 +186,7 @@ export function standForElection(
     }
   }
 
-  /** An empty holder is free at once. That others must wait if this fails is all the harm. */
+  /** Frees the Lease at once by an empty holder. If this fails, others only have to wait. */
   async function release(): Promise<void> {
     const exchange = new AbortController()
     const cancel = clock.after(retryMs, () => exchange.abort(new Error(`${path}: not given back in time`)))
@@ -204,7 +204,7 @@ export function standForElection(
   }
 
   async function leaseOf(answer: HttpResponse): Promise<Lease> {
-    const text = await textOf(answer)
+    const text = await bodyText(answer)
     if (answer.status >= 300) throw new Error(`${path}: ${answer.status}: ${text.slice(0, 300)}`)
     return JSON.parse(text)
   }
@@ -213,7 +213,7 @@ export function standForElection(
 type Moment = { readonly byElapsed: number; readonly byNow: number }
 
 type Lease = {
-  /** Sent back as it came: what others wrote there stays, and a change in between is noticed. */
+  /** Sent back as it came: other writers' fields stay, and a change in between is a conflict. */
   readonly metadata: Readonly<Record<string, unknown>>
   readonly spec: {
     readonly holderIdentity?: string

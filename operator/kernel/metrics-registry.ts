@@ -2,22 +2,22 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { kernelMetrics, type Metric, type MetricsOf, type MetricTable, secondsBuckets } from './metrics.ts'
 
 export type MetricsRegistry<Table extends MetricTable> = MetricsOf<Table> & {
-  /** In Prometheus' text format, with the process's own metrics (memory, CPU, event loop). */
+  /** All metrics in Prometheus' text format, with the process's own (memory, CPU, event loop). */
   readonly text: () => Promise<string>
   readonly contentType: string
 }
 
 type Labels = Readonly<Record<string, string>>
 
-/** Records the kernel's metrics and one's own. The same name twice throws. */
+/** Records the kernel's metrics and those of `own`. Throws where both have the same name. */
 export function openRegistry<Own extends MetricTable>(own: Own): MetricsRegistry<typeof kernelMetrics & Own> {
   const registry = new Registry()
   const counters = new Map<string, Counter>()
   const gauges = new Map<string, Gauge>()
   const histograms = new Map<string, Histogram>()
-  /** By gauge and by labels as text. */
+  /** The series of each gauge, by the gauge's name and by their labels as text. */
   const readings = new Map<string, Map<string, { readonly labels: Labels; readonly value: () => number }>>()
-  // Looking at the event loop every 10 ms, as by default, would be most of what an idle process does.
+  // Looking at the event loop every 10 ms, the default, would be most of what an idle process does.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 })
   for (const table of [kernelMetrics, own]) for (const [name, metric] of Object.entries(table)) register(name, metric)
 
@@ -34,7 +34,7 @@ export function openRegistry<Own extends MetricTable>(own: Own): MetricsRegistry
     text: () => registry.metrics(),
     contentType: registry.contentType,
   }
-  // Names and labels are held by the type; here they are texts.
+  // The type holds names and labels; at run time they are plain texts.
   return records as MetricsRegistry<typeof kernelMetrics & Own>
 
   function register(name: string, metric: Metric): void {

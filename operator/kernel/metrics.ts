@@ -1,16 +1,16 @@
 export type Metric = {
   readonly help: string
-  /** Names of its labels; what they say comes from small closed sets, or is removed when what it names is gone. */
+  /** Names of the metric's labels. Their values come from small closed sets, or are removed when what they name is gone. */
   readonly labels: readonly string[]
 } & (
   | { readonly kind: 'counter' | 'gauge' }
-  /** `buckets`: upper bounds, growing; those of `secondsBuckets` unless given. */
+  /** `buckets`: upper bounds in ascending order; default: those of `secondsBuckets`. */
   | { readonly kind: 'histogram'; readonly buckets?: readonly number[] }
 )
 
 export type MetricTable = Readonly<Record<string, Metric>>
 
-/** From 1 ms to 10 s. */
+/** Upper bounds in seconds, from 1 ms to 10 s. */
 export const secondsBuckets: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ]
@@ -96,15 +96,15 @@ export const kernelMetrics = {
   },
 } as const satisfies MetricTable
 
-/** What code is given that records the metrics of a table; whoever records more can be given to it too. */
+/** Records the metrics of a table. A recorder of more metrics fits wherever one of fewer is asked for. */
 export type MetricsOf<Table extends MetricTable> = {
-  /** By 1 unless said. */
+  /** Adds to a counter, 1 unless `by` says otherwise. */
   readonly count: (...args: [...SeriesOf<Table, 'counter'>, by?: number]) => void
   readonly set: (...args: [...SeriesOf<Table, 'gauge'>, value: number]) => void
-  /** Asked for its value whenever somebody looks. Must not throw. */
+  /** `value` is called whenever somebody looks. Must not throw. */
   readonly read: (...args: [...SeriesOf<Table, 'gauge'>, value: () => number]) => void
   readonly observe: (...args: [...SeriesOf<Table, 'histogram'>, value: number]) => void
-  /** What it told of is gone. Nothing happens if there is no such series. */
+  /** Removes a series whose subject is gone. Without such a series nothing happens. */
   readonly remove: (...args: SeriesOf<Table, Metric['kind']>) => void
 }
 

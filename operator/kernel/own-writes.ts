@@ -3,9 +3,9 @@ import type { Cancel, Clock } from './clock.ts'
 import type { Version } from './store.ts'
 
 export type OwnWritesOptions = {
-  /** The object as the API server has it now, not as a cache does; null if there is none. */
+  /** The object as the API server has it now, whatever a cache shows; null if there is none. */
   readonly live: (object: string) => Promise<Version | null>
-  /** How long the cache may take to show a write before the API server is asked. */
+  /** How long the cache may take to show a write; then the API server is asked. */
   readonly patienceMs: number
   /** Nothing holds the owner any more: it may be looked at again. Must not throw. */
   readonly settled: (owner: string) => void
@@ -13,9 +13,9 @@ export type OwnWritesOptions = {
 
 export type OwnWrites = {
   /**
-   * Writes one object for an owner, and holds the owner until the cache has shown what was written. A write that rejects
-   * may have been done all the same, so it holds as well; one that was refused or not sent holds nobody any more, and `settled` is
-   * not called: it is the owner's failure. Deletions need none of this: to repeat them is harmless.
+   * Writes one object for an owner, and holds the owner until the cache has shown what was written. A write that rejects may have been
+   * done all the same, so it holds as well. One that was refused or not sent does not hold, and `settled` is not called: that is the
+   * owner's failure. Deletions need none of this: repeating them is harmless.
    */
   readonly write: <T extends { readonly metadata: Version }>(
     owner: string,
@@ -24,23 +24,23 @@ export type OwnWrites = {
   ) => Promise<T>
   /** Whether the cache may still be behind what was written for the owner. */
   readonly holds: (owner: string) => boolean
-  /** To be told of each version the cache comes to know, and of null when the object is gone: a reflector's `onSeen`. */
+  /** Told of each version that the cache comes to know, and of null when the object is gone: a reflector's `onSeen`. */
   readonly seen: (object: string, version: Version | null) => void
-  /** Nothing is asked or called afterwards. */
+  /** Ends all holds: nothing is asked or called afterwards. */
   readonly stop: () => void
 }
 
 type Hold = {
   readonly owner: string
   readonly object: string
-  /** Versions the cache came to know since the write began: its news may be faster than the answer to the write. */
+  /** Versions that the cache came to know since the write began: they may arrive before the answer to the write. */
   readonly seen: Set<string>
-  /** null while it is not known. */
+  /** The version that the write made; null while its answer is not known. */
   expected: Version | null
   cancel: Cancel
 }
 
-/** Reading one's own writes through a cache: by equality alone, since versions have no order. One for each reflector. */
+/** Reads own writes through a cache, by equality alone, since versions have no order. One for each reflector. */
 export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWritesOptions): OwnWrites {
   const holds = new Set<Hold>()
   const byObject = new Map<string, Set<Hold>>()
@@ -64,7 +64,7 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
     },
     holds: (owner) => byOwner.has(owner),
     seen(object, version) {
-      // That it is gone may be said of one before it, of the same name.
+      // The deletion may be of an earlier object with the same name, so it releases no hold.
       if (version === null) return void shown.delete(object)
       shown.set(object, version)
       for (const hold of byObject.get(object) ?? []) {
@@ -88,7 +88,9 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
     if (holds.has(hold)) hold.cancel = clock.after(patienceMs, () => void ask(hold))
   }
 
-  /** A version in between may never be shown: the cache is enough if it has the one that is there now. */
+  /**
+   * The cache may skip the written version when a later one follows soon: then it is enough that it shows the version that is there now.
+   */
   async function ask(hold: Hold): Promise<void> {
     try {
       const version = await live(hold.object)
@@ -99,7 +101,7 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
     }
   }
 
-  /** Seen since the write began, or already before: it may have changed nothing. */
+  /** Whether the cache showed the version since the write began, or already before: the write may have changed nothing. */
   function isShown({ object, seen }: Hold, version: Version): boolean {
     const now = shown.get(object)
     return seen.has(versionText(version)) || (now !== undefined && versionText(now) === versionText(version))
@@ -124,7 +126,7 @@ export function ownWrites(clock: Clock, { live, patienceMs, settled }: OwnWrites
   }
 }
 
-/** Nothing was sent, or the API server said that it did nothing. */
+/** Whether nothing was written: nothing was sent, or the API server refused. */
 function isUndone(error: unknown): boolean {
   if (error instanceof NotLeaderError) return true
   return error instanceof ApiError && error.status < 500 && error.status !== 408

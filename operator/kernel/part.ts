@@ -2,20 +2,20 @@ import type { Clock } from './clock.ts'
 
 /** A part of the process that the rest can do without. */
 export type Part<T> = {
-  /** null while it is down. */
+  /** The part; null while it is down. */
   readonly up: () => T | null
   readonly stop: () => Promise<void>
 }
 
 export type PartOptions<T> = {
-  /** Until it is up: how long after one attempt the next begins. */
+  /** How long after a failed attempt the next one begins, until the part is up. */
   readonly againMs: number
   readonly open: () => Promise<T>
-  /** Told once of each reason for which it is down, one after the other, and with null when it is up. */
+  /** Told once of each reason why the part is down, and with null when it is up. */
   readonly said: (reason: string | null) => void
 }
 
-/** What cannot be opened is tried again until it can. Resolves after the first attempt, whatever became of it. */
+/** Opens a part, again and again until it succeeds. Resolves after the first attempt, whatever came of it. */
 export async function openPart<T extends { readonly stop: () => Promise<void> }>(
   clock: Clock,
   { againMs, open, said }: PartOptions<T>,

@@ -1,17 +1,17 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** null when all is well, else in a few words what is not. */
+/** null when all is well, else in a few words what is amiss. */
 export type Check = () => string | null
 
 export type ProbeOptions = {
-  /** 0 takes any that is free. */
+  /** The port; 0 takes any that is free. */
   readonly port: number
-  /** All addresses unless given. */
+  /** The address to listen on; default: all. */
   readonly host?: string
-  /** By name; /healthz fails with any of them, and the kubelet starts the container anew: only for what that would cure. */
+  /** Checks by name; /healthz fails with any of them, and the kubelet restarts the container: only for faults that a restart cures. */
   readonly live: Readonly<Record<string, Check>>
-  /** By name; /readyz fails with any of them. */
+  /** Checks by name; /readyz fails with any of them. */
   readonly ready: Readonly<Record<string, Check>>
   /** What /metrics says. */
   readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string }
@@ -19,7 +19,9 @@ export type ProbeOptions = {
 
 export type Probes = { readonly port: number; readonly stop: () => Promise<void> }
 
-/** /healthz, /readyz (each check by name with `?verbose`, or when one fails) and /metrics. That it answers says that the event loop turns. */
+/**
+ * Serves /healthz, /readyz (checks by name with `?verbose`, or when one fails) and /metrics. Any answer shows that the event loop turns.
+ */
 export async function serveProbes({ port, host, live, ready, metrics }: ProbeOptions): Promise<Probes> {
   const server = createServer({ requestTimeout: 10_000 }, (request, response) => void answer(request, response))
   await new Promise<void>((resolve, reject) => {
@@ -71,12 +73,12 @@ function resultOf([name, check]: readonly [string, Check]): Result {
   }
 }
 
-/** As the API server writes them. */
+/** A check's line, as the API server writes it. */
 function lineOf({ name, reason }: Result): string {
   return reason === null ? `[+]${name} ok` : `[-]${name} failed: ${reason}`
 }
 
-/** What a pass waits for has a deadline, each of them: one that takes longer than all of those together never ends. */
+/** Whether passes end. Each request of a pass has a deadline: a pass that takes longer than all of them together never ends. */
 export function passesEnd(
   queues: () => Iterable<{ readonly name: string; readonly longestWorkMs: () => number }>,
   longestMs: number,
@@ -88,8 +90,8 @@ export function passesEnd(
 }
 
 /**
- * Who asks all the time and gets no answer for 5 min, while others do, will not get one in this process. Where nobody gets one, to
- * start anew is no cure. `othersMs`: since the API server answered anybody else.
+ * Whether each collection is answered. One that gets no answer for 5 min, while others do, will get none in this process. Where nothing
+ * is answered, a restart is no cure. `othersMs`: milliseconds since the API server answered anything else.
  */
 export function allAnswered(
   askers: () => Iterable<{ readonly name: string; readonly unansweredMs: () => number }>,
@@ -106,7 +108,7 @@ export function allAnswered(
 
 const longestSilenceMs = 300_000
 
-/** `parts` are there when the check is made. */
+/** Whether all parts are synced. `parts` is read when the check is made. */
 export function allSynced(parts: Iterable<{ readonly name: string; readonly synced: Promise<unknown> }>): Check {
   const waiting = new Set<{ readonly name: string }>(parts)
   for (const part of parts) void part.synced.then(() => waiting.delete(part))

@@ -5,32 +5,31 @@ import type { Metrics } from './metrics.ts'
 export type QueuePorts = { readonly clock: Clock; readonly metrics: Metrics }
 
 export type QueueOptions = {
-  /** Label of its metrics, and the name of its controller. */
+  /** The `name` label of its metrics, and the name of its controller. */
   readonly name: string
-  /** Keys in work at the same time; the same key never is. */
+  /** How many keys are in work at the same time; one key never is twice. */
   readonly concurrency: number
   /**
-   * Brings the world in line with what the key names. Rejecting is a failure: the key comes back after its back-off, and not
-   * before the API server wishes.
-   * The signal is aborted when a drain's grace is over.
+   * Brings the world in line with what the key names. A rejection is a failure: the key comes back after its back-off, and not before the
+   * API server's Retry-After. The signal is aborted when the grace of a drain is over.
    */
   readonly handle: (key: string, signal: AbortSignal) => Promise<Result>
   /** Told of each failure; must not throw. */
   readonly failed: (failure: Failure) => void
-  /** A key that fails again and again is tried again after so long at most; 1,000 s unless given. */
+  /** The longest back-off of a key that fails again and again; default 1,000 s. */
   readonly longestBackoffMs?: number
 }
 
 export type Result =
   | { readonly kind: 'done' }
   | { readonly kind: 'again'; readonly afterMs: number; readonly priority?: number }
-  /** No failure, and not done: again after `firstMs`, doubled each time in a row, at most `longestMs`. */
+  /** Neither done nor a failure: again after `firstMs`, doubled each time in a row, at most `longestMs`. */
   | { readonly kind: 'retry'; readonly firstMs: number; readonly longestMs: number }
 
 export type Failure = {
   readonly key: string
   readonly error: unknown
-  /** In a row, this one included. */
+  /** Failures in a row, this one included. */
   readonly failures: number
   readonly retryMs: number
 }
@@ -38,40 +37,40 @@ export type Failure = {
 export type Queue = {
   readonly name: string
   /**
-   * Asks for one more pass over the key. A key waits in one place only: of several adds the earliest time counts, and the
-   * highest priority. An add while the key is in work brings it back when that pass is over.
+   * Asks for one more pass over the key. A key waits once only: of several adds the earliest time and the highest priority count. An add
+   * while the key is in work brings it back when that pass is over.
    */
   readonly add: (key: string, options?: { readonly afterMs?: number; readonly priority?: number }) => void
-  /** Until then keys gather and nothing is handled. */
+  /** Starts the work; until then keys gather. */
   readonly start: () => void
-  /** Takes nothing more, drops what waits; after the grace the handlers' signal is aborted. Resolves when none is at work. */
+  /** Takes nothing more and drops what waits; aborts the handlers' signal after the grace. Resolves when no handler is at work. */
   readonly drain: (graceMs: number) => Promise<void>
-  /** For how long the key has been in work that has been so the longest, in milliseconds; 0 if none is. */
+  /** Milliseconds that the longest pass at work has taken so far; 0 if none is. */
   readonly longestWorkMs: () => number
 }
 
 export const firstBackoffMs = 5
-/** As controller-runtime has it. */
+/** controller-runtime's longest back-off. */
 export const defaultBackoffMs = 1_000_000
 
 type Need = {
   readonly priority: number
   readonly readyMs: number
-  /** null once the time has come. */
+  /** Cancels the timer; null once the time has come. */
   readonly cancel: Cancel | null
 }
 
-/** A work queue of keys, as controller-runtime has one: de-duplicated, delayed, by priority (higher first, else 0), with back-off per key. */
+/** A work queue of keys like controller-runtime's: de-duplicated, delayed, by priority (higher first, default 0), with back-off per key. */
 export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions): Queue {
   const { name, concurrency, handle, failed, longestBackoffMs = defaultBackoffMs } = options
   const labels = { name }
   const controller = { controller: name }
   const needs = new Map<string, Need>()
-  /** Needs that are ready and not in work, by priority, of which there are few. */
+  /** Keys that are ready and not in work, by priority; there are few priorities. */
   const ready = new Map<number, Line>()
-  /** By key when its work began, the earliest first. */
+  /** When the work on each key began, the earliest first. */
   const working = new Map<string, number>()
-  /** By key how its latest passes ended, where they were not done. */
+  /** How the latest passes of a key ended, while they were not done. */
   const streaks = new Map<string, { readonly kind: 'failure' | 'retry'; readonly count: number }>()
   const stopping = new AbortController()
   const idle = Promise.withResolvers<void>()
@@ -148,7 +147,7 @@ export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions)
     line.enter(key)
   }
 
-  /** Whether it was there. */
+  /** Takes a key out of its line; false: it was not there. */
   function leave(key: string, priority: number): boolean {
     const line = ready.get(priority)
     if (!line?.leave(key)) return false
@@ -156,7 +155,7 @@ export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions)
     return true
   }
 
-  /** Not within the caller: it may be half through a change, and the most urgent of a burst may be its last. */
+  /** Not within the caller's turn: the caller may be half through a change, and the most urgent key of a burst may come last. */
   function takeSoon(): void {
     if (taking) return
     taking = true
@@ -191,7 +190,7 @@ export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions)
     take()
   }
 
-  /** Returns how it ended, in controller-runtime's words. */
+  /** Makes one pass, and returns how it ended in controller-runtime's words. */
   async function pass(key: string, priority: number): Promise<string> {
     try {
       const result = await handle(key, stopping.signal)
@@ -215,7 +214,7 @@ export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions)
     }
   }
 
-  /** Of passes in a row that ended like this one, which is counted. */
+  /** How many passes in a row ended like this one, this one counted. */
   function streakOf(key: string, kind: 'failure' | 'retry'): number {
     const before = streaks.get(key)
     const count = before?.kind === kind ? before.count + 1 : 1
@@ -224,10 +223,10 @@ export function openQueue({ clock, metrics }: QueuePorts, options: QueueOptions)
   }
 }
 
-/** Keys in the order in which they came; thrown away when the last has left. */
+/** Keys in the order in which they came; a line that is empty is thrown away. */
 type Line = {
   readonly enter: (key: string) => void
-  /** Whether it was there. */
+  /** false: the key was not there. */
   readonly leave: (key: string) => boolean
   readonly first: () => string
   readonly size: () => number
@@ -235,7 +234,7 @@ type Line = {
 
 function openLine(): Line {
   const keys = new Set<string>()
-  // Kept, for a new one would step over all that left before: a line of 100,000 would take a second.
+  // One iterator for the life of the line: a new one would step over all keys that left before, a second for a line of 100,000.
   const passing = keys.values()
   let first: string | null = null
   return {

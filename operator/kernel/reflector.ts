@@ -2,28 +2,28 @@ import { ApiError, type Refusal, refusalOf } from './api-error.ts'
 import { type Clock, sleep } from './clock.ts'
 import type { Metrics } from './metrics.ts'
 import { type Indices, openStore, type Store, type Version } from './store.ts'
-import { counted, type HttpResponse, type Transport, textOf } from './transport.ts'
+import { bodyText, counted, type HttpResponse, type Transport } from './transport.ts'
 
 export type ReflectorPorts = {
   readonly clock: Clock
   readonly transport: Transport
   readonly metrics: Metrics
-  /** Evenly from 0 to less than 1. */
+  /** A random number, even from 0 to less than 1. */
   readonly random: () => number
 }
 
 export type ReflectorOptions<T, Index extends string> = {
-  /** Label of its metrics. */
+  /** The `name` label of its metrics. */
   readonly name: string
-  /** Of the collection: `/apis/batch/v1/jobs`, or with `/namespaces/…` before the last part. */
+  /** The collection's path: `/apis/batch/v1/jobs`, or with `/namespaces/…` before the last part. */
   readonly path: string
   readonly labelSelector?: string
-  /** What is kept of an object, the rest being forgotten at once; null keeps nothing. Must not throw. */
+  /** What is kept of an object, the rest being forgotten at once; null: nothing is kept of it. Must not throw. */
   readonly project: (object: ApiObject) => T | null
   readonly indices: Indices<T, Index>
-  /** The value at the key came, went, or is another one; the store shows it already. What it throws nobody catches. */
+  /** The value at the key came, went or changed; the store shows that already. Nothing catches what this throws. */
   readonly onChange: (key: string) => void
-  /** Every version of every object that the server told of, also of those of which nothing is kept; null once it is gone. */
+  /** Told of every version of every object from the server, also of objects of which nothing is kept; null: the object is gone. */
   readonly onSeen?: (key: string, version: Version | null) => void
   /** Told of each fault; must not throw. */
   readonly failed: (fault: Fault) => void
@@ -37,31 +37,33 @@ export type ApiObject = {
 export type Fault = { readonly error: Error; readonly retryMs: number }
 
 export type Reflector<T, Index extends string> = Pick<Store<T, Index>, 'get' | 'list' | 'find'> & {
-  /** Resolves once the store holds a whole list; never where no list succeeds. */
+  /** Resolves once the store holds a whole list; never, where no list succeeds. */
   readonly synced: Promise<void>
-  /** What its metrics call it. */
+  /** The `name` label of its metrics. */
   readonly name: string
   /** Milliseconds since the server last said anything of use. More than three minutes is not normal. */
   readonly silentMs: () => number
-  /** Milliseconds since the server last said anything, were it a refusal. It is asked every two and a half minutes or more often. */
+  /** Milliseconds since the server last answered at all, were it a refusal. It is asked at least every two and a half minutes. */
   readonly unansweredMs: () => number
-  /** At once: afterwards nothing is changed or called. Resolves when its last request is over. */
+  /** Nothing is changed or called after this call. Resolves when the last request is over. */
   readonly stop: () => Promise<void>
 }
 
 const pageSize = 500
 const [shortestBackoffMs, longestBackoffMs] = [800, 30_000]
-/** In a row, until a watch is given up for a list: where it begins may be what the server cannot bear, as after a restore of its data. */
+/**
+ * Faults in a row after which a watch is given up for a list: the server may not know its start any more, as after a restore of its data.
+ */
 const faultsBeforeList = 5
-/** Between the starts of two watches. One that ends sooner without a word is a fault. */
+/** The least time between the starts of two watches. A watch that ends sooner without a word is a fault. */
 const watchFloorMs = 1000
 const listSilenceMs = 30_000
-/** The API server sends a bookmark about every minute. */
+/** A watch silent for this long is opened anew: the API server sends a bookmark about every minute. */
 const watchSilenceMs = 150_000
-/** The server ends a watch after this and up to twice as long, so that watches opened together do not end together. */
+/** The server ends a watch after this up to twice this time, so that watches opened together do not end together. */
 const watchSeconds = 300
 
-/** `namespace/name`, or the name alone of what belongs to no namespace. */
+/** `namespace/name`, or the name alone of an object without a namespace. */
 export function keyOf({ metadata: { namespace, name } }: ApiObject): string {
   return namespace === undefined ? name : `${namespace}/${name}`
 }
@@ -79,13 +81,13 @@ export function reflect<T, Index extends string>(
   const store = openStore(options.indices)
   const synced = Promise.withResolvers<void>()
   const stopped = new AbortController()
-  /** Where the next watch begins; null asks for a list. */
+  /** The version where the next watch begins; null asks for a list first. */
   let resourceVersion: string | null = null
   let heardMs = clock.elapsed()
   let answeredMs = heardMs
   let backoffMs = shortestBackoffMs
   let faults = 0
-  /** Whether the server got us any further since the last list. */
+  /** Whether the server sent anything since the last list. */
   let advanced = false
   let exchange = new AbortController()
   const silentMs = (): number => clock.elapsed() - heardMs
@@ -108,12 +110,12 @@ export function reflect<T, Index extends string>(
   }
 
   async function run(): Promise<void> {
-    // Whoever called sees the reflector before its first callback.
+    // The caller has the reflector before the first callback.
     await null
     while (!stopped.signal.aborted) await sleep(clock, await round(), stopped.signal)
   }
 
-  /** Returns the milliseconds to wait before the next. */
+  /** One list or watch. Returns the milliseconds to wait before the next. */
   async function round(): Promise<number> {
     try {
       resourceVersion ??= await list()
@@ -135,13 +137,13 @@ export function reflect<T, Index extends string>(
     }
   }
 
-  /** Random between the shortest and three times the last, so that those who failed together do not come back together. */
+  /** Random between the shortest and three times the last back-off, so that clients that failed together do not come back together. */
   function nextBackoffMs(): number {
     const highest = Math.min(longestBackoffMs, 3 * backoffMs)
     return (backoffMs = shortestBackoffMs + random() * (highest - shortestBackoffMs))
   }
 
-  /** Returns the version of the collection. The store changes only when the last page is there. */
+  /** Lists the collection and returns its version. The store changes only when the last page is there. */
   async function list(): Promise<string> {
     metrics.count('reflector_lists_total', labels)
     const listed = new Map<string, { readonly version: Version; readonly value: T | null }>()
@@ -149,7 +151,7 @@ export function reflect<T, Index extends string>(
     let from = ''
     do {
       const query = { ...selection, limit: String(pageSize), ...(from === '' ? {} : { continue: from }) }
-      page = await ask(query, listSilenceMs, async (response) => JSON.parse(await textOf(response)))
+      page = await ask(query, listSilenceMs, async (response) => JSON.parse(await bodyText(response)))
       for (const item of page.items ?? []) listed.set(keyOf(item), { version: versionOf(item), value: project(item) })
       from = page.metadata.continue ?? ''
     } while (from !== '')
@@ -160,7 +162,7 @@ export function reflect<T, Index extends string>(
     return page.metadata.resourceVersion
   }
 
-  /** Until the server ends it; returns the milliseconds to wait before the next. */
+  /** Watches until the server ends it; returns the milliseconds to wait before the next. */
   async function watch(from: string): Promise<number> {
     metrics.count('reflector_watches_total', labels)
     const started = clock.elapsed()
@@ -208,14 +210,14 @@ export function reflect<T, Index extends string>(
       onSeen(key, version)
       if (!same && (before !== null || value !== null)) onChange(key)
     } catch (error) {
-      // Our own fault, which a new list would only hide.
+      // A fault of our own, such as in `onChange`, which a new list would only hide.
       clock.after(0, () => {
         throw error
       })
     }
   }
 
-  /** One GET; ends with an error when the server is silent for too long, and with an ApiError when it refuses. */
+  /** One GET. Ends with an error when the server is silent for too long, and with an ApiError when it refuses. */
   async function ask<R>(
     query: Readonly<Record<string, string>>,
     silenceMs: number,
@@ -263,7 +265,7 @@ function versionOf({ metadata: { uid, resourceVersion } }: ApiObject): Version {
   return { uid, resourceVersion }
 }
 
-/** What follows the last line break was cut off and is not given. */
+/** Lines of a body. What follows the last line break was cut off and is not given. */
 async function* linesOf({ body }: HttpResponse): AsyncIterable<string> {
   let rest: Uint8Array[] = []
   for await (const part of body) {

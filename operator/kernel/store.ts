@@ -1,9 +1,9 @@
-/** What tells one state of one object from any other. Both are opaque: equal or not, never more or less. */
+/** Tells one state of one object from any other. Both fields are opaque: equal or not, never earlier or later. */
 export type Version = { readonly uid: string; readonly resourceVersion: string }
 
 export type Stored<T> = { readonly value: T; readonly version: Version }
 
-/** For each index the texts under which a value is found. */
+/** For each index, the texts under which a value is found. */
 export type Indices<T, Index extends string> = Readonly<Record<Index, (value: T) => readonly string[]>>
 
 export type Store<T, Index extends string> = {
@@ -12,13 +12,13 @@ export type Store<T, Index extends string> = {
   readonly list: () => readonly T[]
   readonly find: (index: Index, text: string) => readonly T[]
   readonly set: (key: string, stored: Stored<T>) => void
-  /** Whether it was there. */
+  /** false: the key was not there. */
   readonly delete: (key: string) => boolean
 }
 
 export function openStore<T, Index extends string>(indices: Indices<T, Index>): Store<T, Index> {
   const entries = new Map<string, Stored<T>>()
-  /** Keys by index and text, the two parted by a character that no index name has. */
+  /** Keys by index and text, joined by a character that no index name has. */
   const found = new Map<string, Set<string>>()
   const names = Object.keys(indices) as Index[] // the type says that its keys are the indices
 

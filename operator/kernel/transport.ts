@@ -4,51 +4,51 @@ import { createSecureContext } from 'node:tls'
 import type { Clock } from './clock.ts'
 import type { Metrics } from './metrics.ts'
 
-/** One exchange with the API server, authenticated. Rejects when there is no answer; an answer of any status resolves. */
+/** One authenticated exchange with the API server. Rejects when there is no answer; an answer of any status resolves. */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>
 
 export type HttpRequest = {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  /** From the root of the server, without a query. */
+  /** The path from the server's root, without a query. */
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
-  /** Sent as JSON. */
+  /** The request's body, sent as JSON. */
   readonly body?: object
-  /** Of the body; application/json unless given. */
+  /** The body's content type; default: application/json. */
   readonly contentType?: string
-  /** Never waits for other exchanges to end: what others wait for, and a watch, which itself may not end for long. */
+  /** This exchange never waits for others to end: for a request that others wait for, and for a watch, which may not end for long. */
   readonly apart?: boolean
-  /** Aborting ends the exchange at once, also while its body is read: the promise or the iteration rejects. */
+  /** Aborting ends the exchange at once, also while its body is read: the promise or the iteration then rejects. */
   readonly signal: AbortSignal
 }
 
 export type HttpResponse = {
   readonly status: number
-  /** By name in lower case. */
+  /** Headers by name in lower case. */
   readonly headers: IncomingHttpHeaders
-  /** Must be read or left (`break`, `return`), or its connection stays taken. */
+  /** It must be read to the end or left (`break`, `return`); else its connection stays taken. */
   readonly body: AsyncIterable<Uint8Array>
 }
 
 export type ClosableTransport = Transport & {
-  /** Every exchange under way ends with an error, and every later one. */
+  /** Every exchange under way, and every later one, ends with an error. */
   readonly close: () => void
 }
 
 export type Credentials = {
   readonly headers?: Readonly<Record<string, string>>
-  /** Certificates and the like. Another object than before: new connections are opened, and the old ones end with their exchanges. */
+  /** Certificates and the like. With another object new connections are opened, and the old ones end with their exchanges. */
   readonly tls?: AgentOptions
-  /** Instead of the transport's own connections, such as through a proxy. */
+  /** An agent, such as for a proxy, to use instead of the transport's own connections. */
   readonly agent?: HttpAgent
 }
 
-/** Exchanges at the same time, those apart not counted; client-go's default rate is 50 a second at most. */
+/** Exchanges at the same time, those `apart` not counted; client-go by default allows 50 a second. */
 const connectionLimit = 64
-/** The API server closes a connection that was idle for 90 s, balancers before it after 60 s: we must be first. */
+/** The API server closes a connection that was idle for 90 s, load balancers before it after 60 s: ours must close first. */
 const idleMs = 30_000
 
-/** To `server`, with or without a path. `credentialsOf` is asked before each request. */
+/** `server` is a URL with or without a path. `credentialsOf` is asked before each request. */
 export function httpTransport(server: string, credentialsOf: () => Promise<Credentials>): ClosableTransport {
   const root = server.replace(/\/$/, '')
   const secure = root.startsWith('https:')
@@ -81,7 +81,7 @@ export function httpTransport(server: string, credentialsOf: () => Promise<Crede
     const headers = {
       accept: 'application/json',
       ...credentials.headers,
-      // Node would send the body of a DELETE without its length.
+      // Without this header Node would send the body of a DELETE without its length.
       ...(text === undefined ? {} : { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }),
     }
     return new Promise((resolve, reject) => {
@@ -101,10 +101,10 @@ export function httpTransport(server: string, credentialsOf: () => Promise<Crede
     return new Error(`${root}: the transport was closed`)
   }
 
-  /** One for exchanges that may wait for one another, one for those apart. */
+  /** One agent for exchanges that may wait for each other, one for those `apart`. */
   function openAgents(): readonly [HttpAgent, HttpAgent] {
     const limited = { ...settled, maxSockets: connectionLimit }
-    // Read once, and not for each connection.
+    // Certificates are read once here, not once per connection.
     const known = { ...tls, secureContext: createSecureContext(tls) }
     return secure
       ? [new HttpsAgent({ ...limited, ...known }), new HttpsAgent({ ...settled, ...known })]
@@ -112,13 +112,13 @@ export function httpTransport(server: string, credentialsOf: () => Promise<Crede
   }
 }
 
-/** What is under way goes on; nothing is kept for later. */
+/** Exchanges under way go on; their connections are not kept for later. */
 function retire(agent: HttpAgent): void {
   agent.maxFreeSockets = 0
   for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
 }
 
-/** Counts and times each exchange under client-go's names. */
+/** The transport, with each exchange counted and timed under client-go's names. */
 export function counted({
   clock,
   transport,
@@ -143,7 +143,7 @@ export function counted({
   }
 }
 
-/** The same, and how many milliseconds ago the server last answered, whatever it was. */
+/** The transport, and how many milliseconds ago the server last answered, whatever the answer. */
 export function heard(
   clock: Clock,
   transport: Transport,
@@ -159,7 +159,7 @@ export function heard(
   }
 }
 
-/** Credentials may come from a program that hangs. */
+/** Rejects when the signal is aborted: credentials may come from a program that hangs. */
 function unlessAborted<R>(promise: Promise<R>, signal: AbortSignal): Promise<R> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
@@ -170,7 +170,7 @@ function unlessAborted<R>(promise: Promise<R>, signal: AbortSignal): Promise<R> 
 }
 
 /** The whole body as text. */
-export async function textOf({ body }: HttpResponse): Promise<string> {
+export async function bodyText({ body }: HttpResponse): Promise<string> {
   const parts: Uint8Array[] = []
   for await (const part of body) parts.push(part)
   return Buffer.concat(parts).toString()

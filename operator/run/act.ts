@@ -1,4 +1,4 @@
-// Does what was decided for a Run. Every act may be cut off anywhere and done again.
+// Does what was decided for a Run. Every act may be cut off at any point and done again.
 import { labels, managedBy, steps } from '#crds'
 import {
   type Delivered,
@@ -27,10 +27,10 @@ import { finish, lookAgainMs, momentOf } from './decide.ts'
 import type { Act, Decision, Near, Run, Target } from './known.ts'
 import { reservedBy } from './observe.ts'
 
-/** Jobs that have ended, and their logs, stay for a day; with their Run they go at once. */
+/** Jobs that have ended, and their logs, stay for a day; where their Run is deleted they go at once. */
 const jobTtlSeconds = 86_400
 
-/** One act after the other. Until the first `await` nothing else happens in this process: what was free a moment ago still is. */
+/** Performs the acts in order. Nothing else happens in this process before the first `await`: what was free a moment ago still is. */
 export async function act(own: Surroundings, near: Near, { acts, result }: Decision): Promise<Result> {
   for (const each of acts) {
     const instead = await perform(own, near, each)
@@ -40,7 +40,7 @@ export async function act(own: Surroundings, near: Near, { acts, result }: Decis
   return result
 }
 
-/** What is to follow instead of the acts that were decided; null: they go on. */
+/** Performs one act. A Result replaces the rest of the acts; null: go on with the next. */
 function perform(own: Surroundings, near: Near, act: Act): Promise<Result | null> | null {
   const { run, target } = near
   switch (act.do) {
@@ -90,26 +90,26 @@ function perform(own: Surroundings, near: Near, act: Act): Promise<Result | null
 
 const nothing = (): null => null
 
-/** Of a Run that was deleted: what it had is given back when nothing of it works any more. */
+/** A Run was deleted: what it had reserved is given back once none of its Jobs works any more. */
 export async function forgetRun(own: Surroundings, key: ResourceKey): Promise<void> {
   const jobs = own.caches.jobsOf(key).filter(({ end }) => end === null)
-  // The garbage collector does it as well, but not before it leaves their Pods alone.
+  // The garbage collector would delete the Jobs too, but may leave their Pods running for a while.
   for (const job of jobs) if (!job.deleting) await endJob(own, job, true)
   if (jobs.length > 0) return
   for (const waiting of own.reservations.release(key)) own.touch(waiting)
 }
 
-/** Whoever waited for what this Run had may go on. */
+/** Gives back what this Run had reserved, and wakes the Runs that waited for it. */
 function letGo(own: Surroundings, run: Run): void {
   const waiting = own.reservations.release(keyOf(run))
-  // Of one that was finished before they have been told already.
+  // A Run that was finished before has told its siblings already.
   const siblings = isFinished(run) ? [] : own.caches.runsOf(targetKeyOf(run)).filter((other) => other.name !== run.name)
   const left = siblings.filter((other) => !isFinished(other)).map(keyOf)
   for (const key of new Set<ResourceKey>([...waiting, ...left, ...(isFinished(run) ? [] : [targetKeyOf(run)])]))
     own.touch(key)
 }
 
-/** What the Run activates, before it does: written where neither the Run nor its Activation takes it along when they go. */
+/** Stores which Segments the Run activates, before it does so, where neither the Run's deletion nor its Activation's can lose it. */
 async function remember(
   own: Surroundings,
   run: Run,
@@ -121,11 +121,11 @@ async function remember(
   if (of) await rememberBegun(own, of, run.name, segments, activatedTime)
 }
 
-/** The Run goes with its target. */
+/** Makes the target own the Run, so that the Run is deleted with it. */
 async function adopt(own: Surroundings, run: Run, target: Target): Promise<void> {
   const { uid, resourceVersion } = run
   const { ownerReferences = [], labels: has = {} } = run.definition.metadata
-  // Whoever made it may own it already, and only one owner controls.
+  // Whoever made the Run may own it already, and only one owner may control it.
   const controller = !ownerReferences.some((owner) => owner.controller)
   const metadata = {
     uid,
@@ -150,7 +150,7 @@ export function runLabels(
   }
 }
 
-/** The Job of an attempt, and the ConfigMap with its RunInput before it. What the API server refuses for good, the Run says. */
+/** Makes the ConfigMap with the RunInput, then the attempt's Job. Where the API server refuses for good, the Run's condition says so. */
 async function start(
   own: Surroundings,
   near: Near,
@@ -170,7 +170,7 @@ async function start(
   }
 }
 
-/** What another try would not change: the request is not as it must be, or somebody forbids it. */
+/** Whether another try would be refused too: the request is invalid, or somebody forbids it. */
 function isRefusal({ status, reason, causes }: ApiError): boolean {
   const isGoing = causes.some((cause) => cause.reason === 'NamespaceTerminating')
   return (status === 400 || status === 403 || status === 422) && reason !== 'Conflict' && !isGoing
@@ -180,7 +180,7 @@ async function refused(own: Surroundings, near: Near, run: Run, entry: StepStatu
   const message = `${entry.name} cannot begin: the API server refuses its Job: ${error.message}`
   const before = near.run.status.conditions?.find(({ type }) => type === 'Succeeded')
   const moment: Moment = momentOf(run, own.clock.now())
-  // The Run may just have been written down: its latest version counts.
+  // The Run may just have been written: its latest version counts.
   const latest = own.caches.get('Run', run.namespace, run.name)
   const written = latest?.uid === run.uid && !own.caches.holds(keyOf(run)) ? latest : null
   if (written) await writeStatus(own, written, succeededFields(written, 'Unknown', 'JobRefused', message, moment))
@@ -189,7 +189,7 @@ async function refused(own: Surroundings, near: Near, run: Run, entry: StepStatu
   return { kind: 'again', afterMs: written ? lookAgainMs : 50 }
 }
 
-/** A leader before may have written since, or the Run may be gone: no Job is made by an old copy. */
+/** Throws where the copy of the Run is not current: an earlier leader may have written since. No Job is made from an old copy. */
 async function mustBeCurrent(own: Surroundings, run: Run): Promise<void> {
   const live = await own.api.get<ApiObject>(pathOf('Run', run.namespace, run.name))
   if (live?.metadata.resourceVersion !== run.resourceVersion) throw new CopyBehindError(keyOf(run))
@@ -230,8 +230,8 @@ async function makeJob(
 }
 
 /**
- * What has the name already: made for this Run before, it is taken as it is; made for one before it of the same name, it goes, and the
- * pass is made again; whoever else's it is, the Run ends.
+ * What to do with an object that has the name already. If it was made for this Run, it is used. If it was made for an earlier Run of the
+ * same name, it is deleted and the pass made again. If it is somebody else's, the Run ends.
  */
 async function takeOver(
   own: Surroundings,
@@ -254,7 +254,7 @@ async function takeOver(
       await own.api.delete(path, { propagationPolicy, preconditions: { uid } })
       throw new Error(`${path} of an earlier Run has to go first.`)
     }
-    // Somebody took its owner away.
+    // Somebody removed its owner: set it again.
     await own.api.patch(path, { metadata: { uid, resourceVersion, ownerReferences: [ownerOf('Run', run)] } }, 'merge')
     return null
   }
@@ -296,7 +296,7 @@ async function makeInput(
   }
 }
 
-/** What Campaign has, as the API server says it now, and the deleted Segments whose exits it has not heard of. */
+/** What Campaign has, as the API server says now, and the deleted Segments whose exits Campaign does not have yet. */
 async function deliveredBefore(own: Surroundings, run: Run, plan: LoadedPlan['plan']): Promise<Delivered> {
   const { namespace, definition } = run
   const activation = own.caches.get('Activation', namespace, definition.spec.target.name)
@@ -309,7 +309,7 @@ async function deliveredBefore(own: Surroundings, run: Run, plan: LoadedPlan['pl
   return { baselines, departed }
 }
 
-/** What somebody took away while the Pod waits for it. */
+/** Makes the plan and the RunInput again, where somebody removed them while the Pod waits for them. */
 async function restore(own: Surroundings, near: Near, plan: LoadedPlan, entry: StepStatus): Promise<Result | null> {
   if (near.target) await own.plans.restore(plan, near.target)
   return makeInput(own, near, near.run, plan, entry)
@@ -320,7 +320,7 @@ async function endJob(own: Surroundings, { namespace, name, uid }: JobState, isP
   await own.api.delete(jobPath(namespace, name), { propagationPolicy, preconditions: { uid } })
 }
 
-/** Its result is stored by now, and the field may be changed at any time. */
+/** Lets Kubernetes delete an ended Job after a day: its result is stored by now, and the field may be changed at any time. */
 async function expire(own: Surroundings, { namespace, name, uid }: JobState): Promise<void> {
   const change = { metadata: { uid }, spec: { ttlSecondsAfterFinished: jobTtlSeconds } }
   try {
@@ -330,7 +330,7 @@ async function expire(own: Surroundings, { namespace, name, uid }: JobState): Pr
   }
 }
 
-/** Only what differs, and only onto the version that was looked at. */
+/** Writes only the fields that differ, and only onto the version that was looked at. */
 async function writeStatus(own: Surroundings, run: Run, fields: Readonly<Record<string, unknown>>): Promise<void> {
   const status = mergePatchOf(run.status as Readonly<Record<string, unknown>>, fields)
   if (status === null) return

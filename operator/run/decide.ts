@@ -1,4 +1,5 @@
-// What is to be done for a Run, by what was observed of it and its surroundings. Pure: a table of cases tests it.
+// Decides what to do for a Run, from what was observed of it and its surroundings. Pure: a table of cases tests it.
+// Without `far` it either decides from the copies or names what to look at; with `far` it always decides.
 import {
   annotations,
   type ConditionReason,
@@ -37,13 +38,13 @@ import type { Outcome } from '../reports.ts'
 import type { LogLine, Told } from '../surroundings.ts'
 import type { Act, Decision, Far, LookFurther, Near, Run } from './known.ts'
 
-/** Runs wait for what no watch tells of, such as a claim, so long. */
+/** How soon a Run looks again at something that no watch tells of, such as a missing claim. */
 export const lookAgainMs = 15_000
 /** A Pod that does not work after so long is asked why. */
 export const patienceMs = 20_000
-/** What a Run's status holds of Segments: as many as Adobe has audiences in a sandbox. */
+/** How many Segments a Run's status holds: as many as Adobe allows audiences in a sandbox. */
 const mostSegments = 4000
-/** A Pod that is taken from its node so often takes its step with it. */
+/** A step fails when its Pod was taken from its node this often. */
 export const mostEvictions = 4
 
 const done: Result = { kind: 'done' }
@@ -54,7 +55,10 @@ export function decide(near: Near, far: Far | null, nowMs: number): Decision | L
   return near.run.status.startedAt === undefined ? beforehand(near, far, nowMs) : atWork(near, far, nowMs)
 }
 
-/** A Run that has not begun: what stands in its way, one thing after the other, or its first step. */
+/**
+ * A Run that has not begun: the first thing that stands in its way, or its first step. The order of the checks is the order of what
+ * people are told.
+ */
 function beforehand(near: Near, far: Far | null, nowMs: number): Decision | LookFurther {
   const { run, target } = near
   const { kind, name } = run.definition.spec.target
@@ -66,7 +70,7 @@ function beforehand(near: Near, far: Far | null, nowMs: number): Decision | Look
       : finish(near, 'TargetGone', `There is no ${kind} ${name}.`, nowMs)
   if ((targetUidOf(run) ?? target.uid) !== target.uid)
     return finish(near, 'TargetGone', `The ${kind} ${name} was made anew since.`, nowMs)
-  // What it may do the compiler says.
+  // The compiler says what the Run may do.
   if (!near.isCompiled) return { acts: [], result: again(200) }
   if (!(run.definition.metadata.ownerReferences ?? []).some((owner) => owner.uid === target.uid))
     return { acts: [{ do: 'adopt', target }], result: done }
@@ -93,6 +97,7 @@ function beforehand(near: Near, far: Far | null, nowMs: number): Decision | Look
       nowMs,
     )
   if (far.plan === null) return finish(near, 'Failed', planGone(digest, name), nowMs)
+  // An earlier Run of the same evaluation begins first, unless it waits for something that only it needs.
   const earlier = near.siblings.find(
     (other) =>
       other.status.startedAt === undefined && isBefore(other, run) && isSameEvaluation(other, run) && !isStuck(other),
@@ -117,6 +122,7 @@ function beforehand(near: Near, far: Far | null, nowMs: number): Decision | Look
     )
   if (near.holder !== null) return wait(near, 'Pending', `Waits for ${near.holder.split('/')[2]}.`, lookAgainMs, nowMs)
 
+  // A Run that begins within a minute of its slot counts as activated at the slot, so that the interval to the next activation is exact.
   const lateMs = nowMs - Date.parse(scheduledTime)
   const isOnTime = trigger !== 'Manual' && lateMs >= 0 && lateMs <= 60_000
   const activatedTime = kind === 'Activation' ? (isOnTime ? scheduledTime : timeText(nowMs)) : null
@@ -128,14 +134,15 @@ function beforehand(near: Near, far: Far | null, nowMs: number): Decision | Look
   }
   const reserve: Act = { do: 'reserve', activatedMs: activatedTime === null ? null : Date.parse(activatedTime) }
   const remember: Act[] = activatedTime === null ? [] : [{ do: 'remember', plan: far.plan, activatedTime }]
+  // Reserved and remembered before the first step is begun: no other Run can then take the same, and no delivery goes unnoticed.
   return begin(near, far.plan, stepsOf(far.plan.plan)[0]!, 1, started, nowMs, [reserve, ...remember])
 }
 
-/** A Run one of whose steps has begun. */
+/** A Run that has begun a step. */
 function atWork(near: Near, far: Far | null, nowMs: number): Decision | LookFurther {
   const { run, jobs, replacement } = near
   const { status } = run
-  // After a restart: it is at work, so what it needs is its own, and what it activates is activated.
+  // After a restart of the operator: the Run is at work, so it reserves again what it has, and what it activates counts as activated.
   if (status.activatedTime !== undefined && !near.isCompiled) return { acts: [], result: again(200) }
   const reserve: Act = {
     do: 'reserve',
@@ -148,7 +155,7 @@ function atWork(near: Near, far: Far | null, nowMs: number): Decision | LookFurt
       reserve,
     ])
   const job = jobs.find(({ name }) => name === entry.job)
-  // What a Job has done that has ended is not thrown away.
+  // A Job that has ended is not replaced before its result is stored: its work is not thrown away.
   if (replacement !== null && !(job?.end && entry.outcome === undefined))
     return replaced(near, entry, replacement, nowMs, [reserve])
   if (entry.outcome === 'Failed') return failedBefore(near, far.plan, entry, nowMs, [reserve])
@@ -163,7 +170,7 @@ function after(first: readonly Act[], decision: Decision): Decision {
   return { ...decision, acts: [...first, ...decision.acts] }
 }
 
-/** An attempt that failed and may be made again: the next one in its time, unless a later Run does the work, or its own time is over. */
+/** After a failed attempt: the next one in its time, unless a later Run does the work, or the Run's own time is over. */
 function failedBefore(near: Near, plan: LoadedPlan, entry: StepStatus, nowMs: number, first: readonly Act[]): Decision {
   const { status } = near.run
   const { reason: said = 'Failed', message = '' } = entry
@@ -183,13 +190,13 @@ function failedBefore(near: Near, plan: LoadedPlan, entry: StepStatus, nowMs: nu
     )
   const leftMs = Date.parse(status.retryTime ?? '') - nowMs
   if (leftMs > 0) return { acts: first, result: again(leftMs) }
-  // What was exported before may arrive.
+  // Only the export is held: what was exported before may arrive.
   if (near.hold !== null && entry.name === 'export')
     return after(first, saying(near, 'ActivationsHeld', near.hold, nowMs))
   return begin(near, plan, entry.name, (status.attempt ?? 1) + 1, {}, nowMs, first)
 }
 
-/** An attempt whose Job is not there: it could not be made yet, or somebody took it away. */
+/** A step that was stored but has no Job: it could not be made yet, or somebody removed it. */
 function withoutJob(near: Near, plan: LoadedPlan, entry: StepStatus, nowMs: number, first: readonly Act[]): Decision {
   const { run, jobSeconds } = near
   const condition = conditionOf(run.status.conditions, 'Succeeded')
@@ -204,7 +211,7 @@ function withoutJob(near: Near, plan: LoadedPlan, entry: StepStatus, nowMs: numb
   }
 }
 
-/** What follows from the end of a step; null where it has not ended, or where nobody knows yet how. */
+/** What follows from the end of a step; null where it has not ended, or where it is not known yet how it ended. */
 function endOf(
   near: Near,
   { plan, pods, reprint }: Far,
@@ -214,7 +221,7 @@ function endOf(
 ): Decision | null {
   const outcome = pods?.outcome ?? null
   if (!job.end) {
-    // A container beside the step's own keeps the Pod; what the step had to say it has said.
+    // Another container keeps the Pod alive, but the step has reported: the Job can be ended.
     if (outcome?.kind === 'reported') return withJobEnded(stepOf(outcome), job)
     if ((pods?.evictions ?? 0) < mostEvictions) return null
     const fault: Fault = {
@@ -226,9 +233,10 @@ function endOf(
   }
   if (outcome === null) return null
   const isLogLost = outcome.kind === 'reported' && outcome.details === null && outcome.report.reportPath !== undefined
-  // A drain takes the Pod of a step that does its work to the end, and with it what the step said.
+  // A drain may remove the Pod of a step that did all its work, and its report with it.
   const isReportLost = outcome.kind === 'silent' && job.end.kind === 'Complete'
   if (!isLogLost && !isReportLost) return stepOf(outcome)
+  // The step stored its report before it ended: a second Job prints that again.
   const name = jobNameOf(near.run.name, entry.name, entry.attempt ?? 1, true)
   const reader = near.jobs.find((other) => other.name === name)
   if (!reader)
@@ -251,7 +259,7 @@ function endOf(
     const report = said.kind === 'reported' ? said.report : null
     const details = said.kind === 'reported' ? said.details : null
     const isLost = steps[entry.name].settlesSegments && details === null
-    return stepOver(near, plan!, entry, report, details, faultOf(near, said, job, isLost), nowMs)
+    return stepOver(near, plan!, entry, report, details, faultOfOutcome(near, said, job, isLost), nowMs)
   }
 }
 
@@ -259,7 +267,7 @@ function withJobEnded(decision: Decision, job: JobState): Decision {
   return { ...decision, acts: [...decision.acts, { do: 'end', job, isPatient: false }] }
 }
 
-/** A Job that has not ended. One whose Pod does not work after a while says why, and what was taken from it is put back. */
+/** A Job that has not ended. One whose Pod does not work after a while says why; a plan or RunInput that was removed is made again. */
 function unended(
   near: Near,
   { plan, pods }: Far,
@@ -291,7 +299,7 @@ function unended(
   return { acts: [...first, restore, ...told.acts], result: told.result }
 }
 
-/** What a Run that cannot go on says, once: on itself, and as an Event on its target. */
+/** Tells once that a Run cannot go on: in its own condition, and by an Event on its target. */
 function saying(near: Near, reason: ConditionReason, message: string, nowMs: number): Decision {
   const { run } = near
   const before = conditionOf(run.status.conditions, 'Succeeded')
@@ -305,7 +313,7 @@ function saying(near: Near, reason: ConditionReason, message: string, nowMs: num
   return { acts: [write, ...(isNew ? [event] : [])], result: again(patienceMs) }
 }
 
-/** An attempt has ended: what its Run says then, and the next step, another attempt, or the end. */
+/** An attempt has ended: stores how, and begins the next step or another attempt, or finishes the Run. */
 function stepOver(
   near: Near,
   plan: LoadedPlan,
@@ -354,10 +362,10 @@ function stepOver(
   }
 }
 
-function faultOf(near: Near, outcome: Outcome, job: JobState, isReportLost: boolean): Fault | null {
+function faultOfOutcome(near: Near, outcome: Outcome, job: JobState, isReportLost: boolean): Fault | null {
   if (outcome.kind === 'silent') {
     if (job.end?.reason !== 'DeadlineExceeded') return { ...outcome, retryable: true }
-    // What it waited for is more than that it waited.
+    // What the Pod waited for says more than that it waited.
     const waited = conditionOf(near.run.status.conditions, 'Succeeded')
     const why = waited?.reason === 'PodPending' || waited?.reason === 'Queued' ? waited.message : outcome.message
     return {
@@ -366,7 +374,7 @@ function faultOf(near: Near, outcome: Outcome, job: JobState, isReportLost: bool
       retryable: true,
     }
   }
-  // The step is repeatable and then tells again what it did.
+  // The step is safe to repeat: then it tells again what it did.
   const lost: Fault = {
     reason: 'ReportLost',
     message: 'The step succeeded, but what it did per Segment is lost.',
@@ -375,7 +383,7 @@ function faultOf(near: Near, outcome: Outcome, job: JobState, isReportLost: bool
   return faultOfReport(outcome.report) ?? (isReportLost ? lost : null)
 }
 
-/** A step, or another attempt of one: stored before it is begun. */
+/** Begins a step, or another attempt of one. It is stored in the status before its Job is made, so that a cut-off pass finds it. */
 function begin(
   near: Near,
   plan: LoadedPlan,
@@ -395,7 +403,7 @@ function begin(
   }
 }
 
-/** The target learns of it first, so that a Run that is finished has nothing more to say. */
+/** Finishes a Run. Its target learns of it first (`settle`): a Run that counts as finished is never looked at again for its result. */
 export function finish(
   near: Near,
   reason: ConditionReason,
@@ -417,7 +425,7 @@ export function finish(
             reason: reason === 'Held' ? 'SegmentsHeld' : 'RunFailed',
             message: `${run.name}: ${reason}: ${message}`,
           }
-  // Streaming Runs come and go.
+  // Streaming Runs that succeeded are too many to tell of.
   const isTold = target !== null && (reason !== 'Succeeded' || run.definition.spec.evaluation !== 'Streaming')
   return {
     acts: [
@@ -444,7 +452,7 @@ export function finish(
   }
 }
 
-/** Its Jobs end first: two Runs of an Activation never deliver at the same time. */
+/** Another Run takes this one's place. Its Jobs end first: two Runs of an Activation never deliver at the same time. */
 function replaced(near: Near, entry: StepStatus, by: Run, nowMs: number, first: readonly Act[]): Decision {
   const { run, jobs } = near
   const left = jobs.filter(({ end }) => end === null)
@@ -461,7 +469,7 @@ function replaced(near: Near, entry: StepStatus, by: Run, nowMs: number, first: 
   return finish(near, 'Replaced', `${by.name} took its place (concurrencyPolicy: Replace).`, nowMs, known, first)
 }
 
-/** Of a Run that has ended: somebody may ask to try it again; its Jobs go after a while. */
+/** A Run that has ended: somebody may ask to try it again; its Jobs expire after a day. */
 function afterwards(near: Near, far: Far | null, nowMs: number): Decision | LookFurther {
   const { run, jobs } = near
   const asked = requestOf(run)
@@ -472,7 +480,7 @@ function afterwards(near: Near, far: Far | null, nowMs: number): Decision | Look
   return { acts: [{ do: 'letGo' }, ...acts], result: done }
 }
 
-/** That somebody asks for another attempt of a Run that has ended; null where nobody does. */
+/** The request for another attempt of a Run that has ended; null where there is none, or where it was answered. */
 function requestOf({ definition, status }: Run): string | null {
   const asked = definition.metadata.annotations?.[annotations.requestedAt]?.slice(0, 128)
   return asked === undefined || asked === status.lastHandledRequestedAt ? null : asked
@@ -496,7 +504,7 @@ function againAsAsked(near: Near, far: Far | null, asked: string, nowMs: number)
   const entry = run.status.steps?.at(-1)
   const failed = conditionOf(run.status.conditions, 'Succeeded')?.status === 'False' && entry?.outcome === 'Failed'
   if (!failed) return refuse('NothingToRetry', 'no step of it failed. Make a new Run instead.')
-  // What it would do now comes after what they did: files of another day over those of today.
+  // Delivering now would overwrite what later Runs delivered with an older day's files.
   if (laterBegun !== null)
     return refuse('Outdated', `${laterBegun} began after it. Run the ${kind} ${name} anew instead.`)
   if (far === null) return { look: 'plan' }
@@ -515,7 +523,7 @@ function againAsAsked(near: Near, far: Far | null, asked: string, nowMs: number)
   return begin(near, far.plan, entry.name, (run.status.attempt ?? 1) + 1, fresh, nowMs, [reserve, ...remember])
 }
 
-/** A Run for a later slot of the same schedule, which does the work of this one too; null where there is none. */
+/** A Run for a later slot of the same schedule, which does this Run's work too; null where there is none. */
 function laterOf({ run, siblings }: Near): Run | null {
   if (!isScheduled(recordOf(run))) return null
   const timeOf = ({ definition }: Run): number => Date.parse(definition.spec.scheduledTime)
@@ -525,8 +533,8 @@ function laterOf({ run, siblings }: Near): Run | null {
 }
 
 /**
- * Until when an attempt of a Run of the schedule has to begin; null where no deadline is set. One that runs after the evaluation has its
- * time when that succeeded, which is when it was made.
+ * How long after its time an attempt of a scheduled Run may begin; null where no deadline is set. A Run after the evaluation has its time
+ * when the evaluation succeeded, which is when the Run was made.
  */
 function deadlineOf(
   { run, target }: Near,
@@ -545,7 +553,7 @@ function deadlineOf(
   return { seconds, isOver: nowMs - fromMs > seconds * 1000 }
 }
 
-/** The plan that a Run has, or gets: its own, or that of its target; undefined where there is none yet. */
+/** The digest of the plan that a Run has or will get: its own, or its target's; undefined where there is none yet. */
 export function digestOf({ run, target }: Pick<Near, 'run' | 'target'>): string | undefined {
   const { planDigest } = run.definition.spec
   return (
@@ -562,7 +570,7 @@ function wait(near: Near, reason: ConditionReason, message: string, afterMs: num
   return { acts: [{ do: 'write', fields }], result: again(afterMs) }
 }
 
-/** Waits for something that no other Run has to wait for. */
+/** Whether the Run waits for something that no other Run waits for. */
 function isStuck({ status }: Run): boolean {
   const reason = conditionOf(status.conditions, 'Succeeded')?.reason
   return reason === 'MissingVolume' || reason === 'WaitingForDependency'

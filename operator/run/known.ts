@@ -16,38 +16,38 @@ export type Near = {
   readonly run: Run
   /** null where the copies do not show it. */
   readonly target: Target | null
-  /** Unfinished Runs of the same target, this one aside. */
+  /** Unfinished Runs of the same target, without this one. */
   readonly siblings: readonly Run[]
   readonly jobs: readonly JobState[]
   /** Whether the namespace was compiled since this process began. */
   readonly isCompiled: boolean
-  /** Before this instant the Run's Segments may not be activated; 0: nothing stands against it. */
+  /** The Run's Segments may not be activated before this instant; 0: no limit. */
   readonly floorMs: number
-  /** Why nothing of the store whose Segments an Activation delivers may be delivered; null: nothing stands against it. */
+  /** Why nothing of the store that the Activation delivers from may be delivered; null: deliveries go on. */
   readonly hold: string | null
-  /** Who has what only one may have and the Run needs; null: nobody else. */
+  /** The other Run that has what this Run needs and only one may have; null: nobody else has it. */
   readonly holder: ResourceKey | null
-  /** Of an Activation whose policy is Replace, the Run that could begin if this one ended; null: none. */
+  /** For an Activation with `concurrencyPolicy: Replace`, the Run that could begin if this one ended; null: none. */
   readonly replacement: Run | null
-  /** A step that takes longer is ended and fails. */
+  /** A step that takes longer than this is ended and fails. */
   readonly jobSeconds: number
-  /** When a Run of the target that is finished by now began last, and its name; null: none began after this one. */
+  /** The name of the target's finished Run that began last; null: none began after this one. */
   readonly laterBegun: string | null
 }
 
 /** What the API server and the Pods say, asked for only where it matters. */
 export type Far = {
-  /** Of a Run that has not begun: whether its target is there, whatever the copies show. */
+  /** For a Run that has not begun: whether its target is there, whatever the copies show. */
   readonly isTargetThere: boolean
-  /** Whether a change made before the Run may still make another plan. */
+  /** Whether a change that was made before the Run may still lead to another plan. */
   readonly isPlanBehind: boolean
-  /** null where it has none, or it is not there any more. */
+  /** null where the Run has no plan, or its plan is gone. */
   readonly plan: LoadedPlan | null
-  /** A claim that its steps need and that is not there; null: all are. */
+  /** A claim that the steps need and that is missing; null: all are there. */
   readonly missingClaim: string | null
-  /** Of the step at work. */
+  /** What the Pods of the step at work say. */
   readonly pods: PodsSay | null
-  /** What the Job says that read a lost report from the store; null: it has not ended, or there is none. */
+  /** What the Job says that reads a lost report from the store; null: it has not ended, or there is none. */
   readonly reprint: Outcome | null
 }
 
@@ -55,22 +55,22 @@ export type Far = {
 export type PodsSay = {
   /** How the step ended; null while its container works, or has not begun. */
   readonly outcome: Outcome | null
-  /** Why its Pod does not run, for people; null where it runs, or nothing is known. */
+  /** For people: why the Pod does not run; null where it runs, or nothing is known. */
   readonly waiting: string | null
-  /** Pods that were taken from their node before they were done, and what was said of the latest. */
+  /** How many Pods were taken from their node before they were done, and what was said of the latest. */
   readonly evictions: number
   readonly evicted: string | null
 }
 
 export type Act =
-  /** The Run becomes its target's. */
+  /** Makes the target own the Run. */
   | { readonly do: 'adopt'; readonly target: Target }
   | { readonly do: 'write'; readonly fields: Readonly<Record<string, unknown>> }
-  /** What only one may have is the Run's; from `activatedMs` on others have to keep their distance. */
+  /** Reserves what only one Run may have; from `activatedMs` on, other activations of the Segments keep their distance. */
   | { readonly do: 'reserve'; readonly activatedMs: number | null }
-  /** Which Segments it activates, and that what becomes of them is not known yet. */
+  /** Stores which Segments the Run activates, and that their outcome is not known yet. */
   | { readonly do: 'remember'; readonly plan: LoadedPlan; readonly activatedTime: string }
-  /** The Job of an attempt, and its RunInput before it. `isSure`: it was just written down, and need not be asked for. */
+  /** Makes the RunInput of an attempt, then its Job. `isSure`: the attempt was just stored, and need not be asked for. */
   | {
       readonly do: 'start'
       readonly entry: StepStatus
@@ -79,9 +79,9 @@ export type Act =
       readonly reprint: boolean
       readonly isSure: boolean
     }
-  /** The plan and the RunInput that somebody took away. */
+  /** Makes a plan and a RunInput again that somebody removed. */
   | { readonly do: 'restore'; readonly entry: StepStatus; readonly plan: LoadedPlan }
-  /** The Job is there as long as a Pod of it is; `isPatient: false`: nobody waits for that. */
+  /** Deletes a Job. The Job object stays while a Pod of it is there; `isPatient: false`: that is not waited for. */
   | { readonly do: 'end'; readonly job: JobState; readonly isPatient: boolean }
   | { readonly do: 'expire'; readonly job: JobState }
   | {
@@ -90,17 +90,17 @@ export type Act =
       readonly details: readonly Detail[]
       readonly report: RunReport
     }
-  /** What the target remembers of the Run, before the Run counts as finished. */
+  /** Stores what the target remembers of the Run, before the Run counts as finished. */
   | { readonly do: 'settle'; readonly status: RunStatus; readonly succeeded: boolean }
   | { readonly do: 'measure'; readonly reason: string; readonly seconds: number | null }
   | { readonly do: 'event'; readonly about: 'run' | 'target'; readonly event: Told }
   | { readonly do: 'log'; readonly line: LogLine }
-  /** Whoever waited for what the Run had may go on. */
+  /** Gives back what the Run had reserved, and wakes those that waited for it. */
   | { readonly do: 'letGo' }
 
 export type Decision = {
   readonly acts: readonly Act[]
-  /** `behind`: the copies do not show what is there; the pass is made again. */
+  /** `behind`: the copies do not show what is there, and the pass is made again. */
   readonly result: Result | { readonly kind: 'behind' }
 }
 

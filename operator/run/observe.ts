@@ -1,4 +1,4 @@
-// What the operator knows of a Run: at once, from its copies and memory; and, where a decision hangs on it, from the API server.
+// What the operator knows of a Run: from its copies and memory at once, and from the API server where a decision hangs on it.
 import { mountsOf, stepsOf } from '#crds'
 import { conditionOf, holdOf, isFinished, jobNameOf, type StepStatus } from '#protocol'
 import { pathOf, targetKeyOf } from '../caches.ts'
@@ -33,7 +33,7 @@ export function near(own: Surroundings, run: Run): Near {
   }
 }
 
-/** Of an Activation whose last Segments are deleted nobody knows the store: it only says who leaves. */
+/** Why deliveries of the Activation are held. An Activation without Segments has no known store, and only says who leaves: null. */
 function holdFor(own: Surroundings, namespace: string, activation: string): string | null {
   const model = own.settledOf(namespace)?.activations.get(`Activation/${namespace}/${activation}`)
   const store = model?.store ?? null
@@ -64,7 +64,7 @@ export async function far(own: Surroundings, { run, target, jobs }: Near, { look
   }
 }
 
-/** What one Run at a time may have: a store is written by one, and an increment counts from what the one before delivered. */
+/** What only one Run at a time may have: a store has one writer, and an increment counts from what the delivery before it delivered. */
 export function reservedBy(own: Surroundings, run: Run): readonly string[] {
   const { kind, name } = run.definition.spec.target
   switch (kind) {
@@ -83,14 +83,14 @@ export function reservedBy(own: Surroundings, run: Run): readonly string[] {
   }
 }
 
-/** Of a Run; of one before it of the same name there may still be some as well. */
+/** The Jobs of this Run. Jobs of an earlier Run with the same name may still be there, and are left out. */
 function jobsOf(own: Surroundings, run: Run): readonly JobState[] {
   return own.caches.jobsOf(keyOf(run)).filter(({ owner }) => owner === run.uid || owner === null)
 }
 
 /**
- * The later Run of an Activation whose policy is Replace, and which could begin if this one ended; null where there is none: a Run that
- * has to wait for something else as well ends nothing.
+ * The later Run of an Activation with `concurrencyPolicy: Replace` that could begin if this one ended; null where there is none. A Run
+ * that also waits for something else replaces nothing.
  */
 function replacementOf(own: Surroundings, run: Run): Run | null {
   const { kind, name } = run.definition.spec.target
@@ -107,7 +107,7 @@ function replacementOf(own: Surroundings, run: Run): Run | null {
   )
 }
 
-/** Whether a change that was made before the Run may still make another plan. */
+/** Whether a change that was made before the Run may still lead to another plan. */
 async function isPlanBehind(own: Surroundings, { kind, namespace, name, status }: Resource): Promise<boolean> {
   if (own.isStale(namespace)) return true
   const live = await own.api.get<ApiObject & { readonly status?: { readonly observedGeneration?: number } }>(
@@ -121,7 +121,7 @@ async function isPlanBehind(own: Surroundings, { kind, namespace, name, status }
   return plan !== undefined && planDigest !== undefined && !incomplete.has(key) && plan.digest !== planDigest
 }
 
-/** Kept again where it is that of the target as it is now. */
+/** The Run's plan. It is stored again where it is the target's present plan and its ConfigMaps are gone. */
 async function planOf(own: Surroundings, run: Run, target: Target | null, digest: string): Promise<LoadedPlan | null> {
   const loaded = await own.plans.load(run.namespace, digest)
   if (loaded) return loaded
@@ -140,7 +140,7 @@ async function missingClaim(own: Surroundings, namespace: string, { plan }: Load
   return null
 }
 
-/** What a Job says that read a lost report from the store; null before it has ended. */
+/** What the Job says that reads a lost report from the store; null before it has ended. */
 async function reprinted(
   own: Surroundings,
   run: Run,

@@ -1,4 +1,4 @@
-// What is to be done for a target of Runs, by what is known of it. Pure: a table of cases tests it.
+// Decides what to do for a target of Runs, from what is known of it. Pure: a table of cases tests it.
 import { annotations, type ConditionReason, labels, withDefaults } from '#crds'
 import {
   type Approval,
@@ -23,7 +23,7 @@ import { type RunRequest, type Seen, type Skip, statusOf, type TargetStatus } fr
 
 const mostActive = 32
 const mostHeld = 200
-/** Timers are in elapsed time; the wall clock is looked at again after so long. */
+/** Timers count elapsed time; the wall clock is looked at again after so long. */
 const longestSleepMs = 600_000
 
 /** What is to be begun, or counted as missed, before anything else. */
@@ -50,7 +50,7 @@ export function dueOf(seen: Seen): Due {
       return { skip, requests, asked: null, approval }
     }
     if (agenda.due === null || planDigest === undefined) continue
-    // One that is slow is not overtaken.
+    // A Run that is slow is not overtaken.
     const isBusy = requests.length > 0 || runs.some((run) => !isFinished(run))
     if (evaluation === 'Streaming' && isBusy) continue
     requests.push({ evaluation, slotMs: agenda.due.slotMs, trigger: agenda.due.trigger, planDigest, request: null })
@@ -71,7 +71,7 @@ function agendaFor(seen: Seen, { schedule, evaluation }: Seen['scheduled'][numbe
     evaluation,
     nowMs,
     sinceMs: sinceOf(seen),
-    // The next streaming evaluation does what one that was missed would have done.
+    // The next streaming evaluation covers a missed one.
     catchUp: evaluation === 'Streaming' ? 'None' : (spec?.catchUp ?? 'Latest'),
     startingDeadlineSeconds: activation?.definition.spec.startingDeadlineSeconds ?? null,
     store,
@@ -79,7 +79,7 @@ function agendaFor(seen: Seen, { schedule, evaluation }: Seen['scheduled'][numbe
   })
 }
 
-/** Slots before a change belong to the schedule before; of a resource that is new, its making is the beginning. */
+/** Slots before a change belong to the schedule before it; for a new resource its creation is the beginning. */
 function scheduleChange({
   target,
   isSuspended,
@@ -101,13 +101,13 @@ function sinceOf(seen: Seen): number {
   return Date.parse(scheduleChange(seen).scheduleChangedTime ?? creationTimestamp)
 }
 
-/** Since the latest pass over it. */
+/** Whether the resource was edited since the latest pass over it. */
 function isEdited({ status, generation }: Seen['target']): boolean {
   const { observedGeneration = -1 } = status
   return observedGeneration > 0 && observedGeneration !== generation
 }
 
-/** What the annotation lets pass; a Run that bears it has answered it. */
+/** The approval that the annotation gives; null: none, or a Run bears it, which answers it. */
 function approvalFor({ target, runs }: Seen): Due['approval'] {
   const approval = approvalOf(
     target.definition.metadata.annotations?.[annotations.approve],
@@ -122,7 +122,7 @@ function approvalFor({ target, runs }: Seen): Due['approval'] {
 export type Rest = {
   /** Finished Runs beyond the history limits. */
   readonly over: readonly Run[]
-  /** Plans that are still needed; null: those that are not were removed before. */
+  /** Plans that are still needed; null: the others were removed before. */
   readonly digests: ReadonlySet<string> | null
   readonly fields: Readonly<Record<string, unknown>>
   /** When something is due next. */
@@ -184,20 +184,20 @@ function forgettable({ target, runs, planDigest }: Seen): Pick<Rest, 'over' | 'd
   return { over, digests: new Set(digests.filter((digest) => digest !== undefined)) }
 }
 
-/** Whether the target's status says that its slot was run: then nothing is lost with the Run. */
+/** Whether the target's status records that the Run's slot was run: then nothing is lost with the Run. */
 function isRecorded(target: Seen['target'], { definition: { spec } }: Run): boolean {
   if (spec.trigger === 'Manual') return true
   const last = statusOf(target)[timeFields[spec.evaluation ?? 'none'].last]
   return last !== undefined && Date.parse(last) >= Date.parse(spec.scheduledTime)
 }
 
-/** By when they ended: one by hand may be for a time of long ago, and is looked at now. */
+/** Newest first, by when Runs ended: a Run by hand may be for a time long ago, and is looked at now. */
 function newestFirst(a: Run, b: Run): number {
   const order = ({ status, definition }: Run): string => `${status.finishedAt} ${definition.spec.scheduledTime}`
   return order(a) > order(b) ? -1 : 1
 }
 
-/** Streaming Runs aside, which come and go; null before the first. */
+/** The Run that finished last, streaming Runs left out; null before the first. */
 function latestFinished(runs: readonly Run[]): Run | null {
   const finished = runs.filter((run) => isFinished(run) && run.definition.spec.evaluation !== 'Streaming')
   const told = finished.filter(
@@ -206,7 +206,7 @@ function latestFinished(runs: readonly Run[]): Run | null {
   return [...told].sort(newestFirst)[0] ?? null
 }
 
-/** Why a target is not ready whose Run cannot go on. */
+/** Reasons of a Run that cannot go on, for which its target is not ready. */
 export const stuckReasons = [
   'PodPending',
   'JobRefused',
@@ -228,7 +228,7 @@ function claimsOf({ view, runs, departing }: Seen, latest: Run | null, isSuspend
     .filter((run) => !isFinished(run))
     .flatMap((run) => {
       const { reason = '', message = '' } = conditionOf(run.status.conditions, 'Succeeded') ?? {}
-      // Of a Run that is at work, Failed is its attempt.
+      // `Failed`, on a Run that is at work, is of its latest attempt.
       const why = stuckReasons.find((each) => each === (reason === 'Failed' ? 'RunFailing' : reason))
       return why === undefined ? [] : [{ reason: why, message: `${run.name}: ${message}` }]
     })[0]

@@ -10,7 +10,7 @@ import type { View } from '../views.ts'
 /** A resource that Runs are made for. */
 export type Target = Resource<RunnableKind>
 
-/** The three kinds' fields that a pass reads and writes, each with those it has. */
+/** The fields of the three kinds' statuses that a pass reads and writes; each kind has some of them. */
 export type TargetStatus = SlotMemory & {
   readonly conditions?: Resource<'Activation'>['status']['conditions']
   readonly planDigest?: string
@@ -21,21 +21,21 @@ export type TargetStatus = SlotMemory & {
 export type Seen = {
   readonly target: Target
   readonly view: View
-  /** Those of the target, not of one that had its name before. */
+  /** Runs of this target, not of an earlier one with its name. */
   readonly runs: readonly Run[]
   readonly nowMs: number
   /** The digest that new Runs get; undefined: none may be made. */
   readonly planDigest: string | undefined
-  /** By the compiler; none while it is suspended. */
+  /** The slots that the compiler found; none while the target is suspended. */
   readonly scheduled: Slots
   readonly isSuspended: boolean
-  /** The store that an Activation delivers of, as far as its evaluation is concerned; null: there is none. */
+  /** What is known of the evaluations of the store that an Activation delivers from; null: there is none. */
   readonly store: { readonly lastSuccessfulBatchTime?: string; readonly sinceMs: number | null } | null
-  /** How far an Activation's own last start pushes its next one; null where no interval is enforced. */
+  /** How far an Activation's own last start holds up its next one; null where no interval is enforced. */
   readonly floor: { readonly floorMs: number; readonly intervalMs: number } | null
   /** Segments of an Activation that the compiler takes out. */
   readonly held: readonly Held[]
-  /** Of an Activation whose last Segments were deleted, what it still has to do; null: nothing of that kind. */
+  /** For an Activation whose last Segments were deleted, what it still has to do, in words; null: nothing of that kind. */
   readonly departing: string | null
 }
 

@@ -10,7 +10,7 @@ import type { TLSSocket } from 'node:tls'
 import { afterAll, describe, expect, test } from 'vitest'
 import { transportOf } from '../../cli/cluster-transport.ts'
 import { connect } from '../../cli/kubernetes.ts'
-import { type ClosableTransport, textOf } from '../../operator/kernel/transport.ts'
+import { bodyText, type ClosableTransport } from '../../operator/kernel/transport.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'convoke-transport-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -149,7 +149,7 @@ describe.skipIf(!hasOpenssl)('the transport to a cluster', async () => {
     open.push(transport)
     return async () => {
       const response = await transport({ method: 'GET', path: '/p', signal: AbortSignal.timeout(10_000) })
-      await textOf(response)
+      await bodyText(response)
       return response.status
     }
   }

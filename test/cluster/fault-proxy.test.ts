@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { transportOf } from '../../cli/cluster-transport.ts'
 import { connect } from '../../cli/kubernetes.ts'
-import { httpTransport, type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { bodyText, httpTransport, type Transport } from '../../operator/kernel/transport.ts'
 import { apiOf } from './api.ts'
 import { sharedCluster } from './api-server.ts'
 import { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy.ts'
@@ -56,7 +56,7 @@ describe.skipIf('skip' in cluster)('before a real API server', async () => {
     const signal = AbortSignal.timeout(10_000)
     try {
       const response = await transport({ method, path: to, query, signal, ...(body === undefined ? {} : { body }) })
-      await textOf(response)
+      await bodyText(response)
       const { 'retry-after': retryAfter } = response.headers
       return { status: response.status, tookMs: performance.now() - started, retryAfter }
     } catch {

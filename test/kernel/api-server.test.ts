@@ -9,7 +9,7 @@ import { realClock } from '../../operator/kernel/clock.ts'
 import { recordEvents } from '../../operator/kernel/events.ts'
 import { standForElection } from '../../operator/kernel/lease.ts'
 import { reflect } from '../../operator/kernel/reflector.ts'
-import { type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { bodyText, type Transport } from '../../operator/kernel/transport.ts'
 import { sharedCluster } from '../cluster/api-server.ts'
 import { findPrograms } from '../cluster/binaries.ts'
 import { recordMetrics } from './metrics-record.ts'
@@ -184,7 +184,7 @@ async function call(
 ): Promise<Answered> {
   const signal = AbortSignal.timeout(20_000)
   const answer = await transport({ method, path, signal, ...(body === undefined ? {} : { body }) })
-  const text = await textOf(answer)
+  const text = await bodyText(answer)
   if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${text}`)
   return JSON.parse(text)
 }

@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { type Credentials, heard, httpTransport, type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { bodyText, type Credentials, heard, httpTransport, type Transport } from '../../operator/kernel/transport.ts'
 import { virtualClock } from './virtual-clock.ts'
 
 /** A server that keeps what it is asked, and counts connections. */
@@ -32,7 +32,7 @@ afterEach(() => {
 const signal = new AbortController().signal
 
 async function ask(transport: Transport, path: string, apart = false): Promise<string> {
-  return textOf(await transport({ method: 'GET', path, signal, apart }))
+  return bodyText(await transport({ method: 'GET', path, signal, apart }))
 }
 
 test('a connection is used again, and credentials are asked for before each request', async () => {

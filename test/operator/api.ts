@@ -1,5 +1,5 @@
 // The API server for tests that play a part in it: an answer that is no success throws with its status.
-import { type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { bodyText, type Transport } from '../../operator/kernel/transport.ts'
 
 export type Api = <T>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: object) => Promise<T>
 
@@ -15,7 +15,7 @@ export function fineApi(transport: Transport): Api {
       ...(method === 'PATCH' && { contentType: 'application/merge-patch+json' }),
       signal: AbortSignal.timeout(30_000),
     })
-    const text = await textOf(answer)
+    const text = await bodyText(answer)
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${text.slice(0, 500)}`)
     // What the caller says it is; a test that is wrong about that fails at what it expects.
     return JSON.parse(text) as T

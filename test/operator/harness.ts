@@ -9,7 +9,7 @@ import type { JobDefaults } from '../../operator/job.ts'
 import { openApi } from '../../operator/kernel/api.ts'
 import { type Clock, realClock } from '../../operator/kernel/clock.ts'
 import { openRegistry } from '../../operator/kernel/metrics-registry.ts'
-import { type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { bodyText, type Transport } from '../../operator/kernel/transport.ts'
 import { operatorMetrics } from '../../operator/metrics.ts'
 import { type Controllers, type ControllersOptions, openControllers } from '../../operator/operator.ts'
 import type { LogLine, Told } from '../../operator/surroundings.ts'
@@ -121,7 +121,7 @@ function comparing(transport: Transport, dropped: string[]): Transport {
   return async (request) => {
     const answer = await transport(request)
     if (!('body' in request) || request.method === 'DELETE' || answer.status >= 300) return answer
-    const text = await textOf(answer)
+    const text = await bodyText(answer)
     for (const each of lostOf(request.body, JSON.parse(text)))
       dropped.push(`${request.method} ${request.path}: ${each}`)
     return { ...answer, body: bodyOf(text) }

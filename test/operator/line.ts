@@ -1,7 +1,7 @@
 // The way of one process to the API server, in this process: a Transport around the real one, and what befalls requests on it. What can be
 // done to it is what can be done to test/cluster/fault-proxy.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type HttpResponse, httpTransport, type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { bodyText, type HttpResponse, httpTransport, type Transport } from '../../operator/kernel/transport.ts'
 import { startFaultProxy } from '../cluster/fault-proxy.ts'
 import {
   type Asked,
@@ -152,7 +152,7 @@ export function openLine(transport: Transport, options: LineOptions = { seed: 0 
     const answer = await transport(
       asked.kind === 'write' ? { ...request, signal: AbortSignal.timeout(60_000) } : request,
     )
-    const text = await textOf(answer)
+    const text = await bodyText(answer)
     done.push({ ...asked, status: answer.status, ...leftBy(asked, answer.status, text) })
     if (dies) {
       die()

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import type { Detail, Kind, ResourceByKind } from '#crds'
 import { keyOf } from '../../operator/definition.ts'
-import { type HttpRequest, type Transport, textOf } from '../../operator/kernel/transport.ts'
+import { bodyText, type HttpRequest, type Transport } from '../../operator/kernel/transport.ts'
 import type { ControllersOptions } from '../../operator/operator.ts'
 import type { Cluster } from '../api/convoke.ts'
 import { type Bundle, minimal } from './bundle.ts'
@@ -276,7 +276,7 @@ export function dyingAfter(isLast: (request: HttpRequest) => boolean): {
       if (request.method === 'GET' || !isLast(request)) return transport(request)
       alive = false
       const answer = await transport(request)
-      await textOf(answer)
+      await bodyText(answer)
       resolve()
       throw gone
     },
