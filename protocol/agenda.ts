@@ -4,36 +4,38 @@ import { dueSlot, latestSlot, nextSlot, onTimeSeconds, type Schedule, slotsBetwe
 export type AgendaInput = {
   readonly schedule: Schedule
   readonly nowMs: number
-  /** The latest slot that was run or is known to be missed; null before the first. */
+  /** The latest slot for which a Run was made, or which is known to be missed; null before the first. */
   readonly lastMs: number | null
-  /** No slot before it is ever run: when the resource was made, or its schedule was changed or resumed. null where nobody knows. */
+  /** No slot before this is ever run: the resource was made then, or its schedule was changed or resumed. null: unknown. */
   readonly sinceMs: number | null
   readonly catchUp: 'None' | 'Latest'
   readonly startingDeadlineSeconds: number | null
-  /** Of `after: Evaluation`, whose slots are the evaluations that succeeded. Absent for other schedules. */
+  /** For `after: Evaluation` only: its slots are the evaluations that succeeded. Absent for other schedules. */
   readonly evaluation?: {
-    /** The slot of the latest one; null before the first. */
+    /** The slot of the latest evaluation that succeeded; null before the first. */
     readonly latestMs: number | null
-    /** Since when the evaluation has its schedule: the slots of another one are none that were missed. null where nobody knows. */
+    /**
+     * Since when the evaluation has its schedule: slots before that belong to another schedule and do not count as missed. null: unknown.
+     */
     readonly sinceMs: number | null
   }
-  /** Activations: this one may not begin another time before `floorMs`, nor within `intervalMs` after that. */
+  /** For Activations: no start before `floorMs`, and none for `intervalMs` after that start. */
   readonly floor?: { readonly floorMs: number; readonly intervalMs: number }
 }
 
 export type Agenda = {
   /** The one slot to run now. */
   readonly due: { readonly slotMs: number; readonly trigger: 'Schedule' | 'CatchUp' } | null
-  /** Slots that were never run and never will be, and the latest of them; `missedMs` is null where `missed` is 0. */
+  /** How many slots were never run and never will be, and the latest of them; `missedMs` is null where `missed` is 0. */
   readonly missed: number
   readonly missedMs: number | null
-  /** Why the latest of them is missed; null where none is. */
+  /** Why the latest of the missed slots is missed; null where none is. */
   readonly because: 'late' | 'floor' | null
-  /** null where there is no further slot. */
+  /** The next slot of the schedule; null where there is none. */
   readonly nextMs: number | null
 }
 
-/** What is due at an instant: never more than one slot, each slot once, however late and however often it is asked. */
+/** What is due at an instant: at most one slot. A slot is due once only, however late and however often the agenda is asked for. */
 export function agendaOf(input: AgendaInput): Agenda {
   const { schedule, nowMs } = input
   const next = nextSlot(schedule, new Date(nowMs))
@@ -50,6 +52,7 @@ export function agendaOf(input: AgendaInput): Agenda {
 
 type Candidate = { readonly slotMs: number | null; readonly missed: number }
 
+/** A schedule of its own (cron or `every`): its newest slot that has no Run, and how many older ones are passed over. */
 function ofSchedule({ schedule, nowMs, lastMs, sinceMs, catchUp, startingDeadlineSeconds }: AgendaInput): Candidate {
   const { slot, missed } = dueSlot({
     schedule,
@@ -62,7 +65,7 @@ function ofSchedule({ schedule, nowMs, lastMs, sinceMs, catchUp, startingDeadlin
   return { slotMs: slot?.getTime() ?? null, missed }
 }
 
-/** However long the evaluation took: what it found is delivered once. */
+/** A schedule that follows the evaluation: its slot is that of the latest evaluation that succeeded, however long that took. */
 function evaluated(
   { schedule, nowMs, lastMs, sinceMs }: AgendaInput,
   evaluation: NonNullable<AgendaInput['evaluation']>,
@@ -71,6 +74,7 @@ function evaluated(
   const never = Number.NEGATIVE_INFINITY
   const fromMs = Math.max(sinceMs ?? never, lastMs === null ? never : lastMs + 1)
   if (latestMs === null || latestMs > nowMs || latestMs < fromMs) return { slotMs: null, missed: 0 }
+  // Only slots of the evaluation's present schedule count as missed: before that it had another.
   const countedMs = Math.max(fromMs, evaluation.sinceMs ?? never)
   if (countedMs === never) return { slotMs: latestMs, missed: 0 }
   const between = slotsBetween(schedule, new Date(countedMs), new Date(latestMs))
@@ -78,7 +82,8 @@ function evaluated(
 }
 
 /**
- * A slot that the floor would push so far that it would push the next one in turn: else one late start would make every later one late.
+ * Whether a slot is given up for the floor: it would start so late that the next slot would be late too. Without this, one late start
+ * would make every later one late.
  */
 function givesWay({ schedule, floor }: AgendaInput, slotMs: number): boolean {
   if (!floor) return false

@@ -3,17 +3,17 @@ import { type Condition, timeText } from './conditions.ts'
 
 type Refused = NonNullable<Detail['refused']>[number] & { readonly dataset: string }
 
-/** Files named in a condition; the rest is counted. */
+/** How many files a condition names; the others are counted. */
 const named = 5
 
-/** Files that the step refused, by the Datasets of its report. */
+/** The files that the step refused, listed by its report's Datasets. */
 export function refusedIn(details: readonly Detail[]): readonly Refused[] {
   return details.flatMap(({ dataset = '', refused = [] }) => refused.map((file) => ({ ...file, dataset })))
 }
 
 /**
- * The conditions of a Dataset or ProfileStore with the one that says whether all data that lies there is in; every other condition stays
- * as it is.
+ * The conditions of a Dataset or ProfileStore, with the one that says whether all data in its landing zone was taken in. Other conditions
+ * stay.
  */
 export function withCompleteness(
   before: readonly Condition[] | undefined,

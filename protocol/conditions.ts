@@ -9,18 +9,21 @@ export type Condition = {
   readonly message: string
 }
 
-/** What is claimed now; when it began to be so is found by comparing with what was claimed before. */
+/** A condition as it is claimed now; since when it has been so comes from the condition before. */
 export type Claim = {
   readonly type: ConditionType
   readonly status: Condition['status']
-  /** A ConditionReason, or a finding's code in CamelCase. */
+  /** A ConditionReason, or the code of a finding in CamelCase. */
   readonly reason: ConditionReason | (string & {})
   readonly message: string
 }
 
 const longestMessage = 4096
 
-/** Our conditions that are not claimed any more go, those of others stay; lastTransitionTime moves with the status only. */
+/**
+ * The new list of conditions: ours that are no longer claimed go, those of others stay. lastTransitionTime moves only when the status
+ * does.
+ */
 export function conditionsOf(
   before: readonly Condition[] | undefined,
   claims: readonly Claim[],

@@ -6,7 +6,9 @@ import type { RunRecord, SegmentStatus } from './record.ts'
 /** What Campaign is known to have of one Segment: the Run whose delivered set was acknowledged. */
 export type Baseline = NonNullable<ActivationStatus['baselines']>[number]
 
-/** What became of each Segment, with what this step adds; null where it adds nothing. `succeeded`: the step did all its work. */
+/**
+ * The Run's Segments after a step, with what the step's details add; null where they add nothing. `succeeded`: the step did all its work.
+ */
 export function deliveriesAfter(
   before: readonly SegmentStatus[],
   step: Step,
@@ -20,7 +22,7 @@ export function deliveriesAfter(
       detail.segment === undefined ? [] : [deliveryOf(detail.segment, detail, plan)],
     )
     if (succeeded) return told
-    // An attempt that failed may know nothing of what the one before it delivered, or may have delivered.
+    // A failed attempt may not know what earlier attempts delivered, or may have delivered: what those said stays.
     const doubtful = plan.import ? [] : before.filter(({ acknowledged }) => acknowledged === undefined)
     const delivered = before.filter(({ acknowledged }) => acknowledged)
     return [...new Map([...doubtful, ...told, ...delivered].map((segment) => [segment.segment, segment])).values()]
@@ -28,6 +30,7 @@ export function deliveriesAfter(
   if (step !== 'import') return null
   const imported = new Map(details.map((detail) => [detail.segment, detail]))
   return before.map(({ acknowledged, ...segment }) => {
+    // Acknowledged stays so. A Segment that import tells of without certainty stays open; one that it does not tell of was not imported.
     const detail = imported.get(segment.segment)
     if (acknowledged || (detail && isCertain(detail))) return { ...segment, acknowledged: true }
     return detail ? segment : { ...segment, acknowledged: false }
@@ -45,30 +48,35 @@ function deliveryOf(segment: string, detail: Detail, plan: JobPlan): SegmentStat
     ...(manifest !== undefined && { manifest }),
     ...(held !== undefined && { held: held.slice(0, 1024) }),
     ...(departed === true && { departed }),
-    // Without a database Campaign reads the landing zone itself.
+    // Without an import step nobody confirms the delivery: Campaign reads the landing zone itself, so a written manifest counts as
+    // acknowledged.
     ...(!plan.import && isCertain(detail) && { acknowledged: manifest !== undefined }),
   }
 }
 
-/** Whether the step knows that what it says was done; of a commit without an answer it does not. */
+/** Whether the step knows that its work took effect. It does not where a COMMIT got no answer (`uncertain`). */
 function isCertain({ counts }: Detail): boolean {
   return !counts?.['uncertain']
 }
 
-/** What nobody knows of a step that has begun and said nothing yet: whether a Segment that was not acknowledged before is by now. */
+/**
+ * The Segments at the start of an attempt that has said nothing yet: those acknowledged stay so, for all others `acknowledged` is open
+ * again.
+ */
 export function withoutDoubt(segments: readonly SegmentStatus[]): SegmentStatus[] {
   return segments.map(({ acknowledged, ...segment }) => ({ ...segment, ...(acknowledged && { acknowledged }) }))
 }
 
-/** What the Segment's resource says for the time when it is gone; null where there is no such resource. */
+/** What the Segment's resource says, kept for the time when the resource is gone; null where there is no such resource. */
 export type SegmentFacts = (segment: string) => {
   readonly exitsOnDeletion: boolean
   readonly displayName: string | undefined
 } | null
 
 /**
- * What Campaign is known to have after the Run, by Segment name. A Segment whose delivery may or may not have reached it is uncertain, or known
- * of no more: its next file is a backfill, which replaces the whole audience; an increment against the wrong set would lose exits for ever.
+ * What Campaign is known to have after the Run, in order of Segment names.
+ * A delivery that may or may not have arrived makes its baseline uncertain, or drops it. The next file is then a backfill, which replaces
+ * the whole audience: an increment against the wrong set would lose exits for ever.
  */
 export function baselinesAfter(
   before: readonly Baseline[],
@@ -88,14 +96,14 @@ export function baselinesAfter(
     if (fate === 'departed') continue
     const { exitsOnDeletion = known?.exitsOnDeletion ?? false, displayName = known?.displayName } =
       factsOf(segment) ?? {}
-    // Of one that may have to be emptied that much is kept.
+    // Without a baseline the next file is a backfill. An uncertain one is kept only for an audience that must be emptied on deletion.
     if (fate === 'unknown' && !exitsOnDeletion) continue
     baselines.set(segment, {
       segment,
       run: run.name,
       acknowledgedAt: timeText(nowMs),
       ...(exitsOnDeletion && { exitsOnDeletion }),
-      // The names of its last files need it when nobody else knows it any more.
+      // The names of the Segment's last files need its display name when its resource is gone.
       ...(exitsOnDeletion && displayName !== undefined && { displayName: displayName.slice(0, 256) }),
       ...(fate === 'unknown' && { uncertain: true }),
     })
@@ -106,26 +114,32 @@ export function baselinesAfter(
 /** What became of a Segment's delivery. `none`: Campaign has what it had before; `unknown`: it may have either. */
 export type Fate = 'delivered' | 'departed' | 'unknown' | 'none'
 
+/** `told` is the Run's entry for the Segment; undefined where no export has told of it. */
 export function fateOf(told: SegmentStatus | undefined, { status }: RunRecord, plan: JobPlan): Fate {
   const stepOf = (step: Step) => status.steps?.find(({ name }) => name === step)
   const exported = stepOf('export')
   const isExported = exported?.outcome === 'Succeeded' || exported?.outcome === 'Held'
   if (!told) {
-    // What was told of it is lost.
+    // The export ended well, so it did tell of the Segment: that entry is lost.
     if (isExported) return 'unknown'
-    // Nobody but our own import reads the files of an export that failed; attempts that say why have delivered nothing else.
+    // With an import step, the files of a failed export are read by nobody. Without one, an export that reported each attempt has
+    // delivered nothing that it did not tell of.
     const saysAll = exported?.reportDigest !== undefined && exported.silentAttempts === undefined
     return plan.import || exported === undefined || saysAll ? 'none' : 'unknown'
   }
   const { manifest, acknowledged, departed } = told
   if (acknowledged && manifest !== undefined) return departed ? 'departed' : 'delivered'
-  // Where there was nobody left to say so of, it is done; else they leave once more, which harms nobody.
+  // An export that ended without a manifest had no member left to send out: done. Otherwise the exits are sent once more, which is
+  // harmless.
   if (departed) return isExported && manifest === undefined ? 'departed' : 'none'
   if (plan.import) return manifest !== undefined && acknowledged === undefined && stepOf('import') ? 'unknown' : 'none'
   return acknowledged === undefined ? 'unknown' : 'none'
 }
 
-/** What is known of baselines when somebody may have delivered since, and nobody knows what. */
+/**
+ * The baselines when a delivery since then is possible but unknown: uncertain where exits must be sent on deletion, dropped otherwise
+ * (backfill).
+ */
 export function inDoubt(baselines: readonly Baseline[]): Baseline[] {
   return baselines.flatMap((baseline) => (baseline.exitsOnDeletion ? [{ ...baseline, uncertain: true }] : []))
 }

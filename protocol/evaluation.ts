@@ -2,8 +2,8 @@ import { evaluated } from '#crds'
 import { type Condition, timeText } from './conditions.ts'
 
 /**
- * The conditions of a Segment with the one that says whether the latest evaluation came to an end; it is there once that failed. `fault`:
- * what the engine says; undefined: nothing.
+ * The conditions of a Segment, with the one that says whether its latest evaluation came to an end. That one appears with the first
+ * failure. `fault`: the engine's message; undefined: no failure.
  */
 export function withEvaluation(
   before: readonly Condition[] | undefined,

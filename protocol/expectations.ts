@@ -1,13 +1,14 @@
-// What Datasets expect of their data: how statuses say whether it is met, and that nothing of a store is delivered while it is not.
+// Expectations of Datasets: how statuses say whether they are met. While one that holds deliveries is not, nothing of its store is
+// delivered.
 import { type Detail, expectationsMet, type RunReport } from '#crds'
 import { type Condition, timeText } from './conditions.ts'
 
 type Told = NonNullable<Detail['expectations']>[number] & { readonly dataset: string }
 
-/** Expectations named in a condition; the rest is counted. */
+/** How many expectations a condition names; the others are counted. */
 const named = 5
 
-/** Of a report of an ingest, in the order of its Datasets; null where it was cut off before it looked. */
+/** The expectations in a report of an ingest, in the order of its Datasets; null where the ingest was cut off before it looked. */
 export function expectationsIn(
   { outcome }: Pick<RunReport, 'outcome'>,
   details: readonly Detail[],
@@ -17,8 +18,8 @@ export function expectationsIn(
 }
 
 /**
- * The conditions of a Dataset or ProfileStore with the one that says whether its data is as expected, and without it where nothing is
- * expected; every other condition stays as it is.
+ * The conditions of a Dataset or ProfileStore, with the one that says whether its data is as expected. Without expectations that
+ * condition goes. Other conditions stay.
  */
 export function withExpectations(
   before: readonly Condition[] | undefined,
@@ -32,7 +33,7 @@ export function withExpectations(
   const holding = unmet.filter(({ severity }) => severity === 'HoldActivations')
   const status = unmet.length === 0 ? 'True' : 'False'
   const known = before?.find(({ type }) => type === expectationsMet)
-  // What holds is told first.
+  // Expectations that hold deliveries come first.
   const words = [...holding, ...unmet.filter((each) => !holding.includes(each))]
     .slice(0, named)
     .map(({ dataset, name, message }) => `${dataset}, ${name}: ${message}.`)
@@ -53,7 +54,7 @@ export function withExpectations(
   ]
 }
 
-/** Why nothing of the store with these conditions is delivered, for people; null where it is. */
+/** For people: why nothing of the store with these conditions is delivered; null where deliveries go on. */
 export function holdOf(store: string, conditions: readonly Condition[] | undefined): string | null {
   const condition = conditions?.find(({ type }) => type === expectationsMet)
   if (condition?.status !== 'False' || condition.reason !== 'ActivationsHeld') return null

@@ -2,11 +2,11 @@ import { digestOf, type JobPlan, type RunInput } from '#crds'
 import type { Baseline } from './deliveries.ts'
 import type { RunRecord } from './record.ts'
 
-/** What Campaign has of an Activation's Segments, and of those that were deleted meanwhile. */
+/** What Campaign has of an Activation's Segments, and of its Segments that were deleted meanwhile. */
 export type Delivered = { readonly baselines: readonly Baseline[]; readonly departed: readonly Departed[] }
 export type Departed = NonNullable<RunInput['departed']>[number]
 
-/** What one attempt of any step of the Run is given. `delivered: null`: the Run delivers nothing. */
+/** The RunInput of one attempt, the same for every step. `delivered: null`: the Run delivers nothing. */
 export function runInputOf({ name, spec, status }: RunRecord, attempt: number, delivered: Delivered | null): RunInput {
   const { target, scheduledTime, trigger, evaluation, approved } = spec
   return {
@@ -24,7 +24,10 @@ export function runInputOf({ name, spec, status }: RunRecord, attempt: number, d
   }
 }
 
-/** The Run that each Segment counts from. A Segment that is deleted and uncertain counts from nothing that is there, which empties its audience. */
+/**
+ * The Run that each Segment counts from. A deleted Segment whose baseline is uncertain counts from no delivered set: its file empties the
+ * audience.
+ */
 function countedFrom({ baselines, departed }: Delivered): NonNullable<RunInput['baselines']> {
   const gone = new Set(departed.map(({ name }) => name))
   return Object.fromEntries(
@@ -35,7 +38,7 @@ function countedFrom({ baselines, departed }: Delivered): NonNullable<RunInput['
 }
 
 /**
- * Segments that were deleted with `deletionPolicy: ExportExits` and whose exits Campaign has not heard of. Only increments with a status
+ * Segments that were deleted with `deletionPolicy: ExportExits` and whose exits Campaign does not have yet. Only increments with a status
  * column can say that somebody leaves.
  */
 export function departedOf(
@@ -49,7 +52,7 @@ export function departedOf(
   )
 }
 
-/** The plan of an Activation that has no Segment left: it can only say who leaves. */
+/** The plan of an Activation that has no Segment left: all it can deliver is who leaves. */
 export function planWithoutSegments(plan: JobPlan): JobPlan {
   const { digest: _, ...body } = { ...plan, ...(plan.export && { export: { ...plan.export, segments: [] } }) }
   return { ...body, digest: digestOf(body) }

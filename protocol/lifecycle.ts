@@ -15,14 +15,14 @@ import { deliveriesAfter, withoutDoubt } from './deliveries.ts'
 import type { RunRecord, StepStatus } from './record.ts'
 import { type RetryPolicy, retryDelayMs } from './retry.ts'
 
-/** Why a step failed. `reason`: a JobError's, or what became of its Pod. */
+/** Why a step failed. `reason`: that of a JobError, or what became of the Pod. */
 export type Fault = { readonly reason: ConditionReason; readonly message: string; readonly retryable: boolean }
 
-/** Of one attempt of a step that has ended. */
+/** How one attempt of a step ended. */
 export type StepEnd = {
-  /** null where it ended without a report. */
+  /** null where the attempt ended without a report. */
   readonly report: RunReport | null
-  /** null where they are lost. */
+  /** null where the details are lost. */
   readonly details: readonly Detail[] | null
   /** null where the step did its work. */
   readonly fault: Fault | null
@@ -33,19 +33,19 @@ export type Next =
   | { readonly kind: 'retry'; readonly atMs: number; readonly message: string }
   | { readonly kind: 'finish'; readonly reason: ConditionReason; readonly message: string }
 
-/** When something happens to a Run: the instant, and the generation that its conditions are of. */
+/** The instant of a change to a Run, and the generation that the Run's conditions are of. */
 export type Moment = { readonly nowMs: number; readonly generation: number }
 
 const longestMessage = 4096
-/** Totals of a step that a status holds. */
+/** How many totals of a step a status holds. */
 const mostTotals = 64
 
-/** The name of a step's attempt, the same however often it is asked for: in a cluster that of its Job. */
+/** The name of a step's attempt; in a cluster, the name of its Job. The same arguments give the same name. */
 export function jobNameOf(run: string, step: Step, attempt: number, reprint = false): string {
   return shortened([run, step, ...(attempt > 1 ? [attempt] : []), ...(reprint ? ['report'] : [])].join('-'))
 }
 
-/** Status fields of a Run when a step, or another attempt of one, begins: to be stored before it is begun. */
+/** Status fields of a Run when an attempt of a step begins. They are stored before the attempt is begun. */
 export function stepBegun(run: RunRecord, step: Step, attempt: number, moment: Moment): Partial<RunStatus> {
   const before = run.status.steps?.find(({ name }) => name === step)
   const silentAttempts = (before?.silentAttempts ?? 0) + (before && before.reportDigest === undefined ? 1 : 0)
@@ -65,7 +65,7 @@ export function stepBegun(run: RunRecord, step: Step, attempt: number, moment: M
   }
 }
 
-/** Status fields of a Run when an attempt of a step has ended, and what is to be done then. `retry: null`: nobody tries it again. */
+/** Status fields of a Run when an attempt of a step has ended, and what comes next. `retry: null`: there is no further attempt. */
 export function stepEnded(
   run: RunRecord,
   plan: JobPlan,
@@ -124,12 +124,12 @@ function following(run: RunRecord, plan: JobPlan, { name }: StepStatus, known: P
     : { kind: 'finish', reason: 'Succeeded', message: '' }
 }
 
-/** Whether a Run that finishes for this reason has done what it was for. */
+/** Whether a Run that finishes for this reason has done its work. */
 export function isSuccess(reason: ConditionReason): boolean {
   return reason === 'Succeeded' || reason === 'Held'
 }
 
-/** Status fields of a Run that is finished: the last that is written of it. */
+/** Status fields of a Run that is finished: the last write to its status. */
 export function finished(run: RunRecord, reason: ConditionReason, message: string, moment: Moment): Partial<RunStatus> {
   return {
     finishedAt: timeText(moment.nowMs),
@@ -153,14 +153,14 @@ export function runningMessage({ name, attempt = 1 }: StepStatus): string {
   return `${name} is running${attempt > 1 ? `, attempt ${attempt}` : ''}.`
 }
 
-/** The Run's steps with one of them as it is now, which is the last. */
+/** The Run's steps with this entry in place, which is the last step. */
 export function stepsWith({ status }: Pick<RunRecord, 'status'>, entry: StepStatus): StepStatus[] {
   return [...(status.steps ?? []).filter(({ name }) => name !== entry.name), entry]
 }
 
 /** What a report says went wrong; null where the step did its work. */
 export function faultOfReport({ outcome, error }: RunReport): Fault | null {
-  // A job of another version may know reasons that this one does not.
+  // A Job of another version may give a reason that this version does not know.
   if (error && !isConditionReason(error.reason))
     return { ...error, reason: 'Failed', message: `${error.reason}: ${error.message}` }
   if (error) return { ...error, reason: error.reason as ConditionReason }
@@ -169,7 +169,7 @@ export function faultOfReport({ outcome, error }: RunReport): Fault | null {
     : null
 }
 
-/** Whole numbers, as many as a status holds. */
+/** Totals that are whole numbers, at most as many as a status holds. */
 function totalsOf({ totals }: RunReport): NonNullable<StepStatus['totals']> {
   const whole = Object.entries(totals).flatMap(([name, count]) =>
     Number.isFinite(count) ? [[name, Math.round(count)] as const] : [],

@@ -9,7 +9,7 @@ export type ActivationMemory = Pick<ActivationStatus, 'lastActivatedTime' | 'las
   readonly baselines?: readonly Baseline[] | undefined
 }
 
-/** After a Run that succeeded. */
+/** What a ProfileStore remembers after a Run that succeeded. */
 export function storeAfter({ lastSuccessfulBatchTime: before }: StoreMemory, { spec, status }: RunRecord): StoreMemory {
   const totals = status.steps?.find(({ name }) => name === 'ingest')?.totals ?? {}
   const isDaily = spec.evaluation !== 'Streaming' && spec.trigger !== 'Manual'
@@ -17,18 +17,21 @@ export function storeAfter({ lastSuccessfulBatchTime: before }: StoreMemory, { s
     evaluatedAt: status.now,
     profiles: totals['profiles'],
     events: totals['events'],
-    // One by hand at another time is not the daily evaluation that Activations wait for.
+    // A Run by hand for another time is not the daily evaluation that Activations wait for.
     ...(isDaily && { lastSuccessfulBatchTime: later(spec.scheduledTime, before) }),
   })
 }
 
-/** After a Run that succeeded. */
+/** What a CampaignSource remembers after a Run that succeeded. */
 export function sourceAfter({ lastSuccessfulTime: before }: SourceMemory, { spec, status }: RunRecord): SourceMemory {
   const rows = status.steps?.find(({ name }) => name === 'extract')?.totals?.['rowsRead']
   return defined({ lastSuccessfulTime: later(spec.scheduledTime, before), rows })
 }
 
-/** After a Run that has begun, however it ended. `plan: null`: it is not there any more, and what Campaign has stays as it was. */
+/**
+ * What an Activation remembers after a Run that has begun, however it ended. `plan: null`: the plan is gone, and the baselines stay as
+ * they were.
+ */
 export function activationAfter(
   before: ActivationMemory,
   run: RunRecord,
@@ -44,7 +47,7 @@ export function activationAfter(
   })
 }
 
-/** Times that are remembered do not go back, whichever Run is finished last. */
+/** The later of two times: remembered times never go back, whichever Run finishes last. */
 function later(time: string | undefined, before: string | undefined): string | undefined {
   return before !== undefined && (time === undefined || Date.parse(before) > Date.parse(time)) ? before : time
 }

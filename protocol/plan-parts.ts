@@ -15,18 +15,19 @@ export type ConfigMap = {
   readonly binaryData: Readonly<Record<string, string>>
 }
 
-/** Bytes of one part; the API server takes 1 MiB in all, before base64. */
+/** Bytes of one part: the API server takes 1 MiB of a ConfigMap in all, counted before base64. */
 const partBytes = 900_000
 
 /**
- * The ConfigMaps that carry a plan to its jobs, named by its digest and immutable, so that a changed resource never touches a Run in
- * flight: the canonical JSON, gzipped, in parts `plan.json.gz.000`, `plan.json.gz.001`, …, one to a ConfigMap. Mounted into one
- * folder they are what `--plan` of a step takes.
+ * The ConfigMaps that carry a plan to its jobs. They are named by its digest and immutable, so that a changed resource never touches a
+ * Run in flight.
+ * Content: the canonical JSON, gzipped, in parts `plan.json.gz.000`, `plan.json.gz.001`, …, one to a ConfigMap. Mounted into one folder
+ * they are what `--plan` of a step takes.
  */
 export function planConfigMaps(plan: JobPlan): readonly ConfigMap[] {
   const digits = plan.digest.slice('sha256:'.length, 'sha256:'.length + 40)
   const packed = gzipSync(canonicalJson(plan), { level: 9 })
-  // The header's last byte tells the operating system; 255: unknown. Its time is zero already.
+  // Every machine makes the same bytes: gzip's tenth byte names the operating system (255: unknown), and its time is zero already.
   packed[9] = 255
   return Array.from({ length: Math.ceil(packed.length / partBytes) }, (_, index) => ({
     apiVersion: 'v1',
@@ -55,12 +56,12 @@ export function isPartName(name: string): boolean {
   return /^plan\.json\.gz\.\d{3}$/.test(name)
 }
 
-/** The JSON of a plan from its parts in order. Throws where they are not one whole. */
+/** The JSON of a plan from its parts in order. Throws where the parts are not complete. */
 export function unpackedPlan(parts: readonly Uint8Array[]): string {
   return gunzipSync(Buffer.concat(parts)).toString('utf8')
 }
 
-/** Whether the plan is the one that its digest names; else what it is. */
+/** The digest of a plan's content: equal to the plan's own `digest` unless the content was changed. */
 export function digestOfPlan({ digest: _, ...body }: JobPlan): string {
   return digestOf(body)
 }

@@ -1,12 +1,12 @@
 import type { RunSpec, RunStatus } from '#crds'
 import { conditionOf } from './conditions.ts'
 
-/** One Run as whoever drives it keeps it: a Run resource in a cluster, an entry of a work directory's `state.json`. */
+/** One Run as its driver keeps it: a Run resource in a cluster, an entry of a work directory's `state.json`. */
 export type RunRecord = { readonly name: string; readonly spec: RunSpec; readonly status: RunStatus }
 
-/** What a Run's status holds of one of its steps; no `outcome`: the step has begun, and its end is not stored yet. */
+/** A Run's status of one of its steps. Without `outcome` the step has begun, and its end is not stored yet. */
 export type StepStatus = NonNullable<RunStatus['steps']>[number]
-/** What a Run's status holds of one Segment. */
+/** A Run's status of one Segment. */
 export type SegmentStatus = NonNullable<RunStatus['segments']>[number]
 
 export function isFinished({ status }: Pick<RunRecord, 'status'>): boolean {
@@ -18,7 +18,7 @@ export function hasSucceeded({ status }: Pick<RunRecord, 'status'>): boolean {
   return conditionOf(status.conditions, 'Succeeded')?.status === 'True'
 }
 
-/** Whether the Run is one of its target's schedule, not one that somebody asked for. */
+/** Whether the Run was made for its target's schedule; false for one that somebody asked for. */
 export function isScheduled({ spec }: Pick<RunRecord, 'spec'>): boolean {
   return spec.trigger === 'Schedule' || spec.trigger === 'CatchUp'
 }

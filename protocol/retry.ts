@@ -10,7 +10,7 @@ export type RetryPolicy = {
 
 const longestMs = 3_600_000
 
-/** How long after the failure of an attempt (from 1) the next one begins, in milliseconds; null: there is none. */
+/** Milliseconds between the failure of an attempt (counted from 1) and the next attempt; null: there is none. */
 export function retryDelayMs({ limit, backoff }: RetryPolicy, attempt: number): number | null {
   if (attempt > limit) return null
   const firstMs = (parseDurationSeconds(backoff) ?? 0) * 1000

@@ -5,26 +5,26 @@ import { type Agenda, agendaOf } from './agenda.ts'
 import { timeText } from './conditions.ts'
 import { hasSucceeded, isFinished, isScheduled, type RunRecord } from './record.ts'
 
-/** null: what has one schedule only. */
+/** null for targets with a single schedule. */
 export type Evaluation = 'Batch' | 'Streaming' | null
 
 /** What a target remembers of its slots. Times in RFC 3339. */
 export type SlotMemory = {
-  /** The latest slot that a Run was made for, by schedule. */
+  /** The latest slot for which a Run was made; one field per schedule. */
   readonly lastBatchTime?: string
   readonly lastStreamingTime?: string
   readonly lastScheduledTime?: string
-  /** The latest slot that was never run. */
+  /** The latest slot that was missed: never run, and never will be. */
   readonly lastMissedTime?: string
   readonly missedSlots?: number
-  /** ProfileStores: the instant of the latest evaluation. */
+  /** For ProfileStores: the instant of the latest evaluation. */
   readonly evaluatedAt?: string
-  /** The schedule that the times above belong to, as text, and since when it is that one. */
+  /** The schedule that the times above belong to, as text, and since when the target has it. */
   readonly observedSchedule?: string
   readonly scheduleChangedTime?: string
 }
 
-/** Fields of the memory that belong to one schedule. */
+/** The field names of the memory for each evaluation. */
 export const timeFields = {
   Batch: { last: 'lastBatchTime', next: 'nextBatchTime' },
   Streaming: { last: 'lastStreamingTime', next: 'nextStreamingTime' },
@@ -36,27 +36,29 @@ export function evaluationsOf(kind: RunnableKind): readonly Evaluation[] {
 }
 
 /**
- * What slots hang on, as text; null where nothing is scheduled, as while something is broken: the slots of then are caught up. Streaming
- * evaluations are not, so that theirs does not matter.
+ * The schedules as text, to notice a change; null where nothing is scheduled, as while a resource is broken: slots of that time are
+ * caught up. Streaming schedules are left out, since their missed slots are never caught up.
  */
 export function scheduleText(scheduled: readonly Pick<Scheduled, 'schedule' | 'evaluation'>[]): string | null {
-  const texts = scheduled.flatMap(({ evaluation, schedule }) => (evaluation === 'Streaming' ? [] : [textOf(schedule)]))
+  const texts = scheduled.flatMap(({ evaluation, schedule }) =>
+    evaluation === 'Streaming' ? [] : [scheduleWords(schedule)],
+  )
   return texts.length === 0 ? null : texts.join(', ').slice(0, 1024)
 }
 
-function textOf(schedule: Schedule): string {
+function scheduleWords(schedule: Schedule): string {
   switch (schedule.kind) {
     case 'cron':
       return `${schedule.cron.text} in ${schedule.timeZone}`
     case 'every':
       return `every ${schedule.seconds} s from ${timeText(schedule.startAt.getTime())}`
     case 'after':
-      // Whenever that is: what was evaluated is delivered, though the store has another schedule since.
+      // One text for all such schedules: what was evaluated is delivered, even if the store's own schedule changed since.
       return 'after Evaluation'
   }
 }
 
-/** The latest slot of a schedule that a Run was made for, also by a driver that could not write it down any more. */
+/** The latest slot for which a Run was made, also where the driver could not write that into the memory any more. RFC 3339. */
 export function latestSlotOf(
   evaluation: Evaluation,
   memory: SlotMemory,
@@ -72,18 +74,18 @@ export function latestSlotOf(
 
 export type SlotsInput = {
   readonly memory: SlotMemory
-  /** All of the target that are known. */
+  /** All known Runs of the target. */
   readonly runs: readonly Pick<RunRecord, 'spec'>[]
   readonly schedule: Schedule
   readonly evaluation: Evaluation
   readonly nowMs: number
-  /** No slot before it is ever run; null where nobody knows since when there is the schedule. */
+  /** No slot before this is ever run; null where nobody knows since when the target has its schedule. */
   readonly sinceMs: number | null
   readonly catchUp: 'None' | 'Latest'
   readonly startingDeadlineSeconds: number | null
-  /** What the store remembers whose evaluation an `after` schedule follows, and since when it has its schedule; null: there is none. */
+  /** For an `after` schedule: what the store remembers of its evaluations, and since when it has its schedule; null: no such store. */
   readonly store: { readonly lastSuccessfulBatchTime?: string; readonly sinceMs: number | null } | null
-  /** Activations: how far their own last start pushes their next one. */
+  /** For Activations: how long the target's own last start holds up its next one. */
   readonly floor: { readonly floorMs: number; readonly intervalMs: number } | null
 }
 
@@ -93,7 +95,8 @@ export function slotsDue(input: SlotsInput): Agenda {
   const isStreaming = evaluation === 'Streaming'
   const times = [
     memory[timeFields[evaluation ?? 'none'].last],
-    // A batch evaluation covers every Segment, and whatever was evaluated later than a slot has what the slot would have.
+    // Streaming: a batch evaluation covers every Segment, and an evaluation at a later instant covers the slot too. So both count as
+    // latest slots.
     ...(isStreaming ? [memory.lastBatchTime, memory.evaluatedAt] : [memory.lastMissedTime]),
     ...runs
       .filter(({ spec }) => spec.trigger !== 'Manual' && (isStreaming || (spec.evaluation ?? null) === evaluation))
@@ -116,7 +119,7 @@ export function slotsDue(input: SlotsInput): Agenda {
   })
 }
 
-/** The Run of the newest slot that has one, where it has not done what it was for; null where it has, or where there is none. */
+/** The unfinished or failed Run of the newest slot that has a Run; null where that slot's work is done, or there is no such slot. */
 export function unfinishedWork<R extends RunRecord>(runs: readonly R[], evaluation: Evaluation): R | null {
   const own = runs.filter((run) => isScheduled(run) && (run.spec.evaluation ?? null) === evaluation)
   const slotOf = ({ spec }: R): number => Date.parse(spec.scheduledTime)
@@ -125,10 +128,10 @@ export function unfinishedWork<R extends RunRecord>(runs: readonly R[], evaluati
   return latest.some(hasSucceeded) ? null : (latest.findLast((run) => !isFinished(run)) ?? latest.at(-1) ?? null)
 }
 
-/** Segments that somebody lets pass by the annotation, or its like. */
+/** Segments that somebody lets past the circuit breaker, by the annotation or by `convoke approve`. */
 export type Approval = { readonly text: string; readonly segments: readonly string[] }
 
-/** null where nobody does, or where a Run has answered it. What follows an `@` in a name tells one approval from the next. */
+/** The approval that an annotation gives; null: none, or a Run has answered it. An `@…` behind a name tells one approval from the next. */
 export function approvalOf(annotation: string | undefined, lastHandled: string | undefined): Approval | null {
   const text = annotation?.slice(0, 8192)
   if (text === undefined || text === lastHandled) return null
@@ -137,12 +140,12 @@ export function approvalOf(annotation: string | undefined, lastHandled: string |
   return segments.length === 0 ? null : { text, segments }
 }
 
-/** What stands for a request in a name or a label: 16 hexadecimal digits. */
+/** The request in a name or label: 16 hexadecimal digits of its digest. */
 export function digitsOf(request: string): string {
   return digestOf(request).slice('sha256:'.length, 'sha256:'.length + 16)
 }
 
-/** Why slots are missed, in words. */
+/** For people: which slots are missed, and why. */
 export function missedWords({ missed, missedMs, because, due }: Agenda): string {
   const latest = timeText(missedMs!)
   const slots = missed === 1 ? `The slot ${latest} was` : `${missed} slots, the latest ${latest}, were`
