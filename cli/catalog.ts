@@ -1,5 +1,6 @@
 import {
   type Compilation,
+  conditionsQuery,
   coverageOf,
   reference,
   runCase,
@@ -7,7 +8,6 @@ import {
   type StoreModel,
   segmentWaterfall,
   type Waterfall,
-  waterfallQuery,
 } from '#compiler'
 import { countConditions, JobError, openStore, overlapOf, type Ports } from '#jobs'
 import { type Catalog, type CountedWaterfall, catalogOf, runDocument, type Shared, type TestedCase } from '#views'
@@ -91,8 +91,8 @@ async function lookInto(store: StoreModel, { model, plans }: Compilation, ports:
     return fall ? [[segment, fall]] : []
   })
   for (const some of batches(falls)) {
-    const { query } = waterfallQuery(
-      some.map(([, fall]) => fall),
+    const query = conditionsQuery(
+      some.flatMap(([, { steps }]) => steps.map(({ condition }) => condition)),
       store,
     )
     ports.progress({

@@ -37,7 +37,8 @@ export * from './segment-test/index.ts'
 export { openSession, type Session } from './session.ts'
 export { membershipQuery } from './sql/membership-query.ts'
 export { alternatives, nearest } from './suggest.ts'
-export { expressionWaterfall, segmentWaterfall, type Waterfall, waterfallQuery } from './waterfall.ts'
+export { type NumberOf, numbersOf, type Sweep, sweepOf, valuesAround } from './sweep.ts'
+export { conditionsQuery, expressionWaterfall, segmentWaterfall, type Waterfall } from './waterfall.ts'
 export {
   type Comparison,
   type Explanation,

@@ -1,6 +1,5 @@
-import type { MembershipQuery, StorePlan } from '#crds'
+import type { MembershipQuery } from '#crds'
 import type { Model, SegmentModel, StoreModel } from './model.ts'
-import { storePlan } from './plan.ts'
 import type { Condition } from './pql/ir.ts'
 import type { Part } from './pql/parts.ts'
 import { membershipQuery } from './sql/membership-query.ts'
@@ -50,12 +49,8 @@ function conditionOf(part: Part): Condition {
   }
 }
 
-/** All steps of several waterfalls of one store as one query, in order; Segments that they refer to are read, not evaluated. */
-export function waterfallQuery(
-  waterfalls: readonly Waterfall[],
-  store: StoreModel,
-): { readonly store: StorePlan; readonly query: MembershipQuery } {
-  const conditions = waterfalls.flatMap(({ steps }) => steps.map(({ condition }) => condition))
+/** Conditions over one store as one query, in order; Segments that they refer to are read, not evaluated. */
+export function conditionsQuery(conditions: readonly Condition[], store: StoreModel): MembershipQuery {
   const named = conditions.map((condition, index) => ({ name: `$${index}`, condition }))
-  return { store: storePlan(store), query: membershipQuery(named, store.eventColumns) }
+  return membershipQuery(named, store.eventColumns)
 }

@@ -18,6 +18,7 @@ export {
   countConditions,
   countIncomplete,
   countPeople,
+  countShared,
   type LargestRecords,
   largestRecords,
   type Overlap,

@@ -102,6 +102,33 @@ export async function countConditions(
   return counts
 }
 
+/**
+ * Of the people for whom a query holds at an instant, how many are in each of the Segments by the last evaluation, most first; Segments
+ * with none of them are there too.
+ */
+export async function countShared(
+  open: OpenStore,
+  store: StorePlan,
+  query: MembershipQuery,
+  now: string,
+  segments: readonly string[],
+): Promise<readonly { readonly segment: string; readonly people: number }[]> {
+  const { engine, data, membership, root } = open
+  const counts = new Map(segments.map((segment) => [segment, 0]))
+  const holds = identifier(query.segments[0] ?? '')
+  const isKnown = membership !== null && membership.buckets === data.buckets
+  for (let bucket = 0; isKnown && segments.length > 0 && bucket < data.buckets; bucket += 1) {
+    const relations = relationsSql(store, query, [], open, bucket).join(', ')
+    const rows = await engine.rows(
+      `WITH ${relations}, asked AS (SELECT "$profile" FROM (${atInstant(query, now)}) WHERE ${holds})
+       SELECT segment, count(*) AS people FROM (${membersSql(membership, root, bucket, segments)}) JOIN asked USING ("$profile") WHERE realized GROUP BY segment`,
+    )
+    for (const { segment, people } of rows)
+      counts.set(String(segment), (counts.get(String(segment)) ?? 0) + Number(people))
+  }
+  return [...counts].map(([segment, people]) => ({ segment, people })).sort((a, b) => b.people - a.people)
+}
+
 /** Of each Segment's members, how many lack what an Activation asks for, by the column of Campaign that would be empty: the first one counts. */
 export async function countIncomplete(
   { engine, data, membership, root }: OpenStore,

@@ -1,4 +1,15 @@
-import { expressionQuery, expressionWaterfall, renderText, type StoreModel, waterfallQuery } from '#compiler'
+import {
+  type Compilation,
+  conditionsQuery,
+  expressionQuery,
+  expressionWaterfall,
+  type NumberOf,
+  numbersOf,
+  renderText,
+  type StoreModel,
+  sweepOf,
+  valuesAround,
+} from '#compiler'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
 import { compilePaths } from '../sources.ts'
 import { volumesOption, whereabouts } from '../whereabouts.ts'
@@ -9,22 +20,26 @@ const mostValues = 20
 export const command: Command = {
   summary: 'Size of an expression, what each of its conditions keeps, by an attribute; sample and cost',
   operands: ['NOTHING', 'PATH'],
-  usage: 'query EXPR [PATH…] [--store STORE] [--by ATTRIBUTE] [--volumes DIR] [--at TIME]',
+  usage: 'query EXPR [PATH…] [--store STORE] [--by ATTRIBUTE] [--sweep NUMBER] [--overlap] [--volumes DIR] [--at TIME]',
   description:
     'Reads only. Segments named by inSegment count as they were at the last evaluation. The cost is what the query reads and how long it took.\n' +
+    '--sweep 30 or --sweep "30 days" says how many there would be with other numbers in that place, --sweep 30=14,60 with these.\n' +
     'The sample is profile ids; values of attributes stand beside them only where --attribute names these.',
   options: {
     store: { type: 'string', value: 'STORE', help: 'ProfileStore (default: the only one)' },
     volumes: volumesOption,
     at: { type: 'string', value: 'TIME', help: 'evaluation instant (default: now)' },
     by: { type: 'string', value: 'ATTRIBUTE', help: 'how many have which value of a profile attribute' },
-    sample: { type: 'string', value: 'N', help: 'how many profile ids to show (default: 5)' },
+    sample: { type: 'string', value: 'N', help: 'how many profile ids to show, 0 for none (default: 5)' },
+    sweep: { type: 'string', value: 'NUMBER', help: 'with other values of that number of the expression' },
+    overlap: { type: 'boolean', help: 'how many of them are in which Segments (-o json always has it)' },
     attribute: { type: 'string', multiple: true, value: 'ATTRIBUTE', help: 'of the sample, this attribute too' },
     output: { type: 'string', short: 'o', value: 'FORMAT', words: ['text', 'json'], help: 'text (default) or json' },
   },
   examples: [
     `convoke query 'loyalty.tier = "gold"' examples/minimal --volumes examples/minimal/volumes --at 2026-01-15T06:00:00Z`,
     `convoke query 'xEvent.count() >= 2 and not inSegment("gold-members")' . --by loyalty.tier`,
+    `convoke query 'xEvent[timestamp occurs <= 30 days before now].count() >= 1' . --sweep '30 days=14,30,60' --sample 0 -o json`,
   ],
   run: async ({ positionals, values, io }) => {
     const [expression, ...paths] = positionals
@@ -42,7 +57,9 @@ export const command: Command = {
       return exitCodes.findings
     }
     const { query } = compiled
-    const [{ countConditions, countValues, queryStore, valuesOf }, { phraseText }] = await Promise.all([
+    const swept = numberSwept(text(values, 'sweep'), expression)
+    const isOverlapAsked = isDocument || values['overlap'] === true
+    const [{ countConditions, countShared, countValues, queryStore, valuesOf }, { phraseText }] = await Promise.all([
       import('#jobs'),
       import('#views'),
     ])
@@ -55,11 +72,30 @@ export const command: Command = {
         const shown = texts(values, 'attribute')
         await columnsNamed(plan, shown)
         const [by] = await columnsNamed(plan, texts(values, 'by'))
+        const sweptCounts = async (): Promise<Found['sweep']> => {
+          const { number, points } = sweepOf(expression, store, compilation.model, swept!.number, swept!.values)
+          const conditions = points.map(({ condition }) => condition)
+          const people = await countConditions(open, plan, conditionsQuery(conditions, store), at)
+          return {
+            number: number.text,
+            value: number.value,
+            unit: number.unit,
+            points: points.map(({ value }, index) => ({ value, people: people[index] ?? 0 })),
+          }
+        }
         const answer = await queryStore(compiled.store, query, at, sampleSize, ports)
         const fall = expressionWaterfall(expression, store, compilation.model)
         const counts =
           fall && fall.steps.length > 1
-            ? await countConditions(open, plan, waterfallQuery([fall], store).query, at)
+            ? await countConditions(
+                open,
+                plan,
+                conditionsQuery(
+                  fall.steps.map(({ condition }) => condition),
+                  store,
+                ),
+                at,
+              )
             : fall
               ? [answer.members]
               : []
@@ -70,6 +106,12 @@ export const command: Command = {
             people: counts[index] ?? 0,
           })),
         }
+        const overlap = isOverlapAsked
+          ? (await countShared(open, plan, query, at, segmentsOf(store, compilation, open))).filter(
+              ({ people }) => people > 0,
+            )
+          : null
+        const sweep = swept && (await sweptCounts())
         const groups = by ? await countValues(open, plan, query, at, by) : null
         const attributes = shown.length > 0 ? await valuesOf(open, plan, answer.sample, shown) : null
         const reads = { profileColumns: query.profileColumns, eventColumns: query.eventColumns }
@@ -84,6 +126,8 @@ export const command: Command = {
             ),
           }),
           waterfall,
+          ...(overlap && { overlap }),
+          ...(sweep && { sweep }),
           ...(groups && { by: { attribute: by!.path, values: groups } }),
           reads,
         }
@@ -108,11 +152,60 @@ type Found = {
     readonly attribute: string
     readonly values: readonly { readonly value: string | null; readonly people: number }[]
   }
+  /** Segments that have some of them, by their last evaluation, most first. */
+  readonly overlap?: readonly { readonly segment: string; readonly people: number }[]
+  readonly sweep?: {
+    readonly number: string
+    readonly value: number
+    readonly unit: string | null
+    readonly points: readonly { readonly value: number; readonly people: number }[]
+  }
   readonly reads: { readonly profileColumns: readonly string[]; readonly eventColumns: readonly string[] }
 }
 
+/** The Segments of a store that were evaluated. */
+function segmentsOf(
+  store: StoreModel,
+  { model }: Compilation,
+  { membership }: { readonly membership: { readonly segments: readonly { readonly segment: string }[] } | null },
+): readonly string[] {
+  const known = new Set(membership?.segments.map(({ segment }) => segment))
+  return model.segments
+    .filter((segment) => segment.store === store && known.has(segment.resource.name))
+    .map(({ resource }) => resource.name)
+}
+
+const mostPoints = 50
+
+/** `30`, `30 days`, `30 days=14,60`: a number of the expression, and what else it might be. */
+function numberSwept(
+  given: string | null,
+  expression: string,
+): { readonly number: NumberOf; readonly values: readonly number[] } | null {
+  if (given === null) return null
+  const [written = '', listed] = given.split('=')
+  const wanted = written.trim().replaceAll(/\s+/g, ' ')
+  const numbers = numbersOf(expression)
+  const number =
+    numbers.find(({ text: each }) => each === wanted) ??
+    numbers.find(({ value }) => wanted !== '' && value === Number(wanted))
+  if (!number)
+    throw new UsageError(
+      numbers.length === 0
+        ? 'The expression has no number to be swept.'
+        : `--sweep takes a number of the expression: ${numbers.map(({ text: each }) => each).join(', ')}.`,
+    )
+  const values =
+    listed === undefined ? valuesAround(number) : listed.split(',').map((each) => Number(each.trim() || '-'))
+  if (values.some((value) => !Number.isFinite(value) || value < 0) || values.length > mostPoints)
+    throw new UsageError(
+      `After \`=\` --sweep takes up to ${mostPoints} numbers with commas between: \`30 days=14,60\`.`,
+    )
+  return { number, values }
+}
+
 async function answerText(
-  { profiles, members, sample, seconds, waterfall, by, reads }: Found,
+  { profiles, members, sample, seconds, waterfall, by, overlap, sweep, reads }: Found,
   {
     store,
     shown,
@@ -159,6 +252,24 @@ async function answerText(
       )}`,
     )
   }
+  if (sweep) {
+    const words = / .*/.exec(sweep.number)?.[0] ?? ''
+    parts.push(
+      `if it said another number than ${sweep.number}\n${barRows(
+        sweep.points.map(({ value, people }) => ({ label: `${value}${words}`, value: people })),
+        io.columns,
+      )}`,
+    )
+  }
+  if (overlap)
+    parts.push(
+      overlap.length === 0
+        ? 'none of them is in a Segment'
+        : `also in\n${barRows(
+            overlap.slice(0, mostValues).map(({ segment, people }) => ({ label: segment, value: people })),
+            io.columns,
+          )}`,
+    )
   const columns = [...reads.profileColumns, ...reads.eventColumns.map((path) => `xEvent.${path}`)]
   parts.push(`reads ${columns.join(', ') || 'no column'}`)
   if (attributes && sample.length > 0)

@@ -134,6 +134,43 @@ test('query tells what each condition keeps, and by an attribute', async () => {
   expect(out).not.toContain('@')
 })
 
+test('query with other numbers, the Segments they are in, and without ids', async () => {
+  const at = ['all.yaml', ...places, '--at', '2026-01-16T06:00:00Z']
+  const gold = await document('query', 'inSegment("gold-members")', ...at, '--sample', '0', '-o', 'json')
+  expect(gold).toMatchObject({ members: 3, sample: [] })
+  expect(gold.overlap[0]).toEqual({ segment: 'gold-members', people: 3 })
+  const { shared, segments } = await document('overlap', 'all.yaml', ...places, '-o', 'json')
+  for (const { segment, people } of gold.overlap)
+    expect(people).toBe(shared[segments.indexOf('gold-members')][segments.indexOf(segment)])
+
+  const expression = (days: number) =>
+    `xEvent[timestamp occurs <= ${days} days before now].count() >= 1 and xEvent.count() >= 2`
+  const { members, sweep } = await document('query', expression(30), ...at, '--sweep', '30', '-o', 'json')
+  expect(sweep).toMatchObject({ number: '30 days', value: 30, unit: 'day' })
+  expect(sweep.points.map(({ value }: { value: number }) => value)).toEqual([10, 15, 20, 30, 40, 60, 90])
+  expect(sweep.points).toContainEqual({ value: 30, people: members })
+  const [least, most] = [sweep.points[0], sweep.points.at(-1)]
+  for (const { value, people } of [least, most])
+    expect((await document('query', expression(value), ...at, '-o', 'json')).members).toBe(people)
+  expect(least.people).toBeLessThan(most.people)
+
+  const { out } = await run('query', expression(30), ...at, '--sweep', '30 days=400', '--overlap', '--sample', '0')
+  expect(out).toMatch(/another number than 30 days\n30 days +\d.*\n400 days +\d/)
+  expect(out).toMatch(/also in\n\S+ +\d/)
+  expect(out).not.toContain('for example')
+})
+
+test.each([
+  ['xEvent.count() >= 2', '3', '--sweep takes a number of the expression: 2.'],
+  ['xEvent.count() >= 2', '2=a,b', 'up to 50 numbers'],
+  ['loyalty.tier = "gold"', '3', 'has no number'],
+])('query %s --sweep %s is refused with the next step', async (expression, number, message) => {
+  expect(await run('query', expression, 'all.yaml', ...places, '--sweep', number)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining(message),
+  })
+})
+
 describe('campaign', () => {
   const campaign = (...more: string[]) => run('campaign', 'all.yaml', ...places, '--workdir', 'work', ...more)
 
