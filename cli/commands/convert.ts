@@ -8,10 +8,11 @@ export const command: Command = {
   summary: 'Adobe segment definitions (JSON) to Segments, and back',
   usage: 'convert FILE… [--store NAME] [--out DIR] [--to segment|adobe] [--format pql/text|pql/json]',
   description:
-    'FILE holds one definition, a list, or a page {"segments": […]} as the API gives it, with expressions in pql/text or pql/json. References by id\n' +
-    'become names where the Segment is among the files given. --to adobe reads Segments and prints a list of definitions; one whose\n' +
-    'name does not follow from its display name says it in `convoke.name`, which Adobe has not, so that the way back finds it. What cannot be\n' +
-    'converted is said and left out (exit code 1).',
+    'FILE holds one definition, a list, or a page as the API gives it ({"segments": […]}, {"children": […]} of audiences), with expressions in\n' +
+    'pql/text or pql/json. References by id become names where the Segment is among the files given. Each field that no Segment has is said,\n' +
+    'with what is lost: opt-outs, merge policies, states; audiences of accounts and prospects and external ones are refused.\n' +
+    '--to adobe reads Segments and prints a list of definitions; one whose name does not follow from its display name\n' +
+    'says it in `convoke.name`, which Adobe has not, so that the way back finds it. What cannot be converted is said and left out (exit code 1).',
   options: {
     to: { type: 'string', value: 'FORM', words: ['segment', 'adobe'], help: 'segment (default) or adobe' },
     format: {

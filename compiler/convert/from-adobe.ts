@@ -5,6 +5,7 @@ import { parsePql } from '../pql/parser.ts'
 import type { Path, Source } from '../resource.ts'
 import { nodeAt, readYaml, textRangeOf, valueOf, type YamlNode } from '../yaml/index.ts'
 import { adobeIdAnnotation, resourceName, segmentReferences } from './adobe-definition.ts'
+import { lossesOf } from './definition-fields.ts'
 import { expressionTextOf } from './expression.ts'
 import { type SegmentDocument, segmentYaml } from './segment-yaml.ts'
 
@@ -14,9 +15,9 @@ export type ConvertOptions = {
 }
 
 /**
- * Adobe segment definitions (one, a list, or a page `{"segments": […]}` as the API gives it) as Segments, one YAML document for each, in
- * the order written. References by id are written with the name of the Segment where it is among those converted. What has an error is
- * left out.
+ * Adobe segment definitions (one, a list, or a page as the API gives it: `{"segments": […]}`, `{"children": […]}` of audiences,
+ * `{"results": {…}}` of a bulk request) as Segments, one YAML document for each, in the order written. References by id are written with
+ * the name of the Segment where it is among those converted. What a Segment cannot say is said; what has an error is left out.
  */
 export function segmentsOfAdobe(
   sources: readonly Source[],
@@ -27,13 +28,18 @@ export function segmentsOfAdobe(
 } {
   const diagnostics: Diagnostic[] = []
   const definitions = sources.flatMap((source) => definitionsIn(source, diagnostics))
+  reportFurtherPages(sources, definitions.length, diagnostics)
   const names = namesOf(definitions)
+  const refused = new Set(definitions.filter((definition) => !isConvertible(definition, diagnostics)))
   const nameOfId = new Map(
     definitions.flatMap((definition, index) =>
-      typeof definition.value['id'] === 'string' ? [[definition.value['id'], names[index]!]] : [],
+      !refused.has(definition) && typeof definition.value['id'] === 'string'
+        ? [[definition.value['id'], names[index]!]]
+        : [],
     ),
   )
   const segments = definitions.flatMap((definition, index) => {
+    if (refused.has(definition)) return []
     const document = documentOf(definition, names[index]!, options, nameOfId, diagnostics)
     return document ? [{ name: document.name, yaml: segmentYaml(document) }] : []
   })
@@ -44,6 +50,10 @@ type Definition = {
   readonly source: Source
   readonly node: YamlNode
   readonly value: Readonly<Record<string, unknown>>
+}
+
+function itemsOf(node: YamlNode): readonly YamlNode[] {
+  return node.kind === 'sequence' ? node.items : [node]
 }
 
 type Report = (path: Path, code: Code, message: string, help: string, more?: Partial<Diagnostic>) => void
@@ -89,9 +99,10 @@ function definitionsIn(source: Source, diagnostics: Diagnostic[]): Definition[] 
   }
   if (faults.length > 0) return []
   return documents.flatMap((document) => {
-    const page = nodeAt(document, ['segments'])?.value
-    const list = page ?? document
-    const items = list.kind === 'sequence' ? list.items : [list]
+    const page = ['segments', 'children', 'results']
+      .map((key) => nodeAt(document, [key])?.value)
+      .find((value) => value?.kind === 'sequence' || value?.kind === 'map')
+    const items = page?.kind === 'map' ? page.entries.map(({ value }) => value) : page ? page.items : itemsOf(document)
     return items.flatMap((node): Definition[] => {
       const value = valueOf(node)
       if (isRecord(value) && ('expression' in value || 'name' in value)) return [{ source, node, value }]
@@ -99,11 +110,40 @@ function definitionsIn(source: Source, diagnostics: Diagnostic[]): Definition[] 
         [],
         'wrong-type',
         'This is not a segment definition',
-        'A definition is an object with `name` and `expression`; a file holds one, a list of them, or a page `{"segments": […]}`.',
+        'A definition is an object with `name` and `expression`; a file holds one, a list of them, or a page `{"segments": […]}` or `{"children": […]}`.',
       )
       return []
     })
   })
+}
+
+/** Pages say how many there are in all: those that are not given are lost too. */
+function reportFurtherPages(sources: readonly Source[], given: number, diagnostics: Diagnostic[]): void {
+  for (const source of sources) {
+    for (const node of readYaml(source.text).documents) {
+      const place = ['page', '_page'].find((key) => nodeAt(node, [key, 'totalCount']))
+      if (!place) continue
+      const count = nodeAt(node, [place, 'totalCount'])?.value
+      const total = count?.kind === 'scalar' ? Number(count.value) : 0
+      if (total <= given) continue
+      reporterOf({ source, node }, diagnostics)(
+        [place, 'totalCount'],
+        'pql-unsupported',
+        `There are ${total} definitions at Adobe, and ${given} are given here`,
+        'Give the files of all pages together.',
+        { severity: 'warning' },
+      )
+      return
+    }
+  }
+}
+
+/** Says what of the definition no Segment can say; false where none can be made of it. */
+function isConvertible(definition: Definition, diagnostics: Diagnostic[]): boolean {
+  const report = reporterOf(definition, diagnostics)
+  const losses = lossesOf(definition.value)
+  for (const { path, code, severity, message, help } of losses) report(path, code, message, help, { severity })
+  return losses.every(({ severity }) => severity !== 'error')
 }
 
 /** Names as Kubernetes takes them, each once: those that definitions say, and else made from theirs at Adobe, numbered where two have the same. */
@@ -178,7 +218,7 @@ function documentOf(
     report(
       ['expression', 'value'],
       'unresolved-reference',
-      `The segment \`${id}\` is not among the definitions given`,
+      `The segment \`${id}\` is not among the definitions converted`,
       'Convert them together, or write the name of the Segment it is here.',
       { ...place(span), severity: 'warning' },
     )
