@@ -171,6 +171,27 @@ test.each([
   })
 })
 
+test('graph as JSON has sizes where the data are at hand, and none elsewhere', async () => {
+  const { nodes, edges, at, gaps } = await document('graph', 'all.yaml', ...places, '--workdir', 'work', '-o', 'json')
+  expect({ at, gaps }).toEqual({ at: '2026-01-16T06:00:00Z', gaps: [] })
+  const sizes = Object.fromEntries(
+    nodes.map(({ id, size }: { id: string; size: { count: number; unit: string } | null }) => [
+      id.split('/')[2],
+      size && `${size.count} ${size.unit}`,
+    ]),
+  )
+  expect(sizes).toMatchObject({ 'gold-members': '3 members', customers: '8 profiles' })
+  const between = (from: string, to: string) =>
+    edges.find((edge: { from: string; to: string }) => edge.from.endsWith(`/${from}`) && edge.to.endsWith(`/${to}`))
+  expect(between('customers', 'gold-members')).toMatchObject({ size: { count: 3, unit: 'members' }, held: false })
+  const ids = nodes.map(({ id }: { id: string }) => id)
+  for (const { from, to } of edges) expect(ids).toEqual(expect.arrayContaining([from, to]))
+  const bare = await document('graph', 'all.yaml', '-o', 'json')
+  expect(bare.at).toBe(null)
+  expect(bare.nodes.map(({ id }: { id: string }) => id)).toEqual(ids)
+  expect(bare.nodes.every(({ size }: { size: null }) => size === null)).toBe(true)
+})
+
 describe('campaign', () => {
   const campaign = (...more: string[]) => run('campaign', 'all.yaml', ...places, '--workdir', 'work', ...more)
 
