@@ -13,6 +13,7 @@ import {
   type Ports,
   rejectsOf,
   reportedRuns,
+  turnoverOf,
 } from '#jobs'
 import type { ActivationKnowledge, Knowledge, Outcome, StoreKnowledge } from '#views'
 
@@ -84,6 +85,11 @@ async function storeKnowledge(
       }
       records = await largestRecords(open)
     })
+  let turnover: StoreKnowledge['turnover'] = new Map()
+  if (isWhole)
+    await orGap(gaps, `Why people came and went in ${store.name} is not known`, async () => {
+      turnover = await turnoverOf(open)
+    })
   // Assigned in a function, which the type checker does not see.
   const found = records as Awaited<ReturnType<typeof largestRecords>> | null
   return {
@@ -107,6 +113,7 @@ async function storeKnowledge(
     evaluations: evaluationsOf(store, { days: shownDays }, ports),
     people,
     eventsOfOnePerson: found?.eventsOfOnePerson ?? null,
+    turnover,
   }
 }
 

@@ -57,4 +57,5 @@ export { runStep, type StepContext, type StepResult, storedReport } from './step
 export { steps } from './steps.ts'
 export { storeNotes } from './store-notes.ts'
 export { type LandingStore, openLandingStore } from './stores/index.ts'
+export { type Reasons, type Turnover, turnoverOf } from './turnover.ts'
 export { lockFolder } from './writer-lock.ts'

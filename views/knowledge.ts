@@ -22,7 +22,14 @@ export type StoreKnowledge = Named & {
   readonly people: { readonly any: PeopleKnowledge; readonly delivered: PeopleKnowledge } | null
   /** The most events that one person has; null: not looked at. */
   readonly eventsOfOnePerson: number | null
+  /** Segment → why people came and went at its last evaluation; those of which it is not known are not in it. */
+  readonly turnover: ReadonlyMap<string, TurnoverKnowledge>
 }
+
+export type TurnoverKnowledge = { readonly entered: ReasonCounts; readonly exited: ReasonCounts }
+
+/** People with new data, people of whom nothing is new so that it was time alone, and people of an edited Segment. */
+export type ReasonCounts = { readonly byData: number; readonly byTime: number; readonly byEdit: number }
 
 export type PeopleKnowledge = {
   readonly members: number

@@ -9,7 +9,7 @@ import {
   schedulesOf,
 } from '#compiler'
 import type { Detail, JobPlan, RunReport } from '#crds'
-import type { ActivationKnowledge, Knowledge, PeopleKnowledge, StoreKnowledge } from './knowledge.ts'
+import type { ActivationKnowledge, Knowledge, PeopleKnowledge, StoreKnowledge, TurnoverKnowledge } from './knowledge.ts'
 import { peopleOf } from './words.ts'
 
 /** One run as it was done: its steps in order. */
@@ -135,6 +135,8 @@ export type SegmentRow = {
   /** By the newest evaluation. */
   readonly entered: number | null
   readonly exited: number | null
+  /** Why they came and went; null where it is not known, or nobody was looked at before. */
+  readonly turnover: TurnoverKnowledge | null
   /** One entry a day, oldest first. */
   readonly history: readonly SizeAt[]
 
@@ -387,6 +389,7 @@ function aboutSegment({ resource, store }: SegmentModel, knowledge: Knowledge, e
     previousMembers: newest && history.length > 1 && last ? newest.members - newest.entered + newest.exited : null,
     entered: newest?.entered ?? null,
     exited: newest?.exited ?? null,
+    turnover: known?.turnover.get(name) ?? null,
     history,
   }
 }

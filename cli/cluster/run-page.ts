@@ -134,6 +134,7 @@ function knowledgeIn(objects: readonly Resource[], namespace: string): Knowledge
         evaluations: times.map(([evaluatedAt, all]) => ({ evaluation: 'Batch' as const, evaluatedAt, segments: all })),
         people: null,
         eventsOfOnePerson: null,
+        turnover: new Map(),
       }
     }),
     activations: [],

@@ -1,5 +1,5 @@
 // Commands that show what a run left: on the minimal example after two days, in this process.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -95,6 +95,38 @@ test('history of a Segment, and of a person', async () => {
     err: expect.stringContaining('neither a Segment there, nor anybody'),
   })
 })
+
+test('a run says why people came and went: new data, time alone, or an edit', async () => {
+  const at = (when: string, ...more: string[]) =>
+    document(...['run', 'all.yaml', '--workdir', 'turn', '--volumes', 'turning', '--at', when, '-o', 'json', ...more])
+  cpSync(join(folder, 'volumes/landing'), join(folder, 'turning/landing'), { recursive: true })
+  for (const part of ['profile-store', 'landing-zone', 'campaign'])
+    mkdirSync(join(folder, 'turning', part), { recursive: true })
+  const reasonsIn = ({ segments }: { segments: { segment: string; turnover: unknown }[] }) =>
+    Object.fromEntries(segments.map(({ segment, turnover }) => [segment, turnover]))
+  expect(reasonsIn(await at('2026-01-15T06:00:00Z'))).toMatchObject({ 'gold-members': null, 'big-spenders': null })
+
+  // Somebody becomes gold; the purchases that made somebody a big spender are too long ago.
+  const customers = join(folder, 'turning/landing/customers/customers.csv')
+  writeFileSync(customers, readFileSync(customers, 'utf8').replace(/^(C2,.*?,)silver,/m, '$1gold,'))
+  const none = { byData: 0, byTime: 0, byEdit: 0 }
+  const second = reasonsIn(await at('2026-01-16T06:00:00Z'))
+  expect(second).toMatchObject({
+    'gold-members': { entered: { ...none, byData: 1 }, exited: none },
+    'big-spenders': { exited: { byTime: 1, byEdit: 0 } },
+  })
+
+  const resources = readFileSync(join(folder, 'all.yaml'), 'utf8')
+  writeFileSync(join(folder, 'all.yaml'), resources.replace('loyalty.tier = "gold"', 'loyalty.tier != "gold"'))
+  const edited = await at('2026-01-17T06:00:00Z')
+  writeFileSync(join(folder, 'all.yaml'), resources)
+  const gold = edited.segments.find(({ segment }: { segment: string }) => segment === 'gold-members')
+  expect(gold.turnover).toEqual({
+    entered: { ...none, byEdit: gold.entered },
+    exited: { ...none, byEdit: gold.exited },
+  })
+  expect(gold.exited).toBeGreaterThan(0)
+}, 120_000)
 
 test('overlap is a matrix with sizes on its diagonal', async () => {
   const { segments, shared } = await document('overlap', 'all.yaml', ...places, '-o', 'json')

@@ -219,6 +219,7 @@ export function sceneOf(
         ],
         people: { any: { members: 1000, came: 10, went: 5 }, delivered: { members: 900, came: 9, went: 4 } },
         eventsOfOnePerson: 4999,
+        turnover: new Map(),
       },
     ],
     activations: activations.map(({ resource, names }) => ({

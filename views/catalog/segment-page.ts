@@ -4,6 +4,7 @@ import { attentionList, type Entry } from '../attention.ts'
 import { type BarPart, ranked, type Step, sizeOverTime, stacked, swatch, waterfall } from '../charts.ts'
 import { expressionHtml, phraseText, wordsHtml } from '../expression.ts'
 import { type Html, html, listedParts, named, said, time } from '../html.ts'
+import type { ReasonCounts } from '../knowledge.ts'
 import { lineagePicture } from '../lineage.ts'
 import { section } from '../page.ts'
 import type { SegmentRow, StoreRow } from '../run-document.ts'
@@ -199,15 +200,33 @@ function sizeSection({ rows }: CatalogSegment): Html | null {
   const last = history.at(-1)
   if (!picture || !first || !last) return null
   const days = Math.round((Date.parse(last.at) - Date.parse(first.at)) / 86_400_000)
+  const reasons = rows[0] ? reasonWords(rows[0]) : null
   const change = last.members - first.members
   const [came, went] = [sum(history.slice(1).map((day) => day.entered)), sum(history.slice(1).map((day) => day.exited))]
   return section(
     'size',
     'Size',
-    html`${change === 0 ? 'As many as' : change > 0 ? `Up ${count(change)} in` : `Down ${count(-change)} in`} ${counted(days, 'day')}${change === 0 && ' ago'}. ${count(came)} came and ${count(went)} went; ${date(first.at)} is the first day shown. Above the line who came, below who went.`,
+    html`${change === 0 ? 'As many as' : change > 0 ? `Up ${count(change)} in` : `Down ${count(-change)} in`} ${counted(days, 'day')}${change === 0 && ' ago'}. ${count(came)} came and ${count(went)} went; ${date(first.at)} is the first day shown. Above the line who came, below who went.${reasons !== null && ` ${reasons}`}`,
     picture,
     html`<details><summary>As a table</summary><table><caption class="unseen">Size by day</caption><thead><tr><th scope="col">Day</th><th scope="col" class="num">Members</th><th scope="col" class="num">Came</th><th scope="col" class="num">Went</th></tr></thead><tbody>${[...history].reverse().map((day, index) => html`<tr><th scope="row" class="nw">${time(day.at, date(day.at))}${day.edited && html` <span class="held">edited</span>`}</th><td class="num">${count(day.members)}</td>${index === history.length - 1 ? html`<td class="num dim">—</td><td class="num dim">—</td>` : html`<td class="num${day.entered === 0 ? ' dim' : ' came'}">${signed(day.entered)}</td><td class="num${day.exited === 0 ? ' dim' : ' went'}">${signed(-day.exited)}</td>`}</tr>`)}</tbody></table></details>`,
   )
+}
+
+/** `Of the last who came 3 have new data and 7 came by time alone.` */
+function reasonWords({ turnover, entered, exited }: SegmentRow): string | null {
+  if (turnover === null) return null
+  const said = (people: number | null, verb: string, { byData, byTime, byEdit }: ReasonCounts): string | null => {
+    const parts = [
+      ...(byData > 0 ? [`${count(byData)} with new data`] : []),
+      ...(byTime > 0 ? [`${count(byTime)} by time alone`] : []),
+      ...(byEdit > 0 ? [`${count(byEdit)} after an edit`] : []),
+    ]
+    return parts.length === 0 ? null : `${count(people ?? 0)} ${verb}, ${parts.join(' and ')}`
+  }
+  const both = [said(entered, 'came', turnover.entered), said(exited, 'went', turnover.exited)].filter(
+    (each) => each !== null,
+  )
+  return both.length === 0 ? null : `At the last evaluation ${both.join('; ')}.`
 }
 
 function sum(values: readonly number[]): number {

@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { literal, readParquet } from './engines/duckdb.ts'
+import type { OpenStore } from './open-store.ts'
+import { type MembershipManifest, readDataVersion, readMembershipVersion } from './profile-store.ts'
+
+/** Why people came and went at a Segment's last evaluation. */
+export type Turnover = { readonly entered: Reasons; readonly exited: Reasons }
+
+export type Reasons = {
+  /** There are new data of them: events, or other values. */
+  readonly byData: number
+  /** Nothing is new of them: time went on. */
+  readonly byTime: number
+  /** The Segment, or one it refers to, was edited; who of them would have come or gone all the same is not told apart. */
+  readonly byEdit: number
+}
+
+/** Versions looked back at most: of memberships, and of data between two evaluations. */
+const mostVersions = 50
+
+/**
+ * For each Segment why it turned over at its last evaluation, by what the store keeps of its versions. Left out are Segments that were
+ * evaluated once only, and those of which it is not known any more who had new data since the evaluation before.
+ */
+export async function turnoverOf(open: OpenStore): Promise<ReadonlyMap<string, Turnover>> {
+  const found = new Map<string, Turnover>()
+  const waiting = new Set(open.membership?.segments.map(({ segment }) => segment))
+  const versions = versionsOf(open)
+  for (const [index, version] of versions.entries()) {
+    const before = versions[index + 1]
+    if (!before || waiting.size === 0) break
+    const own = version.segments.filter(
+      ({ segment, evaluatedAt }) => evaluatedAt === version.evaluatedAt && waiting.has(segment),
+    )
+    const bySince = Map.groupBy(own, ({ segment }) => before.segments.find((each) => each.segment === segment))
+    const quiet: string[] = []
+    for (const [earlier, segments] of bySince)
+      for (const { segment, digest, entered, exited } of segments) {
+        waiting.delete(segment)
+        if (!earlier) continue
+        if (earlier.digest !== digest) found.set(segment, { entered: edited(entered), exited: edited(exited) })
+        else if (entered + exited === 0) found.set(segment, nothing)
+        else quiet.push(segment)
+      }
+    // Those of one instant count from the same data.
+    const byInstant = Map.groupBy(
+      quiet,
+      (segment) => before.segments.find((each) => each.segment === segment)?.evaluatedAt ?? '',
+    )
+    for (const [since, segments] of byInstant) {
+      const base = versions.slice(index + 1).find(({ evaluatedAt }) => evaluatedAt === since)
+      const people = base ? await withNewData(open, version, base.dataVersion) : null
+      if (people) for (const entry of await counted(open, version, segments, people)) found.set(...entry)
+    }
+  }
+  return found
+}
+
+const none: Reasons = { byData: 0, byTime: 0, byEdit: 0 }
+const nothing: Turnover = { entered: none, exited: none }
+
+function edited(people: number): Reasons {
+  return { ...none, byEdit: people }
+}
+
+/** The newest first. */
+function versionsOf({ root, membership }: OpenStore): readonly MembershipManifest[] {
+  const versions: MembershipManifest[] = []
+  for (let next = membership; next !== null && versions.length < mostVersions; ) {
+    versions.push(next)
+    next = next.previous === null ? null : readMembershipVersion(root, next.previous)
+  }
+  return versions
+}
+
+/** Files that name everybody whose data differ between two data versions; null where that is not known any more. */
+function touchedBetween({ root }: OpenStore, now: string, then: string): readonly string[] | null {
+  const files: string[] = []
+  let version = now
+  for (let steps = 0; version !== then; steps += 1) {
+    const manifest = steps < mostVersions ? readDataVersion(root, version) : null
+    if (!manifest?.touched || manifest.previous === null) return null
+    for (const bucket of manifest.touched) {
+      if (bucket === null) return null
+      files.push(...bucket)
+    }
+    version = manifest.previous
+  }
+  return files.every((file) => existsSync(join(root, file))) ? files : null
+}
+
+const nobody = 'SELECT NULL::VARCHAR AS "$profile" WHERE false'
+
+/** SELECT of "$profile": those of a version's transitions whose data differ from an earlier version; null where that is not known any more. */
+async function withNewData(
+  open: OpenStore,
+  { transitions, dataVersion }: MembershipManifest,
+  then: string,
+): Promise<string | null> {
+  const { root, engine } = open
+  if (dataVersion === then || transitions.length === 0) return nobody
+  const touched = touchedBetween(open, dataVersion, then)
+  if (touched?.length === 0) return nobody
+  // Of a file that came again as a whole everybody is touched: whose data are others is told by both versions side by side.
+  const [now, earlier] = [dataVersion, then].map((version) => readDataVersion(root, version))
+  const isThere = (files: readonly (readonly string[])[]): boolean =>
+    files.flat().every((file) => existsSync(join(root, file)))
+  if (!now || !earlier || ![now, earlier].every(({ profiles, events }) => isThere(profiles) && isThere(events)))
+    return touched && `SELECT DISTINCT "$profile" FROM ${readParquet(root, touched)}`
+  const known = touched === null ? '' : `WHERE "$profile" IN (SELECT "$profile" FROM ${readParquet(root, touched)})`
+  await engine.run(
+    `CREATE OR REPLACE TEMP TABLE moved AS SELECT DISTINCT "$profile" FROM ${readParquet(root, transitions)} ${known}`,
+  )
+  const rows = (files: readonly (readonly string[])[]): string =>
+    files.flat().length === 0
+      ? `SELECT NULL::VARCHAR AS "$profile", NULL::VARCHAR AS row WHERE false`
+      : `SELECT "$profile", to_json(r)::VARCHAR AS row FROM ${readParquet(root, files.flat())} AS r WHERE "$profile" IN (SELECT "$profile" FROM moved)`
+  const differing = (['profiles', 'events'] as const).flatMap((part) => [
+    `(${rows(now[part])} EXCEPT ALL ${rows(earlier[part])})`,
+    `(${rows(earlier[part])} EXCEPT ALL ${rows(now[part])})`,
+  ])
+  await engine.run(
+    `CREATE OR REPLACE TEMP TABLE differing AS SELECT DISTINCT "$profile" FROM (${differing.join(' UNION ALL ')})`,
+  )
+  return 'SELECT "$profile" FROM differing'
+}
+
+async function counted(
+  { engine, root }: OpenStore,
+  { transitions }: MembershipManifest,
+  segments: readonly string[],
+  people: string,
+): Promise<ReadonlyMap<string, Turnover>> {
+  const counts = new Map(segments.map((segment) => [segment, { entered: { ...none }, exited: { ...none } }]))
+  if (transitions.length === 0) return counts
+  const rows = await engine.rows(
+    `SELECT segment, change, d."$profile" IS NOT NULL AS touched, count(*) AS people
+     FROM ${readParquet(root, transitions)} AS t LEFT JOIN (${people}) AS d ON d."$profile" = t."$profile"
+     WHERE segment IN (${segments.map(literal).join(', ')}) GROUP BY ALL`,
+  )
+  for (const { segment, change, touched: isTouched, people: many } of rows) {
+    const own = counts.get(String(segment))?.[change === 'entered' ? 'entered' : 'exited']
+    if (own) Object.assign(own, { [isTouched === true ? 'byData' : 'byTime']: Number(many) })
+  }
+  return counts
+}
