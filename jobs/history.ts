@@ -4,7 +4,7 @@ import { type RunnableKind, type RunReport, runNameOf, type StorePlan, validator
 import type { Ports } from './ports.ts'
 import { readMembershipManifest, readMembershipVersion, storeRootOf } from './profile-store.ts'
 
-/** One evaluation, with the Segments it evaluated: those it carried over from the one before are left out. */
+/** One evaluation and the Segments that it evaluated; Segments carried over from the one before are left out. */
 export type Evaluation = {
   readonly run: string
   readonly evaluation: 'Batch' | 'Streaming'
@@ -12,7 +12,7 @@ export type Evaluation = {
   readonly evaluatedAt: string
   readonly segments: readonly {
     readonly segment: string
-    /** Digest of the definition; another one than the evaluation before had means an edited Segment. */
+    /** Digest of the definition; it differs from that of the evaluation before where the Segment was edited. */
     readonly digest: string
     readonly members: number
     readonly entered: number
@@ -21,8 +21,8 @@ export type Evaluation = {
 }
 
 /**
- * What the store remembers of its evaluations, oldest first: those of the last days before the newest, and no more than `most`, since each
- * is a file to be read. Empty for a store that was never evaluated.
+ * The evaluations that the store remembers, oldest first: those of the last days before the newest, at most `most` of them, since each is
+ * a file to read. Empty for a store that was never evaluated.
  */
 export function evaluationsOf(
   store: Pick<StorePlan, 'volume'>,
@@ -48,10 +48,10 @@ export function evaluationsOf(
   return found
 }
 
-/** The last attempt of each step of one run. */
+/** One run with the last attempt of each of its steps. */
 export type ReportedRun = { readonly run: string; readonly steps: readonly RunReport[] }
 
-/** What the store remembers of a target's newest runs that were before an instant, oldest first. A report that cannot be read is passed over. */
+/** The newest runs of a target before an instant that the store remembers, oldest first. Reports that cannot be read are left out. */
 export function reportedRuns(
   store: Pick<StorePlan, 'volume'>,
   target: {
@@ -92,7 +92,7 @@ function stepsOf(folder: string): readonly RunReport[] {
 function readReport(path: string): RunReport | null {
   try {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    return validatorOf('RunReport')(value).length === 0 ? (value as RunReport) : null // the validator has just said so
+    return validatorOf('RunReport')(value).length === 0 ? (value as RunReport) : null // as validated above
   } catch {
     return null
   }

@@ -4,18 +4,18 @@ import { JobError } from './errors.ts'
 import { atInstant, columnsOf, type OpenStore, relationsSql } from './open-store.ts'
 import { membersSql, profilesSql, readMembershipVersion } from './profile-store.ts'
 
-/** What is asked of a Segment's members: their ids and since when, and values of these profile columns only. */
+/** What is asked of a Segment's members: their ids, since when, and the values of these profile columns only. */
 export type MembersAsked = { readonly segment: string; readonly attributes: readonly Column[] }
 
 export type Member = {
   readonly profile: string
   /** RFC 3339. */
   readonly since: string
-  /** As text, in the order asked for; null: absent. */
+  /** Values as text, in the order asked for; null: absent. */
   readonly values: readonly (string | null)[]
 }
 
-/** The members of a Segment by the last evaluation, the first ones in order of id, and how many there are. */
+/** The members of a Segment at the last evaluation: the first ones in order of id, and how many there are. */
 export async function readMembers(
   open: OpenStore,
   asked: MembersAsked,
@@ -31,12 +31,12 @@ export async function readMembers(
     members: rows.map((row) => ({
       profile: String(row['profile']),
       since: row['since'] instanceof Date ? row['since'].toISOString() : String(row['since']),
-      values: asked.attributes.map(({ path }) => textOf(row[path])),
+      values: asked.attributes.map(({ path }) => cellText(row[path])),
     })),
   }
 }
 
-function textOf(value: unknown): string | null {
+function cellText(value: unknown): string | null {
   if (value === null || value === undefined) return null
   return value instanceof Date ? value.toISOString() : String(value)
 }
@@ -49,7 +49,7 @@ const formats = {
 
 export type MembersFormat = keyof typeof formats
 
-/** Writes all members into a file of this machine; says how many. */
+/** Writes all members to a file on this machine; returns how many there are. */
 export async function writeMembers(
   open: OpenStore,
   asked: MembersAsked,
@@ -82,7 +82,7 @@ function membersSelect({ membership, data, root }: OpenStore, { segment, attribu
 
 export type Transition = { readonly at: string; readonly segment: string; readonly change: 'entered' | 'exited' }
 
-/** When a profile entered and left Segments, oldest first, as far as the store remembers; of the newest `most` versions. */
+/** When a profile entered and left Segments, oldest first, as far as the store remembers; only the newest `most` versions are read. */
 export async function transitionsOf(
   { engine, membership, root }: OpenStore,
   profile: string,
@@ -109,7 +109,7 @@ export async function transitionsOf(
   return found
 }
 
-/** Of the people for whom a query holds, how many have which value of one profile column, most first; null: absent. */
+/** How many of the people for whom a query holds have which value of one profile column, the most frequent first; null: absent. */
 export async function countValues(
   open: OpenStore,
   store: StorePlan,
@@ -119,7 +119,7 @@ export async function countValues(
 ): Promise<readonly { readonly value: string | null; readonly people: number }[]> {
   const counts = new Map<string | null, number>()
   const holds = identifier(query.segments[0] ?? '')
-  // Who has several values of a list counts for each.
+  // A person with several values in a list counts for each.
   const values =
     typeof column.type === 'object' && 'items' in column.type
       ? `unnest(CASE WHEN len(p.${identifier(column.path)}) > 0 THEN list_distinct(p.${identifier(column.path)}) ELSE [NULL] END)`
@@ -130,14 +130,14 @@ export async function countValues(
       `WITH ${relations} SELECT value::VARCHAR AS value, count(*) AS people FROM (SELECT ${values} AS value FROM (${atInstant(query, now)}) AS q JOIN profiles AS p USING ("$profile") WHERE q.${holds}) GROUP BY 1`,
     )
     for (const { value, people } of rows) {
-      const key = textOf(value)
+      const key = cellText(value)
       counts.set(key, (counts.get(key) ?? 0) + Number(people))
     }
   }
   return [...counts].map(([value, people]) => ({ value, people })).sort((a, b) => b.people - a.people)
 }
 
-/** Values of profile columns of a few profiles, as text, by their ids. */
+/** Values of profile columns of a few profiles, as text, by profile id. */
 export async function valuesOf(
   { engine, data, root }: OpenStore,
   store: StorePlan,
@@ -155,7 +155,7 @@ export async function valuesOf(
     for (const row of rows)
       found.set(
         String(row['$profile']),
-        paths.map((path) => textOf(row[path])?.replace(/^"(.*)"$/s, '$1') ?? null),
+        paths.map((path) => cellText(row[path])?.replace(/^"(.*)"$/s, '$1') ?? null),
       )
   }
   return found

@@ -13,16 +13,16 @@ import {
   storeRootOf,
 } from './profile-store.ts'
 
-/** A store as one look at it found it: whatever is committed meanwhile, all that is read is of the same versions. */
+/** A store as one look found it: whatever is committed meanwhile, everything is read from the same versions. */
 export type OpenStore = {
   readonly root: string
   readonly data: DataManifest
-  /** Null before the first evaluation. */
+  /** null before the first evaluation. */
   readonly membership: MembershipManifest | null
   readonly engine: Engine
 }
 
-/** Throws JobError NotEvaluated for a store without data. Reads only; to be disposed of. */
+/** Opens a store for reading. Throws JobError NotEvaluated where it has no data. Dispose of the result. */
 export async function openStore(store: StorePlan, ports: Ports): Promise<OpenStore & AsyncDisposable> {
   const root = storeRootOf(store, ports)
   const data = readDataManifest(root)
@@ -37,7 +37,7 @@ export async function openStore(store: StorePlan, ports: Ports): Promise<OpenSto
   }
 }
 
-/** The relations a membership query reads, as common table expressions; Segments it refers to as they were at the last evaluation. */
+/** The relations that a membership query reads, as common table expressions; Segments that it refers to are as at the last evaluation. */
 export function relationsSql(
   store: StorePlan,
   query: MembershipQuery,
@@ -59,7 +59,7 @@ export function relationsSql(
   return [...relations, `members AS (SELECT "$profile", ${referred.join(', ')} FROM (${known}) GROUP BY "$profile")`]
 }
 
-/** Those of the columns that the paths name. */
+/** The columns that the paths name. */
 export function columnsOf(columns: readonly Column[], paths: readonly string[]): readonly Column[] {
   return columns.filter(({ path }) => paths.includes(path))
 }

@@ -13,9 +13,9 @@ import {
 } from './profile-store.ts'
 
 export type PeopleCount = {
-  /** People who are in any of the Segments. */
+  /** How many people are in any of the Segments. */
   readonly members: number
-  /** Those of them who were in none at the evaluation before, and people who were in one and are in none any more. Null: there was none before. */
+  /** How many of them were in none at the evaluation before, and how many people left all of them since. null: there was none before. */
   readonly came: number | null
   readonly went: number | null
 }
@@ -45,7 +45,7 @@ export async function countPeople(
 
 const nobodySql = 'SELECT NULL::VARCHAR AS "$profile" WHERE false'
 
-/** SELECT of "$profile": a bucket's people who are in any of the Segments. */
+/** SELECT of "$profile" of a bucket's people who are in any of the Segments. */
 function inAnySql(membership: MembershipManifest, root: string, bucket: number, segments: readonly string[]): string {
   const rows = membershipRowsSql(membership, root, bucket)
   const wanted = new Set(segments)
@@ -61,7 +61,7 @@ function inAnySql(membership: MembershipManifest, root: string, bucket: number, 
 
 export type Overlap = { readonly segments: readonly string[]; readonly shared: readonly (readonly number[])[] }
 
-/** How many people each two of the Segments share; on the diagonal how many each has. */
+/** How many people every two Segments share; on the diagonal, how many each has. */
 export async function overlapOf(
   { engine, membership, root }: OpenStore,
   segments: readonly string[],
@@ -82,8 +82,8 @@ export async function overlapOf(
 }
 
 /**
- * For how many people each condition of a query holds at an instant, over the store's current data; Segments it refers to count as they
- * were at the last evaluation.
+ * For how many people each condition of a query holds at an instant, over the store's current data; Segments that it refers to are as at
+ * the last evaluation.
  */
 export async function countConditions(
   open: OpenStore,
@@ -103,8 +103,8 @@ export async function countConditions(
 }
 
 /**
- * Of the people for whom a query holds at an instant, how many are in each of the Segments by the last evaluation, most first; Segments
- * with none of them are there too.
+ * How many of the people for whom a query holds at an instant are in each of the Segments at the last evaluation, most first; Segments
+ * with none of them are listed too.
  */
 export async function countShared(
   open: OpenStore,
@@ -129,7 +129,7 @@ export async function countShared(
   return [...counts].map(([segment, people]) => ({ segment, people })).sort((a, b) => b.people - a.people)
 }
 
-/** Of each Segment's members, how many lack what an Activation asks for, by the column of Campaign that would be empty: the first one counts. */
+/** How many members of each Segment lack a value that an Activation needs, by Campaign's column; the first empty column counts. */
 export async function countIncomplete(
   { engine, data, membership, root }: OpenStore,
   { columns }: Pick<ExportPlan, 'columns'>,
@@ -155,10 +155,10 @@ export async function countIncomplete(
   return found
 }
 
-/** What is asked of one person's records at most, and when each Dataset's newest event was. */
+/** The most events that one person has, and the time of each Dataset's newest event. */
 export type LargestRecords = { readonly eventsOfOnePerson: number; readonly newestEvents: ReadonlyMap<string, string> }
 
-/** The most events that one person has, and the newest event of each Dataset; from what the files say of themselves where they do. */
+/** Finds both from the files' own statistics, where those tell. */
 export async function largestRecords({ engine, data, root }: OpenStore): Promise<LargestRecords> {
   let eventsOfOnePerson = 0
   for (let bucket = 0; bucket < data.buckets; bucket += 1) {
@@ -172,7 +172,7 @@ export async function largestRecords({ engine, data, root }: OpenStore): Promise
     const records = Object.values(files).flatMap((file) => file.records)
     if (records.length === 0) continue
     const list = records.map((file) => literal(`${root}/${file}`)).join(', ')
-    // A Dataset of profiles has no event time, and a column that is not there is no reason to fail.
+    // A Dataset of profiles has no event time, and a missing column is no reason to fail.
     const rows = await engine
       .rows(`SELECT max(timestamp) AS newest FROM read_parquet([${list}], union_by_name = true)`)
       .catch(() => [])

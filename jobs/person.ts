@@ -18,30 +18,33 @@ import {
 export type FoundPerson = {
   /** Profile id of the store. */
   readonly id: string
-  /** As the union schema shapes them, times in RFC 3339. */
+  /** Shaped as in the union schema, with times in RFC 3339. */
   readonly attributes: { readonly [name: string]: unknown }
   readonly events: readonly { readonly [name: string]: unknown }[]
-  /** Why segmentation leaves this profile out (`eventsPerProfile`, `identitiesPerProfile`); null where it does not. It has no data then. */
+  /**
+   * Why segmentation leaves this profile out (`eventsPerProfile`, `identitiesPerProfile`), which then has no data; null: it is not left
+   * out.
+   */
   readonly leftOut: string | null
-  /** By the last evaluation, of the Segments asked for, those the profile is or was in. */
+  /** The Segments asked for that the profile is or was in, at the last evaluation. */
   readonly memberships: readonly {
     readonly segment: string
     readonly isMember: boolean
-    /** Since when it is, or is no longer. RFC 3339. */
+    /** Since when the profile has been in the Segment, or out of it. RFC 3339. */
     readonly since: string
   }[]
-  /** When these Segments were last evaluated; one that never was is missing. */
+  /** When each Segment was last evaluated; one that never was is missing. */
   readonly evaluatedAt: ReadonlyMap<string, string>
 }
 
 export type PersonSearch =
   | { readonly kind: 'found'; readonly person: FoundPerson }
-  /** Ids of the profiles that have the identity: none, or several where profiles are not stitched together. */
+  /** Ids of the profiles that have the identity: none, or several where profiles are not stitched. */
   | { readonly kind: 'not one'; readonly ids: readonly string[] }
 
 /**
- * One person of a store's current data: by a value of the primary identity, or by `Namespace:value` of any. Reads only what the columns
- * say, and the memberships in the Segments named.
+ * One person of a store's current data, by a value of the primary identity or by `Namespace:value` of any. Reads only the given columns,
+ * and the memberships in the named Segments.
  */
 export async function findPerson(
   store: StorePlan,
@@ -71,7 +74,7 @@ async function idsOf(
   const named = store.identities.find(({ namespace }) => who.startsWith(`${namespace}:`))
   const identity = named ?? primary
   if (!identity) return []
-  const rule = identityRulesOf(store, data).find(({ namespace }) => namespace === identity.namespace)! // one for each identity
+  const rule = identityRulesOf(store, data).find(({ namespace }) => namespace === identity.namespace)! // there is one for each identity
   const given = named ? who.slice(named.namespace.length + 1) : who
   const [asked] = await engine.rows(`SELECT ${identitySql(rule, literal(given))} AS value`)
   if (asked?.['value'] == null) return [] // it stands for nobody
@@ -81,7 +84,7 @@ async function idsOf(
     const rows = await engine.rows(`SELECT profile FROM ${readParquet(root, [data.identities])} WHERE node = ${node}`)
     if (rows.length > 0) return rows.map(({ profile }) => String(profile))
   }
-  // A profile that only its events know is called by that identity; a primary one is called by its bare value.
+  // The id of a profile that only events know is that identity; for the primary namespace the bare value.
   const own = identity === primary ? value : `${identity.namespace}:${value}`
   const found = new Set<string>()
   const buckets = Array.from({ length: data.buckets }, (_, bucket) => bucket)
@@ -140,7 +143,7 @@ async function read(
   }
 }
 
-/** "$profile" and reason of those left out. */
+/** SELECT of "$profile" and reason of profiles left out. */
 function leftOutSql(data: DataManifest, root: string, bucket: number): string {
   const files = data.leftOutProfiles[bucket] ?? []
   return files.length === 0
@@ -153,7 +156,7 @@ async function bucketOf(engine: Engine, id: string, { buckets }: { readonly buck
   return Number(row?.['bucket'])
 }
 
-/** A row of columns in JSON as an object with an object for each part of a dotted path; what is absent is left out. */
+/** A row of columns in JSON, as an object nested by the parts of dotted paths; absent values are left out. */
 function objectOf(
   row: Readonly<Record<string, unknown>>,
   columns: readonly Column[],
@@ -167,19 +170,19 @@ function objectOf(
     const names = path.split('.')
     const last = names.pop()!
     let place = object
-    for (const name of names) place = (place[name] ??= {}) as Record<string, unknown> // columns are leaves: what lies on the way is an object
+    for (const name of names) place = (place[name] ??= {}) as Record<string, unknown> // columns are leaves: what is on the way is an object
     place[last] = value
   }
   return object
 }
 
-/** DuckDB's JSON has `2026-01-15 10:30:00` for a timestamp, in UTC. */
+/** DuckDB's JSON writes a timestamp as `2026-01-15 10:30:00`, in UTC. */
 function inRfc3339(value: unknown, type: DataType): unknown {
   if (value === null || value === undefined) return null
   if (type === 'timestamp') return `${String(value).replace(' ', 'T')}Z`
   if (typeof type !== 'object') return value
   if ('items' in type) return Array.isArray(value) ? value.map((item) => inRfc3339(item, type.items)) : null
-  const entries = Object.entries(value as object) // of maps and structs DuckDB makes objects
+  const entries = Object.entries(value as object) // DuckDB makes objects of maps and structs
   if ('values' in type) return Object.fromEntries(entries.map(([key, item]) => [key, inRfc3339(item, type.values)]))
   return Object.fromEntries(entries.map(([key, item]) => [key, inRfc3339(item, type.fields[key] ?? 'string')]))
 }

@@ -4,7 +4,7 @@ import { type Engine, identifier, literal, openDuckDB, sqlTypeOf, timestampLiter
 import { openSpark, type SparkMissing } from './engines/spark.ts'
 import type { Ports } from './ports.ts'
 
-/** A value in hand; dates and timestamps are epoch milliseconds, objects hold what the union schema names. */
+/** A value in hand; dates and timestamps are epoch milliseconds, objects hold the fields of the union schema. */
 export type PreviewValue =
   | string
   | number
@@ -32,7 +32,7 @@ export type Preview = AsyncDisposable & {
 
 type Columns = { readonly profile: readonly Column[]; readonly event: readonly Column[] }
 
-/** Runs membership queries over a few people in hand, in a DuckDB of its own. */
+/** Runs membership queries over a few people in memory, in a DuckDB of its own. */
 export async function openPreview(ports: Pick<Ports, 'scratch' | 'signal'>): Promise<Preview> {
   const engine = await openSmallDuckDB(ports)
   return {
@@ -44,7 +44,7 @@ export async function openPreview(ports: Pick<Ports, 'scratch' | 'signal'>): Pro
   }
 }
 
-/** The same on a Spark of this machine, which takes seconds to start; DuckDB only writes the people down for it. */
+/** Runs them on this machine's Spark, which takes seconds to start; DuckDB only writes the people to files for it. */
 export async function openSparkPreview(
   python: string,
   env: Readonly<Record<string, string | undefined>>,
@@ -146,7 +146,7 @@ function valueSql(value: PreviewValue, type: DataType): string {
       return cast(`MAP {${written.join(', ')}}`)
     }
     const fields = Object.entries(type.fields)
-    // DuckDB has no struct without fields.
+    // DuckDB has no STRUCT without fields.
     if (fields.length === 0) return 'NULL'
     const object = isObject(value) ? value : {}
     const written = fields.map(([name, field]) => `${identifier(name)} := ${valueSql(object[name] ?? null, field)}`)

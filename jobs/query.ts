@@ -7,25 +7,25 @@ import { membersSql, profilesSql } from './profile-store.ts'
 export type QueryAnswer = {
   readonly profiles: number
   readonly members: number
-  /** Profile ids, the first in order of id. */
+  /** Profile ids: the first ones in order of id. */
   readonly sample: readonly string[]
   readonly seconds: number
 }
 
 export type AudienceDelta = {
   readonly segment: string
-  /** Members by the last evaluation; null for a Segment it does not know. */
+  /** Members at the last evaluation; null for a Segment that it does not know. */
   readonly before: number | null
   readonly after: number
   readonly entered: number
   readonly exited: number
-  /** Values of the asked column for those who would enter, absent ones left out. */
+  /** Values of the asked column for those who would enter; absent ones are left out. */
   readonly enteredKeys: readonly string[]
 }
 
 /**
- * What evaluating the query at an instant would change against the last evaluation, over the store's current data. Reads only.
- * `keys` names, for a Segment, the profile column whose values to bring of those who would enter.
+ * What an evaluation of the query at an instant would change against the last evaluation, over the store's current data. Reads only.
+ * `keys` names, for a Segment, the profile column whose values to return for those who would enter.
  */
 export async function audienceDeltas(
   store: StorePlan,
@@ -71,8 +71,8 @@ export async function audienceDeltas(
 }
 
 /**
- * How many profiles of a store's current data one expression holds for at an instant, and a few of them. Reads only; Segments it
- * refers to count as they were at the last evaluation.
+ * For how many profiles of a store's current data one expression holds at an instant, and a few of them. Reads only; Segments that it
+ * refers to are as at the last evaluation.
  */
 export async function queryStore(
   store: StorePlan,

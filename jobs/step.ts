@@ -19,12 +19,12 @@ import { refuseNewer } from './store-format.ts'
 
 export type StepContext = { readonly plan: JobPlan; readonly input: RunInput; readonly ports: Ports }
 
-/** What a step has done; `fault` when part of the work failed but the rest is committed and worth reporting. */
+/** What a step has done. With `fault`, part of the work failed, but the rest is committed and worth reporting. */
 export type StepResult = {
   readonly totals: RunReport['totals']
   readonly details: readonly Detail[]
   readonly warnings?: NonNullable<RunReport['warnings']>
-  /** Absent: Succeeded, or Failed with a fault. */
+  /** Absent: Succeeded; with a fault: Failed. */
   readonly outcome?: RunReport['outcome']
   readonly fault?: JobError
 }
@@ -42,7 +42,7 @@ export async function runStep(
   const attempt = input.attempt ?? 1
   const result = await work().catch((error: unknown) => ({ ...nothingDone, fault: faultOf(error) }))
   const { totals, details, warnings, outcome } = result
-  // Work that is broken off complains of all sorts of things.
+  // Work that is broken off fails in all sorts of ways.
   const fault = result.fault && ports.signal.aborted ? interrupted(result.fault) : result.fault
   const report: RunReport = {
     step,
@@ -64,7 +64,7 @@ export async function runStep(
 
 const nothingDone: StepResult = { totals: {}, details: [] }
 
-/** Sorts whatever a step threw; what nobody foresaw is our own fault. */
+/** Sorts whatever a step threw into a JobError; an error that nobody foresaw is our own fault (InternalError). */
 export function faultOf(error: unknown): JobError {
   if (error instanceof JobError) return error
   const text = error instanceof Error ? error.message : String(error)
@@ -83,7 +83,7 @@ const damagedParquet =
 
 const surroundings: readonly { readonly pattern: RegExp; readonly reason: FaultReason; readonly advice: string }[] = [
   {
-    // DuckDB reports a full temporary folder as a failed allocation, so this one goes first.
+    // DuckDB reports a full temporary folder as a failed allocation, so this row comes first.
     pattern: /ENOSPC|EDQUOT|[Nn]o space left|max_temp_directory_size|[Dd]isk quota/,
     reason: 'DiskFull',
     advice: 'The disk is full; nothing was committed. Enlarge the volume or free space in it, then run the step again.',
@@ -109,7 +109,7 @@ function firstLine(text: string): string {
   return text.split('\n')[0]?.slice(0, 300) ?? ''
 }
 
-/** The report as it lies in the store; unchanged where the store cannot be written, which is the fault it tells of already. */
+/** The report with the path where it lies in the store; unchanged where the store cannot be written, since its fault says that already. */
 function written(report: RunReport, { plan, input, ports }: StepContext): RunReport {
   if (!plan.store) return report
   const reportPath = reportPathOf(report.step, input)
@@ -124,7 +124,7 @@ function written(report: RunReport, { plan, input, ports }: StepContext): RunRep
   }
 }
 
-/** What an attempt of a step has reported. Throws JobError MissingReport where the store does not have it, or not whole. */
+/** What an attempt of a step has reported. Throws JobError MissingReport where the store lacks the report, or it is not complete. */
 export function storedReport(step: RunReport['step'], { plan, input, ports }: StepContext): RunReport {
   const path = reportPathOf(step, input)
   const missing = (why: string) =>
@@ -139,7 +139,7 @@ export function storedReport(step: RunReport['step'], { plan, input, ports }: St
     throw missing(`${path} cannot be read (${error instanceof Error ? error.message : String(error)})`)
   }
   if (validatorOf('RunReport')(value).length > 0) throw missing(`${path} is no report`)
-  const report = value as RunReport // the validator has just said so
+  const report = value as RunReport // as validated above
   if (!isWhole(report, report.details ?? [])) throw missing(`${path} is not what its digest says`)
   return report
 }

@@ -2,8 +2,8 @@ import type { RunReport, Step } from '#crds'
 import type { StepContext } from './step.ts'
 
 /**
- * Every step by name. Each is loaded when it is run, with what it needs: an import loads no columnar engine, an evaluation no database
- * client.
+ * Every step by name. Each is loaded with what it needs only when it is run: an import loads no columnar engine, an evaluation no
+ * database client.
  */
 export const steps: Record<Step, (context: StepContext) => Promise<RunReport>> = {
   ingest: async (context) => (await import('./ingest/ingest.ts')).ingest(context),

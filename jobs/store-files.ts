@@ -1,4 +1,4 @@
-// What a version's manifest says of its files' contents, so that damage is told as damage and nothing is delivered of it.
+// A version's manifest holds checksums of its files, so that damage is reported as damage and nothing is delivered from it.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { sha256OfFile } from './digest.ts'
@@ -8,7 +8,7 @@ import type { DataManifest, MembershipManifest } from './profile-store.ts'
 /** SHA-256 by path, in the order of the paths. */
 export type Checksums = Readonly<Record<string, string>>
 
-/** The manifest with the checksums of its files; those of files that the version before has already are taken from there. */
+/** The manifest with the checksums of its files; the checksums of files that the version before has too are taken from there. */
 export async function sealed<M extends DataManifest | MembershipManifest>(
   root: string,
   manifest: M,
@@ -21,7 +21,7 @@ export async function sealed<M extends DataManifest | MembershipManifest>(
   return { ...manifest, checksums: Object.fromEntries(checksums) }
 }
 
-/** Throws JobError DamagedStore for a file that is not what was written. Of what an earlier version of convoke wrote nothing is known. */
+/** Throws JobError DamagedStore for a file that is not what was written. Files of earlier versions of convoke have no checksum. */
 export async function checkFiles(
   root: string,
   paths: readonly string[],
@@ -31,7 +31,7 @@ export async function checkFiles(
     const wanted = checksums.map((each) => each?.[path]).find((each) => each !== undefined)
     if (wanted === undefined) continue
     const file = join(root, path)
-    // Whoever reads it says that it is gone, and why that may be.
+    // A missing file is reported by its reader, with the likely reason.
     if (existsSync(file) && (await sha256OfFile(file)) !== wanted) throw damaged(file)
   }
 }

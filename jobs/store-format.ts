@@ -1,9 +1,9 @@
 /**
- * What the manifests of a store look like, and how those of earlier versions of convoke are read. A manifest says in `formatVersion`
- * which form it has. Readers bring an older one into today's form and refuse a newer one; whatever is committed has today's form.
+ * The forms of a store's manifests, and how those of earlier versions of convoke are read. A manifest's `formatVersion` names its form.
+ * Readers bring an older manifest into today's form and refuse a newer one; whatever is committed has today's form.
  *
- * To change a manifest's form: add a row to `migrations`, change its type in `profile-store.ts`, and write the fixture of the new
- * form with `node test/formats/write.ts N`. A field that may be absent, and that an older reader may drop, needs no row.
+ * To change a manifest's form: add a row to `migrations`, change its type in `profile-store.ts`, and write the fixture of the new form
+ * with `node test/formats/write.ts N`. A field that may be absent, and that an older reader may drop, needs no row.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ export type ManifestKind = 'data' | 'membership'
 
 type Manifest = Readonly<Record<string, unknown>>
 
-/** In the order of forms: the first row makes form 2 out of form 1. A row changes what is said, never files: they stay readable. */
+/** Migrations in order: the first makes form 2 out of form 1. A migration changes manifests, never files: these stay readable. */
 const migrations: Readonly<Record<ManifestKind, readonly ((manifest: Manifest) => Manifest)[]>> = {
   data: [
     // Identities were compared as they were written.
@@ -37,7 +37,7 @@ export function manifestText(kind: ManifestKind, manifest: object): object {
 
 /**
  * A manifest in today's form, without its `formatVersion`; null where there is none. Throws JobError NewerStore where a newer version of
- * convoke wrote it, DamagedStore where nobody can read it.
+ * convoke wrote it, DamagedStore where it cannot be read.
  */
 export function readManifest(kind: ManifestKind, path: string): object | null {
   const found = parsed(path)
@@ -49,8 +49,8 @@ export function readManifest(kind: ManifestKind, path: string): object | null {
 }
 
 /**
- * Throws JobError NewerStore where a current manifest of the store is newer than this version of convoke, which must then do nothing to
- * it. A damaged one is told by who reads it.
+ * Throws JobError NewerStore where a current manifest of the store is newer than this version of convoke, which must then leave the store
+ * alone. A damaged manifest is reported by its reader.
  */
 export function refuseNewer(root: string): void {
   for (const kind of kinds) {

@@ -6,7 +6,7 @@ import { type DataManifest, readDataManifest, storeRootOf } from './profile-stor
 
 type Note = Required<NonNullable<RunReport['warnings']>[number]>
 
-/** What somebody should know of the data that a store has, as its latest ingest left it; nothing of a store that has none. Reads only. */
+/** What somebody should know of a store's data, as its latest ingest left it; empty for a store without data. Reads only. */
 export function storeNotes(store: StorePlan, ports: Ports): readonly Note[] {
   const data = manifestOf(store, ports)
   if (!data) return []
@@ -34,7 +34,7 @@ function manifestOf(store: StorePlan, ports: Ports): DataManifest | null {
   }
 }
 
-/** Of a store whose data began before identities were normalised. */
+/** Warnings for a store whose data began before identities were normalised. */
 export function asWrittenWarnings(
   store: StorePlan,
   data: Pick<DataManifest, 'normalizesByNamespace' | 'sharedIdentities'>,

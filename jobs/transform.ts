@@ -2,8 +2,8 @@ import type { DataType, TransformStepPlan } from '#crds'
 import { literal } from './engines/duckdb.ts'
 
 /**
- * SQL for a text after the steps, NULL where there is none; `fieldText` gives that for another field's text. `broken` is SQL for whether a
- * step met a text that it cannot take, null where none can.
+ * SQL for a text after the steps; NULL where there is none. `fieldText` gives SQL for another field's text. `broken` is SQL for whether a
+ * step met a text that it cannot take; null where no step can fail.
  */
 export function transformed(
   text: string,
@@ -19,7 +19,7 @@ export function transformed(
   return { sql, broken: broken.length === 0 ? null : broken.join(' OR ') }
 }
 
-/** Of another field, where that is known. */
+/** The type of another field, where it is known. */
 type DataTypeOfPart = DataType | undefined
 
 function stepSql(
@@ -46,7 +46,7 @@ function stepSql(
     })
     const joined = `concat(${parts.map(({ sql }) => sql).join(', ')})`
     const looked = parts.filter(({ isGiven }) => !isGiven).map(({ sql }) => sql)
-    // Texts alone say nothing of somebody of whom nothing is known.
+    // Constant texts alone do not make a value: at least one field has to have one.
     return looked.length === 0 ? joined : `CASE WHEN coalesce(${looked.join(', ')}) IS NOT NULL THEN ${joined} END`
   }
   if ('split' in step) {

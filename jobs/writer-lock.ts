@@ -8,13 +8,13 @@ import { refuseNewer } from './store-format.ts'
 
 /** The right to write a store, held while the process lives. */
 export type WriterLock = Disposable & {
-  /** Throws JobError StoreBusy where another process took the store over; asked right before each commit. */
+  /** Throws JobError StoreBusy where another process took the store over. Call it right before each commit. */
   readonly check: () => void
 }
 
 type Holder = { readonly token: string; readonly pid: number; readonly host: string; readonly heartbeat: string }
 
-/** A holder that has not been heard of for so long is dead. */
+/** A holder without a heartbeat for this long counts as dead. */
 const staleAfterMs = 60_000
 const heartbeatMs = 10_000
 
@@ -23,7 +23,7 @@ export function lockStore(root: string, ports: Pick<Ports, 'now'>): WriterLock {
   refuseNewer(root)
   const lock = lockFolder(root, 'writer.lock', ports)
   try {
-    // What held the lock a moment ago may have been newer.
+    // The process that held the lock a moment ago may have been a newer version.
     refuseNewer(root)
     return lock
   } catch (error) {
@@ -33,8 +33,8 @@ export function lockStore(root: string, ports: Pick<Ports, 'now'>): WriterLock {
 }
 
 /**
- * Takes the lock of a folder, from a dead holder if need be: one without a heartbeat for 60 s, or whose process on this host is gone.
- * Throws JobError StoreBusy where a living process holds it.
+ * Takes the lock of a folder, also from a dead holder: one without a heartbeat for 60 s, or whose process on this host is gone. Throws
+ * JobError StoreBusy where a living process holds it.
  */
 export function lockFolder(root: string, name: string, ports: Pick<Ports, 'now'>): WriterLock {
   mkdirSync(root, { recursive: true })
@@ -79,7 +79,7 @@ export function lockFolder(root: string, name: string, ports: Pick<Ports, 'now'>
   }
 }
 
-/** Tokens of this process: a container's restarted process may have the number of the one that died. */
+/** Tokens of this process: after a container's restart, a process may have the same id as the one that died. */
 const heldHere = new Set<string>()
 
 function busy(holder: Holder | null): JobError {
@@ -104,10 +104,10 @@ function linked(temporary: string, path: string): boolean {
   }
 }
 
-/** null where there is none, or none that can be read. */
+/** The lock's holder; null where there is none, or where the file cannot be read. */
 function holderOf(path: string): Holder | null {
   try {
-    // Written by `lockStore` only.
+    // only `lockStore` writes this file
     return JSON.parse(readFileSync(path, 'utf8')) as Holder
   } catch {
     return null
@@ -126,7 +126,7 @@ function isAlive(holder: Holder, now: Date): boolean {
   }
 }
 
-/** Moves the stale lock away; if somebody else replaced it meanwhile, theirs is put back. */
+/** Moves the stale lock away; if somebody else has replaced it meanwhile, theirs is put back. */
 function removeStale(path: string, stale: Holder | null, token: string): void {
   const aside = `${path}.${token}.stale`
   try {

@@ -6,13 +6,13 @@ import type { Ports } from '../ports.ts'
 /** A value of a result row: BIGINT and HUGEINT arrive as numbers, DATE and TIMESTAMP as Date, LIST, MAP and STRUCT as text. */
 export type Cell = string | number | boolean | Date | null
 
-/** DuckDB in this process, in memory, bounded by the plan; spills under `ports.scratch`. */
+/** DuckDB in this process, in memory, bounded by the plan; it spills under `ports.scratch`. */
 export type Engine = AsyncDisposable & {
-  /** Runs statements; rejects with what DuckDB says, or JobError Interrupted once `ports.signal` is aborted. */
+  /** Runs statements. Rejects with DuckDB's error, or with JobError Interrupted once `ports.signal` is aborted. */
   readonly run: (sql: string) => Promise<void>
-  /** The rows of one SELECT, all in memory. */
+  /** The rows of one SELECT, all of them in memory. */
   readonly rows: (sql: string) => Promise<readonly Readonly<Record<string, Cell>>[]>
-  /** A second connection to the same memory and threads, with temporary tables and views of its own; to be closed before this one. */
+  /** A second connection to the same memory and threads, with temporary tables and views of its own. Close it before this one. */
   readonly another: () => Promise<Engine>
 }
 
@@ -51,27 +51,27 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
-/** Literal of a path that is read: a file of exactly that name, whatever pattern it looks like. */
+/** SQL literal of a path to read: a file of exactly that name, even if the name looks like a pattern. */
 export function fileLiteral(path: string): string {
   return literal(path.replace(/[[*?]/g, '[$&]'))
 }
 
-/** `TIMESTAMP '2026-01-15 10:30:00.000'` of an RFC 3339 instant; whole milliseconds. */
+/** `TIMESTAMP '2026-01-15 10:30:00.000'` for an RFC 3339 instant, cut to whole milliseconds. */
 export function timestampLiteral(instant: string | Date): string {
   return `TIMESTAMP '${new Date(instant).toISOString().replace('T', ' ').replace('Z', '')}'`
 }
 
-/** The column type that holds a DataType, as the JobPlan's schema defines it. */
+/** DuckDB's type for a DataType of the JobPlan's schema. */
 export function sqlTypeOf(type: DataType): string {
   if (typeof type === 'string') return scalarTypes[type]
   if ('items' in type) return `${sqlTypeOf(type.items)}[]`
   if ('values' in type) return `MAP(VARCHAR, ${sqlTypeOf(type.values)})`
   const fields = Object.entries(type.fields).map(([name, field]) => `${identifier(name)} ${sqlTypeOf(field)}`)
-  // DuckDB has no struct without fields.
+  // DuckDB has no STRUCT without fields.
   return fields.length === 0 ? 'JSON' : `STRUCT(${fields.join(', ')})`
 }
 
-/** `read_parquet` of files given relative to the root; not for an empty list. */
+/** `read_parquet` of files whose paths are relative to the root; the list must not be empty. */
 export function readParquet(root: string, files: readonly string[]): string {
   return `read_parquet([${files.map((file) => fileLiteral(`${root}/${file}`)).join(', ')}], union_by_name = true, hive_partitioning = false)`
 }

@@ -4,19 +4,19 @@ import { createInterface } from 'node:readline'
 import { interrupted } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 
-/** Spark on this machine, in a process of its own; one query at a time. */
+/** Spark on this machine, in a process of its own. It runs one query at a time. */
 export type Spark = AsyncDisposable & {
   readonly version: string
-  /** One SELECT over Parquet files that are seen as tables. Rejects with what Spark says, or JobError Interrupted. */
+  /** One SELECT over Parquet files that appear as tables. Rejects with Spark's error, or with JobError Interrupted. */
   readonly query: (sql: string, tables: Readonly<Record<string, string>>) => Promise<SparkAnswer>
 }
 
 export type SparkAnswer = { readonly columns: readonly string[]; readonly rows: readonly (readonly unknown[])[] }
 
-/** What stands in the way of a Spark here, for the end of a sentence: "there is no `java`". */
+/** What is missing to run Spark here, as the end of a sentence: "there is no `java`". */
 export type SparkMissing = { readonly missing: string }
 
-/** `python` is the interpreter that has `pyspark`; `env` tells it and Spark where the rest is, as Spark's own programs are told. */
+/** `python` is the interpreter that has `pyspark`. `env` tells it and Spark where the rest is, as for Spark's own programs. */
 export async function openSpark(
   python: string,
   env: Readonly<Record<string, string | undefined>>,
@@ -33,18 +33,18 @@ export async function openSpark(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     spoken = (spoken + text).slice(-2000)
   })
-  // Whoever waits for the next line is told by its end.
+  // The end of the output tells whoever waits for the next line.
   child.stdin.on('error', () => {})
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const stop = (): void => void child.kill()
   ports.signal.addEventListener('abort', stop)
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  /** Null at the end. The Java below speaks on the same stream, in lines that are no object. */
+  /** The next answer; null at the end. Java writes to the same stream, in lines that are no object. */
   const next = async (): Promise<Readonly<Record<string, unknown>> | null> => {
     let line = await lines.next()
     while (!line.done && !line.value.startsWith('{')) line = await lines.next()
     if (ports.signal.aborted) throw interrupted()
-    return line.done ? null : (JSON.parse(line.value) as Readonly<Record<string, unknown>>) // by the program
+    return line.done ? null : (JSON.parse(line.value) as Readonly<Record<string, unknown>>) // written by the program below
   }
   const close = async (): Promise<void> => {
     child.stdin.end()

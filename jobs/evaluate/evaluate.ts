@@ -30,11 +30,12 @@ import { blaming, withoutFaulty } from './faulty.ts'
 import { findCandidates, isSameLayout, type Narrowing, narrowingOf, recentSql } from './narrowing.ts'
 
 /**
- * Evaluates a store's Segments at `input.now` over its current data and commits the next membership version. A Batch run evaluates all;
- * a Streaming run the Streaming ones, and carries the others over as they were. A profile that is gone leaves its Segments; so does
- * every member of a Segment that left the plan. Repeating a run that was committed commits nothing and gives the same report.
+ * Evaluates a store's Segments at `input.now` over its current data, and commits the next membership version. A Batch run evaluates all
+ * Segments; a Streaming run evaluates the Streaming ones and carries the others over as they were. A profile that is gone leaves its
+ * Segments, and so does every member of a Segment that left the plan. Repeating a run that was committed commits nothing and gives the
+ * same report.
  *
- * A Streaming run looks only at profiles whose data changed and at those whose answer may turn with time, where both are known.
+ * A Streaming run looks only at profiles whose data changed and at profiles whose answer may turn with time, where both are known.
  */
 export function evaluate(context: StepContext): Promise<RunReport> {
   return runStep('evaluate', context, () => work(context))
@@ -87,7 +88,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         digest,
         slot,
         evaluatedAt: evaluatedAt ?? input.now,
-        // Of a bucket that was narrowed only the changes are counted.
+        // Where a bucket was narrowed, only changes were counted: members = members before + entered - exited.
         members: narrowing
           ? (previous?.segments[index]?.members ?? 0) + sum(index, 'entered') - sum(index, 'exited')
           : sum(index, 'members'),
@@ -130,9 +131,9 @@ function resultOf(manifest: MembershipManifest): StepResult {
   }
 }
 
-/** What becomes of one Segment in this version. */
+/** What happens to one Segment in this version. */
 type Track = Pick<MembershipSegment, 'segment' | 'digest' | 'slot'> & {
-  /** null: at this version's instant. */
+  /** When the Segment was evaluated; null: at this version's instant. */
   readonly evaluatedAt: string | null
   readonly fate: 'evaluated' | 'carried' | 'left'
   /** Whether the version before knows the Segment, in the same slot. */
@@ -140,8 +141,8 @@ type Track = Pick<MembershipSegment, 'segment' | 'digest' | 'slot'> & {
 }
 
 /**
- * Ordered by name. A Segment keeps its slot while it is in the plan. One that left is kept for the version in which its members exit;
- * in the version after that it is gone and its slot free for another.
+ * The Segments of the new version, ordered by name. A Segment keeps its slot while it is in the plan. One that left the plan stays for
+ * the version in which its members exit; after that it is gone, and its slot is free.
  */
 function tracksOf(
   plan: EvaluatePlan,
@@ -199,7 +200,7 @@ type BucketResult = {
   readonly counts: readonly { readonly members: number; readonly entered: number; readonly exited: number }[]
 }
 
-/** In order of the buckets. As many at once as there are threads: most of a bucket's work runs on one. */
+/** Results in the order of the buckets. As many buckets are in work as there are threads: most of a bucket's work runs on one. */
 async function evaluateBuckets(engine: Engine, context: BucketContext, ports: Ports): Promise<readonly BucketResult[]> {
   const { store, data } = context
   const results: BucketResult[] = []
@@ -217,7 +218,7 @@ async function evaluateBuckets(engine: Engine, context: BucketContext, ports: Po
   }
   progress()
   const workers = Array.from({ length: Math.min(store.engine.duckDB.threads, data.buckets) }, worker)
-  // All have ended before the engine is closed, whichever fails.
+  // All workers must have ended before the engine is closed, also where one fails.
   for (const ended of await Promise.allSettled(workers)) if (ended.status === 'rejected') throw ended.reason
   return results
 }
@@ -243,7 +244,7 @@ async function evaluateBucket(engine: Engine, context: BucketContext, bucket: nu
   if (isNarrow) {
     const { earliest } = query
     const read = earliest === undefined ? relations : { ...relations, events: 'SELECT * FROM recent' }
-    // Read once, for whom to look at and for what becomes of them.
+    // Recent events are read once, both to find the candidates and to evaluate them.
     if (earliest !== undefined)
       await engine.run(
         `CREATE OR REPLACE TEMP TABLE recent AS ${recentSql(relations.events, earliest, narrowing, now)}`,
@@ -271,7 +272,7 @@ async function evaluateBucket(engine: Engine, context: BucketContext, bucket: nu
   )
   const { members, changed } = await countMembers(engine, tracks)
   const isSame = changed === 0 && previous?.buckets === data.buckets && isSameLayout(previous.segments, tracks)
-  // Without a change the bucket would be written as it is.
+  // Without a change the files of the version before stand for this version too.
   const written = isSame
     ? kept
     : await (isNarrow ? writeChanges(engine, context, bucket, kept) : writeMembers(engine, context, bucket))
@@ -282,7 +283,7 @@ async function evaluateBucket(engine: Engine, context: BucketContext, bucket: nu
   return { ...written, transitions, counts }
 }
 
-/** What is read of a bucket as a whole. Where only some are looked at, not even all of their files is read. */
+/** The files that are read of a whole bucket. A narrowed bucket reads only parts of these, so they are not checked there. */
 function filesOfBucket({ data, previous }: BucketContext, bucket: number): readonly string[] {
   const before = [previous?.files ?? [], previous?.changed ?? []]
   return [
@@ -301,10 +302,10 @@ async function writeMembers(engine: Engine, context: BucketContext, bucket: numb
   return { files: await writeFile(engine, context, `members-${bucket}`, all), changed: [] }
 }
 
-/** The share of a bucket's rows that is written again and again beside it; when more have changed, the whole bucket is written once. */
+/** The largest share of a bucket's rows that `changed` may hold, which is written anew each time; with more, the bucket is rewritten. */
 const largestChange = 1 / 8
 
-/** Writes the rows that have changed, with those that had changed before, beside the bucket's files, or all rows in their place. */
+/** Writes the changed rows, with those that had changed before, to `changed` beside the bucket's files; or the whole bucket anew. */
 async function writeChanges(
   engine: Engine,
   context: BucketContext,
@@ -344,13 +345,13 @@ async function writeFile(
   return [path]
 }
 
-/** What a version keeps of the table `membership`. */
+/** SELECT of what a version keeps of the table `membership`. */
 function memberRowsSql(tracks: readonly Track[]): string {
   const kept = [...wordsOf(tracks).map((word) => `m${word}`), ...tracks.map(({ slot }) => `t${slot}`)]
   return `SELECT "$profile", ${kept.join(', ')} FROM membership`
 }
 
-/** Rows of the version before that belong to this bucket, whatever its number of buckets was. */
+/** SELECT of the previous version's rows that belong to this bucket, even where that version had another number of buckets. */
 function previousSql({ root, previous, data, tracks }: BucketContext, bucket: number): string {
   const stride = Math.min(previous?.buckets ?? 1, data.buckets)
   const parts = (previous?.files ?? []).flatMap((_files, index) =>
@@ -372,14 +373,15 @@ function memberSql({ previous }: BucketContext, segment: string): string {
   return known ? `coalesce(${bitSql(known.slot)}, false)` : 'false'
 }
 
-/** Words that hold a slot. */
+/** Numbers of the words that hold a slot, ascending. */
 function wordsOf(tracks: readonly { readonly slot: number }[]): readonly number[] {
   return [...new Set(tracks.map(({ slot }) => Math.floor(slot / slotsPerWord)))].sort((a, b) => a - b)
 }
 
 /**
- * Rows of the new version: words mN, times tN, and the words as they were, oN. Segments are handled a word at a time wherever they can
- * be: only reading the query's columns and writing the times takes work per Segment and profile.
+ * Rows of the new version: words mN, times tN, and oN, the words as they were before. A row stays while any bit or time is set, so that a
+ * Segment's exits are remembered. Work is done a word at a time wherever possible: only reading the query's columns and writing the times
+ * costs per Segment and profile.
  */
 function membershipSql(tracks: readonly Track[], query: string, before: string, instant: string): string {
   if (tracks.length === 0) return `SELECT NULL::VARCHAR AS "$profile" WHERE false`
@@ -388,11 +390,13 @@ function membershipSql(tracks: readonly Track[], query: string, before: string, 
     tracks
       .filter(({ slot, fate }) => Math.floor(slot / slotsPerWord) === word && fate === 'evaluated')
       .map(({ segment, slot }) => `(${identifier(segment)}::BIGINT << ${slot % slotsPerWord})`)
+  // Bits of the version before, only of the Segments that `test` chooses: a slot that is free again may hold bits of another Segment.
   const was = (word: number, test: (track: Track) => boolean) => {
     const mask = maskOf(tracks.filter(test), word)
     return mask === '0' ? '0::BIGINT' : `(coalesce(b.m${word}, 0) & ${mask})`
   }
   const evaluated = words.map((word) => `, ${bits(word).join(' | ') || '0::BIGINT'} AS e${word}`).join('')
+  // [ => m: evaluated bits and carried ones; a Segment that left gets none, so its members exit. o: only bits of known Segments.
   const joined = words.flatMap((word) => [
     `coalesce(e${word}, 0) | ${was(word, ({ fate }) => fate === 'carried')} AS m${word}`,
     `${was(word, ({ isKnown }) => isKnown)} AS o${word}`,
@@ -407,7 +411,7 @@ function membershipSql(tracks: readonly Track[], query: string, before: string, 
     ) WHERE ${words.map((word) => `m${word} <> 0 OR o${word} <> 0`).join(' OR ')} OR coalesce(${tracks.map(({ slot }) => `b${slot}`).join(', ')}) IS NOT NULL`
 }
 
-/** BIGINT with the bits of these Segments in a word. */
+/** The bits of these Segments in one word, as a BIGINT. */
 function maskOf(tracks: readonly Track[], word: number): string {
   return tracks
     .filter(({ slot }) => Math.floor(slot / slotsPerWord) === word)
@@ -426,7 +430,7 @@ function changedSql(tracks: readonly Track[]): string {
     .join(' OR ')
 }
 
-/** How many profiles of the table `membership` are in each Segment, and how many of them changed in any. */
+/** How many profiles of the table `membership` are in each Segment, and how many changed in any Segment. */
 async function countMembers(
   engine: Engine,
   tracks: readonly Track[],
@@ -439,7 +443,7 @@ async function countMembers(
   return { members: tracks.map(({ slot }) => Number(row?.[`i${slot}`])), changed: Number(row?.['changed']) }
 }
 
-/** Counts a bucket's transitions per Segment. */
+/** A bucket's transitions, counted for each Segment. */
 async function countChanges(
   engine: Engine,
   root: string,
@@ -459,7 +463,7 @@ async function countChanges(
   }))
 }
 
-/** A row for each profile and Segment that changed. */
+/** SELECT of a row for each profile and Segment that changed. */
 function transitionsSql(tracks: readonly Track[], instant: string): string {
   const changes = wordsOf(tracks).map((word) => {
     const own = tracks
@@ -468,17 +472,17 @@ function transitionsSql(tracks: readonly Track[], instant: string): string {
     return `SELECT "$profile", segment, CASE WHEN (m${word} >> bit) & 1 = 1 THEN 'entered' ELSE 'exited' END AS change, ${instant} AS at
       FROM membership, (VALUES ${own.join(', ')}) AS track(bit, segment) WHERE m${word} <> o${word} AND (xor(m${word}, o${word}) >> bit) & 1 = 1`
   })
-  // In one order, so that the same work leaves the same file.
+  // A fixed order, so that the same work makes the same file.
   return `${changes.join(' UNION ALL ')} ORDER BY "$profile", segment`
 }
 
-/** History is kept as long as Adobe's store remembers who left a segment, and bounded, since every run looks through it. */
+/** History is kept as long as Adobe's store remembers who left a segment. It is bounded, since every run looks through it. */
 const historyMs = 30 * 24 * 3_600_000
 const historyVersions = 1000
 
 /**
- * Removes membership files that neither the current version nor the one before names, history older than 30 days or 1,000 versions, and what a killed run
- * left: folders that the chain of versions does not lead to.
+ * Removes membership files that neither the current version nor the one before names, history older than 30 days or 1,000 versions, and
+ * folders that a killed run left: the chain of versions does not lead to them.
  */
 function removeOldVersions(root: string, current: MembershipManifest | null, now: Date): void {
   const folder = join(root, 'membership')

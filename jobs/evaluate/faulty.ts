@@ -1,9 +1,9 @@
-// One Segment that the engine cannot evaluate does not stop the others: it is found, and left out.
+// A Segment that the engine cannot evaluate does not stop the others: it is found and left out.
 import { type Engine, identifier } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import { faultOf } from '../step.ts'
 
-/** Segments without which the query would do, with what the engine says of each. */
+/** Segments that the query fails for, each with the engine's message. */
 class FaultySegments extends Error {
   readonly segments: ReadonlyMap<string, string>
 
@@ -13,10 +13,10 @@ class FaultySegments extends Error {
   }
 }
 
-/** Beyond that it is no single Segment's fault. */
+/** More faulty Segments than this mean that no single Segment is at fault. */
 const mostFaulty = 50
 
-/** Does the work again without those Segments that it blames, until it blames none. */
+/** Does the work again without the Segments that it blames, until it blames none. */
 export async function withoutFaulty<T extends object>(
   work: (failed: ReadonlyMap<string, string>) => Promise<T>,
 ): Promise<T & { readonly failed: ReadonlyMap<string, string> }> {
@@ -33,9 +33,9 @@ export async function withoutFaulty<T extends object>(
 }
 
 /**
- * Runs what evaluates these Segments by the query. Where the engine refuses it, and not the surroundings are at fault, each half of them is
- * tried, down to single ones: columns that nobody reads are not computed. Throws as the engine did where all of them fail without any, or
- * each of them does not.
+ * Runs `run`, which evaluates these Segments by the query. Where the engine refuses the query, each half of the Segments is tried, down
+ * to single ones (the engine computes no columns that nobody reads), and the faulty ones are thrown as FaultySegments. Throws the
+ * engine's error unchanged where the surroundings failed, where the query fails even without a Segment, or where no single Segment fails.
  */
 export async function blaming(
   engine: Engine,
@@ -69,7 +69,7 @@ async function blame(
   await blame(engine, query, segments.slice(half), faulty)
 }
 
-/** What the engine says when it computes these columns of the query alone; null: nothing. */
+/** The engine's message when it computes only these Segments of the query; null: it succeeds. */
 async function faultIn(engine: Engine, query: string, segments: readonly string[]): Promise<string | null> {
   const columns = segments.map((segment) => `count_if(${identifier(segment)})`)
   try {
@@ -82,7 +82,7 @@ async function faultIn(engine: Engine, query: string, segments: readonly string[
   }
 }
 
-/** Neither an end that was asked for, nor memory or disk. */
+/** Whether an error is the query's: not an interruption, nor a lack of memory or disk. */
 function isOfQuery(error: unknown): boolean {
   return !(error instanceof JobError) && faultOf(error).reason === 'InternalError'
 }

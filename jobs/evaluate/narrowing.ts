@@ -2,17 +2,18 @@ import type { MembershipQuery } from '#crds'
 import { type Engine, readParquet, timestampLiteral } from '../engines/duckdb.ts'
 import type { DataManifest, MembershipManifest, MembershipSegment } from '../profile-store.ts'
 
-/** What has to be evaluated again to get from one membership version to the next. */
+/** What has to be evaluated again between one membership version and the next. */
 export type Narrowing = {
-  /** Instant of the version before. */
+  /** The instant of the version before. */
   readonly since: string
-  /** Per bucket, files that name the profiles whose data differ from then; null: anybody's may. */
+  /** For each bucket, files that name the profiles whose data changed since then; null: any profile's may have. */
   readonly touched: readonly (readonly string[] | null)[]
 }
 
 /**
- * How the version before can be gone on from, or null where everybody is to be evaluated: it must be of the same plan and the same
- * Segments, all of them evaluated at one instant no later than this, and over the data version that this one's `touched` counts from.
+ * How the new version can build on the one before; null where everybody is to be evaluated. The version before must have the same plan
+ * and Segments, all evaluated at one instant that is not later than this one, over the data version that this one's `touched` counts
+ * from.
  */
 export function narrowingOf(
   {
@@ -23,7 +24,7 @@ export function narrowingOf(
   }: {
     readonly digest: string
     readonly query: MembershipQuery
-    /** What the new version is to hold. */
+    /** The Segments of the new version. */
     readonly segments: readonly Pick<MembershipSegment, 'segment' | 'slot'>[]
     readonly now: string
   },
@@ -50,13 +51,13 @@ export function isSameLayout(
   )
 }
 
-/** Those of a bucket's events that the query and its flips read; `earliest` is the query's. */
+/** SELECT of a bucket's events that the query or its flips read at either instant; `earliest` is the query's. */
 export function recentSql(events: string, earliest: string, { since }: Narrowing, now: string): string {
   const [first, last] = [since, now].map((instant) => earliest.replaceAll('$now', () => timestampLiteral(instant)))
   return `SELECT * FROM (${events}) WHERE "timestamp" >= least(${first}, ${last})`
 }
 
-/** Fills the table `candidates` with "$profile" of whom to evaluate, from the views `profiles` and `events`; returns how many they are. */
+/** Fills the table `candidates` with "$profile" of everybody to evaluate, from the views `profiles` and `events`. Returns how many. */
 export async function findCandidates(
   engine: Engine,
   root: string,

@@ -6,7 +6,7 @@ import { statusColumn } from './file-names.ts'
 type FileColumn = ExportPlan['columns'][number]
 type FileFormat = Pick<ExportPlan['destination']['file'], 'delimiter' | 'nullValue'>
 
-/** SQL for a column's text in the file, transformed but not quoted; null where the profile has no value. */
+/** SQL for a column's text in the file, transformed and not yet quoted; null where the profile has no value. */
 export function cellSql({ source, type, transform }: FileColumn): string {
   const steps = typeof transform !== 'string' ? transform : transform === 'None' ? [] : [transform]
   return transformed(textSql(identifier(source), type), steps, (other, otherType = 'string') =>
@@ -14,12 +14,12 @@ export function cellSql({ source, type, transform }: FileColumn): string {
   ).sql
 }
 
-/** Whether a column may hold what only quoting makes harmless. */
+/** Whether a value of the column may need quoting. */
 export function isTextColumn({ type, transform }: FileColumn): boolean {
   return type === 'string' || typeof transform !== 'string'
 }
 
-/** Profile columns that a file's columns are made of. */
+/** The profile columns that a file's columns are made of. */
 export function profileColumnsOf(columns: readonly FileColumn[]): readonly Column[] {
   const found = columns.flatMap(({ source, type, transform }) => [
     { path: source, type },
@@ -34,18 +34,18 @@ export function profileColumnsOf(columns: readonly FileColumn[]): readonly Colum
   return [...new Map(found.map((column) => [column.path, column])).values()]
 }
 
-/** SQL for a column's text, and whether only quoting could make a delimiter, quote or line break in it harmless. */
+/** SQL for a column's text, and whether that text may hold a delimiter, quote or line break and so need quoting. */
 export type Cell = { readonly sql: string; readonly isText: boolean }
 
 /**
  * SQL for one line without its line end: RFC 4180 quoting where needed, the null value for null, `""` for the empty string. Most lines
- * need no quoting at all, which is found out for the whole line at once.
+ * need no quoting at all, which one test of the whole line shows.
  */
 export function lineSql(cells: readonly Cell[], format: FileFormat): string {
   const { delimiter, nullValue } = format
   const joined = (fields: readonly string[]) => `concat(${fields.join(`, ${literal(delimiter)}, `)})`
   const plain = joined(cells.map(({ sql }) => (nullValue === '' ? sql : `coalesce(${sql}, ${literal(nullValue)})`)))
-  // Numbers and dates hold none of the usual delimiters.
+  // Numbers and dates contain none of the usual delimiters.
   const texts = cells.filter(({ isText }) => isText || !/^[,;|\t]$/.test(delimiter)).map(({ sql }) => sql)
   const all = texts.length === 1 ? texts[0]! : `concat(${texts.join(', ')})`
   const special =
@@ -86,7 +86,7 @@ function textSql(value: string, type: FileColumn['type']): string {
   }
 }
 
-/** The shortest digits that give the same double again, without an exponent from 1e-15 to 1e38 and without a trailing `.0`. */
+/** The shortest digits that give the same double again: no exponent from 1e-15 to 1e38, and no trailing `.0`. */
 function numberSql(value: string): string {
   const text = `CAST(${value} AS VARCHAR)`
   const small = `(CASE WHEN ${value} < 0 THEN '-0.' ELSE '0.' END) || repeat('0', TRY_CAST(regexp_extract(${text}, 'e-(\\d+)$', 1) AS INTEGER) - 1) || replace(regexp_extract(${text}, '([\\d.]+)e', 1), '.', '')`
@@ -99,7 +99,7 @@ function numberSql(value: string): string {
 
 function fieldSql(cell: string, { delimiter, nullValue }: FileFormat): string {
   const special = ['"', delimiter, '\n', '\r'].map((text) => `contains(${cell}, ${literalOf(text)})`).join(' OR ')
-  // A text that reads like the null value is quoted, so that a reader can tell them apart.
+  // A text that looks like the null value is quoted, so that readers can tell them apart.
   const like = nullValue === '' ? `${cell} = ''` : `${cell} = '' OR ${cell} = ${literal(nullValue)}`
   return `(CASE WHEN ${cell} IS NULL THEN ${literal(nullValue)} WHEN ${like} OR ${special} THEN '"' || replace(${cell}, '"', '""') || '"' ELSE ${cell} END)`
 }

@@ -17,14 +17,14 @@ import { type Engine, fileLiteral, literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 
 /**
- * What an export told the landing zone about one Segment: one row per delivered member with the key's texts k0, k1, …, the profile
- * that bore it, and the hash of its row. `keys` says what the key is made of; sets with another key cannot be compared.
+ * Path of a delivered set: what an export told the landing zone about one Segment. One row for each delivered member, with the key's
+ * texts k0, k1, …, its profile and the hash of its row. `keys` says what the key is made of; sets with different keys cannot be compared.
  */
 export function deliveredPath(root: string, activation: string, segment: string, run: string): string {
   return join(root, 'delivered', activation, segment, `${run}.parquet`)
 }
 
-/** The baseline's file, or null where there is none or its key is another one: then the Segment is backfilled. */
+/** The baseline's file; null where it is missing or has another key: then the Segment is backfilled. */
 export async function readableBaseline(engine: Engine, path: string, keys: string): Promise<string | null> {
   if (!existsSync(path)) return null
   const [wanted, found] = [checksumOf(path), await sha256OfFile(path)]
@@ -37,13 +37,13 @@ export async function readableBaseline(engine: Engine, path: string, keys: strin
   return row && (row['keys'] === null || row['keys'] === keys) ? path : null
 }
 
-/** Writes a delivered set beside its name, flushes it and renames it: there whole or not at all. */
+/** Writes a delivered set beside its path, flushes it and renames it: it is there whole or not at all. */
 export async function commitDelivered(engine: Engine, path: string, select: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true })
   const temporary = `${path}.tmp`
   await engine.run(`COPY (${select}) TO ${literal(temporary)} (FORMAT parquet)`)
   flush(temporary)
-  // First, so that no set is there without it; it says nothing of a set that another attempt wrote.
+  // Written first, so that no set is there without its checksum. It does not match a set that another attempt wrote.
   writeFileSync(`${path}${checksumEnding}`, `${await sha256OfFile(temporary)}\n`, { flush: true })
   renameSync(temporary, path)
   flush(dirname(path))
@@ -51,13 +51,13 @@ export async function commitDelivered(engine: Engine, path: string, select: stri
 
 const checksumEnding = '.sha256'
 
-/** null where an earlier version of convoke wrote the set. */
+/** null where an earlier version of convoke wrote the set, without a checksum. */
 function checksumOf(path: string): string | null {
   const file = `${path}${checksumEnding}`
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : null
 }
 
-/** Removes sets older than the acknowledged one: nothing compares with them again. */
+/** Removes delivered sets older than the acknowledged one: nothing compares with them any more. */
 export function pruneDelivered(path: string, baseline: string): void {
   const folder = dirname(path)
   const { mtimeMs } = statSync(baseline)

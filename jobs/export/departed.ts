@@ -2,7 +2,7 @@ import type { ExportPlan, RunInput } from '#crds'
 
 type Segment = ExportPlan['segments'][number]
 
-/** Segments that were deleted and of which something was delivered. One whose name is in the plan again is a Segment like any other. */
+/** Deleted Segments of which something was delivered. One whose name is in the plan again is a Segment like any other. */
 export function departedOf(
   { segments }: Pick<ExportPlan, 'segments'>,
   { departed = [] }: RunInput,

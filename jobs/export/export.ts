@@ -19,7 +19,7 @@ import { prepare } from './rows.ts'
 import { canExit, type Delivery, type Evaluated, type Key, type Segment } from './work.ts'
 
 /**
- * Delivers an Activation's Segments: data files first, the delivery manifest last, per Segment. What this run has published before
+ * Delivers an Activation's Segments: for each, its data files first and its delivery manifest last. What this run has published before
  * stays as it is, so a repeated run only does what is missing.
  */
 export function exportSegments(context: StepContext): Promise<RunReport> {
@@ -91,7 +91,7 @@ async function deliver(context: StepContext): Promise<StepResult> {
         try {
           details.set(segment.name, await publish(work, delivery))
         } catch (error) {
-          // Its manifest may be there, or not; those after it are not.
+          // Its manifest may be there or not; later Segments have none.
           details.set(segment.name, { segment: segment.name, counts: { uncertain: 1 } })
           const told = [...plan.segments, ...departed].map(({ name }) => details.get(name) ?? { segment: name })
           return { totals: totalsOf(told), details: told, warnings, fault: faultOf(error) }
@@ -121,7 +121,7 @@ function nobodyIn({ name }: Segment): Detail {
   return { segment: name, members: 0, entered: 0, realized: 0, exited: 0, backfill: false }
 }
 
-/** A store whose data and membership were written with different bucket counts is joined as one bucket. */
+/** Data and membership with the same buckets; where they were written with different bucket counts, everything is one bucket. */
 function aligned(data: DataManifest, membership: MembershipManifest) {
   if (data.buckets === membership.buckets) return { data, membership }
   return {
@@ -144,7 +144,7 @@ function keyOf(plan: ExportPlan): Key {
   return { columns, names, list: names.join(', '), definition }
 }
 
-/** Why the circuit breaker holds a delivery, as a sentence; null where it lets it pass, as always a backfill and a Segment that is gone. */
+/** Why the circuit breaker holds a delivery, as a sentence; null where it lets it pass. Backfills and deleted Segments always pass. */
 function heldBecause(
   { circuitBreaker: breaker }: ExportPlan,
   { departed, baseline, baselineSize, active, entered, left }: Delivery,

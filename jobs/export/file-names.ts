@@ -1,10 +1,10 @@
 import { type ExportPlan, filePartName, filledFileName, longestNameBytes, type RunInput } from '#crds'
 import { sha256 } from '../digest.ts'
 
-/** The last column where membershipStatus is Include: `realized` or `exited`. */
+/** Name of the last column where membershipStatus is Include; its values are `realized` and `exited`. */
 export const statusColumn = 'segmentMembership.status'
 
-/** Name of a Segment's file in one run; `part` counts from 1. The same plan and run always give the same names. */
+/** Name of a Segment's file in one run; `part` counts from 1. The same plan and run always give the same name. */
 export function fileNameOf(
   plan: ExportPlan,
   segment: ExportPlan['segments'][number],
@@ -29,12 +29,12 @@ export function manifestNameOf(firstFile: string): string {
   return besideOf(firstFile, '.manifest.json')
 }
 
-/** Name of the file with a delivered file's rows that an import could not take. */
+/** Name of the file that holds a delivered file's rows that an import could not take. */
 export function rejectsNameOf(file: string): string {
   return besideOf(file, '.rejects.csv')
 }
 
-/** The file's name and an ending, or, where that is too long, the beginning of it, a hash of the whole, and the ending. */
+/** The file's name with an ending; where that is too long, its beginning, a hash of the whole name, and the ending. */
 function besideOf(file: string, ending: string): string {
   if (Buffer.byteLength(file + ending) <= longestNameBytes) return file + ending
   const end = `-${sha256(file).slice(0, 16)}${ending}`

@@ -1,4 +1,4 @@
-// Files and manifests in the landing zone, and the delivered sets in the store.
+// Files and manifests in the landing zone, and delivered sets in the store.
 import { createReadStream, createWriteStream, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -13,7 +13,9 @@ import { commitDelivered, deliveredPath, pruneDelivered } from './delivered-set.
 import { fileNameOf, manifestNameOf, statusColumn } from './file-names.ts'
 import type { Delivery, Segment, Work } from './work.ts'
 
-/** What an earlier attempt of this run has published of a Segment, or null. A Run of the same name with another plan is another Run. */
+/**
+ * What an earlier attempt of this run has published of a Segment; null: nothing. A Run of the same name with another plan is another Run.
+ */
 export async function publishedBefore(
   { context, plan, landing, scratch, engine, root }: Work,
   segment: Segment,
@@ -33,7 +35,7 @@ export async function publishedBefore(
   const [row] = await engine
     .rows(`SELECT count(*) AS members FROM read_parquet(${fileLiteral(delivered)})`)
     .catch(() => [])
-  // Without its delivered set a later increment would have nothing to compare with.
+  // Without its delivered set a later increment would have nothing to compare with: publish again.
   if (!row) return null
   const { realized, exited, leftOut } = manifest.counts
   return {
@@ -48,12 +50,12 @@ export async function publishedBefore(
   }
 }
 
-/** null where there is no such file or it is no delivery manifest. */
+/** null where there is no such file, or where it is no delivery manifest. */
 async function readManifest(landing: LandingStore, name: string, scratch: string): Promise<DeliveryManifest | null> {
   const local = join(scratch, 'manifest.json')
   if (!(await landing.get(name, local))) return null
   try {
-    // Only what this step writes has this kind; its shape is the schema's.
+    // Only this step writes this kind of file; its shape is the schema's.
     const found = JSON.parse(readFileSync(local, 'utf8')) as DeliveryManifest
     return found.kind === 'DeliveryManifest' ? found : null
   } catch {
@@ -77,13 +79,13 @@ export function detailOf(
   }
 }
 
-/** Files, then the delivered set, then the manifest: a manifest stands for files that are complete and a baseline that exists. */
+/** Publishes the files, then the delivered set, then the manifest: a manifest stands for complete files and a baseline that exists. */
 export async function publish(work: Work, delivery: Delivery): Promise<Detail> {
   const { context, plan, engine, landing, root, scratch, key } = work
   const { segment, baseline } = delivery
   const detail = detailOf(delivery, plan)
   const rows = delivery.realized + delivery.exited
-  // A file without rows empties the audience of a Segment that is gone; of others the next one says more.
+  // A file without rows empties the audience of a deleted Segment. For other Segments nothing is written: the next file says more.
   if (plan.export === 'Incremental' && rows === 0 && !(delivery.departed && delivery.complete)) return detail
 
   const first = fileNameOf(plan, segment, context.input, 1)
@@ -114,7 +116,7 @@ export async function publish(work: Work, delivery: Delivery): Promise<Detail> {
     evaluatedAt: delivery.evaluatedAt,
     membershipVersion: work.membership.version,
     columns: [
-      // A mapped column is a scalar, so its type is a word.
+      // A mapped column is a scalar, so its type is one word.
       ...plan.columns.map(({ target, source, type }) => ({ name: target, source, type: String(type) })),
       ...(plan.membershipStatus === 'Include' ? [{ name: statusColumn, source: statusColumn, type: 'string' }] : []),
     ],
@@ -122,7 +124,7 @@ export async function publish(work: Work, delivery: Delivery): Promise<Detail> {
     counts: { realized: delivery.realized, exited: delivery.exited, leftOut: delivery.leftOut },
   }
 
-  // A name without {timestamp} is used again and again: until the new files are complete, no manifest may speak of them.
+  // A name without {timestamp} is used in every run: until the new files are complete, no manifest may describe them.
   const earlier = await readManifest(landing, manifestName, scratch)
   if (earlier) await landing.remove(manifestName)
   for (const [index, { name }] of files.entries()) await landing.put(name, parts[index]!)
@@ -148,18 +150,18 @@ export async function publish(work: Work, delivery: Delivery): Promise<Detail> {
   return { ...detail, manifest: manifestName, files }
 }
 
-/** Writes one part of a Segment's file to the scratch folder, in the order of the key; returns its path. */
+/** Writes one part of a Segment's file to the scratch folder, ordered by the key; returns its path. */
 async function writeFile({ engine, plan, key, scratch }: Work, delivery: Delivery, offset: number): Promise<string> {
   const { maxRows, compression, delimiter } = plan.destination.file
   const status = (sql: string) =>
     plan.membershipStatus === 'Include' ? `line || ${literal(delimiter)} || ${sql}` : 'line'
   const order = `ORDER BY ${key.list}, p`
   const select = delivery.complete
-    ? // The table already has this order, which only a join would lose.
+    ? // the table has this order already, and only a join would lose it.
       `SELECT ${status("'realized'")} AS row FROM ${delivery.current} ${delivery.leftOut.duplicateKey > 0 ? order : ''}`
     : `SELECT ${status('status')} AS row FROM changes WHERE segment = ${literal(delivery.segment.name)} ${order}`
   const path = join(scratch, `${delivery.segment.name}-${offset}.csv`)
-  // The lines are complete as they are; without a quote character DuckDB writes them so.
+  // The lines are quoted already; DuckDB writes them unchanged when it has no quote character.
   await engine.run(`COPY (SELECT row AS ${identifier(headerLine(plan))} FROM (${select} LIMIT ${maxRows} OFFSET ${offset}))
     TO ${literal(path)} (FORMAT csv, HEADER true, QUOTE '', ESCAPE '')`)
   if (compression === 'None') return path

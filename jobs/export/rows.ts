@@ -1,9 +1,9 @@
-// The rows of all Segments in one pass over the store, and what changed against the baselines. What passes between the statements are tables of
-// the engine, made in this order; `key` are the columns of `Key.list`:
+// The rows of all Segments in one pass over the store, and what changed against the baselines. The statements pass these temporary tables
+// to each other, made in this order; `key` stands for the columns of `Key.list`:
 //   rows     p, key, line, hash, complete, membership words         a profile that is in any of the Segments, in the order of the key
-//   losers   segment, p                                             profiles whose key another one carries into the file
+//   losers   segment, p                                             profiles whose key another profile carries into the file
 //   changes  segment, key, p, line, entered, status                 rows of increments
-//   exits    segment, key, p                                        who is in the baseline and not in the Segment
+//   exits    segment, key, p                                        keys in the baseline that are no longer in the Segment
 import type { ExportPlan } from '#crds'
 import { type Engine, fileLiteral, literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
@@ -13,7 +13,7 @@ import { cellSql, isTextColumn, lineSql, profileColumnsOf } from './csv-line.ts'
 import { deliveredPath, readableBaseline } from './delivered-set.ts'
 import { type Active, canExit, type Delivery, type Evaluated, type Key, type Segment, type Work } from './work.ts'
 
-/** Rows of all Segments in one pass over the buckets, and what changed against the baselines. */
+/** Makes the rows of all Segments in one pass over the buckets, and finds what changed against the baselines. */
 export async function prepare(
   work: Work,
   open: readonly Evaluated[],
@@ -28,7 +28,7 @@ export async function prepare(
       segment,
       departed: true,
       members: 0,
-      // That it is gone is known now, whenever the store was evaluated last.
+      // A deleted Segment is known to be gone now, whenever the store was last evaluated.
       evaluatedAt: context.input.now,
       current: '(SELECT * FROM rows WHERE false)',
       active: 0,
@@ -58,9 +58,8 @@ function columnsOf(key: Key): string {
 }
 
 /**
- * Table `rows`: p, the key, line (the row as it stands in a file, without status), hash, complete (nothing mandatory is missing), and
- * the membership words; one row per profile that is in any of the Segments, in the order of the key. A line is made once per profile,
- * not once per Segment it is in.
+ * Makes table `rows`: one row for each profile that is in any of the Segments, in the order of the key. `line` is the row as it stands in
+ * a file, without status; `complete`: nothing mandatory is missing. A line is made once per profile, not once for each of its Segments.
  */
 async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
   const { engine, plan, data, membership, root, key, context } = work
@@ -109,7 +108,7 @@ function cellsSql({ plan, data, root }: Work, bucket: number): string {
   return `SELECT "$profile" AS p, ${plan.columns.map((column, index) => `${cellSql(column)} AS c${index}`).join(', ')} FROM (${profilesSql(data, root, bucket, profileColumnsOf(plan.columns))})`
 }
 
-/** SQL for a row without status, from SQL for the text of each column. */
+/** SQL for a row without status; `cell` gives SQL for the text of a column. */
 function lineOf({ columns, destination }: ExportPlan, cell: (column: number) => string): string {
   return lineSql(
     columns.map((column, index) => ({ sql: cell(index), isText: isTextColumn(column) })),
@@ -117,14 +116,14 @@ function lineOf({ columns, destination }: ExportPlan, cell: (column: number) => 
   )
 }
 
-/** The key's columns as SQL: cells of a row, or the profile id. */
+/** SQL for the key's columns: cells of a row, or the profile id. */
 function keySql(key: Key, cell: (column: number) => string, profile: string): string {
   return key.columns.length === 0
     ? `${profile} AS k0`
     : key.columns.map((column, index) => `${cell(column)} AS k${index}`).join(', ')
 }
 
-/** Files of a version disappear when a newer one has been committed and cleaned up meanwhile. */
+/** Runs `work`. A file that is gone means that a newer version was committed, and this one cleaned up, meanwhile. */
 async function reading<T>({ root }: Work, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -140,7 +139,9 @@ async function reading<T>({ root }: Work, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Table `losers`: per Segment the profiles whose key another profile carries into the file: latest qualification first, then smallest row. */
+/**
+ * Makes table `losers`. Of profiles with the same key in a Segment the one that qualified last stays, then the one with the smallest row.
+ */
 async function findDuplicates(work: Work, open: readonly Evaluated[]): Promise<void> {
   const { engine, plan, key, membership, root } = work
   const segments = open.map(({ segment }) => segment.name)
@@ -183,7 +184,10 @@ async function compare({ engine, plan, key }: Work, entry: Active, baseline: str
       SELECT ${name}, ${key.list}, "$profile" FROM ${base} ANTI JOIN ${entry.current} AS c USING (${key.list})`)
 }
 
-/** Adds the rows of exits to `changes`: the profile's values of today under the key that was delivered; only the key if it vanished. */
+/**
+ * Adds the rows of exits to `changes`: the profile's values of today under the key that was delivered; the key alone if the profile is
+ * gone.
+ */
 async function renderExits(work: Work): Promise<void> {
   const { engine, plan, key, data } = work
   if (!canExit(plan)) return
@@ -198,7 +202,7 @@ async function renderExits(work: Work): Promise<void> {
     )
   }
   const line = lineOf(plan, (index) => (key.columns.includes(index) ? `k${key.columns.indexOf(index)}` : `c${index}`))
-  // Without a key column nothing in the row of a vanished profile would say whose it is.
+  // Without a key column, the row of a profile that is gone would not say whose it is.
   await engine.run(`INSERT INTO changes
     SELECT segment, ${key.list}, exits.p, ${line}, false, 'exited' FROM exits
     ${key.columns.length === 0 ? 'JOIN' : 'LEFT JOIN'} gone ON gone.p = exits.p`)
@@ -256,7 +260,7 @@ async function countChanges(
   return deliveries
 }
 
-/** A query's counts by its column `segment`; 0 for a Segment that has no row. */
+/** Counts of a query by its column `segment`; 0 for a Segment without a row. */
 async function perSegment(engine: Engine, sql: string): Promise<(segment: string, count: string) => number> {
   const rows = new Map((await engine.rows(sql)).map((row) => [row['segment'], row]))
   return (segment, count) => Number(rows.get(segment)?.[count] ?? 0)

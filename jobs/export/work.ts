@@ -7,7 +7,7 @@ import type { LandingStore } from '../stores/index.ts'
 
 export type Segment = ExportPlan['segments'][number]
 
-/** Everything the phases share. */
+/** What the phases of an export share. */
 export type Work = {
   readonly context: StepContext
   readonly plan: ExportPlan
@@ -20,26 +20,26 @@ export type Work = {
   readonly key: Key
 }
 
-/** The deduplication key, or the profile id where the mapping has none. */
+/** The deduplication key; the profile id where the mapping has none. */
 export type Key = {
-  /** Indexes into the plan's columns; empty: the profile id. */
+  /** Indexes into the plan's columns; empty: the key is the profile id. */
   readonly columns: readonly number[]
-  /** `k0, k1`: the key's columns in every relation here. */
+  /** `k0, k1`: the key's columns, as every relation here calls them. */
   readonly list: string
   readonly names: readonly string[]
-  /** Says what the key is made of. */
+  /** Text that says what the key is made of; sets with different texts cannot be compared. */
   readonly definition: string
 }
 
 export type Evaluated = { readonly segment: Segment; readonly evaluated: MembershipSegment }
 
-/** What is to be known of a Segment before anything is compared. */
+/** What is known of a Segment before anything is compared. */
 export type Active = {
   readonly segment: Segment
   readonly departed: boolean
   readonly members: number
   readonly evaluatedAt: string
-  /** SQL of the rows that a complete file holds, and their number. */
+  /** SQL of the rows that a complete file has, and how many they are. */
   readonly current: string
   readonly active: number
   readonly leftOut: DeliveryManifest['counts']['leftOut']
@@ -47,20 +47,20 @@ export type Active = {
 
 /** A Segment to deliver. */
 export type Delivery = Active & {
-  /** The acknowledged delivered set's file; null: backfill. */
+  /** The file of the acknowledged delivered set; null: this is a backfill. */
   readonly baseline: string | null
   readonly baselineSize: number
-  /** The file holds every active member, not the changes against the baseline. */
+  /** Whether the file holds every active member, rather than changes against the baseline. */
   readonly complete: boolean
-  /** Keys that the baseline does not have, and keys that only the baseline has. */
+  /** How many keys the baseline does not have, and how many only the baseline has. */
   readonly entered: number
   readonly left: number
-  /** Rows of this file. */
+  /** How many rows of this file are realized. */
   readonly realized: number
   readonly exited: number
 }
 
-/** Only increments with a status can say that somebody leaves. */
+/** Whether files can say that somebody leaves: only increments with a status column can. */
 export function canExit(plan: ExportPlan): boolean {
   return plan.export === 'Incremental' && plan.membershipStatus === 'Include'
 }

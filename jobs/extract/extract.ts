@@ -21,10 +21,10 @@ import { lockStore } from '../writer-lock.ts'
 import { downloadTable, type LogTable, type TableContent } from './log-table.ts'
 
 /**
- * Reads what is new in Campaign's log tables into the store's records; the next ingest merges them. A row is an event, whose id is made
- * of the table and its key (its primary key where none is named), or of all its columns where it has none: a row that is read again is the same event, and so is one with a
- * key that changed. The first run reads the whole table, later ones from the watermark less the overlap. A table that cannot be read
- * does not keep out the others.
+ * Reads what is new in Campaign's log tables into the store's records; the next ingest merges them.
+ * A row is an event. Its id is made of the table and its key (the primary key where none is named), or of all columns where there is no
+ * key: a row that is read again is the same event, and so is one whose other columns changed. The first run reads the whole table, later
+ * ones start at the watermark less the overlap. A table that cannot be read does not keep the others out.
  */
 export function extract(context: StepContext): Promise<RunReport> {
   return runStep('extract', context, () => extractAll(context))
@@ -37,7 +37,7 @@ type Work = {
   readonly engine: Engine
   readonly database: Database
   readonly ports: Ports
-  /** The evaluation instant; later rows have not happened yet. */
+  /** The evaluation instant; later rows are not read yet. */
   readonly now: string
 }
 
@@ -109,7 +109,7 @@ function faultOfTables(fault: JobError, faults: number, read: number): JobError 
   return new JobError(fault.reason, `${fault.message}${more}${rest}`, fault)
 }
 
-/** A store that no ingest has filled yet. */
+/** The manifest of a store that no ingest has filled yet. */
 const nothingYet: DataManifest = {
   version: 'none',
   previous: null,
@@ -126,7 +126,7 @@ const nothingYet: DataManifest = {
   leftOut: { eventsPerProfile: 0, identitiesPerProfile: 0 },
 }
 
-/** The profile guardrails' sizes (Adobe's profile guardrails page); an ingest plan would bring the same. */
+/** The sizes of Adobe's profile guardrails; an ingest plan has the same. */
 const limits: RecordLimits = {
   profileRecordBytes: 102_400,
   eventBytes: 10_240,
@@ -163,12 +163,12 @@ async function readTable(work: Work, table: LogTable, known: SourceState | undef
     records.length === 0 ? '(SELECT NULL AS "$event", NULL AS "$hash" WHERE false)' : readParquet(root, records)
   const nothing = { ...content, file: null }
   const counts = { rowsRead: content.rows, accepted: 0, badRows: 0, oversize: 0, ahead: content.ahead }
-  // Before it had a key, a row was known by all its columns.
+  // Until the table got a key, a row was known by all its columns.
   const fresh = await withoutKnown(work, path, events)
   if (fresh.rows === 0) return { ...nothing, counts, warnings: aheadWarnings(table, content) }
 
   const digest = await sha256OfFile(fresh.path)
-  // Named by content: an attempt that is repeated must not replace what an earlier one has read.
+  // Named by content: a repeated attempt must not replace what an earlier one has read.
   const file = { name: `${table.name}/${digest.slice(0, 32)}.ndjson`, path: fresh.path, sha256: digest }
   const { state, examples } = await normalizeFile(
     engine,
@@ -187,14 +187,14 @@ async function readTable(work: Work, table: LogTable, known: SourceState | undef
   if (badRows > 0) nameColumns(root, state, content)
   return {
     ...nothing,
-    // With bad rows it is kept for the list of them.
+    // A file without accepted rows is kept where it lists bad rows.
     file: accepted + badRows > 0 ? { name: file.name, state } : null,
     counts: { ...state.counts, rowsRead: content.rows, accepted, ahead: content.ahead },
     warnings: [...badRowWarnings(table, state, examples, content), ...aheadWarnings(table, content)],
   }
 }
 
-/** The downloaded rows without those that are events of the store by all their columns. */
+/** The downloaded rows, without those that are already events of the store by all their columns. */
 async function withoutKnown(
   { engine, ports }: Work,
   path: string,
@@ -266,7 +266,7 @@ function aheadWarnings(table: LogTable, { ahead, latest }: TableContent): Warnin
   ]
 }
 
-/** In the list of bad rows, the table's own columns instead of those of the download. */
+/** Gives the list of bad rows the table's own column names instead of those of the download. */
 function nameColumns(root: string, { records }: SourceFileState, { columnOf }: TableContent): void {
   const path = join(root, rejectsPathOf(records[0] ?? ''))
   const text = readFileSync(path, 'utf8')

@@ -7,22 +7,22 @@ import { type Database, name, text } from '../postgres/connection.ts'
 
 export type LogTable = ExtractPlan['tables'][number]
 
-/** What an earlier run remembers of a table; undefined: it was never read. */
+/** What is remembered of a table from earlier runs; undefined: the table was never read. */
 export type TableMemory = { readonly watermark: string | undefined; readonly columns: readonly string[] | undefined }
 
 /** What was downloaded of a table. */
 export type TableContent = {
   /** Columns that become attributes, in the order of c0, c1, … */
   readonly mapping: LogTable['mapping']
-  /** Highest watermark that was read; null where there is none yet. */
+  /** The highest watermark that was read; null where there is none yet. */
   readonly watermark: string | null
-  /** Columns that make up a row's id where the table has no key. */
+  /** The columns that make up a row's id where the table has no key. */
   readonly columns: readonly string[]
   readonly rows: number
-  /** Rows that are dated later than this run and were not read, and the latest of their watermarks. */
+  /** How many rows are dated later than this run and were not read, and the latest of their watermarks. */
   readonly ahead: number
   readonly latest: string | null
-  /** The table's column behind a field of the download. */
+  /** The table's column that a field of the download comes from. */
   readonly columnOf: (field: string) => string
 }
 
@@ -36,7 +36,7 @@ type Work = {
 }
 
 /**
- * Writes the table's new rows as lines of JSON to `path`, within a transaction: `event` and `row` (ids by the key and by all columns),
+ * Writes the table's new rows to `path` as lines of JSON, within a transaction: `event` and `row` (ids by the key and by all columns),
  * `time`, `identity`, `type`, c0, c1, … Rows without a watermark have no place in the order, and are read every time.
  */
 export async function downloadTable(
@@ -65,7 +65,7 @@ export async function downloadTable(
       `The column ${time} of ${table.name} is ${typeOf(time)} and gives no event time. Map a timestamp column to \`timestamp\`.`,
     )
 
-  // A column of the same name would be meant instead of the whole row.
+  // An alias that is also a column's name would mean that column instead of the whole row.
   const unused = (alias: string): string =>
     columns.some((column) => column.name === alias) ? unused(`${alias}_`) : alias
   const row = unused('row')
@@ -102,7 +102,7 @@ export async function downloadTable(
       ({ source: column }, index) => `${/^timestamp/.test(typeOf(column)) ? instant(column) : of(column)} AS c${index}`,
     ),
   ]
-  // JSON text holds neither of these control characters, so every line is plain JSON.
+  // JSON text contains neither of these control characters, so every line is plain JSON.
   const copy = database.query(
     to(
       `COPY (SELECT row_to_json(line) FROM (SELECT ${fields.join(', ')} FROM ${source} AS ${name(row)} WHERE ${where} ORDER BY ${watermark}) AS line)
@@ -132,7 +132,7 @@ export async function downloadTable(
   }
 }
 
-/** Columns of the table's primary key, in its order; none where it has none. */
+/** Columns of the table's primary key, in its order; empty where it has none. */
 async function primaryKeyOf(database: Database, table: LogTable): Promise<readonly string[]> {
   const { rows } = await database.query<{ name: string }>(
     `SELECT attname AS name FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
@@ -175,15 +175,15 @@ function requireColumns(
 }
 
 type Order = {
-  /** Whether a remembered watermark can be read from; if not, the whole table is read again, and what is known stays known. */
+  /** Whether a remembered watermark can be read on from. If not, the whole table is read again; rows that are known stay known. */
   readonly holds: (watermark: string) => boolean
-  /** SQL that holds for rows that a run may take as read. */
+  /** SQL condition for rows that a run may count as read. */
   readonly isReached: string
-  /** SQL of the watermark from which rows are read again. */
+  /** SQL for the watermark from which rows are read again. */
   readonly startFrom: (watermark: string) => Promise<string>
 }
 
-/** How the rows of a table follow each other, by the type of its watermark. */
+/** How the rows of a table are ordered, by the type of its watermark. */
 function orderOf(
   { plan, now, database }: Work,
   type: string,
@@ -196,7 +196,7 @@ function orderOf(
     const overlap = parseDurationSeconds(plan.overlap)
     if (overlap === null) throw new JobError('InvalidPlan', `The overlap ${plan.overlap} is no duration like 10m.`)
     return {
-      // One that lies ahead would keep everything out until then.
+      // A watermark that lies ahead would keep all rows out until then.
       holds: (value) => /^\d{4,}-/.test(value) && Date.parse(instantOf(value)) <= Date.parse(now),
       isReached: `${watermark} <= ${text(now)}::timestamptz::${type}`,
       startFrom: async (value) => `${typed(value)} - interval '${overlap} s'`,
@@ -205,7 +205,7 @@ function orderOf(
   if (/^(smallint|integer|bigint|numeric|real|double precision)/.test(type)) {
     return {
       holds: (value) => /^-?\d/.test(value),
-      // NaN is above every number.
+      // NaN sorts above every number.
       isReached: /^(numeric|real|double)/.test(type) ? `${watermark}::double precision < 'Infinity'` : 'true',
       startFrom: async (value) => {
         const column = name(table.watermark)
@@ -219,7 +219,7 @@ function orderOf(
   return { holds: () => true, isReached: 'true', startFrom: async (value) => typed(value) }
 }
 
-/** What PostgreSQL writes of a time in UTC (`2026-01-15 10:30:00+00`, or without zone or time), in the form of ISO 8601. */
+/** A time that PostgreSQL writes in UTC (`2026-01-15 10:30:00+00`, or without zone or time) as ISO 8601. */
 function instantOf(value: string): string {
   const [date = '', time = '00:00:00'] = value.replace(/\+00$/, '').split(' ')
   return `${date}T${time}Z`

@@ -8,17 +8,17 @@ export type WaitingRows = {
   readonly database: Database
   readonly plan: ImportPlan
   readonly activation: string
-  /** Segments that the Activation delivers; null: all of which rows wait. */
+  /** The Segments that the Activation delivers; null: all Segments that have waiting rows. */
   readonly segments: readonly string[] | null
-  /** Columns that the Activation writes, with their types in the file; null: those that a row brings. */
+  /** The columns that the Activation writes, with their types in the file; null: the columns that each row brings. */
   readonly columns: readonly { readonly name: string; readonly type: string }[] | null
 }
 
 type Counts = Readonly<Record<'arrived' | 'updated' | 'unchanged' | 'added', number>>
 
 /**
- * Loads the waiting rows of an Activation whose recipient is there by now, within a transaction. A row that the database refuses waits
- * on, with the reason. Returns what became of them, for each Segment of which rows arrived or wait.
+ * Loads the waiting rows of an Activation whose recipient exists by now, within a transaction. A row that the database refuses goes on
+ * waiting, with the reason. Returns the outcome for each Segment of which rows arrived or wait.
  */
 export async function loadArrivals(waiting: WaitingRows): Promise<readonly Detail[]> {
   const { database, plan } = waiting
@@ -27,7 +27,7 @@ export async function loadArrivals(waiting: WaitingRows): Promise<readonly Detai
   )
   const arrived: (readonly [string, Counts])[] = []
   for (const set of sets) {
-    // A row that was delivered with other columns says nothing of those that it lacks.
+    // A row that was delivered with other columns says nothing about the columns that it lacks.
     const columns =
       waiting.columns?.filter((column) => set.columns.includes(column.name)) ??
       set.columns.map((column) => ({ name: column, type: 'string' }))
@@ -61,7 +61,7 @@ function ownSql({ activation, segments }: WaitingRows): string {
   return `w.activation = ${text(activation)}${some}`
 }
 
-/** Rows with the same columns: those of all Segments together, or of each Segment by itself where the database refuses one. */
+/** Loads rows with the same columns: of all Segments together, or Segment by Segment where the database refuses one. */
 async function loadSet(
   waiting: WaitingRows,
   target: TargetTable,
@@ -98,7 +98,7 @@ async function loadSegments(
 ): Promise<readonly (readonly [string, Counts])[]> {
   const load = { database, target, table: `${plan.target.schema}.${plan.target.table}`, isGroup: segments.length > 1 }
   const some = `segment = ANY(ARRAY[${segments.map(text).join(', ')}]::text[])`
-  // What came with one delivery is one here as well, so that the newest has the last word.
+  // Rows that came with one delivery form one here too, so that the newest delivery counts.
   await database.query(`CREATE TEMP TABLE numbered ON COMMIT DROP AS SELECT row_number() OVER (ORDER BY since, segment, recipient_key) AS number,
       (dense_rank() OVER (ORDER BY since, segment, run) - 1)::integer AS delivery, * FROM arriving WHERE ${some};
     CREATE TEMP TABLE deliveries ON COMMIT DROP AS SELECT DISTINCT delivery, segment, false AS complete, since, run FROM numbered`)

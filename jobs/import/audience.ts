@@ -1,16 +1,16 @@
 import { type Database, text } from '../postgres/connection.ts'
 import { keyJson, type Load } from './load.ts'
 
-/** A delivery of the transaction, by its index. */
+/** A delivery of the transaction, known by its index. */
 export type ListedDelivery = {
   readonly segment: string
-  /** The file names every member, so whoever it does not name is none. */
+  /** Whether the file names every member: whoever it does not name is none. */
   readonly complete: boolean
   readonly evaluatedAt: string
   readonly run: string
 }
 
-/** Temporary table `deliveries`, which says what the deliveries of `loaded` are. */
+/** Makes the temporary table `deliveries`, which describes the deliveries in `loaded`. */
 export async function createDeliveries(database: Database, deliveries: readonly ListedDelivery[]): Promise<void> {
   await database.query(
     'CREATE TEMP TABLE deliveries (delivery integer, segment text, complete boolean, since timestamptz, run text) ON COMMIT DROP',
@@ -25,7 +25,7 @@ export async function createDeliveries(database: Database, deliveries: readonly 
 
 export type ListChange = { readonly added: number; readonly removed: number }
 
-/** Brings the lists of the audiences up to date; returns what changed by delivery. */
+/** Brings the lists of the audiences up to date; returns the changes of each delivery. */
 export async function updateLists({ database, target }: Load): Promise<(delivery: number) => ListChange> {
   const key = keyJson(target)
   const counted = async (statement: string) => {
@@ -56,8 +56,8 @@ export async function updateLists({ database, target }: Load): Promise<(delivery
 }
 
 /**
- * Keeps the rows of `loaded` that wait, in the place of older ones of the same recipient. A complete file says all there is to wait for;
- * of an increment, whoever is loaded or exits waits no more.
+ * Keeps the rows of `loaded` that wait, in place of older rows of the same recipient. A complete file names all rows that may wait; with
+ * an increment, a recipient that is loaded or exits waits no more.
  */
 export async function keepWaiting({ database, target }: Load, activation: string): Promise<void> {
   const key = keyJson(target)

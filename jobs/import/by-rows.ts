@@ -1,27 +1,29 @@
 import { text } from '../postgres/connection.ts'
 import { surroundingStates } from '../postgres/faults.ts'
 
-/** How many rows are tried together, then how many of those that fail, before each is tried by itself. */
+/** How many rows are tried together, and how many of a part that failed, before each row is tried by itself. */
 const rangeRows = [500, 25]
 
 export type RowWork = {
-  /** Table whose rows are worked on; its column `number` has an index. */
+  /** The table whose rows are worked on; its column `number` has an index. */
   readonly rows: string
-  /** The work for the rows that a condition on `number` chooses. */
+  /** The statement for the rows that a condition on `number` chooses. */
   readonly range: (condition: string) => string
-  /** The same for a single row, without what `done` catches up on: thousands of them are run. */
+  /** The statement for a single row, without what `done` catches up on: thousands of these are run. */
   readonly single: (condition: string) => string
-  /** What becomes of the row `convoke_one` that the database refused, in words (`convoke_said`) and as SQLSTATE (`convoke_state`). */
+  /**
+   * The statement for the row `convoke_one` that the database refused; the reason is in `convoke_said`, its SQLSTATE in `convoke_state`.
+   */
   readonly refuse: string
-  /** Refused rows that are worth a second attempt when all have been tried, and what makes them fit for it. */
+  /** Which refused rows get a second attempt after all have been tried, and what makes them fit for it. */
   readonly again?: { readonly where: string; readonly prepare: string }
-  /** What is to be done in the end about the numbers (an array) of the single rows that changed something. */
+  /** The statement at the end for the numbers (an array) of single rows that changed something. */
   readonly done?: (numbers: string) => string
 }
 
 /**
- * SQL that does the work in ranges of rows, and the rows of a range that fails one by one, each in a subtransaction: what it costs grows
- * with the rows, however many of them are refused. A fault of the surroundings ends it.
+ * SQL that does the work in ranges of rows. The rows of a range that fails are done one by one, each in a subtransaction: the cost grows
+ * with the number of rows, however many are refused. A fault of the surroundings ends it.
  */
 export function byRowsSql({ rows, range, single, refuse, again, done }: RowWork): string {
   const refused = (otherwise: string) => `EXCEPTION WHEN OTHERS THEN
@@ -37,7 +39,7 @@ export function byRowsSql({ rows, range, single, refuse, again, done }: RowWork)
       ${refused(`convoke_said := SQLERRM; convoke_state := SQLSTATE; ${refuse};`)}
       END;
     END LOOP;`
-  // A range is planned for what it is; the statement for one row is planned once.
+  // A range is planned with its bounds; the statement for one row is planned once.
   const rangesOf = (level: number, from: string, to: string): string => {
     const size = rangeRows[level]!
     const [low, high] = [`convoke_low${level}`, `convoke_low${level} + ${size - 1}`]

@@ -10,7 +10,7 @@ import type { LandingStore } from '../stores/index.ts'
 
 /** One Segment's files of this run. */
 export type Delivery = {
-  /** Of the manifest. */
+  /** The name of the manifest. */
   readonly name: string
   readonly manifest: DeliveryManifest
   /** Where the files lie once they are downloaded, in the manifest's order. */
@@ -21,14 +21,14 @@ export type Sources = {
   readonly context: StepContext
   readonly landing: LandingStore
   readonly scratch: string
-  /** How long the landing zone keeps files, as `168h`. */
+  /** How long the landing zone keeps files, such as `168h`. */
   readonly retention: string
 }
 
-/** Reasons that lie in one delivery's files and say nothing about the next one's. */
+/** Reasons that lie in one delivery's files, and say nothing about the next delivery. */
 export const fileFaults: ReadonlySet<string> = new Set(['ChecksumMismatch', 'RetentionExceeded', 'UnreadableFile'])
 
-/** This run's deliveries: by the names of their manifests where the plan tells them, else by looking at every manifest there is. */
+/** This run's deliveries, found by the names of their manifests where the plan tells them, else by looking at every manifest. */
 export async function findDeliveries(
   { context: { plan, input }, landing, scratch }: Sources,
   names: ReadonlySet<string>,
@@ -60,19 +60,19 @@ export async function findDeliveries(
   return { deliveries: found, faults }
 }
 
-/** The manifest, or why it is none. */
+/** The manifest, or a sentence's end that says why it is none. */
 function parsedManifest(text: string): DeliveryManifest | string {
   try {
     const value: unknown = JSON.parse(text)
     const [fault] = validatorOf('DeliveryManifest')(value)
-    // The validator has just said so.
+    // as validated above
     return fault ? `is no delivery manifest: ${fault.message}` : (value as DeliveryManifest)
   } catch {
     return 'is no JSON'
   }
 }
 
-/** Copies a delivery's files to its paths, each checked against the manifest; refuses what is older than the landing zone keeps files. */
+/** Copies a delivery's files to its paths, and checks each against the manifest. Refuses files older than the landing zone keeps them. */
 export async function downloaded(sources: Sources, delivery: Delivery): Promise<void> {
   await refuseOld(sources, delivery)
   const { landing } = sources
@@ -92,7 +92,7 @@ export async function downloaded(sources: Sources, delivery: Delivery): Promise<
   }
 }
 
-/** The file's own age, and the age of what it says, since either clock may be the one that stood still. */
+/** Checks both the file's own age and the age that the manifest states: either clock may be wrong. */
 async function refuseOld({ context, retention, landing }: Sources, { name, manifest }: Delivery): Promise<void> {
   const { ports, input } = context
   const seconds = parseDurationSeconds(retention)

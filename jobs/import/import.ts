@@ -18,14 +18,14 @@ import { ensureOwnSchema } from './own-schema.ts'
 import { readTargetTable } from './target-table.ts'
 
 /**
- * Loads this run's delivered files into Campaign's table: update only, by the reconciliation key. What the ledger knows is not done again
- * and reported as it was.
+ * Loads this run's delivered files into Campaign's table: update only, by the reconciliation key. What the ledger knows is not done
+ * again, and is reported as it was.
  *
- * - A null in the file empties the column (its default, where it may not be empty); a row that exits changes no column, only the list.
+ * - A null in the file empties the column (or sets its default, where it may not be empty). A row that exits changes only the list.
  * - The list holds who is in the audience: an exit removes the row. A file with every active member (Full, or a backfill) replaces it.
  * - The first row of a recipient counts, a realized one before an exited one; the others are rejected.
- * - A row whose recipient is not there waits in the database for it; every import of its Activation tries it again.
- * - Small deliveries are loaded together, in one transaction; when it fails, each by itself.
+ * - A row whose recipient does not exist waits for it in the database; every import of its Activation tries it again.
+ * - Small deliveries are loaded together, in one transaction; when that fails, each by itself.
  */
 export function importFiles(context: StepContext): Promise<RunReport> {
   return runStep('import', context, () => importAll(context))
@@ -57,7 +57,7 @@ async function importAll(context: StepContext): Promise<StepResult> {
     const work = { ...sources, plan, database, activation: job.target.name, names, format }
     const imported = await importDeliveries(work, deliveries)
     const { details, fault = faults[0] } = imported
-    // A Segment without files of its own is told of only where every file is in.
+    // Segments that only have waiting rows are told of only where every file is in.
     if (!fault) details.push(...(await tryWaiting(work)))
     return { totals: totalsOf(details), details, ...(fault && { fault }) }
   } finally {
@@ -74,7 +74,7 @@ async function importDeliveries(
   const { context } = work
   const told = new Map<Delivery, readonly Detail[]>()
   let fault: JobError | undefined
-  /** Returns whether the next may be tried: a bad file says nothing about it, anything else would happen again. */
+  /** Whether the next deliveries may be tried: a bad file says nothing about them, any other fault would happen again. */
   const failed = (some: readonly Delivery[], thrown: unknown): boolean => {
     const isUnknown = thrown instanceof UnknownCommit
     if (isUnknown)
@@ -135,10 +135,10 @@ async function importDeliveries(
   return { details: deliveries.flatMap((delivery) => told.get(delivery) ?? []), ...(fault && { fault }) }
 }
 
-/** What one transaction takes at most; a larger delivery is a group by itself. */
+/** What one transaction takes at most; a larger delivery is a group of its own. */
 const groupLimits = { deliveries: 200, rows: 100_000 }
 
-/** Deliveries with the same columns, one of each Segment, in their order. */
+/** Groups of deliveries with the same columns, at most one of each Segment, in their order. */
 function groupsOf(deliveries: readonly Delivery[]): readonly (readonly Delivery[])[] {
   const groups: Delivery[][] = []
   let rows = 0
@@ -159,7 +159,7 @@ function groupsOf(deliveries: readonly Delivery[]): readonly (readonly Delivery[
   return groups
 }
 
-/** All files of some Segments, in one transaction. */
+/** Loads the files of some Segments in one transaction. */
 async function importTogether(
   work: Work,
   deliveries: readonly Delivery[],
@@ -167,7 +167,7 @@ async function importTogether(
   if (deliveries.length === 0) return new Map()
   const { database, plan, context } = work
   return database.transaction(transactionOptions(plan), async () => {
-    // Joins go over whole files; a constraint that would be looked at with the COMMIT could no longer name its row.
+    // Joins go over whole files. A constraint that is checked only at COMMIT could no longer name its row.
     await database.query(`SET LOCAL work_mem = '128MB'; SET CONSTRAINTS ALL IMMEDIATE`)
     // One import of an audience at a time: its list is compared and then written.
     const segments = deliveries.map(({ manifest }) => `convoke:${manifest.segment}`).sort()
@@ -245,7 +245,7 @@ async function loadFiles(
   return detailsOf(work, deliveries, lists)
 }
 
-/** Files are counted over all deliveries of a transaction. */
+/** Files with numbers that count over all deliveries of the transaction. */
 function numberedFiles(deliveries: readonly Delivery[]) {
   return deliveries
     .flatMap(({ manifest, paths }, delivery) =>
@@ -254,7 +254,7 @@ function numberedFiles(deliveries: readonly Delivery[]) {
     .map((file, number) => ({ ...file, file: number }))
 }
 
-/** One entry per file; what happened to the list stands with the first of a delivery. */
+/** One detail for each file; what happened to the list stands with the first file of a delivery. */
 async function detailsOf(
   { database, context: { plan, input } }: Work,
   deliveries: readonly Delivery[],
@@ -297,7 +297,7 @@ async function detailsOf(
   )
 }
 
-/** A file beside every file of which rows were left out; one left by an earlier attempt is emptied, never deleted. */
+/** Writes a file beside every file of which rows were left out; one from an earlier attempt is emptied, never deleted. */
 async function writeRejects(
   { database, landing, scratch, format, names }: Work,
   deliveries: readonly Delivery[],
@@ -320,7 +320,7 @@ async function writeRejects(
   }
 }
 
-/** What the ledger says of deliveries, those that it does not know left out. */
+/** What the ledger says of deliveries; unknown deliveries are left out. */
 async function importedBefore(
   work: Work,
   deliveries: readonly Delivery[],
@@ -351,7 +351,7 @@ async function ledgerOf(
   )
 }
 
-/** A file that was imported is not to be imported with other content by the same run. */
+/** Throws where the run has already imported a file of that name with other content. */
 async function refuseOtherContent(
   { database, landing, context: { input, plan } }: Work,
   deliveries: readonly Delivery[],
@@ -368,10 +368,10 @@ async function refuseOtherContent(
     )
 }
 
-/** Not a name that a manifest can have. */
+/** The ledger's file name for waiting rows: no manifest can have it. */
 const waitingResult = ''
 
-/** Once a run: the rows that wait, if their recipient is there by now. */
+/** Tries the waiting rows once a run, for recipients that exist by now. */
 async function tryWaiting({
   database,
   plan,
@@ -409,7 +409,7 @@ function totalsOf(details: readonly Detail[]): Record<string, number> {
   return {
     files: files.length,
     ...Object.fromEntries(counts.map((count) => [count, sum(details, count)])),
-    // All that wait, not only those of this run's files.
+    // All rows that wait, not only those of this run's files.
     waiting: sum(
       details.filter((detail) => detail.file === undefined),
       'waiting',

@@ -12,15 +12,15 @@ import type { TargetColumn, TargetTable } from './target-table.ts'
 // The temporary tables of one transaction, in the order in which they are made:
 //
 // staging   every record as text (c0, c1, …), with its number, delivery, file, line and what makes it unfit
-// loaded    the same records as values of the target's types (k0…: key, v0…: written), or the reason not to load them; `waits` where the
-//           reason is that there is no recipient yet
+// loaded    the same records as values of the target's types (k0…: key, v0…: written), or the reason not to load them;
+//           `waits`: the reason is that the recipient does not exist yet
 // done      how many rows of a file were updated, and their numbers where the table may skip rows
 
-/** In a group a row that the database refuses ends the attempt: its deliveries are then imported one by one. */
+/** The database refused a row of a group: the attempt ends, and its deliveries are imported one by one. */
 export class RefusedInGroup extends Error {}
 
 export type FileToLoad = {
-  /** Index of the delivery it belongs to; and its own over all deliveries. */
+  /** Index of the delivery that the file belongs to, and the file's own index over all deliveries. */
   readonly delivery: number
   readonly file: number
   readonly name: string
@@ -32,7 +32,7 @@ export type Load = {
   readonly target: TargetTable
   /** `schema.table`, for messages. */
   readonly table: string
-  /** Several deliveries are loaded together. */
+  /** Whether several deliveries are loaded together. */
   readonly isGroup: boolean
 }
 
@@ -43,7 +43,7 @@ export async function createStaging(database: Database, columns: number): Promis
   )
 }
 
-/** Copies files into `staging`; throws UnreadableFile for one that is no CSV. */
+/** Copies files into `staging`. Throws UnreadableFile for one that is no CSV. */
 export async function stageFiles(
   database: Database,
   files: readonly FileToLoad[],
@@ -58,7 +58,7 @@ export async function stageFiles(
       `${file} in ${place} is not the CSV that its manifest describes: ${error.message}${where}.`,
       error,
     )
-  // One statement for all files of a group, whose deliveries are told apart when they are imported one by one.
+  // One statement for all files of a group; where one fails, the deliveries are imported one by one and so told apart.
   const together = files.some(({ delivery }) => delivery > 0) ? [files] : files.map((file) => [file])
   for (const some of together) {
     const records = async function* () {
@@ -90,7 +90,7 @@ export async function stageFiles(
   }
 }
 
-/** Makes `loaded`. A row whose value a type refuses only when it is asked for good is found by itself. */
+/** Makes `loaded`. A row with a value that its type refuses only on a real cast is found row by row. */
 export async function judge(load: Load): Promise<void> {
   const { database, target, table } = load
   const { keys, written, status } = target
@@ -110,7 +110,7 @@ export async function judge(load: Load): Promise<void> {
     }),
   ]
   const insert = (where: string) =>
-    // OFFSET 0 keeps the planner from judging every record once per column.
+    // OFFSET 0 keeps the planner from evaluating the reason once for each column.
     `INSERT INTO loaded (number, delivery, file, line, exited, reason, ${values((_, as) => as).join(', ')})
       SELECT number, delivery, file, line, exited, reason, ${casts.join(', ')} FROM
         (SELECT *, ${exited} AS exited, ${reasonSql(target, exited)} AS reason FROM staging ${where} OFFSET 0) AS judged`
@@ -144,7 +144,7 @@ export async function judge(load: Load): Promise<void> {
   }
 }
 
-/** SQL of why a staged record is not to be loaded; null where it is. */
+/** SQL for why a staged record is not loaded; null where it is. */
 function reasonSql({ columns, keys, status }: TargetTable, exited: string): string {
   const checked = columns
     .filter(({ isKey, written }) => isKey || written)
@@ -171,7 +171,7 @@ function reasonSql({ columns, keys, status }: TargetTable, exited: string): stri
   ].join(' ')} END`
 }
 
-/** Updates what differs, and fills `done`. A row that the database refuses, or leaves as it is, is rejected by itself. */
+/** Updates the rows that differ, and fills `done`. A row that the database refuses, or silently leaves as it is, is rejected. */
 export async function update(load: Load): Promise<void> {
   const { database, target, isGroup } = load
   const { written, maySkipRows } = target
@@ -179,7 +179,7 @@ export async function update(load: Load): Promise<void> {
   if (written.length === 0) return
   const differs = written.map((column, index) => column.differs(`t.${name(column.name)}`, `l.v${index}`)).join(' OR ')
   const loadable = 'reason IS NULL AND NOT exited'
-  // Of a recipient in several deliveries, the last has the last word, as it has when they are loaded one after another.
+  // Of a recipient in several deliveries the last delivery counts, as when they are loaded one after another.
   const rows = isGroup
     ? `(SELECT DISTINCT ON (${keyColumns(target)}) * FROM loaded WHERE ${loadable} ORDER BY ${keyColumns(target)}, delivery DESC)`
     : 'loaded'
@@ -196,7 +196,7 @@ export async function update(load: Load): Promise<void> {
     single: (condition) => updateSql('loaded', `AND l.number ${condition}`),
     done: (numbers) => `INSERT INTO done SELECT file, number, 1 FROM loaded WHERE number = ANY(${numbers})`,
     refuse: `UPDATE loaded SET reason = 'the database refused it: ' || convoke_said, state = convoke_state WHERE number = convoke_one`,
-    // A unique value that one row still had may have gone to another meanwhile.
+    // A unique value that another row still had may be free by now.
     again: {
       where: `state IN ('23505', '23P01')`,
       prepare: 'UPDATE loaded SET reason = NULL, state = NULL WHERE number = convoke_one',
@@ -209,23 +209,25 @@ export async function update(load: Load): Promise<void> {
   if (isGroup && rowCount !== 0) throw new RefusedInGroup()
 }
 
-/** SQLSTATEs of a table that nothing can be written to as it is (a trigger's broken function, a lost privilege); seldom one row's. */
+/**
+ * SQLSTATEs of a table that cannot be written as it is (a trigger's broken function, a lost privilege); they are seldom one row's fault.
+ */
 const tableStates = /^(42|55|XX|HV)/
 
-/** Runs a statement over all rows; where the database refuses it, over ranges of rows and then over single ones. */
+/** Runs a statement over all rows; where the database refuses it, over ranges of rows and then over single rows. */
 async function allOrByRows({ database, target, isGroup }: Load, all: string, work: RowWork): Promise<void> {
   if (!isGroup) await database.query('SAVEPOINT everything')
   try {
     await database.query(all)
   } catch (error) {
     const state = sqlStateOf(error)
-    // 57014 is no row's fault either, and no handler in the database would see it.
+    // 57014 (cancelled) is no row's fault either, and no handler in the database could catch it.
     if (state === null || new RegExp(surroundingStates).test(state)) throw error
     if (isGroup) throw new RefusedInGroup()
     await database.query('ROLLBACK TO SAVEPOINT everything')
     await database.query(`CREATE UNIQUE INDEX ON ${work.rows} (number); ANALYZE ${work.rows} (number)`)
     await database.query(byRowsSql(work))
-    // Where not one row could be written for such a reason, it is the table's.
+    // Where not a single row could be written for such a reason, the table is at fault.
     const isOfTable = tableStates.test(state) && !(state === '42501' && target.rowSecurity)
     if (isOfTable && (await nothingWritten(database, work))) throw error
   }
@@ -240,7 +242,7 @@ async function nothingWritten(database: Database, { rows }: RowWork): Promise<bo
   return found[0]?.any === false
 }
 
-/** SQL that holds for a row `t` of the target and a row `l` of `loaded` with the same key. */
+/** SQL condition that a row `t` of the target and a row `l` of `loaded` have the same key. */
 function sameKey({ keys }: TargetTable): string {
   return keys.map((column, index) => `t.${name(column.name)} = l.k${index}`).join(' AND ')
 }
@@ -249,7 +251,7 @@ function keyColumns({ keys }: TargetTable): string {
   return keys.map((_, index) => `k${index}`).join(', ')
 }
 
-/** SQL of the key as the list and the waiting rows have it: `["P00001"]`. */
+/** SQL for the key as the list and the waiting rows write it: `["P00001"]`. */
 export function keyJson({ keys }: TargetTable): string {
   return `jsonb_build_array(${keys.map((_, index) => `k${index}`).join(', ')})`
 }

@@ -1,13 +1,13 @@
 const lineFeed = 10
 const quote = 34
 
-/** Counts records over several files. */
+/** A count of records that goes on over several files. */
 export type RecordCounter = { records: number }
 
 /**
- * The records of an RFC 4180 CSV stream without its header, each with fields before it: its number over all files, `prefix`, the line
- * on which it begins (the header is line 1), and what makes it unfit for a database, empty for nothing. PostgreSQL knows no such line
- * numbers, and one NUL character would make it refuse the whole file.
+ * The records of an RFC 4180 CSV stream without its header, each with more fields before it: its number over all files, `prefix`, the
+ * line on which it begins (the header is line 1), and what makes it unfit for a database, empty for nothing. PostgreSQL gives no such
+ * line numbers, and one NUL character would make it refuse the whole file.
  */
 export async function* numberedRecords(
   chunks: AsyncIterable<Buffer>,
@@ -70,7 +70,7 @@ export async function* numberedRecords(
     pending = buffer.subarray(start)
     if (filled > 0) yield take()
   }
-  // A last line without its line end.
+  // The last line may lack its line end.
   if (pending.length > 0) emit(Buffer.concat([pending, Buffer.from('\n')]), line)
   if (filled > 0) yield take()
 }

@@ -1,6 +1,6 @@
 import type { Database } from '../postgres/connection.ts'
 
-/** Each entry is applied once, in its own transaction; a new version adds entries and never edits one. */
+/** Each entry is applied once, in its own transaction. A new version adds entries and never edits one. */
 const migrations: readonly string[] = [
   `CREATE TABLE convoke.audience_members (
      segment text NOT NULL, recipient_key jsonb NOT NULL, status text NOT NULL, since timestamptz NOT NULL, run text NOT NULL,
@@ -17,7 +17,7 @@ const migrations: readonly string[] = [
    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR undefined_object THEN
      RETURN false;
    END $$;`,
-  // A Run of the same name with another plan is another Run; what was imported before has no plan.
+  // A Run of the same name with another plan is another Run. Entries from before this column have no plan.
   `ALTER TABLE convoke.import_ledger ADD COLUMN plan_digest text NOT NULL DEFAULT '', DROP CONSTRAINT import_ledger_pkey, ADD PRIMARY KEY (run, file, plan_digest);
    ALTER TABLE convoke.import_results ADD COLUMN plan_digest text NOT NULL DEFAULT '', DROP CONSTRAINT import_results_pkey, ADD PRIMARY KEY (run, manifest, plan_digest);
    CREATE TABLE convoke.waiting_rows (
@@ -26,7 +26,7 @@ const migrations: readonly string[] = [
    COMMENT ON TABLE convoke.waiting_rows IS 'Delivered rows whose recipient is not there yet; each import tries them again.';`,
 ]
 
-/** Creates or brings up to date the schema `convoke`, where everything of ours in a Campaign database lies. */
+/** Creates the schema `convoke`, or brings it up to date. All our tables in a Campaign database lie there. */
 export async function ensureOwnSchema(database: Database): Promise<void> {
   const options = { mode: 'Default', tables: [], advice: 'Look at what is in the schema convoke.' } as const
   const { applied, isThere } = await database.transaction(options, async () => {
@@ -43,7 +43,7 @@ export async function ensureOwnSchema(database: Database): Promise<void> {
     : `Let an administrator create the schema: CREATE SCHEMA convoke AUTHORIZATION ${database.role};`
   await database.transaction({ ...options, grant }, async () => {
     await database.query(`SELECT pg_advisory_xact_lock(hashtextextended('convoke:migrations', 0))`)
-    // A schema that an administrator has created for the role needs no right to create one.
+    // The role needs no right to create a schema where an administrator has created this one.
     if (!isThere) await database.query('CREATE SCHEMA IF NOT EXISTS convoke')
     await database.query(
       'CREATE TABLE IF NOT EXISTS convoke.migrations (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())',

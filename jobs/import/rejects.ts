@@ -5,10 +5,10 @@ import { rejectsNameOf } from '../export/file-names.ts'
 import type { Ports } from '../ports.ts'
 import { openLandingStore } from '../stores/index.ts'
 
-/** Rejected rows of one file: why, and how many. A reason names columns, never a value. */
+/** The rejected rows of one file: the reasons, and how many rows each has. A reason names columns, never a value. */
 export type Rejects = { readonly file: string; readonly reasons: ReadonlyMap<string, number> }
 
-/** Why rows of these files were rejected, as their rejects files say; a file without one is left out. */
+/** Why rows of these files were rejected, as read from their rejects files; a file without one is left out. */
 export async function rejectsOf(
   store: Pick<StorePlan, 'engine'>,
   { location }: Pick<ImportPlan, 'location'>,
@@ -27,7 +27,7 @@ export async function rejectsOf(
         .rows(
           `SELECT reason, count(*) AS rows FROM read_csv(${literal(path)}, header = true, all_varchar = true, quote = '"', escape = '"', delim = ${literal(delimiter)}, null_padding = true) GROUP BY reason ORDER BY rows DESC`,
         )
-        // Somebody else's file of that name.
+        // Somebody else's file with that name.
         .catch(() => [])
       const reasons = new Map<string, number>()
       for (const row of rows) {
@@ -42,7 +42,7 @@ export async function rejectsOf(
   return found
 }
 
-/** The reason alone: `email: 'x@y' is no boolean` → `email is no boolean`. */
+/** The reason without the value: `email: 'x@y' is no boolean` → `email is no boolean`. */
 function withoutValues(reason: string): string {
   return reason
     .replace(/^the same key as line \d+$/, 'the same key as an earlier line')

@@ -3,48 +3,48 @@ import { JobError } from '../errors.ts'
 import { statusColumn } from '../export/file-names.ts'
 import { type Database, name, text } from '../postgres/connection.ts'
 
-/** A column of the file and the column of the target table that takes it. */
+/** A column of the file, and the column of the target table that takes it. */
 export type TargetColumn = {
   readonly name: string
-  /** As PostgreSQL writes it, with its modifiers: `numeric(10,2)`; a domain's own name. */
+  /** The type as PostgreSQL writes it, with modifiers: `numeric(10,2)`. For a domain, the domain's own name. */
   readonly type: string
-  /** The type in which a value waits to be written: of a domain the type under it. What the domain asks is asked when it is written. */
+  /** The type of the value before it is written: for a domain, the type under it. The domain's own checks apply on writing. */
   readonly valueType: string
   readonly required: boolean
-  /** SQL of what a null in the file stands for: the constant default of a column that may not be empty; null where it has none. */
+  /** SQL for what a null in the file becomes: the constant default of a column that may not be empty; null where there is none. */
   readonly fallback: string | null
-  /** Column of the staging table, in the file's order: `c0`. */
+  /** The column of the staging table, in the file's order: `c0`. */
   readonly position: string
-  /** SQL of the value's text in the staging table. */
+  /** SQL for the value's text in the staging table. */
   readonly staged: string
   readonly isKey: boolean
-  /** Written by the import: neither key nor opted out. */
+  /** Whether the import writes the column: it is neither a key nor opted out. */
   readonly written: boolean
-  /** SQL that tells whether a text is a value of the type; `true` where every one is. */
+  /** SQL condition that a text is a value of the type; `true` where every text is. */
   readonly validOf: (text: string) => string
-  /** SQL that tells whether two values of the column are not the same. */
+  /** SQL condition that two values of the column differ. */
   readonly differs: (one: string, other: string) => string
 }
 
 export type TargetTable = {
-  /** As an identifier. */
+  /** The table's name as an identifier. */
   readonly name: string
   readonly columns: readonly TargetColumn[]
   readonly keys: readonly TargetColumn[]
   readonly written: readonly TargetColumn[]
-  /** A unique index holds the key together, so no key can have two recipients. */
+  /** Whether a unique index covers the key, so that no key can have two recipients. */
   readonly uniqueKey: boolean
-  /** Row security, a trigger, a rule or a view may leave a row as it is and say nothing. */
+  /** Whether row security, a trigger, a rule or a view may silently leave a row as it is. */
   readonly maySkipRows: boolean
-  /** Row security may refuse one row to a role that may write the table. */
+  /** Whether row security may refuse single rows to a role that may write the table. */
   readonly rowSecurity: boolean
-  /** The staged status, null where the file has none: then every row is realized. */
+  /** SQL for the staged status; null where the file has none: then every row is realized. */
   readonly status: string | null
 }
 
 /**
- * Looks the file's columns up in the database; throws DatabaseRefused for a table or column that is not there or cannot be written,
- * and for a privilege that the role lacks.
+ * Looks up the file's columns in the database. Throws DatabaseRefused for a table or column that is missing or cannot be written, and for
+ * a privilege that the role lacks.
  */
 export async function readTargetTable(
   database: Database,
@@ -73,7 +73,7 @@ export async function readTargetTable(
     const known = found.get(column)!
     const isKey = target.reconciliationKey.includes(column)
     const declared = target.columns.find((candidate) => candidate.name === column)?.type
-    // Campaign keeps its flags as small integers.
+    // Campaign stores its flags as small integers.
     const isFlag = known.category === 'N' && (type === 'boolean' || declared === 'Boolean')
     const staged = isFlag
       ? `(CASE lower(${position}) WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE ${position} END)`
@@ -141,7 +141,7 @@ type FoundTable = {
 
 async function findTable(database: Database, { schema, table }: ImportPlan['target']): Promise<FoundTable> {
   const { rows } = await database.query<FoundTable>(
-    // Bits of tgtype: for each row 1, before 2, update 16, instead 64.
+    // Bits of tgtype: 1 for each row, 2 before, 16 update, 64 instead of.
     `SELECT c.oid, quote_ident(current_database()) AS database,
        has_database_privilege(current_database(), 'TEMPORARY') AS "mayUseTemporary", has_schema_privilege(n.oid, 'USAGE') AS "mayUseSchema",
        c.relkind NOT IN ('r', 'p') OR row_security_active(c.oid) OR c.relhasrules OR EXISTS (SELECT 1 FROM pg_trigger g
@@ -163,16 +163,16 @@ type FoundColumn = {
   readonly number: number
   readonly type: string
   readonly valueType: string
-  /** Name of the value type without modifiers, and its category, as pg_type has them. */
+  /** Name of the value type without modifiers, and its category, as in pg_type. */
   readonly base: string
   readonly category: string
-  /** Most characters of a varchar or char, otherwise null. */
+  /** The largest length of a varchar or char in characters; null for other types. */
   readonly length: number | null
   readonly required: boolean
   readonly fallback: string | null
-  /** `the generated column x` where no statement can set it, otherwise null. */
+  /** `the generated column x` where no statement can set it; otherwise null. */
   readonly computed: string | null
-  /** `=` says of two values whether they are the same. */
+  /** Whether `=` tells that two values are the same. */
   readonly comparable: boolean
   readonly mayRead: boolean
   readonly mayWrite: boolean
@@ -180,7 +180,7 @@ type FoundColumn = {
 
 async function findColumns(database: Database, table: number): Promise<ReadonlyMap<string, FoundColumn>> {
   const { rows } = await database.query<FoundColumn>(
-    // A domain may stand on a domain, and each may refuse null.
+    // A domain may be based on another domain, and each may refuse null.
     `WITH RECURSIVE layers AS (
        SELECT attnum, atttypid AS type, atttypmod AS modifier, attnotnull AS required, 0 AS depth
        FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
@@ -225,19 +225,19 @@ function refuseWithoutPrivileges(
     )
 }
 
-/** Whether a default is the same value for every row and at any time. */
+/** Whether a default is the same value for every row at any time. */
 function isConstant(expression: string): boolean {
   return /^(?:'(?:[^']|'')*'|-?[\d.]+|\(-[\d.]+\)|true|false)(?:::[\w "[\](),.]+)*$/.test(expression)
 }
 
-/** A cast to varchar(n) cuts silently, so length is looked at; any text is a text; of everything else the type itself is asked. */
+/** A cast to varchar(n) cuts silently, so the length is checked; any text is a text; for other types the type itself is asked. */
 function validOf({ base, type, valueType, length }: FoundColumn, isValid: string): TargetColumn['validOf'] {
   if (type === valueType && length !== null) return (value) => `length(${value}) <= ${length}`
   if (type === valueType && (base === 'text' || base === 'varchar')) return () => 'true'
   return (value) => `${isValid}(${value}, ${text(type)})`
 }
 
-/** Texts are compared byte by byte, since a collation or citext may take different texts for the same; what has no `=` is compared as text. */
+/** Texts are compared byte by byte, since a collation or citext may equate different texts; types without `=` are compared as text. */
 function differsSql({ comparable, category }: FoundColumn): TargetColumn['differs'] {
   if (comparable) return (one, other) => `${one} IS DISTINCT FROM ${other}`
   const as = category === 'S' ? '::text COLLATE "C"' : '::text'

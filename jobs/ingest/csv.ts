@@ -1,19 +1,19 @@
 /**
- * How a CSV file is written. `delimiter` may be several characters, `quote`, `escape` and `comment` are one, or empty for none. Every text
- * here is "binary": one character a byte, so that what is no UTF-8 stays what it is.
+ * How a CSV file is written. `delimiter` may be several characters; `quote`, `escape` and `comment` are one character, or empty for none.
+ * Every text here is "binary", one character a byte, so that what is no UTF-8 stays as it is.
  */
 export type CsvDialect = {
   readonly delimiter: string
   readonly quote: string
-  /** Stands before a quote inside quotes; the quote itself where RFC 4180 is kept. */
+  /** Stands before a quote inside quotes; in RFC 4180 this is the quote itself. */
   readonly escape: string
-  /** A line that begins so is none of the data. */
+  /** A line that begins with this is not data. */
   readonly comment: string
-  /** Lines before the header. */
+  /** How many lines stand before the header. */
   readonly skipLines: number
   /**
-   * Quotes where RFC 4180 has none are text, a quote that never closes is one of them, short records are filled up, empty cells after the
-   * last column are left out.
+   * Takes files that break RFC 4180: a misplaced or unclosed quote is text, short records are filled up, and empty cells after the last
+   * column are dropped.
    */
   readonly lenient: boolean
 }
@@ -28,20 +28,20 @@ export const rfc4180: CsvDialect = {
 }
 
 export type CsvRecord = {
-  /** The lines it stands on, counted from 1. */
+  /** The line on which the record begins, counted from 1, and how many lines it spans. */
   readonly line: number
   readonly lines: number
   readonly cells: readonly string[]
-  /** What makes it none, null where it is one; the number of its cells is for the caller to look at. */
+  /** Why this is no record; null where it is one. The caller checks the number of its cells. */
   readonly fault: string | null
-  /** Where there is a fault: how it stands in the file. */
+  /** The record as it stands in the file, where there is a fault. */
   readonly text: string
 }
 
-/** A record may be so long; a quote that closes later never does. */
+/** The longest record, in bytes: a quote that has not closed by then never does. */
 const longestRecord = 16 << 20
 
-/** A record ends in a quote that nothing closes: what follows it cannot be told apart. */
+/** A quote in a record is never closed: what follows cannot be told apart. */
 export class UnclosedQuote extends Error {
   readonly line: number
 
@@ -51,7 +51,7 @@ export class UnclosedQuote extends Error {
   }
 }
 
-/** The records of a CSV file in order, its header among them; blank lines, comments and skipped lines left out. Throws UnclosedQuote. */
+/** The records of a CSV file in order, with its header; without blank lines, comments and skipped lines. Throws UnclosedQuote. */
 export async function* csvRecords(
   bytes: AsyncIterable<Buffer>,
   dialect: CsvDialect,
@@ -68,7 +68,7 @@ export async function* csvRecords(
 
 class CsvParser {
   readonly #dialect: CsvDialect
-  /** What was read and is no whole record yet. */
+  /** What was read and is not yet a whole record. */
   #rest = ''
   #line = 1
   #skip: number
@@ -98,7 +98,7 @@ class CsvParser {
     return [...records, record.record]
   }
 
-  /** What stands at `at` and where it ends; null while that is not known. */
+  /** The record at `at` and where it ends; null while that is not known. */
   #next(all: string, at: number, atEnd: boolean): { record: CsvRecord | null; lines: number; end: number } | null {
     const { comment, lenient } = this.#dialect
     if (this.#skip > 0 || (comment !== '' && all.startsWith(comment, at)) || isBreak(all, at)) {
@@ -136,7 +136,7 @@ class CsvParser {
           cell += all.slice(from, closing.at)
           if (!closing.escaped) {
             at = closing.at + 1
-            // What follows decides whether it closes.
+            // The next character decides whether the quote closes.
             if (at >= all.length && !atEnd) return null
             break
           }
@@ -164,11 +164,11 @@ class CsvParser {
         if (!atEnd) return null
         break
       }
-      // The rest of a delimiter of several characters may come.
+      // More of a delimiter of several characters may follow.
       if (!atEnd && all.length - at < delimiter.length) return null
       if (all.startsWith(delimiter, at)) {
         at += delimiter.length
-        // A cell of nothing ends the file.
+        // An empty cell ends the file.
         if (at >= all.length && !atEnd) return null
         continue
       }
@@ -181,7 +181,7 @@ class CsvParser {
   }
 }
 
-/** The quote that closes, or an escape and what it stands before; null where there is neither. */
+/** The closing quote, or an escape and the quote it stands before; null where there is neither. */
 function closingQuote(
   all: string,
   from: number,
@@ -204,7 +204,7 @@ function isBreak(all: string, at: number): boolean {
   return all[at] === '\n' || all[at] === '\r'
 }
 
-/** Where a cell without quotes ends: at the delimiter, a line break, or the end of what is there. */
+/** Where an unquoted cell ends: at the delimiter, a line break, or the end of the text so far. */
 function endOfCell(all: string, from: number, delimiter: string): number {
   const first = delimiter.charCodeAt(0)
   for (let at = from; at < all.length; at++) {
@@ -215,7 +215,7 @@ function endOfCell(all: string, from: number, delimiter: string): number {
   return all.length
 }
 
-/** Behind a line break that stands at `at`; null while it may go on. */
+/** The position after a line break at `at`; null while the line break may go on. */
 function afterBreak(all: string, at: number, atEnd: boolean): number | null {
   if (all[at] !== '\r') return at + 1
   if (at + 1 >= all.length) return atEnd ? at + 1 : null
@@ -243,8 +243,8 @@ const carriageReturn = 0x0d
 const quoteByte = 0x22
 
 /**
- * Looks through the bytes of a file with a delimiter of one byte and RFC 4180's quotes for anything that readers may read differently.
- * While `isPlain`, `records` is how many there are, the header among them, and each has as many cells as the header.
+ * Searches the bytes of a file with a one-byte delimiter and RFC 4180 quotes for anything that readers may read differently. While
+ * `isPlain`, `records` counts its records with the header, and each has as many cells as the header.
  */
 export class PlainCsv {
   isPlain = true
@@ -256,7 +256,7 @@ export class PlainCsv {
   #state: 0 | 1 | 2 | 3 = startOfCell
   /** Whether the record has no byte yet. */
   #isBlank = true
-  /** Whether line breaks have a carriage return; null before the first. */
+  /** Whether line breaks have a carriage return; null before the first one. */
   #returns: boolean | null = null
   #hasReturn = false
 
@@ -315,5 +315,5 @@ export class PlainCsv {
 }
 
 const [startOfCell, bareCell, quotedCell, closedCell] = [0, 1, 2, 3] as const
-/** Longer ones go past the engine's own limit. */
+/** Longer records exceed the engine's own limit. */
 export const longestPlainRecord = 1 << 20

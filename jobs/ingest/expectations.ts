@@ -6,13 +6,13 @@ import type { Delivery, SourceState } from '../profile-store.ts'
 
 export type Finding = NonNullable<Detail['expectations']>[number]
 
-/** Deliveries that are remembered of a Dataset: as many as a size may be compared with, and the latest. */
+/** How many deliveries of a Dataset are remembered: as many as a size may be compared with, and the latest. */
 const remembered = 101
 
 /**
- * What a Dataset expects of its data at an instant, in its order, and the state with the deliveries and looks that this tells of.
- * `found` is the state that the ingest leaves, `before` the one that it met. The content of a delivery is looked at once, and again where
- * the expectation has changed; ages are of the instant. What nothing can be said of yet is left away.
+ * What a Dataset expects of its data at an instant, in its order, and the state with the deliveries and looks that this adds. `found` is
+ * the state after the ingest, `before` the one before it. The content of a delivery is looked at once, and again where the expectation
+ * has changed; ages are at the instant. Expectations that cannot be judged yet are left out.
  */
 export async function expected(
   engine: Engine,
@@ -63,7 +63,7 @@ export async function expected(
 
 type Look = { readonly met: boolean; readonly message: string }
 
-/** Of an expectation of an age; null of others. */
+/** The result of an expectation about an age; null for other expectations. */
 async function aged(
   engine: Engine,
   root: string,
@@ -76,7 +76,7 @@ async function aged(
   if (!freshness) return null
   const { maxAge, of } = freshness
   const times = deliveries.flatMap(({ at, newest }) => (of === 'Deliveries' ? [at] : newest === null ? [] : [newest]))
-  // What an earlier version of convoke took in was not remembered as deliveries.
+  // What an earlier version of convoke took in is not among the deliveries.
   const records =
     deliveries.length === 0 && of === 'Records' ? Object.values(files).flatMap((file) => file.records) : []
   const latest = times.sort().at(-1) ?? (await newestOf(engine, root, dataset, records, now))
@@ -93,7 +93,7 @@ async function aged(
   }
 }
 
-/** A look at the content of the latest delivery, whose record files these are; null where there is nothing to compare it with. */
+/** A look at the content of the latest delivery in these record files; null where there is nothing to compare it with. */
 async function lookedAt(
   engine: Engine,
   root: string,
@@ -197,7 +197,7 @@ function medianOf(numbers: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2 // never empty
 }
 
-/** The latest time of records that is not ahead of an instant. */
+/** The latest time of records that is not after an instant. */
 async function newestOf(
   engine: Engine,
   root: string,
@@ -213,7 +213,7 @@ async function newestOf(
   return row?.['newest'] instanceof Date ? row['newest'].toISOString() : null
 }
 
-/** Records with these columns as text. */
+/** SELECT of records, with these columns as text. */
 function texts(
   root: string,
   dataset: DatasetPlan,

@@ -20,8 +20,8 @@ type Warnings = NonNullable<RunReport['warnings']>
 
 /**
  * Reads what is new in a store's Datasets (a Streaming run: in its Streaming ones) and commits the store's next data version. A file is
- * known by its name and content: the same again is passed over, changed content replaces its records, and a file that is gone from its
- * folder keeps them, because landing folders are emptied. Records of a Dataset that left the plan are kept but not merged.
+ * known by its name and content: the same again is passed over, changed content replaces its records, and records of a file that is gone
+ * stay, because landing folders are emptied. Records of a Dataset that left the plan are kept but not merged.
  */
 export function ingest(context: StepContext): Promise<RunReport> {
   return runStep('ingest', context, () => work(context))
@@ -75,7 +75,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
     )
     const manifest: DataManifest = await sealed(root, { ...merged.manifest, sources: looked }, before)
     lock.check()
-    // Unchanged data is not written again, so that a reader's version stays the one it knows.
+    // Unchanged data is not written again, so that a reader's version stays valid.
     if (JSON.stringify(manifest) !== JSON.stringify(before))
       commitData(root, manifest, manifest.version !== before?.version)
     return {
@@ -121,7 +121,9 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
 
 type Expectations = ReadonlyMap<string, readonly Finding[]>
 
-/** What all Datasets expect of what is in now, those that were not read this time as well; and their states with what was found. */
+/**
+ * The expectations of all Datasets over the data that is in now, also of Datasets not read this time, and their states with the results.
+ */
 async function lookedAtAll(
   engine: Engine,
   root: string,
@@ -170,7 +172,7 @@ function unmetIn(expectations: Expectations): readonly (Finding & { readonly dat
   )
 }
 
-/** The first of the faults, with what else there is. */
+/** The first fault, with a mention of the others. */
 function oneFault(faults: readonly JobError[]): { readonly fault?: JobError } {
   const [fault, ...others] = faults
   if (!fault) return {}
@@ -185,7 +187,7 @@ function storedCounts(state: SourceState | undefined): Readonly<Record<string, n
   return { storedFiles: files.length, records: files.reduce((sum, { counts }) => sum + (counts['accepted'] ?? 0), 0) }
 }
 
-/** Of a Dataset that brought nothing new there is nothing to say. */
+/** Counts of a Dataset's people; empty where the Dataset brought nothing new. */
 function identityCounts(
   dataset: string,
   people: readonly People[],

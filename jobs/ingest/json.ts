@@ -1,14 +1,14 @@
 import { JobError } from '../errors.ts'
 
-/** A JSON value of a file: the line it begins on, counted from 1, and its text on one line, one character a byte. */
+/** A JSON value of a file: the line on which it begins, counted from 1, and its text on one line, one character a byte. */
 export type JsonValue = {
   readonly line: number
   readonly text: string
-  /** What makes it no JSON object, as far as it was looked at; null where nothing was found. */
+  /** Why this is no JSON object, as far as it was examined; null where no fault was found. */
   readonly fault: string | null
 }
 
-/** A value may be so long, which is the engine's own limit. */
+/** The longest value, in bytes; this is the engine's own limit. */
 const longestValue = 16_000_000
 
 /** The lines of NDJSON that are not blank. */
@@ -45,8 +45,8 @@ export function lineFaultOf(text: string): string | null {
 }
 
 /**
- * The values of a JSON file: the items of its one array, or objects one after another, over as many lines as they like. Throws JobError
- * UnreadableFile where it ends before they do, or something stands between them.
+ * The values of a JSON file: the items of its one array, or objects one after another, over any number of lines. Throws JobError
+ * UnreadableFile where the file ends within a value, or something else stands between values.
  */
 export async function* jsonItems(bytes: AsyncIterable<Buffer>): AsyncGenerator<readonly JsonValue[]> {
   const reader = new JsonItems()
@@ -57,9 +57,9 @@ export async function* jsonItems(bytes: AsyncIterable<Buffer>): AsyncGenerator<r
 class JsonItems {
   #line = 1
   #isFirst = true
-  /** What may come next, outside of a value. */
+  /** What may come next outside a value. */
   #expects: 'any' | 'item' | 'firstItem' | 'comma' | 'nothing' = 'any'
-  /** Of the value that is being read. */
+  /** The value that is being read; null between values. */
   #value: {
     line: number
     parts: string[]
@@ -108,7 +108,7 @@ class JsonItems {
         continue
       } else if (code === comma || code === newline || code === space || code === tab || code === carriageReturn) at--
       else continue
-      // A value ends with this character.
+      // The value ends with this character.
       value.parts.push(text.slice(from, at + 1))
       values.push({ line: value.line, text: value.parts.join('').replace(/[\r\n]/g, ' '), fault: value.fault })
       this.#value = null
@@ -128,7 +128,7 @@ class JsonItems {
     if (this.#expects !== 'any' && this.#expects !== 'nothing') throw unreadable('its array does not end')
   }
 
-  /** Takes what stands between values; false where a value begins. */
+  /** Takes a character between values; false: a value begins with it. */
   #between(code: number): boolean {
     const expects = this.#expects
     if (expects === 'any' && code === openBracket) this.#expects = 'firstItem'

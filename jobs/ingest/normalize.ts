@@ -18,7 +18,7 @@ import { openReader, type Reader } from './readers.ts'
 import type { Yield } from './tolerance.ts'
 import { expectationOf, type ValueRules, valueSql, type Writing } from './values.ts'
 
-/** What decides how a file's rows become records; a Dataset's plan without its location, or a table of a CampaignSource. */
+/** What decides how a file's rows become records: a Dataset's plan without its location, or a table of a CampaignSource. */
 export type RecordSource = Pick<
   DatasetPlan,
   | 'name'
@@ -41,35 +41,35 @@ export type RecordLimits = Pick<
 
 /** A local copy of one source file. */
 export type SourceFile = {
-  /** Its name in the Dataset's location, for people and as part of its identity. */
+  /** Its name in the Dataset's location: for people, and part of its identity. */
   readonly name: string
   readonly path: string
   readonly sha256: string
-  /** What the folders it lies in say, by the Dataset's `partitions`; null where they say that there is no value. */
+  /** Values from the names of its folders, by the Dataset's `partitions`; null where a folder says that there is no value. */
   readonly partitions?: Readonly<Record<string, string | null>>
 }
 
-/** A row that was kept out. Holds no value: values stay in the store's rejects file. */
+/** A row that was kept out. It holds no value: values stay in the store's rejects file. */
 export type BadRow = { readonly file: string; readonly line: number; readonly column: string; readonly reason: string }
 
-/** Rows that were kept out for one reason. */
+/** How many rows were kept out for one reason. */
 export type BadRows = { readonly column: string; readonly reason: string; readonly rows: number }
 
 export type NormalizedFile = Yield & {
   readonly state: SourceFileState
-  /** The first few bad rows, in file order. */
+  /** The first few bad rows, in the order of the file. */
   readonly examples: readonly BadRow[]
-  /** Column → how many of the accepted have a value there, identities and what every record has among them. */
+  /** How many accepted records have a value in each column, identities and mandatory columns included. */
   readonly valued: Readonly<Record<string, number>>
-  /** What makes rows bad, each with how many of them; the most frequent first. */
+  /** Why rows are bad, with how many rows each reason has; the most frequent first. */
   readonly reasons: readonly BadRows[]
-  /** Mapped fields that the file does not have, as it would call them, each with the name in it that may be meant. */
+  /** Mapped fields that the file lacks, under the name the file would use, each with the name in it that may be meant. */
   readonly missingFields: ReadonlyMap<string, string | null>
-  /** Names that stand twice in it. */
+  /** Names that occur twice in the file. */
   readonly repeatedFields: readonly string[]
 }
 
-/** Digest of everything a record depends on besides the file's content. */
+/** Digest of everything that a record depends on besides the file's content. */
 export function definitionOf(store: StorePlan, source: RecordSource, limits: RecordLimits): string {
   const { name, record, format, csv, partitions, timestamp, eventId, identity, mapping, onBadCell } = source
   const { timeFormats, timeZone, booleans, decimal } = source
@@ -79,7 +79,7 @@ export function definitionOf(store: StorePlan, source: RecordSource, limits: Rec
     primary,
     type: columnType(store, at),
   }))
-  // What is absent is not in the digest, so that a Dataset that says nothing new keeps the one it had.
+  // Absent options are not in the digest, so that a Dataset keeps its digest when a new option is added that it does not use.
   return digestOf({
     layout: 1,
     ...{ name, record, format, csv, partitions, timestamp, eventId, identity, mapping, onBadCell },
@@ -89,7 +89,7 @@ export function definitionOf(store: StorePlan, source: RecordSource, limits: Rec
   })
 }
 
-/** Where the records of a file lie, relative to the root; tells apart content, name and definition. */
+/** Path of a file's records, relative to the root: different for different content, name or definition. */
 export function recordPathOf(
   source: RecordSource,
   file: Pick<SourceFile, 'name' | 'sha256'>,
@@ -99,16 +99,16 @@ export function recordPathOf(
   return `records/${source.name}/${digest}.${source.record === 'Event' ? 'events' : 'profiles'}.parquet`
 }
 
-/** Where the bad rows of a record file's source are listed, relative to the root. */
+/** Path of the list of bad rows that belongs to a record file, relative to the root. */
 export function rejectsPathOf(recordPath: string): string {
   return recordPath.replace(/^records\//, 'rejects/').replace(/\.[a-z]+\.parquet$/, '.csv')
 }
 
 /**
- * Reads one file into one immutable record file: profile records with "$time" and the mapped paths, events with "$namespace",
- * "$identity", "$event" (their id or null) and the mapped paths with `timestamp`; in the order of the file; with event ids
- * also "$hash", a number of their content that says whether an event that comes again has changed. Rows that cannot be read are counted and listed in `rejects/<dataset>/`.
- * Throws JobError UnreadableFile when none of the file can be read as its format.
+ * Reads one file into one immutable record file, in the order of the file. Profile records have "$time" and the mapped paths. Events have
+ * "$namespace", "$identity", "$event" (their id or null) and the mapped paths with `timestamp`; events with ids also have "$hash", a
+ * number of their content that shows whether an event that comes again has changed. Rows that cannot be read are counted, and listed in
+ * `rejects/<dataset>/`. Throws JobError UnreadableFile when nothing of the file can be read as its format.
  */
 export async function normalizeFile(
   engine: Engine,
@@ -134,7 +134,7 @@ export async function normalizeFile(
     return { reader, query, counted: await countsOf(engine, temporary, reader) }
   }
   try {
-    // Where the engine finds other records than there are, it gets them one by one, spelt out.
+    // Where the engine finds other records than were counted, it gets them one by one, spelt out.
     const first = await read(false).catch((error: unknown) => {
       if (source.format === 'Parquet' || error instanceof JobError || !isOfContent(error)) throw error
       return null
@@ -195,9 +195,9 @@ type Counted = {
   readonly oversize: number
   readonly badCells: number
   readonly longArrays: number
-  /** By fault. */
+  /** Bad rows by fault. */
   readonly faults: ReadonlyMap<number, number>
-  /** Column → accepted records that have a value there. */
+  /** How many accepted records have a value in each column. */
   readonly filled: Readonly<Record<string, number>>
 }
 
@@ -222,20 +222,20 @@ async function countsOf(engine: Engine, path: string, reader: Reader): Promise<C
   }
 }
 
-/** What reading a file left in the scratch folder. */
+/** Removes what reading a file left in the scratch folder. */
 function removeScratch(scratch: string): void {
   for (const name of readdirSync(scratch)) if (/^text-\d+\./.test(name)) rmSync(join(scratch, name), { force: true })
 }
 
-/** Rows stay in the order of the file, which decides between records of the same time. */
+/** Keeps the order of the file, which decides between records of the same time. */
 function copyInOrder(engine: Engine, select: string, path: string): Promise<void> {
   return inOrder(engine, () => engine.run(`COPY (${select}) TO ${literal(path)} (FORMAT parquet, COMPRESSION zstd)`))
 }
 
-/** Engines that keep rows in their order for now. */
+/** Engines that keep rows in their order at present. */
 const ordered = new WeakSet<Engine>()
 
-/** Keeps rows in their order while the work lasts; within such work it costs nothing more. */
+/** Makes the engine keep rows in their order during the work; nested calls cost nothing. */
 export async function inOrder<T>(engine: Engine, work: () => Promise<T>): Promise<T> {
   if (ordered.has(engine)) return work()
   await engine.run('SET preserve_insertion_order = true')
@@ -244,17 +244,17 @@ export async function inOrder<T>(engine: Engine, work: () => Promise<T>): Promis
     return await work()
   } finally {
     ordered.delete(engine)
-    // Where the connection has failed, that is what counts.
+    // Where the connection has failed, that failure is the one to report.
     await engine.run('SET preserve_insertion_order = false').catch(() => {})
   }
 }
 
-/** Rows listed in a file's rejects; the rest is counted only. */
+/** How many rows a file's rejects list; the others are only counted. */
 const listedRows = 1000
 const exampleRows = 5
 const oversizeFault = -1
 const malformedFault = 1
-/** Fault of a wrong value of field k: `wrongFault + k`; of a missing required one: `missingFault + k`. */
+/** Fault numbers of field k: `wrongFault + k` for a wrong value, `missingFault + k` for a missing required one. */
 const wrongFault = 10
 const missingFault = 100_000
 const noIdentityFault = 2
@@ -263,15 +263,15 @@ const repeatedFault = 3
 export type Field = {
   readonly source: string
   readonly type: DataType
-  /** Column of the record file. */
+  /** The column of the record file. */
   readonly column: string
   readonly required: boolean
   readonly isIdentity: boolean
-  /** Whether a place without a value takes an earlier value away. */
+  /** Whether an empty place removes an earlier value. */
   readonly clears: boolean
-  /** What is done to its text before it gets its type. */
+  /** The steps applied to its text before it gets its type. */
   readonly steps: readonly TransformStepPlan[]
-  /** No column: what other fields' steps look at. */
+  /** Whether the field is no column, but only an argument of other fields' steps. */
   readonly isArgument: boolean
   readonly rules: ValueRules
 }
@@ -346,8 +346,8 @@ function columnType(store: StorePlan, path: string): DataType {
 type RecordQuery = { readonly records: string; readonly faults: string }
 
 /**
- * `records`: typed columns, "$fault", "$cells" (values left out, of a row that is taken) and "$long"; `faults`: of rows with a fault or
- * such values their number, fault and the offending text.
+ * `records`: typed columns, "$fault", "$cells" (values left out of an accepted row) and "$long". `faults`: number, fault and offending
+ * text of rows with a fault or such values.
  */
 function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader): RecordQuery {
   const isEvent = source.record === 'Event'
@@ -361,8 +361,8 @@ function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader)
   })
   const wrongs = fields.map(({ type, isIdentity, form }, index) => {
     if (texts[index]) return `(t${index} IS NOT NULL AND v${index} IS NULL OR coalesce(b${index}, false))`
-    // An empty identity is a missing one.
-    const isGiven = isIdentity && type === 'string' ? `${textOf(`r${index}`, form)} <> ''` : `r${index} IS NOT NULL`
+    // An empty identity counts as missing.
+    const isGiven = isIdentity && type === 'string' ? `${rawTextSql(`r${index}`, form)} <> ''` : `r${index} IS NOT NULL`
     return `${isGiven} AND v${index} IS NULL`
   })
   const isDroppable = (field: Field) => source.onBadCell === 'DropCell' && !field.required && !field.isIdentity
@@ -401,7 +401,7 @@ function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader)
     const content = fields.map((_field, index) => `v${index}`).join(', ')
     columns.push(`md5_number_lower(CAST(row(${content}) AS VARCHAR)) AS "$hash"`)
   }
-  // What the steps leave nothing of is as empty as what was.
+  // A text that the steps leave empty counts as empty.
   const isCleared = (index: number) =>
     texts[index]
       ? `c${index} OR (r${index} IS NOT NULL AND t${index} IS NULL AND NOT coalesce(b${index}, false))`
@@ -411,7 +411,9 @@ function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader)
   )
   if (cleared.length > 0) columns.push(`list_filter([${cleared.join(', ')}], lambda c: c IS NOT NULL) AS "$cleared"`)
   const eventIdentity = isEvent ? ` REPLACE ("$identity"::VARCHAR AS "$identity")` : ''
-  const text = fields.map(({ form }, index) => `WHEN fault = ${wrongFault + index} THEN ${textOf(`r${index}`, form)}`)
+  const text = fields.map(
+    ({ form }, index) => `WHEN fault = ${wrongFault + index} THEN ${rawTextSql(`r${index}`, form)}`,
+  )
   const first = `CASE WHEN "$fault" > 0 THEN "$fault" ${dropped.length === 0 ? '' : clauses(isDroppable).join(' ')} END`
   return {
     records: `SELECT *${eventIdentity} FROM (SELECT ${columns.join(', ')}, "$fault", "$cells", ${lengths.length > 0 ? lengths.join(' OR ') : 'false'} AS "$long" FROM (${typed(false)}))`,
@@ -422,16 +424,16 @@ function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader)
 
 type Text = { readonly sql: string; readonly broken: string }
 
-/** By field, its text after its steps and whether it is none that they can take; null where it has none. */
+/** For each field, its text after its steps and whether the steps cannot take it; null for a field without steps. */
 function transformedSql({ fields }: Reader): readonly (Text | null)[] {
-  const stringOf = (index: number) => valueSql(`r${index}`, fields[index]!.form, 'string') // an index of it
+  const stringOf = (index: number) => valueSql(`r${index}`, fields[index]!.form, 'string') // an index of `fields`
   return fields.map(({ steps, form }, index) => {
     const [first] = steps
     if (first === undefined) return null
     const begins = typeof first === 'object' && ('constant' in first || 'concat' in first)
-    // A list or an object is no text, but where it is looked into.
+    // A list or an object is no text, except where a step looks into it.
     const isLookedInto = typeof first === 'object' && 'parseJson' in first
-    const text = isLookedInto ? `coalesce(${stringOf(index)}, ${textOf(`r${index}`, form)})` : stringOf(index)
+    const text = isLookedInto ? `coalesce(${stringOf(index)}, ${rawTextSql(`r${index}`, form)})` : stringOf(index)
     const { sql, broken } = transformed(text, steps, (source) =>
       stringOf(fields.findIndex((field) => field.isArgument && field.source === source)),
     )
@@ -447,12 +449,12 @@ function withTexts(texts: readonly (Text | null)[], rows: string): string {
   return columns.length === 0 ? rows : `SELECT *, ${columns.join(', ')} FROM (${rows})`
 }
 
-/** A raw value as a person would read it. */
-function textOf(raw: string, form: Reader['fields'][number]['form']): string {
+/** SQL for a raw value as a person would read it. */
+function rawTextSql(raw: string, form: Reader['fields'][number]['form']): string {
   return form === 'json' ? `(${raw} ->> '$')` : `${raw}::VARCHAR`
 }
 
-/** Finds the lines of the first bad rows and values, writes the rejects file, returns them without their values. */
+/** Finds the lines of the first bad rows and values, and writes the rejects file. Returns them without their values. */
 async function listBadRows(
   engine: Engine,
   root: string,
@@ -536,7 +538,7 @@ function csvCell(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** DuckDB's complaints about a file's content; everything else (memory, disk, a statement of ours) is none. */
+/** Whether DuckDB complains about a file's content; false for all other errors (memory, disk, a statement of ours). */
 function isOfContent(error: unknown): error is Error {
   const content =
     /^(Invalid Input|Invalid|IO|Conversion|Serialization) Error|TProtocol|Snappy|ZSTD|incorrect header check|invalid .*(block|code|distance)|unexpected end of file/i

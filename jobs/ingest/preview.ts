@@ -21,7 +21,7 @@ export type DatasetPreview = {
   readonly record: DatasetPlan['record']
   readonly format: DatasetPlan['format']
   readonly place: string
-  /** Whether anything is at the location. */
+  /** Whether there is anything at the location. */
   readonly exists: boolean
   readonly files: {
     readonly read: readonly {
@@ -36,19 +36,19 @@ export type DatasetPreview = {
     readonly excluded: number
   }
   readonly rows: { readonly read: number; readonly accepted: number; readonly bad: number; readonly badCells: number }
-  /** Why rows are kept out; the most frequent reason first, with a row that it is true of. */
+  /** Why rows are kept out; the most frequent reason first, with an example row. */
   readonly badRows: readonly (BadRows & { readonly example: Pick<BadRow, 'file' | 'line'> | null })[]
-  /** What the files have, mapped or not. */
+  /** The columns of the files, mapped or not. */
   readonly columns: readonly ColumnPreview[]
-  /** Rows that `columns` is of: the first ones. */
+  /** How many rows `columns` was found from: the first ones. */
   readonly sampledRows: number
   readonly mapping: readonly {
     readonly source: string
     readonly target: string
     readonly type: DataType
-    /** Records that get a value by it. */
+    /** How many records get a value from this mapping. */
     readonly filled: number
-    /** A field that may be meant, where none gets any. */
+    /** A field that may be meant, where no record gets a value. */
     readonly near: string | null
   }[]
   readonly identities: IdentityMatch | null
@@ -56,7 +56,7 @@ export type DatasetPreview = {
 
 export type ColumnPreview = {
   readonly name: string
-  /** What all values are that there are: `integer`, `date`, …; of Parquet the type of the column. */
+  /** The type that fits all values: `integer`, `date`, …; for Parquet the type of the column. */
   readonly type: string
   readonly empty: number
   readonly distinct: number
@@ -64,17 +64,17 @@ export type ColumnPreview = {
   readonly max: string | null
   /** The most frequent values. */
   readonly samples: readonly string[]
-  /** What is mapped from it. */
+  /** The targets that are mapped from it. */
   readonly targets: readonly string[]
 }
 
 export type IdentityMatch = {
   readonly namespace: string
-  /** Different ones in the accepted records. */
+  /** How many different ones the accepted records have. */
   readonly ids: number
-  /** Those of them that other profiles have: of this preview's Datasets, and of the store's data. */
+  /** How many of these other profiles have: in this preview's Datasets and in the store's data. */
   readonly matched: number
-  /** Rows whose identity stands for nobody, such as `null` or `guest`. */
+  /** How many rows have an identity that stands for nobody, such as `null` or `guest`. */
   readonly placeholders: number
 }
 
@@ -83,7 +83,10 @@ let samples = 0
 const shownColumns = 500
 const shownSamples = 3
 
-/** Looks at the Datasets of a plan as an ingest at this instant would, all files anew. Reads only: what it needs to write it writes to the scratch folder. */
+/**
+ * Looks at the Datasets of a plan as an ingest at this instant would, all files anew. Reads only; writes nothing but temporary files in
+ * the scratch folder.
+ */
 export async function previewDatasets(
   store: StorePlan,
   { datasets, limits }: IngestPlan,
@@ -117,7 +120,7 @@ export async function previewDatasets(
 
 type Known = { readonly root: string; readonly data: DataManifest }
 
-/** The store as it is; null where there is none yet. */
+/** The store's present state; null where there is none yet. */
 function knownOf(store: StorePlan, ports: Ports): Known | null {
   try {
     const root = storeRootOf(store, ports)
@@ -135,7 +138,7 @@ type Context = {
   readonly limits: IngestPlan['limits']
   readonly dataset: DatasetPlan
   readonly known: Known | null
-  /** Of the records that are made of the files to look at. */
+  /** The root of the records that are made of the files looked at. */
   readonly root: string
   readonly ports: Ports
   readonly now: Date
@@ -169,7 +172,7 @@ async function lookedAt(context: Context): Promise<Look> {
   const refused: { name: string; reason: string }[] = []
   const read: { name: string; bytes: number; file: NormalizedFile }[] = []
   const sample = openSample(context)
-  // Where no file can be read as it is said to be, what it has says why.
+  // Where no file can be read in its declared format, a sample of its content shows why.
   const unread = openSample(context)
   const wanted = folder.files.filter(({ name }) => !isOlder(name))
   for (const [index, { name, bytes }] of wanted.entries()) {
@@ -183,13 +186,13 @@ async function lookedAt(context: Context): Promise<Look> {
       }
       const { engine, store, limits, now, known } = context
       const file = await normalizeFile(engine, root, store, dataset, limits, source, ports.scratch, now)
-      // Of whole deliveries the sum is what counts; one file of many may be of any size.
+      // For whole deliveries the sum counts: a single file of many may be of any size.
       const state = delivery === null ? known?.data.sources[dataset.name]?.files[name] : undefined
       const before = known && state ? await yieldBefore(engine, known.root, state, file) : null
       const reason = refusalOf(file, before, toleranceOf(dataset))
       if (reason !== null) refused.push({ name, reason: `${reason}.` })
       read.push({ name, bytes, file })
-      // What cannot be shown in columns is read all the same.
+      // A file that cannot be shown in columns is read all the same.
       await sample.add(source).catch(() => {})
     } catch (error) {
       const fault = faultOf(error)
@@ -239,7 +242,7 @@ async function lookedAt(context: Context): Promise<Look> {
   }
 }
 
-/** The last by name is the newest that an ingest would take, where it has seen none. */
+/** The last file by name is the newest that an ingest would take where it has seen none. */
 function newestOf(dataset: DatasetPlan, names: readonly string[]): string | null {
   const deliveries = dataset.delivery === 'Folder' ? names.filter((name) => name.includes('/')) : names
   return (
@@ -262,7 +265,7 @@ function badRowsOf(files: readonly NormalizedFile[]): DatasetPreview['badRows'] 
   )
   return [...all.values()]
     .map((same) => {
-      const { column, reason } = same[0]! // of a group
+      const { column, reason } = same[0]! // each group has one
       const example = examples.find((one) => one.column === column && one.reason === reason)
       const rows = same.reduce((sum, one) => sum + one.rows, 0)
       return { column, reason, rows, example: example ? { file: example.file, line: example.line } : null }
@@ -289,7 +292,7 @@ function bare(name: string): string {
   return name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '')
 }
 
-/** The first rows of the files with all that they have, as text. */
+/** The first rows of the files with all their columns, as text. */
 function openSample({ engine, dataset, ports }: Context) {
   const numbers = new Map<string, number>()
   const types = new Map<string, string>()
@@ -303,7 +306,7 @@ function openSample({ engine, dataset, ports }: Context) {
       if (names.length === 0) return
       const field = { type: 'string', required: false, isIdentity: false, clears: false, steps: [], rules: {} } as const
       const fields = names.map((source) => ({ ...field, source, column: source, isArgument: false }))
-      // What a record of it needs is no matter here.
+      // What a record needs does not matter here.
       const all = { ...dataset, record: 'Event' as const }
       const reader = await openReader(engine, all, fields, file, options)
       for (const name of names) if (!numbers.has(name)) numbers.set(name, numbers.size)
@@ -348,7 +351,7 @@ async function columnOf(
       count_if(regexp_matches(${column}, '^[+-]?0[0-9]')) AS zeros, ${isOf.join(', ')} FROM ${rows}`,
   )
   const given = Number(row?.['given'])
-  // A number that begins with a zero is somebody's code.
+  // A number that begins with a zero is a code.
   const guess = given === 0 ? null : (guesses.find((type) => Number(row?.[type]) === given) ?? null)
   const isCode = (guess === 'integer' || guess === 'number') && Number(row?.['zeros']) > 0 && guess === 'integer'
   const type = isCode ? null : guess
@@ -362,16 +365,16 @@ async function columnOf(
   const samples = await engine.rows(
     `SELECT ${column} AS value FROM ${rows} WHERE ${column} IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT ${shownSamples}`,
   )
-  const textOf = (found: unknown) => (found === null || found === undefined ? null : String(found).slice(0, 200))
+  const shortText = (found: unknown) => (found === null || found === undefined ? null : String(found).slice(0, 200))
   return {
     name,
     type:
       declared !== null && declared !== 'VARCHAR' ? declared.toLowerCase() : given === 0 ? 'empty' : (type ?? 'text'),
     empty: Number(row?.['rows']) - given,
     distinct: Number(row?.['values']),
-    min: textOf(bounds?.['least']),
-    max: textOf(bounds?.['most']),
-    samples: samples.map((sample) => textOf(sample['value']) ?? ''),
+    min: shortText(bounds?.['least']),
+    max: shortText(bounds?.['most']),
+    samples: samples.map((sample) => shortText(sample['value']) ?? ''),
     targets: targetsOf(dataset, name),
   }
 }
@@ -386,7 +389,7 @@ function targetsOf({ mapping, timestamp, eventId, identity }: DatasetPlan, name:
 }
 
 /**
- * SQL for the identities that somebody has who is known by the primary one, in the records of every other Dataset and in the store's own:
+ * SQL for other identities of people who are known by the primary one, from the records of every other Dataset and from the store's own:
  * "$namespace" and "$id"; null where there are none.
  */
 function peopleSql(

@@ -29,7 +29,7 @@ export type DatasetReading = {
   readonly refused: NonNullable<Detail['refused']>
   readonly passedOver: NonNullable<Detail['passedOver']>
   readonly warnings: Warnings
-  /** The location, or files of it, that could not be reached; what was known of them stays. */
+  /** Faults of the location, or of files that could not be reached; what was known of those files stays. */
   readonly faults: readonly JobError[]
 }
 
@@ -48,8 +48,8 @@ export type DatasetContext = {
 }
 
 /**
- * Reads what is new or changed at a Dataset's location. A file is taken in whole, refused whole with a reason, in which case the records
- * of its earlier content stay, or passed over; whatever becomes of one, the others are read.
+ * Reads what is new or changed at a Dataset's location. A file is taken in whole, passed over, or refused whole with a reason; where it
+ * is refused, the records of its earlier content stay. The other files are read in any case.
  */
 export async function readDataset(engine: Engine, context: DatasetContext): Promise<DatasetReading> {
   const { dataset, store, limits, known, ports } = context
@@ -75,7 +75,7 @@ export async function readDataset(engine: Engine, context: DatasetContext): Prom
       }
     })
     progress()
-    // A file that is gone has nothing to refuse any more.
+    // A file that is gone is no longer refused.
     for (const name of reading.refused.keys())
       if (!folder.files.some((file) => file.name === name)) reading.refused.delete(name)
     const outdated = Object.entries(reading.files).filter(
@@ -118,7 +118,7 @@ function startReading({ dataset, known }: DatasetContext, definition: string) {
   }
 }
 
-/** Of the rows that were read, each is counted once more: as accepted, bad, oversize, or refused with its file. */
+/** Each row that was read is counted once more: as accepted, bad, oversize, or refused with its file. */
 const nothingRead = { rowsRead: 0, accepted: 0, badRows: 0, badCells: 0, oversize: 0, rowsRefused: 0, longArrays: 0 }
 
 async function readOne(
@@ -179,7 +179,7 @@ async function readOne(
     reading.seen.add(name)
     const fault = faultOf(error)
     if (fault.reason === 'UnreadableFile' || fault.reason === 'InternalError' || fault.reason === 'OutOfMemory') {
-      // What is not the file's own fault may pass: without a digest it is tried again.
+      // A fault that is not the file's own may pass: without a digest the file is tried again.
       const sha = fault.reason === 'UnreadableFile' ? file?.sha256 : undefined
       refused.set(name, {
         sha256: sha ?? '',
@@ -197,8 +197,8 @@ async function readOne(
 }
 
 /**
- * The newest whole delivery takes the place of all there was; newest is one that came or changed since it was last looked, of several the
- * last by name. One that must not be taken in leaves everything as it is.
+ * The newest whole delivery replaces all there was. Newest is one that came or changed since the last look; of several the last by name.
+ * A delivery that must not be taken in leaves everything as it is.
  */
 async function readNewestDelivery(
   engine: Engine,
@@ -302,7 +302,7 @@ async function readNewestDelivery(
   const records = Object.values(reading.files).flatMap((file) => file.records)
   const before =
     records.length === 0 ? null : await yieldBefore(engine, root, { sha256: '', bytes: 0, records, counts: {} }, now)
-  // Files that were facts until now may be any number of deliveries.
+  // Files that were single facts until now may stand for any number of deliveries.
   const tolerance = current === null ? { ...toleranceOf(dataset), maxShrink: 100 } : toleranceOf(dataset)
   const reason = isApproved ? null : refusalOf(now, before, tolerance)
   const examples = read.flatMap(({ file }) => file.examples)
@@ -350,19 +350,19 @@ export async function yieldBefore(
   }
 }
 
-/** Names one content of one file, for somebody to write down who lets it pass. */
+/** Names one content of one file, so that an approval means just that. */
 function approvalOf(name: string, digest: string): string {
   return sha256(`${name}\n${digest}`).slice(0, 12)
 }
 
-/** What fails must not keep other Datasets from being read; what concerns them all ends the step. */
+/** The fault if it concerns this Dataset only; others are thrown and end the step. */
 function ofThisDataset(error: unknown): JobError {
   const reasons: readonly string[] = ['LocationUnavailable', 'MissingVolume', 'MissingSecret', 'InvalidPlan']
   if (error instanceof JobError && reasons.includes(error.reason)) return error
   throw error
 }
 
-/** Named in warnings and reports; the rest is counted. */
+/** How many are named in warnings and reports; the others are counted. */
 const namedInWarning = 5
 const namedInReport = 100
 

@@ -6,22 +6,23 @@ import type { Field, RecordSource, SourceFile } from './normalize.ts'
 import { csvText, jsonText, type Malformed, type TextFile, type TextOptions } from './text.ts'
 import { rawSql, readTypeOf, type SourceForm } from './values.ts'
 
-/** How a file's rows come into the engine. */
+/** How a file's rows reach the engine. */
 export type Reader = {
   /**
-   * A SELECT of one raw column for each field, r0, r1, …, for the fields that `clears` names BOOLEAN columns c0, c1, … of whether there
-   * is a place for a value and none in it, "malformed" and "repeated" BOOLEAN (a field that is read stands twice). With "$number" when numbered, from 1 in the order of the file.
+   * A SELECT with one raw column for each field: r0, r1, … Fields named in `clears` also have a BOOLEAN column c0, c1, …: there is a
+   * place for a value, and it is empty. "malformed" and "repeated" are BOOLEAN; repeated: a field that is read occurs twice. When
+   * `numbered`, "$number" counts from 1 in the order of the file.
    */
   readonly select: (numbered: boolean) => string
   readonly fields: readonly (Field & { readonly form: SourceForm })[]
   /**
-   * Fields that the file has no place for, each with the name in it that may be meant, or null. Where every record has fields of its own,
-   * these are `unfilled` ones, of which no record has any value, with such a name.
+   * Fields that the file lacks, each with the name in it that may be meant, or null. Where every record has its own fields, these are
+   * fields of `unfilled`, which no record has a value for, and which have such a name.
    */
   readonly missing: (unfilled: readonly string[]) => Promise<ReadonlyMap<string, string | null>>
-  /** Names that stand twice. */
+  /** Names that occur twice. */
   readonly repeated: readonly string[]
-  /** How many rows the engine must find; null where it alone knows. */
+  /** How many rows the engine must find; null where only the engine knows. */
   readonly records: number | null
   readonly malformed: Malformed
   readonly linesOf: TextFile['linesOf']
@@ -46,7 +47,7 @@ export async function openReader(
   return withPartitions(reader, fields, partitions)
 }
 
-/** What the names of folders say is a column like any other. */
+/** Adds the names of folders as columns like any other. */
 function withPartitions(
   reader: Reader,
   fields: readonly Field[],
@@ -61,7 +62,7 @@ function withPartitions(
     const value = partitions[field.source]
     return `${value === null || value === undefined ? 'NULL::VARCHAR' : literal(value)} AS r${index}${field.clears ? `, ${value === null} AS c${index}` : ''}`
   })
-  // Numbers of the reader's own columns are taken before they get new ones.
+  // The inner SELECT has the reader's own column numbers, the outer one the numbers among all fields.
   return {
     ...reader,
     fields: all,
@@ -70,7 +71,7 @@ function withPartitions(
   }
 }
 
-/** The longest line of CSV. The engine's own buffers would be sixteen of them each, more than a small store's memory. */
+/** The longest line of CSV, in bytes. By default the engine's buffers would hold sixteen of them each: more than a small store's memory. */
 const lineBytes = 8 * 2 ** 20
 
 async function csvReader(
@@ -120,13 +121,13 @@ async function jsonReader(
   options: Omit<TextOptions, 'wanted'>,
 ): Promise<Reader> {
   const text = await jsonText(file.path, format, { ...options, wanted: new Set() })
-  // A name with points in it may be a key itself, or lead through objects.
+  // A name with points may be a key itself, or a path through objects.
   const paths = fields.flatMap(({ source }) =>
     source.includes('.') ? [jsonPath([source]), jsonPath(source.split('.'))] : [jsonPath([source])],
   )
   const read = ndjsonSql(text.path)
   const isNone = `coalesce(json_type(json), '') <> 'OBJECT'`
-  // Which of two values of one name is meant nobody knows, and the engine takes the first.
+  // Of two values with the same name nobody knows which is meant, and the engine takes the first.
   const names = [...new Set(fields.flatMap(({ source }) => [source, source.split('.')[0] ?? '']))]
   const lines = await smallText(text.path)
   const isDoubtful = lines === null || mayRepeat(lines, names)
@@ -201,7 +202,7 @@ async function parquetReader(
   }
 }
 
-/** A column by its name in the file, and by the one the engine gives it, to which names that differ by case alone are the same. */
+/** A column by its name in the file, and by the engine's name for it, since names that differ only by case are the same to the engine. */
 type ParquetColumn = { readonly name: string; readonly engineName: string; readonly fields: readonly ParquetColumn[] }
 
 async function parquetColumns(engine: Engine, relation: string, file: SourceFile): Promise<readonly ParquetColumn[]> {
@@ -215,11 +216,11 @@ async function parquetColumns(engine: Engine, relation: string, file: SourceFile
     const name = String(node?.['name'])
     return { name, engineName: name, fields: Array.from({ length: Number(node?.['children'] ?? 0) }, next) }
   }
-  // The first is the file's own.
+  // The first element is the file itself.
   return next().fields.map((column, index) => ({ ...column, engineName: engineNames[index] ?? column.name }))
 }
 
-/** A column, or a field inside of one, by its exact name; null where there is none. */
+/** SQL for a column, or a field inside one, by its exact name; null where there is none. */
 function expressionOf(columns: readonly ParquetColumn[], source: string): string | null {
   const own = columns.find(({ name }) => name === source)
   if (own) return identifier(own.engineName)
@@ -235,7 +236,10 @@ function expressionOf(columns: readonly ParquetColumn[], source: string): string
   return parts.join('.')
 }
 
-/** What the records of a file have, mapped or not: columns, or dotted paths of what is no object any more, of the first records. */
+/**
+ * The names in the records of a file, mapped or not: columns, or dotted paths to values that are no objects. Only the first records
+ * count.
+ */
 export async function fieldNamesOf(
   engine: Engine,
   source: RecordSource,
@@ -267,7 +271,7 @@ export async function fieldNamesOf(
   return [...names.filter((name) => !partitions.includes(name)), ...partitions]
 }
 
-/** `{"id": "VARCHAR", "user": {"mail": "VARCHAR"}}` has `id` and `user.mail`. */
+/** The paths in a structure: `{"id": "VARCHAR", "user": {"mail": "VARCHAR"}}` has `id` and `user.mail`. */
 function pathsIn(structure: unknown): readonly string[] {
   if (typeof structure !== 'object' || structure === null || Array.isArray(structure)) return []
   return Object.entries(structure).flatMap(([name, inside]) => {
@@ -289,7 +293,9 @@ function missingOf(fields: readonly Field[], names: readonly string[]): Reader['
   return async () => new Map(missing.map((field) => [field.source, null]))
 }
 
-/** The lines of a small file; null of a large one. A look at a text is cheaper than a query, of which thousands of small files make as many. */
+/**
+ * The lines of a small file; null for a large one. Looking at a text is cheaper than a query, and there may be thousands of small files.
+ */
 async function smallText(path: string): Promise<readonly string[] | null> {
   let text: string | null = null
   for await (const piece of bytesOf(path)) {
@@ -299,7 +305,7 @@ async function smallText(path: string): Promise<readonly string[] | null> {
   return (text ?? '').split('\n')
 }
 
-/** What stands before a colon in quotes, in texts as well. */
+/** Everything that stands in quotes before a colon, also inside of texts. */
 function keysIn(line: string): readonly string[] {
   return Array.from(line.matchAll(/"((?:[^"\\]|\\.)*)"\s*:/g), ([, key = '']) => key)
 }
@@ -309,7 +315,7 @@ function mayHaveOthers(lines: readonly string[], fields: readonly Field[]): bool
   return lines.some((line) => keysIn(line).some((key) => !known.has(key)))
 }
 
-/** Whether one of the names may stand twice in a line; a key may be spelt with escapes. */
+/** Whether one of the names may occur twice in a line; a key may be spelt with escapes. */
 function mayRepeat(lines: readonly string[], names: readonly string[]): boolean {
   const wanted = new Set(names)
   return lines.some((line) => {
@@ -319,7 +325,7 @@ function mayRepeat(lines: readonly string[], names: readonly string[]): boolean 
   })
 }
 
-/** Of fields that no line has, those that are nearly called like one that lines have and nobody asks for. */
+/** For fields that no line has, a similar name that lines have and that nobody asks for. */
 async function meant(
   engine: Engine,
   read: string,
@@ -342,14 +348,14 @@ async function meant(
   return found
 }
 
-/** Which of two columns is meant nobody knows. */
+/** Throws for a wanted column that occurs twice: nobody knows which one is meant. */
 function refuseRepeated(repeated: readonly string[], wanted: ReadonlySet<string>): void {
   const [name] = repeated.filter((one) => wanted.has(one))
   if (name !== undefined)
     throw new JobError('UnreadableFile', `it has the column ${visible(name)} twice. Give each a name of its own.`)
 }
 
-/** A file that lacks what every record needs is the wrong file, not a file of bad rows. */
+/** Throws where a column is missing that every record needs: this is the wrong file, not a file of bad rows. */
 function requireColumns(
   source: RecordSource,
   fields: readonly Field[],
@@ -373,7 +379,7 @@ function requireColumns(
   )
 }
 
-/** What a header looks like that was cut in the wrong places. */
+/** A hint where a header looks as if it was cut at the wrong places. */
 function hintOf({ format, csv }: RecordSource, names: readonly string[]): string {
   const [only = ''] = names
   if (format !== 'CSV') return ''

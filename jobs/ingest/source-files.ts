@@ -13,14 +13,14 @@ import type { SourceFile } from './normalize.ts'
 export type SourceFolder = AsyncDisposable & {
   /** The files to read, sorted by code unit. */
   readonly files: readonly ListedFile[]
-  /** What lies there and is not read, sorted likewise. */
+  /** What lies there and is not read, sorted in the same way. */
   readonly passedOver: readonly PassedOver[]
   /** How many names `include` and `exclude` leave out. */
   readonly excluded: number
-  /** Whether the place exists; an empty folder and a misspelt one differ in this only. */
+  /** Whether the place exists: an empty folder and a misspelt one differ only in this. */
   readonly exists: boolean
   readonly place: string
-  /** A local copy, or null where the file vanished or is no file any more. */
+  /** A local copy; null where the file has vanished, or is no file any more. */
   readonly fetch: (name: string) => Promise<SourceFile | null>
 }
 
@@ -29,21 +29,21 @@ export type ListedFile = Pick<StoredEntry, 'name' | 'bytes' | 'modifiedAt'>
 export type PassedOver = {
   readonly name: string
   readonly reason: string
-  /** Whether people expect it to be passed over: a mark of another tool, not data. */
+  /** Whether people expect this to be passed over: another tool's mark, not data. */
   readonly expected: boolean
 }
 
 /**
- * A location is a folder, of which every file with an ending of the format counts, at any depth, or that `include` names (hidden ones do
- * not, whose own name or a folder's begins with a dot or an underscore, unless a pattern says so), or one file of any name. Files of a
- * volume are read where they are, others are downloaded to the scratch folder.
+ * Opens a location: a folder, or one file of any name. In a folder, at any depth, a file counts if its name has an ending of the format,
+ * or if `include` names it. Hidden files, whose own or folder's name begins with a dot or an underscore, count only if a pattern names
+ * them. Files of a volume are read where they are; others are downloaded to the scratch folder.
  */
 export async function openSourceFolder(dataset: DatasetPlan, ports: Ports): Promise<SourceFolder> {
   const { volume } = dataset.location
   return volume ? openVolume(dataset, volume, ports) : openRemote(dataset, ports)
 }
 
-/** What names end in, by format; those of tabs only where tabs are asked for. */
+/** Endings of file names for the format; those of tab-separated files only where tabs are asked for. */
 function endingsOf({ format, csv }: DatasetPlan): { readonly pattern: RegExp; readonly words: string } {
   const of = (...endings: string[]) => ({
     pattern: new RegExp(`\\.(${endings.join('|')})(\\.(gz|gzip|zst|zstd|bz2|zip))?$`, 'i'),
@@ -54,7 +54,7 @@ function endingsOf({ format, csv }: DatasetPlan): { readonly pattern: RegExp; re
   return format === 'JSON' ? of('json') : { pattern: /\.parquet$/i, words: '.parquet' }
 }
 
-/** Sorts what lies in a folder into what is read and what is not. `named`: it is one file that the location names itself. */
+/** Sorts the content of a folder into what is read and what is not. `named`: the location itself names this one file. */
 function sorted(
   dataset: DatasetPlan,
   entries: readonly StoredEntry[],
@@ -107,7 +107,7 @@ function sorted(
 
 const hidden = /(^|\/)[._]/
 
-/** What the folders of a name say; null where one of the keys is not among them. */
+/** The values in the names of a file's folders; null where one of the keys is missing. */
 function partitionsOf({ partitions = [] }: DatasetPlan, name: string): Readonly<Record<string, string | null>> | null {
   const said = new Map<string, string | null>()
   for (const part of name.split('/').slice(0, -1)) {
@@ -118,13 +118,13 @@ function partitionsOf({ partitions = [] }: DatasetPlan, name: string): Readonly<
   return Object.fromEntries(partitions.map((key) => [key, said.get(key) ?? null]))
 }
 
-/** As Hive writes the values of partitions. */
+/** A partition's value, unescaped as Hive writes it. */
 function unescaped(value: string): string | null {
   if (value === '__HIVE_DEFAULT_PARTITION__' || value === '') return null
   return value.replace(/(%[0-9A-Fa-f]{2})+/g, (codes) => Buffer.from(codes.replaceAll('%', ''), 'hex').toString())
 }
 
-/** Throws JobError UnreadableFile where a folder that is to be a column is missing. */
+/** Throws JobError UnreadableFile where a folder is missing that is to be a column. */
 async function sourceFile(dataset: DatasetPlan, name: string, path: string): Promise<SourceFile> {
   const partitions = partitionsOf(dataset, name)
   if (partitions === null)
@@ -186,7 +186,7 @@ async function openRemote(dataset: DatasetPlan, ports: Ports): Promise<SourceFol
     let entries = await store.walk()
     const file = entries === null ? splitFile(location) : null
     if (file !== null) {
-      // No folder is called so: it may be a file.
+      // There is no such folder: the location may be a file.
       await store.close()
       store = await openLandingStore(file.folder, ports)
       const found = await store.stat(file.name)
@@ -209,7 +209,7 @@ async function openRemote(dataset: DatasetPlan, ports: Ports): Promise<SourceFol
   }
 }
 
-/** The folder and the name of what a location leads to; null where it leads to the root of a store. */
+/** The folder and the file name of a location; null where the location is the root of a store. */
 function splitFile(location: DatasetLocation): { readonly folder: DatasetLocation; readonly name: string } | null {
   const path = folderOf(location).replace(/\/+$/, '')
   const name = posix.basename(path)

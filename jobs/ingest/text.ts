@@ -17,28 +17,28 @@ import {
 import { type JsonValue, jsonItems, jsonLines, lineFaultOf } from './json.ts'
 import { packingOf, unpacked } from './unpack.ts'
 
-/** A text file as the engine reads it: unpacked, UTF-8, and nothing in it that could be read in two ways. */
+/** A text file as the engine reads it: unpacked, in UTF-8, with nothing in it that could be read in two ways. */
 export type TextFile = {
-  /** The source itself where it is so already, else a file in the scratch folder. */
+  /** The source itself where it is like that already, else a file in the scratch folder. */
   readonly path: string
-  /** Whether it is one of our own: with commas, and the wanted columns alone. */
+  /** Whether this is a file of our own making: with commas, and only the wanted columns. */
   readonly isOwn: boolean
-  /** CSV: names of the columns of the source, and of this file, in order. */
+  /** For CSV: the names of the source's columns, and of this file's, in order. */
   readonly header: readonly string[]
   readonly columns: readonly string[]
-  /** Names that stand twice in the header. */
+  /** Names that occur twice in the header. */
   readonly repeated: readonly string[]
   /** How many records the engine will find. */
   readonly records: number
   readonly malformed: Malformed
-  /** The lines that records begin on, as the engine counts them from 1. */
+  /** The lines on which these records begin; records are numbered from 1, as the engine counts them. */
   readonly linesOf: (records: ReadonlySet<number>) => Promise<ReadonlyMap<number, number>>
 }
 
-/** What is no record. `rows` counts each line of one that stands on several: it may have swallowed others. */
+/** Text that is no record. `rows` counts every line of one that spans several: it may have swallowed other records. */
 export type Malformed = {
   readonly rows: number
-  /** The first of them. */
+  /** The first ones. */
   readonly listed: readonly { readonly line: number; readonly reason: string; readonly text: string }[]
 }
 
@@ -46,7 +46,9 @@ const listedMalformed = 1000
 
 export type CsvOptions = NonNullable<DatasetPlan['csv']>
 
-/** `wanted`: columns that are read. `isDoubted`: the engine found other records than were counted, so that every one is written anew. */
+/**
+ * `wanted`: the columns that are read. `isDoubted`: the engine found another number of records than was counted, so all are written anew.
+ */
 export type TextOptions = {
   readonly scratch: string
   readonly wanted: ReadonlySet<string>
@@ -55,7 +57,7 @@ export type TextOptions = {
 
 let files = 0
 
-/** Throws JobError UnreadableFile where the file is damaged, in another encoding, or a quote in it never closes. */
+/** Throws JobError UnreadableFile where the file is damaged or in another encoding, or where a quote in it never closes. */
 export async function csvText(source: string, csv: CsvOptions, options: TextOptions): Promise<TextFile> {
   const dialect = dialectOf(csv)
   const isRfc4180 =
@@ -67,8 +69,8 @@ export async function csvText(source: string, csv: CsvOptions, options: TextOpti
   const names = (isHeader && (await headerOf(text.path, dialect))) || csv.columns
   const header = (csv.columns ?? names ?? []).map((name) => name.trim())
   const repeated = [...new Set(header.filter((name, index) => header.indexOf(name) !== index))]
-  const isGood = (record: CsvRecord) => faultOf(record, header.length, dialect.lenient) === null
-  /** Of data: `isFirst` says whether a header is still to come. */
+  const isGood = (record: CsvRecord) => recordFault(record, header.length, dialect.lenient) === null
+  /** The records behind the header. */
   const dataOf = async function* () {
     let hasHeader = !isHeader
     for await (const some of read(text.path, dialect)) {
@@ -103,7 +105,7 @@ export async function csvText(source: string, csv: CsvOptions, options: TextOpti
   for await (const some of dataOf()) {
     let lines = ''
     for (const record of some) {
-      const fault = faultOf(record, header.length, dialect.lenient)
+      const fault = recordFault(record, header.length, dialect.lenient)
       if (fault !== null)
         malformed.add(
           { line: record.line, reason: fault, text: record.text || record.cells.join(dialect.delimiter) },
@@ -176,7 +178,7 @@ async function linesFrom(path: string, line: number): Promise<number> {
   return lines - (isEnded ? 1 : 0) - line + 1
 }
 
-function faultOf(record: CsvRecord, columns: number, lenient: boolean): string | null {
+function recordFault(record: CsvRecord, columns: number, lenient: boolean): string | null {
   const { cells, fault } = record
   if (fault !== null) return fault
   const isShort = cells.length < columns
@@ -195,7 +197,7 @@ function faultOf(record: CsvRecord, columns: number, lenient: boolean): string |
 
 const nonAscii = /[\x80-\xff]/
 
-/** Of NDJSON, or JSON. Throws JobError UnreadableFile where the file is damaged or, as JSON, does not end. */
+/** The text of NDJSON or JSON. Throws JobError UnreadableFile where the file is damaged or, for JSON, ends too early. */
 export async function jsonText(
   source: string,
   format: 'NDJSON' | 'JSON',
@@ -242,7 +244,7 @@ export async function jsonText(
   return { ...same, path, records, malformed: malformed.all }
 }
 
-/** Whether engines find the same lines in NDJSON: none without a value, none too long, no NUL, no mark at the beginning. */
+/** Whether all engines find the same lines in NDJSON: each has a value, none is too long, there is no NUL and no byte order mark. */
 class PlainLines {
   isPlain = true
   count = 0
@@ -263,7 +265,7 @@ class PlainLines {
         if (byte !== 0x0d) this.#isBlank = false
         if (byte === 0x0d || byte === 0x20 || byte === 0x09) continue
         this.#hasValue = true
-        // What begins an array, or an object over several lines, is looked at one by one.
+        // An array, or an object over several lines, has to be read value by value.
         if (byte === 0x5b || (byte === 0x7b && end >= 0 && to - at <= 2)) this.isPlain = false
       }
       this.#bytes += to - from
@@ -273,7 +275,7 @@ class PlainLines {
     if (chunk.includes(0)) this.isPlain = false
   }
 
-  /** Of a line. */
+  /** Ends a line. */
   end(): void {
     if (this.#hasValue) this.count++
     else if (!this.#isBlank) this.isPlain = false
@@ -285,8 +287,8 @@ class PlainLines {
 }
 
 /**
- * The file itself where it is not packed and in UTF-8, else what it holds in the scratch folder. `look` sees every byte of the result;
- * `isUtf8` says whether they are what they should be.
+ * The file itself where it is not packed and is in UTF-8, else its content in the scratch folder. `look` sees every byte of the result;
+ * `isUtf8` tells whether they are UTF-8.
  */
 async function plainText(
   source: string,
@@ -309,7 +311,7 @@ async function plainText(
   return { path, isUtf8: check.end() }
 }
 
-/** A mark of UTF-16 is no UTF-8, so that nothing else can be meant. */
+/** A byte order mark of UTF-16 is no UTF-8, so it can mean nothing else. */
 async function encodingByMark(source: string, packing: Awaited<ReturnType<typeof packingOf>>): Promise<string> {
   for await (const chunk of unpacked(source, packing)) {
     const mark = chunk.subarray(0, 2).toString('hex')
@@ -341,7 +343,7 @@ async function* decoded(bytes: AsyncIterable<Buffer>, encoding: string): AsyncGe
   yield text(undefined)
 }
 
-/** Whether bytes that come in pieces are UTF-8: each piece is cut after a line, which no character reaches over. */
+/** Whether bytes that come in pieces are UTF-8. Each piece is cut after a line, and no character spans two lines. */
 class Utf8Check {
   #rest: Buffer = Buffer.alloc(0)
   #isValid = true
@@ -377,10 +379,10 @@ function collector() {
   }
 }
 
-/** Of text with one character a byte, or bytes. */
+/** Writes text with one character a byte, or bytes. */
 function writerTo(path: string) {
   const stream: WriteStream = createWriteStream(path)
-  // Told by the next write or the end.
+  // Thrown by the next write or by the end.
   let failure: Error | null = null
   stream.on('error', (error) => {
     failure = error

@@ -1,24 +1,24 @@
 import type { DatasetPlan } from '#crds'
 
-/** What was taken from a file, or from all files of a delivery. */
+/** What was taken from one file, or from all files of a delivery. */
 export type Yield = {
-  /** All that were read; `accepted` is those of them that became records. */
+  /** How many rows were read, and how many of them became records. */
   readonly rowsRead: number
   readonly accepted: number
-  /** Column of the records → how many of them have a value there. */
+  /** How many records have a value in each column. */
   readonly filled: Readonly<Record<string, number>>
-  /** Those of them that the file has no field for. */
+  /** The columns among these that the file has no field for. */
   readonly missing: readonly string[]
 }
 
-/** Percentages of fewer rows than this say nothing. */
+/** Percentages of fewer rows than this mean nothing. */
 const countsFrom = 100
 
 export const defaultTolerance = { badRows: 1, maxShrink: 50 } satisfies DatasetPlan['tolerance']
 
 /**
- * Why a file must not be taken in, as the end of a sentence that begins with its name; null where it may. `before` is what it would
- * replace, null where nothing.
+ * Why a file must not be taken in, as the end of a sentence that begins with its name; null where it may be. `before` is what it would
+ * replace; null: nothing.
  */
 export function refusalOf(
   now: Yield,
@@ -36,7 +36,7 @@ export function refusalOf(
   if (before === null) return null
   if (before.accepted >= countsFrom && (before.accepted - now.accepted) * 100 > before.accepted * maxShrink)
     return `it has ${rows(now.accepted)}, where it had ${before.accepted}: it shrank by more than ${maxShrink}%`
-  // Who has a value is as good as emptied when a column loses all of its values.
+  // A column that loses all its values is as bad as one that is gone.
   const emptied = Object.entries(before.filled)
     .filter(([column, count]) => count > 0 && now.filled[column] === 0)
     .filter(([column, count]) => now.missing.includes(column) || count >= countsFrom)

@@ -11,7 +11,7 @@ import { JobError } from '../errors.ts'
 
 export type Packing = 'gzip' | 'zstd' | 'bzip2' | 'zip'
 
-/** The first bytes that a packed file has and no text, as hexadecimal digits. */
+/** The first bytes of a packed file, which no text has, as hexadecimal digits. */
 const marks: Readonly<Record<Packing, RegExp>> = {
   gzip: /^1f8b08/,
   zstd: /^(28b52ffd|5.2a4d18)/,
@@ -33,7 +33,7 @@ export async function packingOf(path: string): Promise<Packing | null> {
   }
 }
 
-/** The unpacked bytes of a file. Throws JobError UnreadableFile where it is damaged or cut off, at the latest after the last byte. */
+/** The unpacked bytes of a file. Throws JobError UnreadableFile, at the latest after the last byte, where it is damaged or cut off. */
 export async function* unpacked(path: string, packing: Packing | null): AsyncGenerator<Buffer> {
   try {
     if (packing === null) yield* bytesOf(path)
@@ -60,7 +60,7 @@ const unpackers: Readonly<Record<Packing, (path: string) => AsyncIterable<Buffer
   zip: onlyEntry,
 }
 
-/** Its stream is of an older kind, which tells nobody behind it of an error. */
+/** This library's stream is of an older kind, which does not pass errors on. */
 function bzip2(path: string): AsyncIterable<Buffer> {
   const file = createReadStream(path, { highWaterMark: 1 << 18 })
   const unpacker = unbzip2()
@@ -72,12 +72,12 @@ function bzip2(path: string): AsyncIterable<Buffer> {
 }
 
 async function* through(source: AsyncIterable<Buffer>, unpacker: NodeJS.ReadWriteStream): AsyncGenerator<Buffer> {
-  // Both ends of the pipe fail together; the error is thrown by whoever reads.
+  // Both ends of the pipe fail together; the reader throws the error.
   pipeline(source, unpacker).catch(() => {})
   yield* unpacker as AsyncIterable<Buffer>
 }
 
-/** A file may be many frames, one after another; Node unpacks the first. */
+/** A file may be several frames, one after another; Node unpacks only the first. */
 async function* zstdFrames(path: string): AsyncGenerator<Buffer> {
   for (let at = 0; ; ) {
     const file = await open(path)
@@ -94,7 +94,7 @@ async function* onlyEntry(path: string): AsyncGenerator<Buffer> {
   const zip = await openZip(path, { lazyEntries: true, autoClose: false })
   try {
     const entries: Entry[] = []
-    // Folders, and what macOS adds of its own.
+    // Folders, and files that macOS adds.
     for await (const entry of zip.eachEntry())
       if (!/\/$|^__MACOSX\/|(^|\/)\.DS_Store$/.test(entry.fileName)) entries.push(entry)
     const [entry] = entries

@@ -1,31 +1,31 @@
 import type { DatasetPlan, DataType } from '#crds'
 import { identifier, literal, sqlTypeOf } from '../engines/duckdb.ts'
 
-/** How a source field arrives: `text` VARCHAR, `json` JSON, or a Parquet column of the named DuckDB type. */
+/** How a source field arrives: `text` as VARCHAR, `json` as JSON, or a Parquet column of the named DuckDB type. */
 export type SourceForm = 'text' | 'json' | { readonly parquet: string }
 
-/** How a Dataset's values are written; what is absent is as `expectations` says. */
+/** How a Dataset writes its values; `expectationOf` describes what applies where a part is absent. */
 export type Writing = Pick<DatasetPlan, 'timeFormats' | 'timeZone' | 'booleans' | 'decimal'>
 
 type Constraints = DatasetPlan['mapping'][number]['constraints']
 
-/** What is asked of one field's values besides their type. */
+/** What is asked of a field's values besides their type. */
 export type ValueRules = {
   readonly constraints?: Constraints
-  /** Whether they say who somebody is: a whole number in the spelling of a decimal one is none. */
+  /** Whether the values identify people: a whole number spelt as a decimal one is then refused. */
   readonly isIdentity?: boolean
-  /** Times only: a number of which nobody said the unit must lie in 1990 or later, and before this year. */
+  /** For times only: a number without a stated unit must lie from 1990 on and before this year. */
   readonly beforeYear?: number
 }
 
-/** The type a field's value has when it is read; steps take text. */
+/** The type in which a field's value is read; steps take text. */
 export function readTypeOf({ type, steps }: { readonly type: DataType; readonly steps: readonly unknown[] }): DataType {
   return steps.length > 0 ? 'string' : type
 }
 
 /**
- * SQL for a source field as JSON, text or as it is in Parquet, NULL where it is absent (SQL NULL, JSON null). `expression` is evaluated
- * once per use.
+ * SQL for a source field as JSON, as text or as it is in Parquet; NULL where it is absent (SQL NULL or JSON null). `expression` is
+ * evaluated once for each use.
  */
 export function rawSql(expression: string, form: SourceForm, type: DataType): string {
   if (form === 'text') return expression
@@ -35,7 +35,7 @@ export function rawSql(expression: string, form: SourceForm, type: DataType): st
   return typeof type === 'string' && !isNested(parquet) ? `CAST(${expression} AS VARCHAR)` : `to_json(${expression})`
 }
 
-/** SQL that makes a value of the DataType of what `rawSql` gave; NULL where that is not one. */
+/** SQL that makes a value of the DataType from what `rawSql` gave; NULL where it is no such value. */
 export function valueSql(
   raw: string,
   form: SourceForm,
@@ -48,11 +48,11 @@ export function valueSql(
   return typeof type === 'string' ? constrained(value, constraints, 'v') : value
 }
 
-/** SQL for a value, NULL where it is none of those that there may be. */
+/** SQL for a value; NULL where the constraints do not allow it. */
 function constrained(value: string, constraints: Constraints, name: string): string {
   const conditions = conditionsOf(constraints ?? {}, name)
   if (conditions.length === 0) return value
-  // A list of one names the value for the conditions.
+  // A list of one element gives the value a name for the conditions.
   return `list_transform([${value}], lambda ${name}: CASE WHEN ${conditions.join(' AND ')} THEN ${name} END)[1]`
 }
 
@@ -74,7 +74,7 @@ function typedSql(raw: string, form: SourceForm, type: DataType, scalars: Scalar
   return (parquet === 'VARCHAR' ? scalars.text : scalars.number)[type](raw)
 }
 
-/** What a person reads about a value that is not of the type. */
+/** For people: what a value of the type must look like. */
 export function expectationOf(
   type: DataType,
   writing: Writing = {},
@@ -123,13 +123,13 @@ const largest = 2 ** 53 - 1
 type ScalarName = Extract<DataType, string>
 type Scalar = Readonly<Record<ScalarName, (text: string) => string>>
 
-/** Each gives NULL for what it does not accept, and never fails. */
+/** Each gives NULL for a value that it does not accept, and never fails. */
 type Scalars = {
-  /** From text that a Dataset says the writing of. */
+  /** Reads text, in the way that the Dataset says it is written. */
   readonly text: Scalar
-  /** From the text of what was a number or a boolean. */
+  /** Reads the text of what was a number or a boolean. */
   readonly number: Scalar
-  /** From a Parquet time of the named type. */
+  /** Reads a Parquet time of the named type. */
   readonly time: (raw: string, parquet: string, type: ScalarName) => string
 }
 
@@ -160,7 +160,7 @@ function scalarsOf({ timeFormats, timeZone = 'UTC', booleans, decimal }: Writing
     text: {
       ...number,
       ...(rules.isIdentity && {
-        // Hardly an identity has either, which is seen faster than that it is no such number.
+        // Almost no identity contains either character, and that is faster to see than that it is no such number.
         string: (text: string) =>
           `CASE WHEN NOT ((contains(${text}, '.') OR contains(${text}, '+')) AND regexp_full_match(${text}, '${decimalSpelling}')) THEN ${text} END`,
       }),
@@ -179,16 +179,16 @@ function scalarsOf({ timeFormats, timeZone = 'UTC', booleans, decimal }: Writing
   }
 }
 
-/** A whole number that another tool took for a decimal one: digits may be lost. */
+/** A whole number that another tool wrote as a decimal one: digits may be lost. */
 const decimalSpelling = '[+-]?[0-9]+(\\.0+|\\.[0-9]+[eE][+-]?[0-9]+|[eE]\\+[0-9]+)'
 
-/** Text of a DOUBLE: a whole number without its fraction, or none where a DOUBLE may not hold it exactly. */
+/** Text of a DOUBLE: a whole number without its fraction; NULL where a DOUBLE may not hold it exactly. */
 function exactText(number: string, text: string): string {
   return `CASE WHEN NOT isfinite(${number}) THEN NULL WHEN ${number} <> trunc(${number}) THEN ${text}
     WHEN abs(${number}) <= ${largest} THEN CAST(CAST(${number} AS BIGINT) AS VARCHAR) END`
 }
 
-/** UTC of the first format that the text has. */
+/** UTC by the first format that fits the text. */
 function formatted(text: string, formats: readonly string[], timeZone: string, beforeYear: number | null): string {
   const trimmed = `trim(${text})`
   const epoch = (digits: number, microseconds: number) => {
@@ -215,18 +215,18 @@ function isoTimestamp(text: string, timeZone: string): string {
   END`
 }
 
-// A midnight may follow: that is how systems without a date type write one. Any other time of day needs a zone to have a day.
+// Midnight may follow the date: systems without a date type write it so. Any other time of day needs a zone to have a date.
 function isoDate(text: string): string {
   return `CASE WHEN regexp_full_match(trim(${text}), '[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ]00:00(:00(\\.0+)?)?[Zz]?)?') THEN try_cast(trim(${text})[1:10] AS DATE) END`
 }
 
-/** The day that begins at an instant (UTC) in the zone; NULL where none does. */
+/** The date that begins at an instant (UTC) in the zone; NULL where none does. */
 function dayOf(utc: string, timeZone: string): string {
   const local = timeZone === 'UTC' ? utc : `(${utc} AT TIME ZONE 'UTC' AT TIME ZONE ${literal(timeZone)})`
   return `CASE WHEN ${local} = date_trunc('day', ${local}) THEN CAST(${local} AS DATE) END`
 }
 
-/** UTC of a local time of the zone. */
+/** UTC of a local time in the zone. */
 function atZone(local: string, timeZone: string): string {
   return timeZone === 'UTC' ? local : `(${local} AT TIME ZONE ${literal(timeZone)} AT TIME ZONE 'UTC')`
 }
@@ -235,7 +235,7 @@ const datePart = '[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]'
 const clock = '([01][0-9]|2[0-3]):[0-5][0-9]'
 const offset = '( ?([Zz]|[+-](0[0-9]|1[0-8])(:?[0-5][0-9])?))?'
 
-// Only TIMESTAMPTZ heeds the offset (TIMESTAMP drops it silently); without one the session's time zone, UTC, is taken for it.
+// Only TIMESTAMPTZ heeds the offset (TIMESTAMP drops it silently). Without an offset the session's time zone, UTC, applies.
 function instant(text: string, timeZone: string): string {
   const utc = `(try_cast(regexp_replace(${text}, ' ([Z+-])', '\\1') AS TIMESTAMPTZ) AT TIME ZONE 'UTC')`
   const zoned =
@@ -253,7 +253,7 @@ function finite(number: string): string {
   return `CASE WHEN isfinite(${number}) THEN ${number} END`
 }
 
-/** On the named value. */
+/** SQL conditions on the value that is named `v`. */
 function conditionsOf(constraints: NonNullable<Constraints>, v: string): readonly string[] {
   const { enum: values, format, minimum, maximum, minLength, maxLength } = constraints
   return [
@@ -271,7 +271,7 @@ const formatPatterns = {
   uri: '[A-Za-z][A-Za-z0-9+.-]*:[^\\s]+',
 } as const
 
-/** Parquet types that need no way through text. */
+/** Parquet types that are read without going through text. */
 const natives = {
   string: { types: ['VARCHAR'], value: (column: string) => column },
   integer: {
@@ -309,12 +309,12 @@ function jsonOfText(text: string): string {
   return `CASE WHEN json_valid(${text}) THEN CAST(${text} AS JSON) END`
 }
 
-/** JSON in which the array or object may itself be written as text. */
+/** JSON whose array or object may itself be written as text. */
 function jsonOrText(json: string): string {
   return `CASE WHEN json_type(${json}) = 'VARCHAR' THEN ${jsonOfText(`(${json} ->> '$')`)} ELSE ${json} END`
 }
 
-/** Strict: one wrong item or field and the whole is NULL. Inside arrays and objects a JSON null stays a NULL. */
+/** Strict: one wrong item or field makes the whole value NULL. Inside arrays and objects a JSON null stays NULL. */
 function fromJson(json: string, type: DataType, depth: number, scalars: Scalars, constraints: Constraints): string {
   if (typeof type === 'string') return constrained(scalarFromJson(json, type, scalars), constraints, `v${depth}`)
   if ('items' in type) {
@@ -359,7 +359,7 @@ function isWrong(json: string, type: DataType, depth: number, scalars: Scalars, 
   return `(json_type(${json}) <> 'NULL' AND (${fromJson(json, type, depth, scalars, constraints)}) IS NULL)`
 }
 
-/** The text of a JSON number with a fraction or an exponent, or of more digits than an integer has. */
+/** The text of a JSON number with a fraction or an exponent, or with more digits than an integer has. */
 function numberText(text: string): string {
   return `CASE WHEN regexp_full_match(${text}, '-?[0-9]+') THEN ${text} ELSE ${exactText(`try_cast(${text} AS DOUBLE)`, text)} END`
 }

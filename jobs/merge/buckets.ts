@@ -8,7 +8,7 @@ import { type Relation, relation } from './relation.ts'
 
 const maxBuckets = 4096
 
-/** Whether the data, with so many more events, wants more buckets than it has. */
+/** Whether the data, with this many more events, needs more buckets than it has. */
 export function isOutgrown(
   store: StorePlan,
   { buckets, eventCount, profileCount }: DataManifest,
@@ -30,7 +30,7 @@ export async function chooseBuckets(
   return bucketsFor(store, Number(row?.['events']), Number(row?.['profiles']))
 }
 
-/** A power of two such that what one bucket's group-by holds fits in memory: 1 KiB an event and 5 KiB a profile, with room to spare. */
+/** A power of two such that the group-by of one bucket fits in memory: 1 KiB an event and 5 KiB a profile, with room to spare. */
 function bucketsFor({ engine }: StorePlan, events: number, profiles: number): number {
   const memoryBytes = parseQuantityBytes(engine.duckDB.memoryLimit) ?? 2 ** 30
   const eventsPerBucket = Math.min(1_000_000, memoryBytes / 1024)
@@ -39,7 +39,7 @@ function bucketsFor({ engine }: StorePlan, events: number, profiles: number): nu
   return Math.min(maxBuckets, 2 ** Math.ceil(Math.log2(wanted)))
 }
 
-/** Buckets that hold a profile of these rows, in order. */
+/** The buckets that hold a profile of these rows, in order. */
 export async function bucketsOf(
   engine: Engine,
   rows: Relation<'$profile'> | null,
@@ -52,7 +52,7 @@ export async function bucketsOf(
   return found.map((row) => Number(row['bucket']))
 }
 
-/** The files of each bucket, to be changed; empty ones where there are none to begin with. */
+/** A changeable copy of the files of each bucket; empty lists where there are none to begin with. */
 export function bucketsFrom(buckets: number, from: BucketFiles | undefined): (readonly string[])[] {
   return Array.from({ length: buckets }, (_, bucket) => from?.[bucket] ?? [])
 }
@@ -63,18 +63,20 @@ export async function countRows(engine: Engine, root: string, files: readonly st
   return Number(row?.['rows'] ?? 0)
 }
 
-/** Writes Parquet files of one data version, and scatters rows over its buckets in the scratch folder until it is closed. */
+/** Writes Parquet files of one data version. Scatters rows over its buckets in the scratch folder, until it is disposed of. */
 export type BucketWriter = Disposable & {
   readonly buckets: number
-  /** A file with the rows of a SELECT, whole or not at all: its path relative to the root, or none when there is no row. */
+  /**
+   * Writes a file with the rows of a SELECT, whole or not at all; returns its path relative to the root, or nothing when there is no row.
+   */
   readonly write: (name: string, select: string) => Promise<readonly string[]>
-  /** The rows of each wanted bucket; null where there are none. */
+  /** Scatters rows; the result gives the rows of each wanted bucket, or null where there are none. */
   readonly scatter: <Column extends string>(
     name: string,
     rows: Relation<Column | '$profile'> | null,
     wanted: ReadonlySet<number>,
   ) => Promise<(bucket: number) => Relation<Column | '$profile'> | null>
-  /** What `scatter` has left under a name of a bucket; null where there is nothing, and where one bucket holds all. */
+  /** The rows of a bucket that an earlier `scatter` left under a name; null where there are none, and where there is only one bucket. */
   readonly scattered: <Column extends string>(name: string, bucket: number) => Relation<Column> | null
 }
 
@@ -107,7 +109,7 @@ export function bucketWriter({ engine, root, ports }: MergeContext, folder: stri
       mkdirSync(target, { recursive: true })
       const bucket = bucketSql('"$profile"', buckets)
       const some = wanted.size === buckets ? '' : `WHERE ${bucket} IN (${[...wanted].join(', ')})`
-      // Rows wait in memory per thread and bucket until this many: bounded whatever the number of buckets.
+      // Rows wait in memory per thread and bucket until there are this many: so memory is bounded whatever the number of buckets.
       await engine.run(`SET partitioned_write_flush_threshold = ${Math.max(2048, Math.floor(524_288 / wanted.size))};
         SET partitioned_write_max_open_files = ${maxBuckets};
         COPY (SELECT *, ${bucket} AS convoke_bucket FROM ${rows.sql} ${some}) TO ${literal(target)} (FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (convoke_bucket))`)

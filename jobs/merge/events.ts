@@ -5,23 +5,27 @@ import type { Change, MergeContext } from './merge.ts'
 import { type EventRecord, type Records, sourceOf } from './records.ts'
 import { type Relation, relation, type Table, tableOf } from './relation.ts'
 
-/** A bucket of more files is written anew as one. */
+/** A bucket with more files than this is written anew as one file. */
 export const filesPerBucket = 8
 
 export type MergedEvents = {
   readonly events: BucketFiles
   readonly leftOut: BucketFiles
-  /** Buckets made again, and those appended to. */
+  /** Buckets that were made again, and buckets that were appended to. */
   readonly rebuilt: ReadonlySet<number>
   readonly grown: ReadonlySet<number>
-  /** Per grown bucket, the files of the events that are new. */
+  /** For each grown bucket, the files of its new events. */
   readonly additions: ReadonlyMap<number, readonly string[]>
 }
 
-/** Event ids that several rows carry, each with its best row of some of them; `best` is null where it is none of these. */
+/**
+ * Event ids that several rows carry, each with the best of them. `best` is null where a row outside this set is better: then none stands.
+ */
 type Decided = 'dataset' | 'event' | 'best'
 type LeftOut = '$profile' | 'reason'
 
+// Invariant: of all rows with one event id of a Dataset only the best, by `ranks`, is in the new version, whatever its bucket.
+// A bucket is rebuilt from all record files, or it grows: its fresh rows are appended, and none of them may touch a row that is there.
 export async function mergeEvents(
   context: MergeContext,
   records: Records,
@@ -76,10 +80,10 @@ export async function mergeEvents(
   return { events, leftOut, rebuilt, grown, additions }
 }
 
-/** Rows, and among them the best of each event id that several carry. */
+/** Rows, with the decisions for each event id that several rows carry. */
 type DecidedRows = { readonly rows: Relation<EventRecord>; readonly decided: Relation<Decided> }
 
-/** Buckets whose events cannot just be appended to. Fresh rows that do not replace a known event lose in `decided`. */
+/** Buckets whose events cannot just be appended to. Records in `decided` which fresh rows lose to a known event. */
 async function bucketsToRebuild(
   context: MergeContext,
   records: Records,
@@ -91,7 +95,7 @@ async function bucketsToRebuild(
   const gone = records.events(removed)
   const isAdded = new Set(added)
   const kept = change.records.filter((file) => !isAdded.has(file))
-  /** Known rows of the Datasets that have event ids among these rows: nothing else needs to be looked through. */
+  /** Known rows of those Datasets that have event ids among these rows: no other row can have the same event id. */
   const knownOf = async ({ sql }: Relation<EventRecord>) => {
     const found = await engine.rows(`SELECT DISTINCT "$dataset" AS dataset FROM ${sql} WHERE "$event" IS NOT NULL`)
     const datasets = new Set(found.map((row) => String(row['dataset'])))
@@ -100,13 +104,14 @@ async function bucketsToRebuild(
   const rebuild = new Set(await bucketsOf(engine, gone, buckets))
   if (gone !== null) {
     const known = await knownOf(gone)
-    // What is gone may have stood in for another file's event of the same id, in another bucket.
+    // A removed row may have been better than another file's row with the same id, in another bucket, which now stands again.
     for (const bucket of await bucketsOf(engine, known && sameIds(known, gone), buckets)) rebuild.add(bucket)
   }
   if (fresh === null) return rebuild
   const known = await knownOf(fresh.rows)
   if (known !== null) for (const bucket of await reconsidered(context, fresh, known, buckets)) rebuild.add(bucket)
   const touched = (await bucketsOf(engine, fresh.rows, buckets)).filter((bucket) => !rebuild.has(bucket))
+  // A profile that was left out for too many events has none of them in the bucket's files, so its rows cannot be counted from these.
   for (const bucket of touched) if ((previous.leftOutProfiles[bucket] ?? []).length > 0) rebuild.add(bucket)
   const files = touched.flatMap((bucket) => previous.events[bucket] ?? [])
   const coming = `SELECT "$profile" FROM ${standing(fresh).sql}`
@@ -114,6 +119,7 @@ async function bucketsToRebuild(
     files.length === 0
       ? ''
       : `UNION ALL SELECT "$profile" FROM ${readParquet(root, files)} SEMI JOIN (${coming}) AS coming USING ("$profile")`
+  // A profile that now exceeds the limit loses the events that it has as well.
   const over = relation<'$profile'>(
     `SELECT "$profile" FROM (${coming} ${present}) GROUP BY 1 HAVING count(*) > ${plan.limits.eventsPerProfile}`,
   )
@@ -121,7 +127,7 @@ async function bucketsToRebuild(
   return rebuild
 }
 
-/** What ranks the rows of one event id, the most important first. */
+/** What ranks rows with the same event id, the most important first. */
 const ranks = ['timestamp', '$late', '$row', '$profile'] as const
 const rankOf = (row: string) =>
   `struct_pack(${ranks.map((name, index) => `r${index} := ${row}${identifier(name)}`).join(', ')})`
@@ -143,13 +149,13 @@ function standing({ rows, decided }: DecidedRows): Relation<EventRecord> {
     WHERE d.event IS NULL OR d.best = ${rankOf('r.')}`)
 }
 
-/** Rows of the same event id as one of `others`. */
+/** Rows with the same event id as one of `others`. */
 function sameIds(rows: Relation<EventRecord>, others: Relation<EventRecord>): Relation<EventRecord> {
   return relation(`SELECT r.* FROM ${rows.sql} r SEMI JOIN (SELECT "$dataset", "$event" FROM ${others.sql} WHERE "$event" IS NOT NULL) o
     ON o."$dataset" = r."$dataset" AND o."$event" = r."$event"`)
 }
 
-/** Buckets of known events that a fresh one replaces; fresh ones that do not replace a known one lose in `decided`. */
+/** Buckets of known events that a better fresh row replaces. Fresh rows that are not better than a known one lose in `decided`. */
 async function reconsidered(
   { engine }: MergeContext,
   { rows, decided }: DecidedRows,
@@ -172,7 +178,7 @@ async function reconsidered(
   return replaced.map((row) => Number(row['bucket']))
 }
 
-/** The profiles of a bucket that are over a guardrail. */
+/** The profiles of a bucket that exceed a guardrail, with the reason. */
 function overLimits(
   { engine, root, plan }: MergeContext,
   { graph, buckets }: Change,
@@ -194,7 +200,7 @@ function overLimits(
   return tableOf(engine, 'left_out', `SELECT "$profile", max(reason) AS reason FROM (${all || none}) GROUP BY 1`)
 }
 
-/** One bucket's events as the data version holds them; each event id once, without profiles that are left out. */
+/** SELECT of one bucket's events as the data version holds them: each event id once, without profiles that are left out. */
 function finalEvents({ store }: MergeContext, rows: Relation<EventRecord>, leftOut: Relation<LeftOut> | null): string {
   const columns = store.event.filter(({ path }) => path !== 'timestamp')
   const names = columns.map(({ path }) => `, ${identifier(path)}`).join('')

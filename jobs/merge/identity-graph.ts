@@ -9,29 +9,29 @@ import { identitiesSql, identityColumns, orderSql, type Places, shaped } from '.
 import { type Relation, type Table, tableOf } from './relation.ts'
 
 export type IdentityGraph = {
-  /** Relative to the root: `node`, `profile` and `size` (see DataManifest). */
+  /** Path relative to the root; columns `node`, `profile` and `size` (see DataManifest). */
   readonly file: string
-  /** The rules, with the values that too many people have among `shared`. */
+  /** The rules, with values that too many people have in `shared`. */
   readonly rules: readonly IdentityRule[]
-  /** Graphs that held two identities of a unique namespace. */
+  /** How many graphs held two identities of a unique namespace and were parted. */
   readonly split: number
 }
 
-/** No person has so many identities of one namespace: what is linked with more of them is no identity of anybody. */
+/** No person has more identities of one namespace than this: a value that is linked with more of them identifies nobody. */
 export const mostLinked = 1000
 
-/** Identities that came together: `nodes` in order of priority, and `last`, when they did so last. */
+/** Identities that occurred together: `nodes` in order of priority; `last`: when they did so last. */
 type Together = 'nodes' | 'last'
-/** `priority` counts from 1, as the rules stand. */
+/** `priority` counts from 1, in the order of the rules. */
 type Node = 'id' | 'node' | 'priority'
-/** Every edge both ways, from the identity of the highest priority of a record to the others and back. */
+/** Every edge in both directions, between a record's identity of the highest priority and each of its others. */
 type Edge = 'a' | 'b'
-/** One label for all that are connected. */
+/** The same label for all nodes that are connected. */
 type Label = 'id' | 'label'
 
 /**
- * Finds which identities are one profile, because they occur together in a profile record, and writes it. `files` are the record files
- * with profiles, `folder` is the data version's.
+ * Finds which identities belong to one profile, because they occur together in a profile record, and writes the graph. `files` are the
+ * record files with profiles, `folder` is the data version's.
  */
 export async function writeIdentityGraph(
   context: MergeContext,
@@ -45,7 +45,7 @@ export async function writeIdentityGraph(
   await using nodes = await nodesOf(engine, rules, together)
   await using edges = await edgesOf(engine, together, nodes)
   const shared = await sharedAmong(engine, rules, nodes, edges)
-  // Once more, without them. Nothing that is linked with fewer becomes linked with more by that.
+  // Once more, without the shared values. That cannot raise another value's number of links beyond the limit.
   if (shared !== null) return writeIdentityGraph(context, shared, folder, files, places)
 
   await using connected = await componentsOf(engine, nodes, edges)
@@ -62,7 +62,7 @@ export async function writeIdentityGraph(
   return { file, rules, split: components.split }
 }
 
-/** Each list once. When it came last is only told where namespaces are unique: nothing else asks for it. */
+/** Each list of identities once. When it came last is computed only where a namespace is unique: nothing else asks for it. */
 function identitiesTogether(
   { engine, root, store }: MergeContext,
   rules: readonly IdentityRule[],
@@ -88,7 +88,7 @@ function identitiesTogether(
 function nodesOf(engine: Engine, rules: readonly IdentityRule[], together: Relation<Together>): Promise<Table<Node>> {
   const priorities = rules
     .map(({ namespace }, index) => ({ prefix: `${namespace}:`, priority: index + 1 }))
-    // A namespace may begin like another one.
+    // Longest prefix first: one namespace's name may begin with another's.
     .sort((a, b) => b.prefix.length - a.prefix.length)
     .map(({ prefix, priority }) => `WHEN starts_with(node, ${literal(prefix)}) THEN ${priority}`)
   return tableOf(
@@ -109,7 +109,9 @@ function edgesOf(engine: Engine, together: Relation<Together>, nodes: Relation<N
   )
 }
 
-/** The rules with the values that are linked with more than `mostLinked` of one other namespace; null where there is none. */
+/**
+ * The rules, with values that are linked with more than `mostLinked` of one other namespace added to `shared`; null where there are none.
+ */
 async function sharedAmong(
   engine: Engine,
   rules: readonly IdentityRule[],
@@ -135,8 +137,8 @@ async function sharedAmong(
 }
 
 /**
- * The smallest number is passed along the edges until nothing changes. Each round also follows the labels themselves, so long chains
- * take few rounds.
+ * The connected components: the smallest id is passed along the edges until nothing changes. Each round also follows the labels
+ * themselves, so that long chains take few rounds.
  */
 async function componentsOf(engine: Engine, nodes: Relation<Node>, edges: Relation<Edge>): Promise<Table<Label>> {
   let labels = await tableOf<Label>(engine, 'label', `SELECT id, id AS label FROM ${nodes.sql}`)
@@ -162,10 +164,10 @@ async function componentsOf(engine: Engine, nodes: Relation<Node>, edges: Relati
   return labels
 }
 
-/** Records that are held at a time. */
+/** How many records are held in memory at a time. */
 const batch = 50_000
 
-/** The components, those with two identities of a unique namespace parted; and how many of these there were. */
+/** The components, those with two identities of a unique namespace parted, and how many were. */
 async function withoutDoubles(
   { engine, ports }: MergeContext,
   rules: readonly IdentityRule[],
@@ -233,7 +235,7 @@ async function withoutDoubles(
   return { ...table, split }
 }
 
-/** `12:1 45:3`: ids and priorities. */
+/** Ids and priorities from a text such as `12:1 45:3`. */
 function identitiesOf(text: string): readonly LinkedIdentity[] {
   return text.split(' ').map((pair) => {
     const [id, priority] = pair.split(':')

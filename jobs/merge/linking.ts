@@ -1,4 +1,4 @@
-/** An identity of a graph; priorities count from 1, the most important namespace. */
+/** An identity of a graph. `priority` counts from 1, the most important namespace. */
 export type LinkedIdentity = { readonly id: number; readonly priority: number }
 
 type Link = {
@@ -9,10 +9,10 @@ type Link = {
 
 /**
  * Parts a graph that holds two identities of a unique namespace into graphs that do not, as Adobe's identity optimization algorithm does.
- * `records` are the identities that came together, in order of time. Each links its identities. Where that leaves two of a unique
- * namespace in one graph, its links are laid anew and those that would join the two are dropped: first the links of that record, then
- * the others by the sum of their priorities, the later before the earlier. So the last to link wins, and between layers the more
- * important link stays. Gives the ids of each graph.
+ * `records` are the identities that occurred together, in order of time. Each record links its identities. Where that puts two of a
+ * unique namespace into one graph, all links of the graph are laid anew, and those that would join the two are dropped: the record's own
+ * links come first, then the others by the sum of their priorities, later before earlier. So the last record to link wins, and the more
+ * important link stays. Returns the ids of each graph.
  */
 export function parted(
   records: readonly (readonly LinkedIdentity[])[],
@@ -30,9 +30,9 @@ export function parted(
   }
 
   function keepUnique(graph: readonly number[], at: number): void {
-    const priorities = graph.map((id) => identities.get(id)!.priority).filter((priority) => unique.has(priority)) // ids are those of records
+    const priorities = graph.map((id) => identities.get(id)!.priority).filter((priority) => unique.has(priority)) // ids of records
     if (new Set(priorities).size === priorities.length) return
-    const links = graph.flatMap((id) => [...linksOf.get(id)!.values()].filter(({ a }) => a.id === id)) // each from one of its ends
+    const links = graph.flatMap((id) => [...linksOf.get(id)!.values()].filter(({ a }) => a.id === id)) // each link from one end
     const sum = ({ a, b }: Link) => a.priority + b.priority
     links.sort(
       (x, y) =>
@@ -72,12 +72,12 @@ export function parted(
   })
 }
 
-/** Links every two of a record; whether there was a link that had not been there. */
+/** Links every two identities of a record; true: one of the links is new. */
 function linkAll(record: readonly LinkedIdentity[], at: number, linksOf: Map<number, Map<number, Link>>): boolean {
   let isNew = false
   for (const [index, a] of record.entries()) {
     for (const b of record.slice(index + 1)) {
-      const known = linksOf.get(a.id)!.get(b.id) // the caller has made room for all of the record
+      const known = linksOf.get(a.id)!.get(b.id) // the caller made an entry for every identity of the record
       if (known) {
         known.at = at
         continue
@@ -93,7 +93,7 @@ function linkAll(record: readonly LinkedIdentity[], at: number, linksOf: Map<num
 
 function reached(from: number, linksOf: ReadonlyMap<number, ReadonlyMap<number, Link>>): readonly number[] {
   const found = new Set([from])
-  // A Set is walked in the order of its making, what is added on the way included.
+  // A Set is walked in order of insertion, and also visits what is added on the way.
   for (const id of found) for (const other of linksOf.get(id)?.keys() ?? []) found.add(other)
   return [...found]
 }

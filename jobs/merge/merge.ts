@@ -30,23 +30,23 @@ export type MergeContext = {
   readonly ports: Ports
 }
 
-/** From one data version to the next. */
+/** The change from one data version to the next. */
 export type Change = {
-  /** The version there is; null for the first. */
+  /** The current version; null for the first ingest. */
   readonly before: DataManifest | null
-  /** The version to grow from; null when everything is made again. */
+  /** The version to grow from; null: everything is made again. */
   readonly previous: DataManifest | null
-  /** Record files of the new version, those that the one before did not have, and those that it had besides. */
+  /** Record files of the new version; those that the version before lacked; those that only the version before had. */
   readonly records: readonly string[]
   readonly added: readonly string[]
   readonly removed: readonly string[]
-  /** Of `records`, those whose content this ingest took in; their places are `since` and later. */
+  /** The files of `records` whose content this ingest took in; their places are `since` and later. */
   readonly taken: readonly string[]
   readonly since: number
   readonly buckets: number
-  /** The file of the graph of identities; null without stitching. */
+  /** The file of the identity graph; null without stitching. */
   readonly graph: string | null
-  /** Of the new version's files, relative to the root. */
+  /** Folder of the new version's files, relative to the root. */
   readonly folder: string
 }
 
@@ -57,8 +57,9 @@ export type MergedData = {
 }
 
 /**
- * The data version that holds the records of the sources `found`, written but not committed; the version before, with these sources, when no
- * record differs. New events are appended to their buckets; buckets that lose or re-decide a record are made again from the record
+ * Writes the data version that holds the records of the sources `found`, and does not commit it. Where no record differs, this is the
+ * version before with these sources.
+ * New events are appended to their buckets. Buckets that lose a record, or decide anew between records, are made again from the record
  * files. Everything is made again when the way of merging changes, when the data has outgrown its buckets, and, with a private graph,
  * when any profile record changes, because that can join profiles anywhere.
  */
@@ -71,7 +72,7 @@ export async function mergeData(
   const { sources, isTaken } = takenIn(found, before)
   const places = activeRecords(plan, sources)
   const files = [...places.keys()]
-  // A store whose data began before there was normalising stays as it is until its fields say otherwise.
+  // A store whose data began before normalising stays as it is, unless its own fields ask for it.
   const normalizesByNamespace = before === null || before.merged.records.length === 0 || before.normalizesByNamespace
   const ruled = identityRulesOf(store, { normalizesByNamespace })
   const definition = mergeDefinitionOf(store, plan, ruled)
@@ -91,6 +92,7 @@ export async function mergeData(
     !(isStitched && profilesChanged) &&
     !isOutgrown(store, before, await countRows(engine, root, added.filter(holdsEvents)))
   const previous = canGrow ? before : null
+  // The same records after the same version give the same name: an attempt that was cut off writes the same files again.
   const version = sha256(digestOf({ previous: before?.version ?? null, definition, records: files })).slice(0, 16)
   const folder = `data/${version}`
   mkdirSync(join(root, folder), { recursive: true })
@@ -100,6 +102,7 @@ export async function mergeData(
   const buckets =
     previous?.buckets ?? (await chooseBuckets(engine, store, records.profiles(files), records.events(files)))
   const taken = files.filter(isTaken)
+  // Rows from `since` on are of files that this ingest took in: they are told by their place where older rows stand beside them.
   const since = taken.reduce((least, file) => Math.min(least, places.get(file) ?? 0), Number.MAX_SAFE_INTEGER)
   const change: Change = {
     before,
@@ -141,7 +144,7 @@ export async function mergeData(
   }
 }
 
-/** The graph of the version to grow from, whose profile records are the same, or a new one. */
+/** The graph of the version to grow from, whose profile records are the same; else a new one. */
 function identityGraph(
   context: MergeContext,
   rules: readonly IdentityRule[],
@@ -170,7 +173,7 @@ function mergeDefinitionOf(store: StorePlan, plan: IngestPlan, rules: readonly I
     profile,
     event,
     identities: store.identities.map(({ namespace, path, primary }) => ({ namespace, path, primary })),
-    // Nothing else where all is as it was before there were rules.
+    // Absent where all namespaces are plain, so that digests from before there were rules stay valid.
     ...(rules.every(isPlain) ? {} : { rules }),
     mergePolicy,
     eventsPerProfile,

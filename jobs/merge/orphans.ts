@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { readDataManifest, readDataVersion } from '../profile-store.ts'
 
-/** Removes what no manifest names that a reader may hold: the current data version's and the one before. */
+/** Removes data files that no reader may hold: the current data version and the one before stay. */
 export function removeOrphans(root: string): void {
   const current = readDataManifest(root)
   const previous = current?.previous ? readDataVersion(root, current.previous) : null

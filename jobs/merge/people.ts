@@ -15,12 +15,12 @@ import {
 } from './records.ts'
 import type { Relation } from './relation.ts'
 
-/** The people of the records of a Dataset that an ingest took in, each once; those left out of segmentation are not among them. */
+/** The people in the records of a Dataset that an ingest took in, each once; without those left out of segmentation. */
 export type People = {
   readonly dataset: string
-  /** Known by a record with the primary identity; of a Dataset of profiles those who were in the store before. */
+  /** Known by a record with the primary identity; for a Dataset of profiles only those who were in the store before. */
   readonly matched: number
-  /** Of a Dataset of profiles: known, and not in the store before. */
+  /** For a Dataset of profiles: known, and not in the store before. */
   readonly new: number
   /** Known by no record with the primary identity: what these records say reaches nobody else. */
   readonly unmatched: number
@@ -59,7 +59,7 @@ export async function peopleOf(
 
 type Row = '$profile' | '$dataset' | '$late'
 
-/** The rows of a bucket as they were scattered for this version, or all rows where one bucket holds all; and SQL for who counts as new. */
+/** The rows of a bucket as they were scattered for this version (all rows where there is one bucket), and SQL for who counts as new. */
 function takenRows(
   records: Records,
   writer: BucketWriter,
@@ -77,23 +77,23 @@ function takenRows(
   ]
 }
 
-/** "$profile" and `known` of profile files. Those of earlier versions of convoke do not say who has the primary identity. */
+/** SELECT of "$profile" and `known` of profile files. Files of earlier versions lack "$known": everybody then counts as known. */
 function profilesSql(root: string, files: readonly string[]): string {
   const none = `SELECT NULL::VARCHAR AS "$profile", NULL::BOOLEAN AS "$known" WHERE false`
   const read = files.length === 0 ? '' : `UNION ALL BY NAME SELECT * FROM ${readParquet(root, files)}`
   return `(SELECT "$profile", coalesce("$known", true) AS known FROM (${none} ${read}))`
 }
 
-/** Identities in the records of a Dataset that an ingest took in which stand for nobody. */
+/** An identity that stands for nobody, in the records that an ingest took in. */
 export type Placeholder = {
   readonly dataset: string
   readonly namespace: string
-  /** What was written; null where it is said to be nobody because too many people have it: it may be somebody's. */
+  /** The value as compared; null where it is nobody's only because too many people have it: then it may identify somebody. */
   readonly value: string | null
   readonly rows: number
 }
 
-/** The most frequent first. */
+/** The placeholders in the records taken in, the most frequent first. */
 export async function placeholdersIn(
   { engine, root, store }: MergeContext,
   { rules }: Records,

@@ -3,14 +3,14 @@ import { literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 
 /**
- * SQL that gives a phone number, written without white space around it, in E.164 (`+4915112345678`), as it is dialled from a country; NULL for what is no phone number. A number of
- * that country is read by its numbering plan, as libphonenumber reads it; of other countries' numbers only the punctuation goes. Throws
- * JobError InvalidPlan for a country that has no plan.
+ * SQL for a phone number in E.164 (`+4915112345678`), from its text without white space around it, as dialled from `country`; NULL for
+ * what is no phone number. A number of that country is read by its numbering plan, as libphonenumber reads it; other countries' numbers
+ * only lose their punctuation. Throws JobError InvalidPlan for a country that has no plan.
  */
 export function phoneSql(text: string, country: string): string {
   const plan = numberingPlan(country)
   const code = plan.callingCode
-  // An extension is no part of the number, nor is the trunk zero that is written beside a country code: +49 (0)30 …
+  // An extension is no part of the number, nor is the trunk zero beside a country code: +49 (0)30 …
   const bare = `CASE WHEN regexp_full_match(t, ${plain}) THEN t ELSE regexp_replace(regexp_replace(t, ${re(' ?(?:x|#|ext\\.?|;ext=)[ .:]*[0-9]{1,7}$')}, '', 'i'), ${re('^tel:')}, '', 'i') END`
   const compact = (number: string) => `regexp_replace(${number}, '[^0-9+]', '', 'g')`
   const national = (digits: string) => strippedOf(digits, plan)
@@ -18,7 +18,7 @@ export function phoneSql(text: string, country: string): string {
   const ofCountry = (digits: string) => `CASE WHEN ${hasLength(digits, plan)} THEN '+${code}' || ${digits} END`
   const international = `CASE WHEN starts_with(d, '${code}') THEN ${once('n', national(afterCode('d')), ofCountry('n'))}
     WHEN length(d) BETWEEN 7 AND 15 AND NOT starts_with(d, '0') THEN '+' || d END`
-  // Somebody left out the plus: as it stands the number is none of the country, without the country's code it is.
+  // The plus may have been left out: as it stands the number does not fit the country, without the country code it does.
   const isCoded = `starts_with(d, '${code}') AND (length(d) > ${plan.longest} OR
     (NOT ${matches('d', plan.pattern)} AND NOT ${matches(national('d'), plan.pattern)} AND ${matches(national(afterCode('d')), plan.pattern)}))`
   const dialled = `CASE WHEN starts_with(c, '+') THEN ${once('d', `replace(c, '+', '')`, international)}
@@ -42,7 +42,7 @@ export function phoneSql(text: string, country: string): string {
   )
 }
 
-/** A number in figures, with what people put between them. */
+/** A number in digits, with the characters that people put between them. */
 const plain = literal('[+(]{0,2}[-0-9 ()./\\x{2010}-\\x{2015}\\x{a0}]{3,30}')
 
 type NumberingPlan = ReturnType<typeof numberingPlan>
@@ -52,7 +52,7 @@ function numberingPlan(country: string) {
     throw new JobError('InvalidPlan', `There is no country ${country} of phone numbers.`)
   const metadata = new Metadata()
   metadata.selectNumberingPlan(country)
-  // The library's types leave out what its own parser goes by.
+  // The library's types leave out fields that its own parser uses.
   const plan = metadata.numberingPlan as unknown as {
     readonly callingCode: () => string
     readonly IDDPrefix: () => string
@@ -72,7 +72,7 @@ function numberingPlan(country: string) {
   }
 }
 
-/** A national number without the prefix of long-distance calls, unless only the number with it is one. */
+/** A national number without the long-distance prefix, unless only the number with the prefix is valid. */
 function strippedOf(digits: string, { prefix, rule, pattern }: NumberingPlan): string {
   if (prefix === undefined) return digits
   const start = re(`^(?:${prefix})`)
@@ -93,7 +93,7 @@ function hasLength(digits: string, { shortest, longest }: NumberingPlan): string
   return `length(${digits}) BETWEEN ${shortest} AND ${longest}`
 }
 
-/** An expression in which `name` stands for a value that is computed once. */
+/** SQL in which `name` stands for a value that is computed once. */
 function once(name: string, value: string, expression: string): string {
   return `list_transform([${value}], lambda ${name}: ${expression})[1]`
 }

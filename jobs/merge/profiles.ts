@@ -28,7 +28,7 @@ export async function mergeProfiles(
     const select = finalProfiles(context, records.rules, rows(bucket), events[bucket] ?? [], leftOut[bucket] ?? [])
     profiles[bucket] = select === null ? [] : await writer.write(`profiles-${bucket}`, select)
   }
-  // Events alone can only add profiles that nothing else knows.
+  // New events can only add profiles that nothing else knows: no known profile changes.
   for (const bucket of grown) {
     const known = profiles[bucket] ?? []
     const additions = (events[bucket] ?? []).filter((file) => file.startsWith(folder))
@@ -38,7 +38,7 @@ export async function mergeProfiles(
   return profiles
 }
 
-/** For the manifest's `touched`. New events name their own profiles, even after they have been put together with others. */
+/** Files for the manifest's `touched`. The files of new events name their profiles, even where the bucket was compacted since. */
 export async function touchedProfiles(
   { engine }: MergeContext,
   records: Records,
@@ -69,7 +69,7 @@ export async function touchedProfiles(
   return touched
 }
 
-/** One bucket's merged profiles, with those that only events know of; null when there can be none. */
+/** SELECT of one bucket's merged profiles, with those that only events know of; null when there can be none. */
 function finalProfiles(
   context: MergeContext,
   rules: readonly IdentityRule[],
@@ -102,13 +102,13 @@ function finalProfiles(
   return `WITH merged AS (${merged}) SELECT * FROM (SELECT * FROM merged UNION ALL SELECT * FROM (${lonely}) ANTI JOIN merged USING ("$profile")) ${out} ORDER BY "$profile"`
 }
 
-/** Profiles of events that the bucket does not have yet. */
+/** SELECT of profiles of events that the bucket does not have yet. */
 function newcomers(context: MergeContext, profiles: readonly string[], events: readonly string[]): string {
   const known = profiles.length === 0 ? '' : `ANTI JOIN ${readParquet(context.root, profiles)} USING ("$profile")`
   return `SELECT * FROM (${eventProfiles(context, events)}) ${known} ORDER BY "$profile"`
 }
 
-/** Profiles as their events know them: the identity alone. Their id is that identity, or they would have a record. */
+/** SELECT of profiles as their events know them: the identity alone. Their id is that identity; otherwise they would have a record. */
 function eventProfiles({ root, store }: MergeContext, events: readonly string[]): string {
   const columns = store.profile.map(({ path, type }) => {
     const identity = store.identities.find((one) => one.path === path)

@@ -7,16 +7,17 @@ import type { MergeContext } from './merge.ts'
 import { type Relation, relation } from './relation.ts'
 
 /**
- * What decides between records of the same time: the greater ("$late", "$row") stands. "$late" is the file's place among all that were
- * taken in, "$row" the row in it. Files of earlier versions of convoke all have place 0, and a number of the record's content for a row.
+ * What decides between records of the same time: the greater ("$late", "$row") stands. "$late" is the file's place among all files taken
+ * in, "$row" the row's number in it. Files of earlier versions of convoke have place 0, and instead of a row a number of the record's
+ * content.
  */
 export type Order = '$late' | '$row'
-/** The profile columns as well; what begins with "$" says whose the record is and what ranks it. */
+/** Columns of a profile record beside the profile's own. Those with "$" say whose the record is, and rank it. */
 export type ProfileRecord = '$cleared' | '$profile' | '$time' | '$dataset' | '$precedence' | Order
-/** The event columns as well. "$event" is the id that its Dataset gives it, or null. */
+/** Columns of an event record beside the event's own. "$event" is the id that its Dataset gives it, or null. */
 export type EventRecord = '$profile' | '$namespace' | '$event' | '$dataset' | 'timestamp' | Order
 
-/** The rows of record files (paths relative to the root), each with the profile it belongs to; null where none of them holds any. */
+/** The rows of record files (paths relative to the root), each with its profile; null where no file holds any. */
 export type Records = {
   readonly rules: readonly IdentityRule[]
   readonly profiles: (files: readonly string[]) => Relation<ProfileRecord> | null
@@ -36,7 +37,7 @@ export function sourceOf(file: string): string {
   return file.split('/')[1] ?? ''
 }
 
-/** Of Datasets in the plan and of CampaignSources, which are not in it and are known by their watermarks; sorted. */
+/** Record files of Datasets in the plan and of CampaignSources (which are not in the plan, and are known by their watermarks), sorted. */
 export function activeRecords(plan: IngestPlan, sources: Sources): Places {
   const datasets = new Set(plan.datasets.map(({ name }) => name))
   const all = Object.entries(sources)
@@ -44,7 +45,7 @@ export function activeRecords(plan: IngestPlan, sources: Sources): Places {
     .flatMap(([source, { files }]) => Object.entries(files).map(([name, file]) => ({ source, name, ...file })))
   const inOrder = all
     .filter(({ taken = 0 }) => taken > 0)
-    .sort((a, b) => a.taken! - b.taken! || compared(b.source, a.source) || compared(a.name, b.name)) // all of them have one
+    .sort((a, b) => a.taken! - b.taken! || compared(b.source, a.source) || compared(a.name, b.name)) // all of them have a number
     .flatMap(({ records }) => records)
   const earlier = all.filter(({ taken = 0 }) => taken === 0).flatMap(({ records }) => records)
   return new Map(
@@ -59,7 +60,9 @@ export type Places = ReadonlyMap<string, number>
 
 type Sources = Readonly<Record<string, SourceState>>
 
-/** The sources with the number of this ingest on every file whose content is not merged yet; and whether a record file is of such a one. */
+/**
+ * The sources, with this ingest's number on every file whose content is not merged yet; and whether a record file belongs to such a file.
+ */
 export function takenIn(
   sources: Sources,
   before: DataManifest | null,
@@ -91,14 +94,14 @@ function compared(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** Of profile Datasets, where it is not 0, which is what a Dataset has that says nothing. */
+/** The precedence of each profile Dataset that has one other than 0, the default. */
 export function precedencesOf(plan: IngestPlan): readonly (readonly [string, number])[] {
   return plan.datasets
     .filter(({ record, precedence }) => record === 'Profile' && precedence !== 0)
     .map(({ name, precedence }) => [name, precedence] as const)
 }
 
-/** Attributes that a record may take away: of some Dataset a place without a value says that there is none. */
+/** Attributes that a record may remove: in some Dataset an empty place means that there is no value. */
 export function clearable(plan: IngestPlan): readonly string[] {
   const targets = plan.datasets.flatMap(({ record, mapping }) =>
     record === 'Profile' ? mapping.filter(({ emptyOverwrites }) => emptyOverwrites).map(({ target }) => target) : [],
@@ -115,8 +118,8 @@ export function identityColumns({ identities, profile }: StorePlan): readonly Co
 }
 
 /**
- * `graph` is the file of the graph of identities, relative to the root; null: each record belongs to the identity that it names first in
- * order of priority. A record all of whose identities stand for nobody belongs to nobody and is left away.
+ * `graph` is the file of the identity graph, relative to the root; null: each record belongs to its identity of the highest priority. A
+ * record all of whose identities stand for nobody belongs to nobody, and is left out.
  */
 export function recordsOf(
   { root, store, plan }: MergeContext,
@@ -168,39 +171,40 @@ export function recordsOf(
   }
 }
 
-/** "$dataset" of records: the folder of `…/records/<source>/<digest>.events.parquet`. */
+/** SQL for "$dataset" of records: the folder in `…/records/<source>/<digest>.events.parquet`. */
 export const datasetSql = `split_part("$file", '/', -2) AS "$dataset"`
 
-/** "$id0", "$id1", … of profile records: the identities as they are compared, in the order of the rules. */
+/** SQL for "$id0", "$id1", … of profile records: the identities as they are compared, in the order of the rules. */
 export function identitiesSql(rules: readonly IdentityRule[]): string {
   return rules.map((rule, index) => `${comparedSql(rule, identifier(rule.path))} AS "$id${index}"`).join(', ')
 }
 
-/** "$id" of event records. */
+/** SQL for "$id" of event records: the identity as it is compared. */
 export function eventIdentitySql(rules: readonly IdentityRule[]): string {
   const compared = rules.map((rule) => `WHEN ${literal(rule.namespace)} THEN ${comparedSql(rule, '"$identity"')}`)
   return `CASE "$namespace" ${compared.join(' ')} ELSE "$identity" END AS "$id"`
 }
 
-/** What the namespace of an event makes of its "$id"; one that the store has no more is compared as written. */
+/** SQL that depends on an event's namespace; identities of a namespace that the store no longer has are compared as written. */
 export function byNamespace(rules: readonly IdentityRule[], sqlOf: (rule: IdentityRule) => string): string {
   const cases = rules.map((rule) => `WHEN ${literal(rule.namespace)} THEN ${sqlOf(rule)}`)
   return `CASE "$namespace" ${cases.join(' ')} ELSE "$namespace" || ':' || "$id" END`
 }
 
-/** "$late" and "$row" of the rows of these files, over `shaped`. */
+/** SQL for "$late" and "$row" of the rows of these files, over `shaped`. */
 export function orderSql(files: readonly string[], places: Places): string {
   const late = `[${files.map((file) => places.get(file) ?? 0).join(', ')}]["$file_index" + 1]`
   return `${late} AS "$late", CASE WHEN ${late} = 0 THEN coalesce("$hash", "$file_row"::UBIGINT) ELSE "$file_row"::UBIGINT END AS "$row"`
 }
 
 /**
- * Record files with exactly the given columns in their types, whatever an earlier mapping left in them, and `own` "$" columns, made of
- * those of the files and "$file" (path), "$file_index" (place in the list, from 0), "$file_row" (row of the file, from 0).
+ * SELECT of record files with exactly the given columns in their types, whatever an earlier mapping left in them, and of `own` "$"
+ * columns, made from the files' columns and "$file" (path), "$file_index" (place in the list, from 0), "$file_row" (row in the file, from
+ * 0).
  */
 export function shaped(root: string, files: readonly string[], columns: readonly Column[], own: string): string {
   const typed = columns.map(({ path, type }) => `NULL::${sqlTypeOf(type)} AS ${identifier(path)}`)
-  // Not every file has what tells apart the rows of earlier versions of convoke, nor what takes values away.
+  // Not every file has the columns that order rows of earlier versions of convoke, or that remove values.
   const always = ['NULL::VARCHAR AS "$file"', 'NULL::UBIGINT AS "$hash"', 'NULL::VARCHAR[] AS "$cleared"']
   const shape = [...always, ...typed]
   const selected = columns.map(

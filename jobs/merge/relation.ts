@@ -1,14 +1,14 @@
 import type { Engine } from '../engines/duckdb.ts'
 
-/** What one statement hands to the next: a SELECT or a table of which these columns are known, among others. */
+/** What one statement hands to the next: a SELECT or a table that is known to have these columns, among others. */
 export type Relation<Column extends string> = {
-  /** Stands in a FROM clause. */
+  /** The relation as it stands in a FROM clause. */
   readonly sql: string
-  /** Only for the type checker: a relation is none of other columns. */
+  /** For the type checker only: keeps relations with different columns apart. */
   readonly columns?: { readonly [name in Column]: true }
 }
 
-/** Rows that are kept for several statements; to be dropped with `await using`. */
+/** Rows that are kept for several statements; drop them with `await using`. */
 export type Table<Column extends string> = Relation<Column> & AsyncDisposable
 
 export function relation<Column extends string>(select: string): Relation<Column> {
@@ -17,7 +17,7 @@ export function relation<Column extends string>(select: string): Relation<Column
 
 let tables = 0
 
-/** Runs a SELECT now and keeps its rows under a name that nothing else has. */
+/** Runs a SELECT now, and keeps its rows in a temporary table with a name of its own. */
 export async function tableOf<Column extends string>(
   engine: Engine,
   what: string,
@@ -25,6 +25,6 @@ export async function tableOf<Column extends string>(
 ): Promise<Table<Column>> {
   const sql = `${what}_${++tables}`
   await engine.run(`CREATE TEMP TABLE ${sql} AS ${select}`)
-  // Where the connection has failed meanwhile, that is what counts; the table ends with it.
+  // Where the connection has failed meanwhile, that failure is the one to report; the table ends with it.
   return { sql, [Symbol.asyncDispose]: () => engine.run(`DROP TABLE ${sql}`).catch(() => {}) }
 }

@@ -3,15 +3,15 @@ import type { Ports } from '../ports.ts'
 import { type Database, name } from './connection.ts'
 import { readingTarget } from './reading.ts'
 
-/** What Campaign's database holds of audiences: no row of anybody, only how many. */
+/** What Campaign's database holds of audiences: only counts, no person's row. */
 export type CampaignOverview = {
   readonly table: string
   readonly recipients: number
   readonly key: readonly string[]
-  /** Columns of the table, so that one can be named. */
+  /** Columns of the table, for people to choose from. */
   readonly columns: readonly string[]
   readonly lists: readonly { readonly segment: string; readonly members: number; readonly changedAt: string | null }[]
-  /** Rows whose recipient is not there yet. */
+  /** Rows whose recipient does not exist yet. */
   readonly waiting: readonly {
     readonly activation: string
     readonly segment: string
@@ -100,11 +100,11 @@ function timeOf(value: unknown): string | null {
 export type CampaignRow = {
   /** Values of the reconciliation key. */
   readonly key: readonly string[]
-  /** Of the columns asked for, in their order; null: empty, or no such recipient. */
+  /** Values of the columns asked for, in their order; null: empty, or no such recipient. */
   readonly values: readonly (string | null)[]
 }
 
-/** Who is on a list, the first ones in order of key, with values of these columns of the table only. */
+/** Who is on a list: the first ones in order of key, with the values of these columns of the table only. */
 export async function listedRecipients(
   plan: Target,
   { segment, columns, most }: { readonly segment: string; readonly columns: readonly string[]; readonly most: number },
@@ -125,7 +125,7 @@ export async function listedRecipients(
   })
 }
 
-/** Recipients with this key, and the lists that each is on. Values of the key's columns are separated by commas. */
+/** Recipients with this key, and the lists that each is on. Values of a key's columns are separated by commas. */
 export async function recipientsWithKey(
   plan: Target,
   { key, columns }: { readonly key: readonly string[]; readonly columns: readonly string[] },
@@ -150,7 +150,7 @@ export async function recipientsWithKey(
   })
 }
 
-/** Rows that wait for their recipient: whose, in which Segment, and why. */
+/** Rows that wait for their recipient: whose they are, in which Segment, and why. */
 export async function waitingRows(
   plan: Target,
   most: number,

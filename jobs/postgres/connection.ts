@@ -8,35 +8,35 @@ import { databaseFault, isPassing, isUnanswered } from './faults.ts'
 import { fallsBack, wireFault, wireOf } from './wire.ts'
 
 /**
- * A connection that leaves nothing behind on the server: every setting is one of a transaction, so that a pooler may lend the server
- * connection to others in between. Values come back as text, times are UTC.
+ * A connection that leaves nothing behind on the server: every setting belongs to a transaction, so that a pooler may lend the server
+ * connection to others in between. Values come back as text; times are UTC.
  */
 export type Database = {
   /** For messages: the instance, and host and database without any password. */
   readonly place: string
-  /** Who is logged in, as an identifier. */
+  /** The role that is logged in, as an identifier. */
   readonly role: string
-  /** Rejects with what the server or the network said; only within `transaction` is it sorted. */
+  /** Rejects with the server's or the network's own error; only `transaction` makes a JobError of it. */
   readonly query: pg.Client['query']
   /**
-   * Begins, works and commits; whatever is thrown rolls back. Throws JobErrors for what the database or the way to it did, and
-   * UnknownCommit where the COMMIT found no answer.
+   * Begins, works and commits; rolls back whatever is thrown. Throws JobErrors for faults of the database or of the way to it, and
+   * UnknownCommit where the COMMIT got no answer.
    */
   readonly transaction: <T>(options: TransactionOptions, work: () => Promise<T>) => Promise<T>
   readonly close: () => Promise<void>
 }
 
 export type TransactionOptions = {
-  /** As the role has it, or one look at data that stays as it is. */
+  /** `Default`: as the role has it; `Snapshot`: one unchanging view of the data. */
   readonly mode: 'Default' | 'Snapshot'
-  /** Tables whose locks it may have to wait for, as `name` writes them. */
+  /** Tables whose locks the transaction may have to wait for, as `name` writes them. */
   readonly tables: readonly string[]
-  /** The next step where the database refuses a statement, and where the role lacks a privilege. */
+  /** The next step where the database refuses a statement, and the one where the role lacks a privilege. */
   readonly advice: string
   readonly grant?: string
 }
 
-/** The database may have done it and could not say so any more. */
+/** The COMMIT got no answer: the database may have done it. */
 export class UnknownCommit extends Error {
   override readonly cause: unknown
   constructor(cause: unknown) {
@@ -47,7 +47,7 @@ export class UnknownCommit extends Error {
 
 const connectAttempts = 3
 
-/** Connects to a CampaignInstance's database; a connection that breaks off before it is of use is tried again. */
+/** Connects to a CampaignInstance's database; one that breaks off before it can be used is tried again. */
 export async function connect(instance: string, database: DatabasePlan, ports: Ports): Promise<Database> {
   const place = placeOf(instance, database, ports)
   const wire = wireOf(instance, database, ports)
@@ -89,7 +89,7 @@ const settings = `SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; 
   SELECT set_config('lock_timeout', '${lockTimeout}', true) WHERE current_setting('lock_timeout') = '0'`
 
 function databaseOf(client: pg.Client, { place, role }: Pick<Database, 'place' | 'role'>, ports: Ports): Database {
-  /** With what only the server can say about a fault; the transaction has been rolled back. */
+  /** The fault, with what only the server can say about it; the transaction has been rolled back by now. */
   const sorted = async (error: unknown, { tables, advice, grant }: TransactionOptions): Promise<unknown> => {
     const code = error instanceof Error && 'code' in error ? error.code : ''
     const asked =
@@ -128,8 +128,8 @@ function databaseOf(client: pg.Client, { place, role }: Pick<Database, 'place' |
 }
 
 /**
- * Who holds a lock on one of the tables, as text. Rows that are locked are not to be seen from outside; whoever has locked one holds a
- * lock on its table as well.
+ * Who holds a lock on one of the tables, as text. Row locks cannot be seen from outside, but whoever has locked a row holds a lock on its
+ * table as well.
  */
 function blockersOf(tables: readonly string[]): string {
   const oids = tables.map((table) => `to_regclass(${text(table)})`).join(', ')
@@ -141,11 +141,11 @@ function blockersOf(tables: readonly string[]): string {
 }
 
 /**
- * Asks the server to end the running statement, which would go on with it, and keep its locks, long after this process is gone. A
- * request of the protocol's own needs no second login and finds its way through a pooler.
+ * Asks the server to end the running statement, which would otherwise go on and keep its locks long after this process is gone. The
+ * protocol's own cancel request needs no second login, and finds its way through a pooler.
  */
 function cancelStatement(client: pg.Client): void {
-  // Both are what the server, or the pooler, gave this connection; the types leave them out.
+  // The server, or the pooler, gave this connection both; the types leave them out.
   const { processID, secretKey, host, port } = client as unknown as Record<
     'processID' | 'secretKey' | 'port',
     number
@@ -157,7 +157,7 @@ function cancelStatement(client: pg.Client): void {
   const socket = host.startsWith('/')
     ? createConnection(`${host}/.s.PGSQL.${port}`)
     : createConnection({ host, port, timeout: 5_000 })
-  // Without it the statement ends by itself, without a COMMIT behind it.
+  // If the request fails, the statement ends by itself, and no COMMIT follows it.
   socket.on('error', () => socket.destroy()).on('timeout', () => socket.destroy())
   socket.end(request)
 }

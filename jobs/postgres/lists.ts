@@ -8,18 +8,18 @@ import { readingTarget } from './reading.ts'
 
 /** How Campaign stands to what was delivered of a Segment. */
 export type CampaignSide = {
-  /** Of the delivered people, those whom Campaign has taken: on the audience's list, or, without lists, those with a recipient. */
+  /** How many of the delivered people Campaign has taken: those on the audience's list or, without lists, those with a recipient. */
   readonly taken: number
-  /** Of these, with an opt-out column that is true. */
+  /** How many of these have an opt-out column that is true. */
   readonly optedOut: number
-  /** Of the delivered people, those without a recipient; the rest of those not taken were rejected for something else. */
+  /** How many of the delivered people have no recipient; the others that were not taken were rejected for something else. */
   readonly unknown: number
 }
 
-/** How many keys are looked up at most: to know how Campaign stands may not cost more than to deliver. */
+/** How many keys are looked up at most: a look at Campaign may not cost more than a delivery. */
 const mostKeys = 500_000
 
-/** How many people the acknowledged delivery of each Segment names; one whose delivered set is gone is left out. */
+/** How many people the acknowledged delivery of each Segment names; a Segment whose delivered set is gone is left out. */
 export async function deliveredCounts(
   { engine, root }: OpenStore,
   activation: string,
@@ -35,8 +35,8 @@ export async function deliveredCounts(
 }
 
 /**
- * What Campaign made of the delivered sets of an Activation's Segments. Reads only. Null where that cannot be told: the delivered sets are
- * not told apart by the key that Campaign reconciles by, or there are too many people.
+ * What Campaign made of the delivered sets of an Activation's Segments. Reads only. null where that cannot be told: the delivered sets
+ * have another key than Campaign reconciles by, or there are too many people.
  */
 export async function campaignSides(
   { engine, root }: OpenStore,

@@ -2,7 +2,7 @@ import type { ImportPlan } from '#crds'
 import type { Ports } from '../ports.ts'
 import { connect, type Database, name } from './connection.ts'
 
-/** One look at Campaign's recipients, in a connection of its own. */
+/** Looks at Campaign's recipients once, in a connection of its own. */
 export async function readingTarget<T>(
   { instance, database, target }: Pick<ImportPlan, 'instance' | 'database' | 'target'>,
   ports: Ports,

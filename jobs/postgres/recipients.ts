@@ -4,13 +4,13 @@ import { name } from './connection.ts'
 import { readingTarget } from './reading.ts'
 
 export type KnownRecipients = {
-  /** Keys without a recipient. */
+  /** How many keys have no recipient. */
   readonly unknown: number
-  /** Recipients with an opt-out column that is true. */
+  /** How many recipients have an opt-out column that is true. */
   readonly optedOut: number
 }
 
-/** How Campaign stands to people by one column of its recipients. Reads only. */
+/** How Campaign stands to people, by one column of its recipients. Reads only. */
 export async function countRecipients(
   { instance, database, target }: ImportPlan,
   column: string,

@@ -26,13 +26,13 @@ type Table = {
 
 /**
  * Creates the target table of an embedded Campaign database from the target mapping and fills it from a CSV file (with header; further
- * columns become text), once: a table that exists stays as it is.
+ * columns become text). A table that exists stays as it is.
  */
 export function ensureTarget(url: string, { instance, target }: ImportPlan, csvPath: string | null): Promise<void> {
   return ensureTable(url, instance, { ...target, uniqueKey: target.reconciliationKey }, csvPath)
 }
 
-/** The same for the log tables that a CampaignSource reads: identity and watermark, what is mapped, and the columns of the CSV files. */
+/** Creates the log tables that a CampaignSource reads, with identity, watermark, mapped columns and the columns of the CSV files. */
 export async function ensureLogTables(
   url: string,
   { instance, identity, tables }: ExtractPlan,
@@ -41,7 +41,7 @@ export async function ensureLogTables(
   for (const { name: qualified, watermark, mapping } of tables) {
     const [table = '', schema = 'public'] = qualified.split('.').reverse()
     const csvPath = csvPathOf(table)
-    // Without a file the table is empty, and its columns are those that are asked for.
+    // Without a file the table is empty, and has the columns that are asked for.
     const mapped = csvPath === null ? mapping.map(({ source }) => source) : []
     const texts = [...new Set([identity.column, ...mapped])].filter((column) => column !== watermark)
     const columns: Table['columns'] = [
@@ -105,7 +105,7 @@ async function ensureTable(
   }
 }
 
-/** Column names of a CSV file's first line. */
+/** The column names in a CSV file's first line. */
 async function headerOf(path: string): Promise<readonly string[]> {
   const file = await open(path)
   try {

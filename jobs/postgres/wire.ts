@@ -7,8 +7,8 @@ import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 
 /**
- * How the way to a database is protected. `VerifyFull`: TLS, the server's certificate is of a known CA and names the host. `VerifyCa`:
- * of a known CA. `Require`: TLS, whoever answers. `Prefer`: TLS where the server has it. `Disable`: in clear.
+ * How the way to a database is protected. `VerifyFull`: TLS, and the server's certificate is of a known CA and names the host.
+ * `VerifyCa`: of a known CA. `Require`: TLS, whoever answers. `Prefer`: TLS where the server has it. `Disable`: unencrypted.
  */
 type Protection = 'VerifyFull' | 'VerifyCa' | 'Require' | 'Prefer' | 'Disable'
 
@@ -16,13 +16,13 @@ type Protection = 'VerifyFull' | 'VerifyCa' | 'Require' | 'Prefer' | 'Disable'
 export type Wire = {
   readonly config: pg.ClientConfig
   readonly protection: Protection
-  /** Where the certificate authorities are from: `the Secret x`; null: those that Node.js knows. */
+  /** Where the certificate authorities come from, such as `the Secret x`; null: those that Node.js knows. */
   readonly authorities: string | null
-  /** What to write, and where, for another protection. */
+  /** What to write, and where, to get another protection. */
   readonly setting: (sslMode: 'VerifyFull' | 'Require' | 'Disable') => string
 }
 
-/** By the URL that was given for the instance, else by the plan. */
+/** The way to a database: by the URL that was given for the instance, else by the plan. */
 export function wireOf(instance: string, database: DatabasePlan, ports: Ports): Wire {
   const url = ports.database(instance)
   return url === null ? wireOfPlan(instance, database, ports) : wireOfUrl(instance, url)
@@ -62,7 +62,7 @@ const protections: Readonly<Record<string, Protection>> = {
   'verify-full': 'VerifyFull',
 }
 
-/** What libpq makes of the same URL, but that one which says nothing is verified, unless it leads to this machine. */
+/** What libpq makes of the same URL, except that a URL without a setting verifies the server, unless it leads to this machine. */
 function wireOfUrl(instance: string, url: string): Wire {
   const [base = '', query = ''] = url.split('?', 2)
   const given = new URLSearchParams(query)
@@ -83,7 +83,7 @@ function wireOfUrl(instance: string, url: string): Wire {
   const read = (path: string | null | undefined) => (path ? fileIn(instance, path) : undefined)
   const ca = root === 'system' ? undefined : read(root)
   const [cert, privateKey] = [read(certificate), read(key)]
-  // A root certificate is not named for nothing.
+  // Whoever names a root certificate wants it checked.
   const protection = named === 'Require' && ca !== undefined ? 'VerifyCa' : named
   const rest = given.toString()
   return {
@@ -126,7 +126,7 @@ function isHere(host: string): boolean {
   return host === '' || host.startsWith('/') || /^(localhost|127(\.\d+){3}|\[?::1\]?)$/i.test(host)
 }
 
-/** Throws where it holds no certificate, since the message of a handshake would not say so. */
+/** Throws where the text holds no certificate: the message of a handshake would not say so. */
 function certificates(pem: string, where: string): string {
   try {
     new X509Certificate(pem)
@@ -149,15 +149,15 @@ function fileIn(instance: string, path: string): string {
   }
 }
 
-/** What the database's client says of a server that has no TLS. */
+/** The database client's message for a server without TLS. */
 const hasNone = 'The server does not support SSL connections'
 
-/** Whether another attempt in clear is what was asked for. */
+/** Whether another attempt without TLS is what was asked for. */
 export function fallsBack({ protection }: Wire, error: unknown): boolean {
   return protection === 'Prefer' && error instanceof Error && error.message === hasNone
 }
 
-/** A fault of the handshake, or a login that is not taken in clear; null for anything else. */
+/** A fault of the handshake, or a login that is refused without TLS; null for any other error. */
 export function wireFault(error: unknown, wire: Wire, place: string): JobError | null {
   if (!(error instanceof Error)) return null
   const code = 'code' in error ? String(error.code) : ''

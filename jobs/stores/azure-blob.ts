@@ -93,7 +93,7 @@ export async function openAzureBlob(location: PlaceOf<'azureBlob'>, ports: Ports
   }
 }
 
-/** By account key, shared access signature or connection string, whichever the secret holds. */
+/** The container, reached by account key, shared access signature or connection string, whichever the secret holds. */
 function containerOf(
   { account, container, endpoint, credentialsSecretRef }: PlaceOf<'azureBlob'>,
   ports: Ports,
@@ -122,7 +122,7 @@ function containerOf(
   )
 }
 
-/** `https://name.blob.core.windows.net/…` */
+/** The account's name, from `https://name.blob.core.windows.net/…`. */
 function accountIn(url: string): string {
   return new URL(url).hostname.split('.')[0]!
 }

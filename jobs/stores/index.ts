@@ -8,7 +8,7 @@ export type { LandingStore, StoredFile } from './landing-store.ts'
 type Kind = keyof DestinationLocation
 type OpenStore<K extends Kind> = (place: PlaceOf<K>, ports: Ports) => Promise<LandingStore>
 
-// Imported on demand, so that a job on volumes never loads a cloud client.
+// Loaded on demand, so that a job on volumes never loads a cloud client.
 const stores: { readonly [K in Kind]: () => Promise<OpenStore<K>> } = {
   volume: async () => (await import('./volume.ts')).openVolume,
   s3: async () => (await import('./s3.ts')).openS3,
@@ -24,6 +24,6 @@ export async function openLandingStore(location: DestinationLocation, ports: Por
 }
 
 async function open<K extends Kind>(kind: K, location: DestinationLocation, ports: Ports): Promise<LandingStore> {
-  // A row of the table takes the place of its own kind, which TypeScript cannot follow.
+  // A row of the table takes places of its own kind, which TypeScript cannot follow.
   return (await stores[kind]())(location[kind] as PlaceOf<K>, ports)
 }

@@ -3,30 +3,30 @@ import type { Ports } from '../ports.ts'
 
 export type StoredFile = { readonly bytes: number; readonly modifiedAt: Date }
 
-/** Something that lies in a store. `unreadable` says what it is where it is no file that `get` gives: `a named pipe`. */
+/** Something that lies in a store. `unreadable` says what it is where `get` cannot give it as a file: `a named pipe`. */
 export type StoredEntry = StoredFile & { readonly name: string; readonly unreadable: string | null }
 
 /**
- * A folder of files in a Location. Names are relative to it, `/` separates folders. A reader sees a whole file under its name or
- * none; what is still being written is never listed. Every method throws JobError LocationUnavailable once its retries are used up.
+ * A folder of files in a Location. Names are relative to it; `/` separates folders. A reader sees a whole file under its name, or none; a
+ * file that is still being written is never listed. Every method throws JobError LocationUnavailable once its retries are used up.
  */
 export type LandingStore = {
   /** For messages: `s3://bucket/prefix`. */
   readonly place: string
-  /** Replaces `name` atomically by the content of a local file, on disk (or in the service) when the promise resolves. */
+  /** Replaces `name` atomically with the content of a local file, which is on disk (or in the service) when the promise resolves. */
   put(name: string, localPath: string): Promise<void>
-  /** Names that begin with `prefix`, in its folder only, sorted by code unit. */
+  /** Names in the prefix's own folder that begin with `prefix`, sorted by code unit. */
   list(prefix: string): Promise<readonly string[]>
   /**
-   * Everything in the store's folder and below it, sorted by code unit; folders and what is still being written left out. A link that
-   * stays in the store and ends at a file is that file; no other link is followed. null where there is no such folder.
+   * Everything in the store's folder and below, sorted by code unit, without folders and files still being written. A link to a file
+   * within the store is that file; no other link is followed. null where there is no such folder.
    */
   walk(): Promise<readonly StoredEntry[] | null>
   /** Downloads to a local file; false where there is no such name. */
   get(name: string, localPath: string): Promise<boolean>
   /** null where there is no such name. */
   stat(name: string): Promise<StoredFile | null>
-  /** Nothing under that name: nothing happens. */
+  /** Removes a file; nothing happens where there is none. */
   remove(name: string): Promise<void>
   close(): Promise<void>
 }
@@ -35,7 +35,7 @@ function staysInside(name: string): boolean {
   return name !== '' && !name.includes('\0') && !name.split('/').some((part) => ['', '.', '..'].includes(part))
 }
 
-/** Of a store that keeps names and no folders. */
+/** An entry of a store that keeps names and has no folders. */
 export function objectEntry(name: string, { bytes, modifiedAt }: StoredFile): StoredEntry {
   return { name, bytes, modifiedAt, unreadable: staysInside(name) ? null : 'a name that is no path' }
 }
@@ -55,7 +55,7 @@ export function safeName(name: string, place: string): string {
   return name
 }
 
-/** Splits `a/b/na` into the folder `a/b/` and what a name in it begins with, `na`; refuses to leave the store. */
+/** Splits `a/b/na` into the folder `a/b/` and the beginning of a name in it, `na`. Throws where that would leave the store. */
 export function splitPrefix(prefix: string, place: string): { readonly folder: string; readonly start: string } {
   const end = prefix.lastIndexOf('/') + 1
   const folder = prefix.slice(0, end)
@@ -63,7 +63,7 @@ export function splitPrefix(prefix: string, place: string): { readonly folder: s
   return { folder, start: prefix.slice(end) }
 }
 
-/** A key of a secret that may be absent. */
+/** The value of a secret's key that may be absent. */
 export function optionalSecret(ports: Ports, name: string | undefined, key: string): string | undefined {
   if (name === undefined) return undefined
   try {

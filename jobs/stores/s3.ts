@@ -24,7 +24,7 @@ import {
   splitPrefix,
 } from './landing-store.ts'
 
-/** An object appears whole with the last byte's acknowledgement (single put or completed multipart upload), so no rename is needed. */
+/** An object appears whole when its last byte is acknowledged (single put, or completed multipart upload), so no rename is needed. */
 export async function openS3(
   { bucket, prefix, region, endpoint, forcePathStyle, credentialsSecretRef }: PlaceOf<'s3'>,
   ports: Ports,
@@ -37,7 +37,7 @@ export async function openS3(
     forcePathStyle,
     // Back-off with jitter is the SDK's own; five attempts span about ten seconds.
     maxAttempts: 5,
-    // Servers other than AWS's do not all know the newer trailing checksums.
+    // Not all servers other than AWS's know the newer trailing checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     ...(credentialsSecretRef && { credentials: credentialsOf(credentialsSecretRef.name, ports) }),
@@ -98,7 +98,7 @@ export async function openS3(
               ...(ContinuationToken && { ContinuationToken }),
             }),
           )
-          // What ends like a folder is a browser's mark of one.
+          // A key that ends like a folder is a browser's mark for one.
           for (const { Key = '', Size = 0, LastModified = new Date(0) } of page.Contents ?? [])
             if (!Key.endsWith('/'))
               entries.push(objectEntry(Key.slice(base.length), { bytes: Size, modifiedAt: LastModified }))

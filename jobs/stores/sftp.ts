@@ -15,8 +15,8 @@ const attempts = 4
 const readyTimeout = 20_000
 
 /**
- * Files are written beside their name and renamed over it (posix-rename@openssh.com). A server without that extension cannot replace
- * a file atomically: there the old one is removed first. The server's key must be in `known_hosts`; there is no way around that.
+ * Files are written beside their name and renamed over it (posix-rename@openssh.com). A server without that extension cannot replace a
+ * file atomically: the old file is removed first. The server's key must be in `known_hosts`; there is no way around that.
  */
 export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise<LandingStore> {
   const { host, port, path = '.', knownHostsSecretRef, credentialsSecretRef } = location
@@ -48,16 +48,16 @@ export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise
       : { privateKey, ...(passphrase !== undefined && { passphrase }) }),
     readyTimeout,
     keepaliveInterval: 15_000,
-    // Only what known_hosts can answer for, or the server would present another of its keys.
+    // Only algorithms of keys in known_hosts; otherwise the server may present another of its keys.
     algorithms: { serverHostKey: [...new Set(keys.flatMap((key) => algorithmsOf(key.type)))] },
     hostVerifier: (key: Buffer) => keys.some((known) => known.key.equals(key)),
   }
 
   let connection: Promise<SftpClient> | null = null
   const connect = async (): Promise<SftpClient> => {
-    // Its own listeners write to stdout; a broken connection also fails the call that needs it.
+    // The client's own listeners write to stdout. A broken connection also fails the call that needs it.
     const client = new SftpClient('convoke', { error: () => {}, end: () => {}, close: () => {} })
-    // Small packets wait for each other's acknowledgement unless the socket is told not to: 40 ms a call.
+    // Small packets would wait for each other's acknowledgement, 40 ms a call.
     const sock = createConnection({ host, port, noDelay: true, timeout: readyTimeout })
     sock.once('timeout', () => sock.destroy(new Error(`connection to ${host}:${port} timed out`)))
     await once(sock, 'connect')
@@ -85,7 +85,7 @@ export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise
       }
     }
   }
-  // The client keeps listeners per call and expects one call at a time.
+  // The client keeps its listeners per call, and expects one call at a time.
   let turn: Promise<unknown> = Promise.resolve()
   const guarded = <T>(what: string, work: (client: SftpClient) => Promise<T>): Promise<T> => {
     const result = turn.then(() => retried(what, work))
@@ -102,7 +102,7 @@ export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise
         const folder = posix.dirname(target)
         if (!(await client.exists(folder))) await client.mkdir(folder, true)
         const own = `${temporaryPrefix}${createHash('sha256').update(posix.basename(target)).digest('hex').slice(0, 16)}-`
-        // An earlier attempt that was killed left its part; one that still runs loses its right to publish.
+        // An earlier attempt that was killed left its part. One that still runs loses its right to publish.
         for (const entry of await client.list(folder, (found) => found.name.startsWith(own)))
           await client.delete(posix.join(folder, entry.name), true)
         const temporary = posix.join(folder, `${own}${randomBytes(6).toString('hex')}`)
@@ -186,7 +186,7 @@ async function walk(client: SftpClient, root: string): Promise<readonly StoredEn
 
 const nothing = { bytes: 0, modifiedAt: new Date(0) }
 
-/** A link, by what it leads to; how far that may be is for the server to say. */
+/** A link's entry, by what it leads to; the server decides how far it may lead. */
 async function linked(client: SftpClient, root: string, name: string): Promise<StoredEntry> {
   try {
     const found = await client.stat(posix.join(root, name))
@@ -210,7 +210,7 @@ async function replace(client: SftpClient, temporary: string, target: string): P
 
 type HostKey = { readonly type: string; readonly key: Buffer }
 
-/** Keys that an OpenSSH known_hosts text holds for a host; revoked ones and certificate authorities are not keys of a host. */
+/** The keys that an OpenSSH known_hosts text holds for a host, without revoked keys and certificate authorities. */
 export function hostKeys(knownHosts: string, host: string, port: number): readonly HostKey[] {
   const name = port === 22 ? host : `[${host}]:${port}`
   return knownHosts.split('\n').flatMap((line) => {

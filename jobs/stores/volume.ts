@@ -7,7 +7,7 @@ import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import { byName, type LandingStore, type StoredEntry, safeName, splitPrefix } from './landing-store.ts'
 
-/** What is still being written; shorter than any name's own limit, so a long name has room. */
+/** Name prefix of files that are still being written, short enough that a long name has room. */
 const temporaryPrefix = '.convoke-'
 
 export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: Ports): Promise<LandingStore> {
@@ -16,7 +16,7 @@ export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: 
   const root =
     path === undefined || path === '' ? claim : join(claim, safeName(path.replace(/\/+$/, ''), `volume ${claimName}`))
 
-  /** Where a name lies, links resolved; throws when that is outside the claim. */
+  /** Where a name lies, with links resolved. Throws when that is outside the claim. */
   const pathOf = async (name: string): Promise<string> => {
     const full = join(root, safeName(name, place))
     let existing = full
@@ -47,7 +47,7 @@ export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: 
         const folder = dirname(target)
         await mkdir(folder, { recursive: true })
         const own = `${temporaryPrefix}${createHash('sha256').update(basename(target)).digest('hex').slice(0, 16)}-`
-        // An earlier attempt that was killed left its part; one that still runs loses its right to publish.
+        // An earlier attempt that was killed left its part. One that still runs loses its right to publish.
         for (const entry of await readdir(folder))
           if (entry.startsWith(own)) await unlink(join(folder, entry)).catch(ignoreMissing)
         const temporary = join(folder, `${own}${randomBytes(6).toString('hex')}`)
@@ -99,7 +99,7 @@ export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: 
   }
 }
 
-/** See LandingStore's `walk`; `claim` is what links may not leave. */
+/** See LandingStore's `walk`; links may not leave `claim`. */
 export async function walkFolder(root: string, claim: string): Promise<readonly StoredEntry[] | null> {
   const found: StoredEntry[] = []
   const folders = ['']
@@ -129,11 +129,11 @@ export async function walkFolder(root: string, claim: string): Promise<readonly 
 
 const nothing = { bytes: 0, modifiedAt: new Date(0) }
 
-/** null where it vanished meanwhile. */
+/** null where the entry has vanished meanwhile. */
 async function entryOf(root: string, claim: string, name: string): Promise<StoredEntry | null> {
   const path = join(root, name)
   const own = await lstat(path).catch(nullIfMissing)
-  // Bytes that are no UTF-8 come as this character, and the file cannot be found by it.
+  // Bytes that are no UTF-8 become this character, and the file cannot be found by it.
   if (own === null) return name.includes('\uFFFD') ? { name, ...nothing, unreadable: 'a name that is no UTF-8' } : null
   const entry = { name, bytes: own.size, modifiedAt: own.mtime }
   if (!own.isSymbolicLink()) return { ...entry, unreadable: own.isFile() ? null : kindOf(own) }
