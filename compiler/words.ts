@@ -41,7 +41,7 @@ export function wordsOf(part: Part): Words {
       return { kind: part.kind, items: part.items.map(wordsOf) }
     case 'not': {
       const phrase = part.item.kind === 'leaf' ? phraseOf(part.item.condition, true) : null
-      return { kind: 'phrase', phrase: phrase ?? ['not: ', { code: textOf(part.item) }] }
+      return { kind: 'phrase', phrase: phrase ?? ['not: ', { code: partText(part.item) }] }
     }
     case 'leaf':
       return { kind: 'phrase', phrase: phraseOf(part.condition, false) ?? [{ code: oneLine(part.text) }] }
@@ -59,10 +59,12 @@ export function partPhrase(part: Part, isNegated = false): Phrase {
   return part.items.flatMap((item, index): Phrase => [...(index > 0 ? [joint] : []), ...partPhrase(item, isNegated)])
 }
 
-function textOf(part: Part): string {
+function partText(part: Part): string {
   if (part.kind === 'leaf') return oneLine(part.text)
-  if (part.kind === 'not') return `not (${textOf(part.item)})`
-  return part.items.map((item) => (item.kind === 'leaf' ? textOf(item) : `(${textOf(item)})`)).join(` ${part.kind} `)
+  if (part.kind === 'not') return `not (${partText(part.item)})`
+  return part.items
+    .map((item) => (item.kind === 'leaf' ? partText(item) : `(${partText(item)})`))
+    .join(` ${part.kind} `)
 }
 
 function oneLine(text: string): string {
