@@ -4,6 +4,7 @@ import { chain } from './chain.ts'
 import { aggregate, quantifier, startsAggregate } from './generators.ts'
 import { startsOperand } from './leftover.ts'
 import { type Reader, spanOf } from './reader.ts'
+import { calledTime, foreignOccurs, foreignTime, spanAfterComparison } from './spans-of-time.ts'
 import { whenClause } from './time.ts'
 import {
   bindingPower,
@@ -59,6 +60,11 @@ function infix(reader: Reader, first: Expr, power: number): Expr {
       left = spacedNotIn(reader, left)
       continue
     }
+    const foreign = comparisonPower > power ? timeWithoutOccurs(reader, left) : null
+    if (foreign) {
+      left = foreign
+      continue
+    }
     const op = operatorAhead(reader)
     if (op === null || bindingPower(op) <= power) return left
     const chained = bindingPower(op) === comparisonPower && isComparison(left)
@@ -84,6 +90,10 @@ function infix(reader: Reader, first: Expr, power: number): Expr {
           span: { start: left.span.start, end: Math.max(right.span.end, token.end) },
         }
   }
+}
+
+function timeWithoutOccurs(reader: Reader, left: Expr): Expr | null {
+  return isComparison(left) ? spanAfterComparison(reader, left) : foreignOccurs(reader, left, whenClause)
 }
 
 function isComparison(expr: Expr): boolean {
@@ -229,10 +239,14 @@ function named(reader: Reader): Expr {
   const token = reader.peek()
   const span = spanOf(token)
   const { text } = token
+  const foreign = foreignTime(reader)
+  if (foreign) return foreign
   if (text === 'true' || text === 'false') {
     reader.next()
     return { kind: 'literal', value: text === 'true', span }
   }
+  const called = calledTime(reader)
+  if (called) return called
   if (isTimeWord(text) && !reader.isMark('(', 1)) {
     reader.next()
     return { kind: 'time', term: { kind: text }, span }

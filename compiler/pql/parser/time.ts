@@ -3,12 +3,15 @@ import { insertion, type PqlFix, replacement } from '../fault.ts'
 import type { Token } from '../lexer.ts'
 import { startsOperand } from './leftover.ts'
 import { type Reader, spanOf } from './reader.ts'
+import { foreignWhen } from './spans-of-time.ts'
 import { comparisonPower, isDirection, unitOf } from './words.ts'
 
 /** What stands after `occurs`, and inside `WHEN(…)`. */
 export function whenClause(reader: Reader): When {
   const token = reader.peek()
   const { start } = token
+  const foreign = foreignWhen(reader)
+  if (foreign) return foreign
   const op = comparisonOps.find((candidate) => reader.isMark(candidate))
   if (op) return distance(reader, op, start)
   if (token.kind === 'name' && isDirection(token.text)) {
@@ -19,22 +22,24 @@ export function whenClause(reader: Reader): When {
   if (reader.isWord('between')) return between(reader)
   if (reader.isWord('within') && reader.peek(1).kind === 'number') return within(reader)
   if (reader.isWord('on')) reader.next()
-  else if ((reader.isWord('in') || reader.isWord('during')) && startsOperand(reader.peek(1))) {
+  else if (fillWords(reader) > 0) {
+    const filled = fillWords(reader)
+    const words = { start, end: reader.peek(filled - 1).end }
     reader.remark({
       code: 'pql-syntax',
-      message: `\`${token.text}\` has no place after \`occurs\``,
-      span: spanOf(token),
+      message: `\`${reader.written(words)}\` has no place after \`occurs\``,
+      span: words,
       help: 'Name the time alone, as in `occurs last month`.',
       fixes: [
         {
-          title: `Remove \`${token.text}\``,
-          span: { start, end: reader.peek(1).start },
+          title: `Remove \`${reader.written(words)}\``,
+          span: { start, end: reader.peek(filled).start },
           text: '',
           safety: 'safe',
         },
       ],
     })
-    reader.next()
+    for (let word = 0; word < filled; word += 1) reader.next()
   } else if (
     token.kind === 'number' &&
     reader.peek(1).kind === 'name' &&
@@ -50,6 +55,13 @@ export function whenClause(reader: Reader): When {
     return distance(reader, '<=', start)
   }
   return on(reader, start)
+}
+
+/** How many words stand before a time that PQL does without: `in`, `during`, `the`. */
+function fillWords(reader: Reader): number {
+  let words = ['in', 'during'].some((word) => reader.isWord(word)) ? 1 : 0
+  if (reader.isWord('the', words)) words += 1
+  return startsOperand(reader.peek(words)) ? words : 0
 }
 
 function on(reader: Reader, start: number): When {
