@@ -15,6 +15,8 @@ export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   readonly readStdin: () => Buffer
+  /** Asks whoever sits at the terminal, and gives the line they typed; empty where they end it. Null: nobody sits there. */
+  readonly ask: ((question: string) => Promise<string>) | null
   readonly now: () => Date
   readonly signal: AbortSignal
 }

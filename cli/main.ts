@@ -195,12 +195,25 @@ if (import.meta.main) {
     env: process.env,
     cwd: process.cwd(),
     readStdin: () => readFileSync(0),
+    ask: process.stdin.isTTY === true && process.stderr.isTTY === true && process.env['CI'] === undefined ? ask : null,
     now: () => new Date(),
     signal: abort.signal,
   })
   process.exitCode = await Promise.race([work, endOfGrace(abort.signal)])
   // Whoever asked to stop does not wait for what is still open.
   if (abort.signal.aborted) exitNow()
+}
+
+async function ask(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline/promises')
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // Ctrl-C and Ctrl-D end it without an answer.
+  const ended = new Promise<string>((answered) => terminal.once('close', () => answered('')))
+  try {
+    return await Promise.race([terminal.question(question), ended])
+  } finally {
+    terminal.close()
+  }
 }
 
 /** Of a command that does not end by itself within this time after it was asked to; less than a Pod's usual 30 s. */

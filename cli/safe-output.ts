@@ -32,6 +32,7 @@ export function safeIo(io: Io): Io {
     ...io,
     out: say(io.out),
     err: say(io.err),
+    ask: io.ask && ((question) => io.ask!(safe(question, true))),
     document: (text) => (io.rows === null ? io.document(text) : io.document(safe(text, false))),
   }
 }

@@ -6,7 +6,7 @@ export const command: Command = {
   summary: 'Begin a project: one resource of each kind with comments, a test, CI, and sample data to run',
   usage: 'init [DIR] [--yes]',
   description:
-    'A folder with something in it is left alone, unless --yes says to write beside that; a file that is there already is kept as it is.\n' +
+    'Where a folder has something in it, it asks first; --yes says so beforehand, and without a terminal it takes that. A file that is there already is kept as it is.\n' +
     '`convoke check` and `convoke test` pass on what is written.',
   options: {
     yes: { type: 'boolean', short: 'y', help: 'also into a folder that is not empty; nothing is overwritten' },
@@ -19,9 +19,16 @@ export const command: Command = {
     const others = existsSync(folder) ? readdirSync(folder).filter((name) => !quiet.has(name)) : []
     if (others.length > 0 && values['yes'] !== true) {
       const shown = others.slice(0, 3).join(', ')
-      throw new UsageError(
-        `\`${given}\` is not empty: it holds ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ''}. Name another folder, or give --yes to write beside that; nothing is overwritten.`,
-      )
+      const holds = `\`${given}\` is not empty: it holds ${shown}${others.length > 3 ? ` and ${others.length - 3} more` : ''}.`
+      if (io.ask === null)
+        throw new UsageError(
+          `${holds} Name another folder, or give --yes to write beside that; nothing is overwritten.`,
+        )
+      const answer = await io.ask(`${holds} Write beside that? Nothing is overwritten. (y/N) `)
+      if (!/^\s*y(es)?\s*$/i.test(answer)) {
+        io.err('Nothing was written.\n')
+        return exitCodes.findings
+      }
     }
     let written = 0
     for (const template of filesUnder(templates)) {

@@ -34,6 +34,7 @@ export async function convoke(cwd: string, argv: readonly string[], io: Partial<
     env: {},
     cwd,
     readStdin: () => Buffer.from(''),
+    ask: null,
     now: () => new Date('2026-11-24T00:00:00Z'),
     signal: new AbortController().signal,
     ...io,

@@ -72,6 +72,28 @@ test('a folder with something in it is left alone, one of a fresh repository is 
   expect(await convoke(folderOf({ '.git/HEAD': '', 'README.md': 'mine' }), ['init'])).toMatchObject({ code: 0 })
 })
 
+test.each([
+  ['y', 0],
+  [' YES ', 0],
+  ['n', 1],
+  ['', 1],
+  ['yesterday', 1],
+])('on a terminal it asks before it writes beside something: %j', async (answer, code) => {
+  const folder = folderOf({ 'a.txt': '' })
+  const asked: string[] = []
+  const ask = async (question: string) => {
+    asked.push(question)
+    return answer
+  }
+  const ended = await convoke(folder, ['init'], { ask })
+  expect(ended.code).toBe(code)
+  expect(asked).toEqual(['`.` is not empty: it holds a.txt. Write beside that? Nothing is overwritten. (y/N) '])
+  expect(readdirSync(folder).length > 1).toBe(code === 0)
+  expect(await convoke(folder, ['init', '--yes'], { ask })).toMatchObject({ code: 0 })
+  expect(await convoke(folderOf(), ['init'], { ask })).toMatchObject({ code: 0 })
+  expect(asked).toHaveLength(1)
+})
+
 test('convoke.toml says where everything is, so that nothing needs an option', async () => {
   const folder = await project()
   expect((await convoke(folder, ['check'])).out).toBe('0 errors, 0 warnings in 11 resources\n')

@@ -86,6 +86,7 @@ function ioAt(now: Date): Io {
     env: {},
     cwd: tmpdir(),
     readStdin: () => Buffer.alloc(0),
+    ask: null,
     now: () => now,
     signal: new AbortController().signal,
   }

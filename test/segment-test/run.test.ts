@@ -29,6 +29,7 @@ async function convoke(...args: string[]): Promise<Ran> {
     env: { PYSPARK_PYTHON: '/nowhere/python' },
     cwd: folder,
     readStdin: () => Buffer.alloc(0),
+    ask: null,
     now: () => new Date('2026-01-15T00:00:00Z'),
     signal: new AbortController().signal,
   })
