@@ -27,7 +27,16 @@ import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { checkFiles, sealed } from '../store-files.ts'
 import { lockStore } from '../writer-lock.ts'
 import { blaming, withoutFaulty } from './faulty.ts'
-import { findCandidates, isSameLayout, type Narrowing, narrowingOf, recentSql } from './narrowing.ts'
+import {
+  findCandidates,
+  isSameLayout,
+  looking,
+  type Narrowing,
+  narrowingOf,
+  orForEverybody,
+  recentSql,
+} from './narrowing.ts'
+import { partOfQuery } from './part-of-query.ts'
 
 /**
  * Evaluates a store's Segments at `input.now` over its current data, and commits the next membership version. A Batch run evaluates all
@@ -68,9 +77,13 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
     const common = { root, store, data, previous, query, version, now: input.now }
     const { tracks, narrowing, results, failed } = await withoutFaulty(async (failed) => {
       const tracks = tracksOf(evaluatePlan, query, previous, failed)
+      const sql = failed.size === 0 ? query.duckdb : partOfQuery(query.duckdb, evaluatedOf(tracks))
       const narrowing = narrowingOf({ digest: plan.digest, query, segments: tracks, now: input.now }, data, previous)
-      const results = await evaluateBuckets(engine, { ...common, tracks, narrowing }, ports)
-      return { tracks, narrowing, results }
+      return orForEverybody(narrowing, async (narrowing) => ({
+        tracks,
+        narrowing,
+        results: await evaluateBuckets(engine, { ...common, tracks, sql, narrowing }, ports),
+      }))
     })
     const sum = (index: number, key: 'members' | 'entered' | 'exited') =>
       results.reduce((total, { counts }) => total + (counts[index]?.[key] ?? 0), 0)
@@ -181,6 +194,11 @@ function tracksOf(
   return [...tracks, ...leaving].sort((a, b) => (a.segment < b.segment ? -1 : 1))
 }
 
+/** Names of those that are evaluated in this version. */
+function evaluatedOf(tracks: readonly Track[]): readonly string[] {
+  return tracks.filter(({ fate }) => fate === 'evaluated').map(({ segment }) => segment)
+}
+
 type BucketContext = {
   readonly root: string
   readonly store: StorePlan
@@ -188,6 +206,8 @@ type BucketContext = {
   readonly previous: MembershipManifest | null
   readonly query: MembershipQuery
   readonly tracks: readonly Track[]
+  /** The part of the query that evaluates them. */
+  readonly sql: string
   readonly version: string
   readonly now: string
   readonly narrowing: Narrowing | null
@@ -244,31 +264,30 @@ async function evaluateBucket(engine: Engine, context: BucketContext, bucket: nu
   if (isNarrow) {
     const { earliest } = query
     const read = earliest === undefined ? relations : { ...relations, events: 'SELECT * FROM recent' }
-    // Recent events are read once, both to find the candidates and to evaluate them.
-    if (earliest !== undefined)
-      await engine.run(
-        `CREATE OR REPLACE TEMP TABLE recent AS ${recentSql(relations.events, earliest, narrowing, now)}`,
-      )
-    await provide(read, '')
-    if ((await findCandidates(engine, root, query, narrowing, touched, now)) === 0)
+    const candidates = await looking(async () => {
+      // Recent events are read once, both to find the candidates and to evaluate them.
+      if (earliest !== undefined)
+        await engine.run(
+          `CREATE OR REPLACE TEMP TABLE recent AS ${recentSql(relations.events, earliest, narrowing, now)}`,
+        )
+      await provide(read, '')
+      return findCandidates(engine, root, query, narrowing, touched, now)
+    })
+    if (candidates === 0)
       return { ...kept, transitions: [], counts: tracks.map(() => ({ members: 0, entered: 0, exited: 0 })) }
     await provide(read, 'SEMI JOIN candidates USING ("$profile")')
   } else {
     await checkFiles(root, filesOfBucket(context, bucket), data.checksums, previous?.checksums)
     await provide(relations, '')
   }
-  const segmentsSql = query.duckdb.replaceAll('$now', () => instant)
+  const segmentsSql = context.sql.replaceAll('$now', () => instant)
   await engine.run(
     `CREATE OR REPLACE TEMP VIEW members AS SELECT "$profile"${query.references.map((name) => `, ${memberSql(context, name)} AS ${identifier(name)}`).join('')} FROM before`,
   )
-  await blaming(
-    engine,
-    segmentsSql,
-    tracks.filter(({ fate }) => fate === 'evaluated').map(({ segment }) => segment),
-    () =>
-      engine.run(
-        `CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(tracks, segmentsSql, 'SELECT * FROM before', instant)}`,
-      ),
+  await blaming(engine, segmentsSql, evaluatedOf(tracks), () =>
+    engine.run(
+      `CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(tracks, segmentsSql, 'SELECT * FROM before', instant)}`,
+    ),
   )
   const { members, changed } = await countMembers(engine, tracks)
   const isSame = changed === 0 && previous?.buckets === data.buckets && isSameLayout(previous.segments, tracks)

@@ -2,6 +2,7 @@
 import { type Engine, identifier } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import { faultOf } from '../step.ts'
+import { partOfQuery } from './part-of-query.ts'
 
 /** Segments that the query fails for, each with the engine's message. */
 class FaultySegments extends Error {
@@ -33,9 +34,9 @@ export async function withoutFaulty<T extends object>(
 }
 
 /**
- * Runs `run`, which evaluates these Segments by the query. Where the engine refuses the query, each half of the Segments is tried, down
- * to single ones (the engine computes no columns that nobody reads), and the faulty ones are thrown as FaultySegments. Throws the
- * engine's error unchanged where the surroundings failed, where the query fails even without a Segment, or where no single Segment fails.
+ * Runs `run`, which evaluates these Segments by the query. Where the engine refuses the query, each half of the Segments is tried by its
+ * part of the query, down to single ones, and the faulty ones are thrown as FaultySegments. Throws the engine's error unchanged where the
+ * surroundings failed, where the query fails even without a Segment, or where no single Segment fails.
  */
 export async function blaming(
   engine: Engine,
@@ -69,11 +70,13 @@ async function blame(
   await blame(engine, query, segments.slice(half), faulty)
 }
 
-/** The engine's message when it computes only these Segments of the query; null: it succeeds. */
+/** The engine's message when it takes and computes only the part of the query for these Segments; null: it succeeds. */
 async function faultIn(engine: Engine, query: string, segments: readonly string[]): Promise<string | null> {
   const columns = segments.map((segment) => `count_if(${identifier(segment)})`)
   try {
-    await engine.rows(`SELECT count("$profile")${columns.map((column) => `, ${column}`).join('')} FROM (${query})`)
+    await engine.rows(
+      `SELECT count("$profile")${columns.map((column) => `, ${column}`).join('')} FROM (${partOfQuery(query, segments)})`,
+    )
     return null
   } catch (error) {
     if (!isOfQuery(error)) throw error
@@ -83,6 +86,6 @@ async function faultIn(engine: Engine, query: string, segments: readonly string[
 }
 
 /** Whether an error is the query's: not an interruption, nor a lack of memory or disk. */
-function isOfQuery(error: unknown): boolean {
+export function isOfQuery(error: unknown): boolean {
   return !(error instanceof JobError) && faultOf(error).reason === 'InternalError'
 }

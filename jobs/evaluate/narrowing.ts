@@ -1,6 +1,7 @@
 import type { MembershipQuery } from '#crds'
 import { type Engine, readParquet, timestampLiteral } from '../engines/duckdb.ts'
 import type { DataManifest, MembershipManifest, MembershipSegment } from '../profile-store.ts'
+import { isOfQuery } from './faulty.ts'
 
 /** What has to be evaluated again between one membership version and the next. */
 export type Narrowing = {
@@ -49,6 +50,31 @@ export function isSameLayout(
     before.length === after.length &&
     before.every(({ segment, slot }, index) => segment === after[index]?.segment && slot === after[index]?.slot)
   )
+}
+
+/** Thrown where the engine refuses the SQL that finds whom to look at. */
+class NobodyFound extends Error {}
+
+/** Runs `work`, which finds whom to look at; a refusal of its SQL is thrown as NobodyFound. */
+export async function looking<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw isOfQuery(error) ? new NobodyFound('Whom to look at is not known.', { cause: error }) : error
+  }
+}
+
+/** Does the work for those whom the narrowing finds, and again for everybody where the engine refuses to find them. */
+export async function orForEverybody<T>(
+  narrowing: Narrowing | null,
+  work: (narrowing: Narrowing | null) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(narrowing)
+  } catch (error) {
+    if (!(error instanceof NobodyFound)) throw error
+    return work(null)
+  }
 }
 
 /** SELECT of a bucket's events that the query or its flips read at either instant; `earliest` is the query's. */

@@ -70,16 +70,18 @@ let connecting: Promise<DuckDBConnection> | undefined
 const connection = (): Promise<DuckDBConnection> =>
   (connecting ??= DuckDBInstance.create(':memory:', { threads: '1' }).then((instance) => instance.connect()))
 
-/** Ids for which each condition holds, by one DuckDB query for all. */
+/** Ids for which each condition holds, by one DuckDB query for all, or by what is made of it. */
 export async function onDuckdb(
   conditions: readonly Condition[],
   people: readonly TestPerson[],
   types: UnionTypes,
   now: string,
+  change: (sql: string) => string = (sql) => sql,
 ): Promise<string[][]> {
   const database = await connection()
   await loadTables(database, people, types)
-  const { sql, names } = queryOf(conditions, types, now, 'duckdb')
+  const { sql: whole, names } = queryOf(conditions, types, now, 'duckdb')
+  const sql = change(whole)
   const result = await database.runAndReadAll(sql).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${sql}`)
   })

@@ -1,0 +1,80 @@
+/** A piece of a query's text. A piece with a name is a column, which others read by that name only. */
+type Piece = { readonly text: string; readonly name: string | null }
+
+/**
+ * The query with the columns of these Segments, and of whatever they read; NULL in the place of all others. So that one can be left out
+ * which the engine does not take at all. A column of a SELECT that has a quoted name is kept where that occurs anywhere in what is kept,
+ * so nobody reads what is not; no SELECT of a query for Segments has other rows for it.
+ */
+export function partOfQuery(sql: string, segments: readonly string[]): string {
+  const pieces = piecesOf(sql)
+  const byName = Map.groupBy(pieces, ({ name }) => name)
+  const kept = new Set<Piece>()
+  const wanted = [
+    ...(byName.get(null) ?? []),
+    ...['$profile', ...segments].flatMap((segment) => byName.get(keyOf(segment)) ?? []),
+  ]
+  for (let piece = wanted.pop(); piece !== undefined; piece = wanted.pop()) {
+    if (kept.has(piece)) continue
+    kept.add(piece)
+    for (const name of namesIn(piece.text)) wanted.push(...(byName.get(name) ?? []))
+  }
+  return pieces
+    .map((piece) => (kept.has(piece) ? piece.text : ` NULL AS "${piece.name?.replaceAll('"', '""')}" `))
+    .join('')
+}
+
+/** Texts, one with a quote in it as two; quoted names, words, and any other character by itself. */
+const token = /'[^']*'|"(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_]*|./gsu
+
+/** The engine knows names in any case. */
+function keyOf(name: string): string {
+  return name.toLowerCase()
+}
+
+function nameOf(part: string): string {
+  return keyOf(part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part)
+}
+
+function namesIn(text: string): ReadonlySet<string> {
+  return new Set((text.match(token) ?? []).filter((part) => /^["\p{L}_]/u.test(part)).map(nameOf))
+}
+
+/** Columns of a SELECT that have a quoted name, each as a whole, and whatever stands between them. */
+function piecesOf(sql: string): readonly Piece[] {
+  const parts = sql.match(token) ?? []
+  const pieces: Piece[] = []
+  /** Where the piece begins that is being read. */
+  let start = 0
+  const cut = (end: number, name: string | null) => {
+    if (end > start) pieces.push({ text: parts.slice(start, end).join(''), name })
+    start = end
+  }
+  /** Brackets that are open in a column of the SELECT that is being read; null: outside of any. */
+  let depth: number | null = null
+  const endColumn = (end: number) => cut(end, nameOfColumn(parts, start, end))
+  for (const [index, part] of parts.entries()) {
+    const word = part.toUpperCase()
+    if (depth === null) {
+      if (word !== 'SELECT') continue
+      cut(index + 1, null)
+      depth = 0
+    } else if (depth === 0 && (part === ',' || part === ')' || part === ';' || word === 'FROM')) {
+      endColumn(index)
+      if (part === ',') cut(index + 1, null)
+      else depth = null
+    } else if (/^[([{]$/.test(part)) depth += 1
+    else if (/^[)\]}]$/.test(part)) depth -= 1
+  }
+  if (depth === null) cut(parts.length, null)
+  else endColumn(parts.length)
+  return pieces
+}
+
+/** The name of a column that is `… AS "name"` or `relation."name"`; null: it has none. */
+function nameOfColumn(parts: readonly string[], start: number, end: number): string | null {
+  const column = parts.slice(start, end).filter((part) => part.trim() !== '')
+  const [before, name] = column.slice(-2)
+  const isNamed = before?.toUpperCase() === 'AS' || (before === '.' && column.length === 3)
+  return isNamed && name?.startsWith('"') === true && name.length > 2 ? nameOf(name) : null
+}
