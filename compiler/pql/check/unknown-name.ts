@@ -41,25 +41,60 @@ export function reportUnknownName(
       help: 'Write `inSegment("name")`.',
     })
   if (isInside && profile.fields.has(name)) {
-    const up = `${'^'.repeat(scope.elements.length)}.${name}`
+    const outer = `${up(scope)}${name}`
     return report(
       `\`${name}\` is a field of the profile, not of ${placeIn(scope)}`,
-      `Write \`${up}\` to reach the profile.`,
-      [replacement(span, up)],
+      `Write \`${outer}\` to reach the profile.`,
+      [replacement(span, outer)],
     )
   }
-  if (!isInside && event && typeAt(event, path) && typeAt(profile, path) === null)
+  if (event && isEvents(name)) {
+    const events = `${up(scope)}xEvent`
+    return report(`\`${name}\` is not a field of ${placeIn(scope)}`, `The profile's events are \`${events}\`.`, [
+      replacement(span, events),
+    ])
+  }
+  if (!isInside && event?.fields.has(name))
     return report(
       `\`${name}\` is a field of events, not of the profile`,
       `Ask for an event: \`exists E from xEvent where E.${path} …\`.`,
+    )
+  if (rest.length === 0 && (name === 'profile' || name === 'profiles'))
+    return report(
+      `\`${name}\` is not a field of ${placeIn(scope)}`,
+      'An expression is a condition on one profile: write what stands after `where` alone, with the fields themselves.',
     )
   if (rest.length === 0 && isFunction(name) && functions[name].form === 'function')
     return reportUncalled(checking, name, span)
   const fields = root.kind === 'record' ? root.type : null
   const candidates = fields ? [...fields.fields.keys()] : []
   const meant = meantBy(at, rest, fields, scope)
+  if (meant.length === 0 && rest.length === 0 && isArrayWanted(checking, span))
+    return reportNoArray(checking, at, scope, fields)
   if (meant.length === 0 && rest.length === 0) return reportUnquoted(checking, at, scope, candidates)
   return reportUnknown(checking, at, placeIn(scope), meant, candidates)
+}
+
+/** What people call a profile's events. */
+function isEvents(name: string): boolean {
+  return /^(x|xdm|experience|timeSeries)?_?events?$/i.test(name)
+}
+
+/** What leads from a place to the profile. */
+function up({ elements }: Scope): string {
+  return elements.length === 0 ? '' : `${'^'.repeat(elements.length)}.`
+}
+
+/** Whether an array is wanted where a name is written: it is filtered, counted, gone through. */
+function isArrayWanted({ source }: Checking, { start, end }: Span): boolean {
+  const [, method] = /^\s*\.\s*(\w+)\s*\(/.exec(source.slice(end, end + 60)) ?? []
+  const group = method !== undefined && isFunction(method) ? functions[method].group : null
+  return (
+    group === 'array' ||
+    group === 'aggregation' ||
+    /^\s*\[/.test(source.slice(end, end + 60)) ||
+    /\b(?:from|over)\s+$/.test(source.slice(Math.max(0, start - 60), start))
+  )
 }
 
 function placeIn(scope: Scope): string {
@@ -80,6 +115,20 @@ function meantBy({ name }: Name, rest: readonly string[], fields: ObjectType | n
   return columnsOf(fields)
     .filter(({ path }) => path.endsWith(ending))
     .map(({ path }) => path.slice(0, path.length - rest.join('.').length - (rest.length > 0 ? 1 : 0)))
+}
+
+/** A name that resembles nothing, where an array is wanted: which arrays there are, and how to ask for events of a kind. */
+function reportNoArray(checking: Checking, { name, span }: Name, scope: Scope, fields: ObjectType | null): null {
+  const arrays = fields ? [...fields.fields].flatMap(([field, { kind }]) => (kind === 'array' ? [field] : [])) : []
+  const listed = arrays.length > 0 ? ` Arrays here are ${alternatives(arrays.slice(0, mostListed))}.` : ''
+  const { event } = checking.names.types
+  const events = `${up(scope)}xEvent${event?.fields.has('eventType') ? '[eventType = "…"]' : ''}`
+  return checking.report({
+    code: 'unknown-attribute',
+    message: `\`${name}\` is not a field of ${placeIn(scope)}`,
+    span,
+    help: event ? `Events are \`${events}\`.${listed}` : listed.trim() || 'There are no arrays here.',
+  })
 }
 
 /** A name that resembles nothing may be a text without its quotes. */

@@ -164,6 +164,19 @@ function postfix(reader: Reader, first: Expr): Expr {
 
 function call(reader: Reader, receiver: Expr | null, name: string, nameSpan: Expr['span']): Expr {
   const opening = reader.next()
+  if (receiver === null && name.toLowerCase() === 'count' && reader.isMark('*') && reader.isMark(')', 1)) {
+    const span = { start: nameSpan.start, end: reader.peek(1).end }
+    reader.report({
+      code: 'pql-syntax',
+      message: `\`${reader.written(span)}\` does not say what is counted`,
+      span,
+      help: 'Write `.count()` after it, as in `xEvent[eventType = "purchase"].count()`.',
+    })
+    reader.next()
+    reader.next()
+    reader.recover()
+    return { kind: 'error', span }
+  }
   const args = reader.bracketed(() => {
     const items: Expr[] = []
     while (!reader.isMark(')') && reader.peek().kind !== 'end') {
@@ -259,6 +272,7 @@ function named(reader: Reader): Expr {
       return { kind: 'time', term, span: { start: token.start, end: reader.next().end } }
     }
   }
+  if (isQuery(reader)) return query(reader)
   if ((text === 'exists' || text === 'forall' || text === 'select') && reader.peek(1).kind === 'name')
     return quantifier(reader, text)
   if (text === 'let' && reader.peek(1).kind === 'name' && reader.isMark('=', 2)) return letIn(reader)
@@ -279,6 +293,30 @@ function named(reader: Reader): Expr {
   }
   reader.next()
   return reader.isMark('(') ? call(reader, null, text, span) : { kind: 'name', name: text, span }
+}
+
+/** `SELECT * FROM …`, `select a.b from …`: told from PQL's `select V from …`. */
+function isQuery(reader: Reader): boolean {
+  const { text } = reader.peek()
+  if (text.toLowerCase() !== 'select') return false
+  const next = reader.peek(1)
+  if (text !== 'select') return next.kind === 'name' || reader.isMark('*', 1)
+  return (
+    reader.isMark('*', 1) ||
+    (next.kind === 'name' && ['.', '(', ','].some((mark) => reader.isMark(mark, 2))) ||
+    (next.kind === 'name' && reader.peek(2).kind === 'name' && ['FROM', 'as', 'AS'].includes(reader.peek(2).text))
+  )
+}
+
+function query(reader: Reader): Expr {
+  const span = spanOf(reader.peek())
+  reader.report({
+    code: 'pql-syntax',
+    message: `An expression is a condition; \`${reader.written(span)}\` asks for rows`,
+    span,
+    help: 'Write the condition on the profile alone; of events ask `exists E from xEvent where E.eventType = "purchase"`.',
+  })
+  return reader.abandon()
 }
 
 function letIn(reader: Reader): Expr {

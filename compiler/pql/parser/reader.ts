@@ -125,6 +125,12 @@ export class Reader {
       span,
       help: 'Split it into several Segments and combine them with inSegment.',
     })
+    return this.abandon()
+  }
+
+  /** Reads no further: what follows is understood in no part. */
+  abandon(): Expr {
+    const span = spanOf(this.peek())
     this.position = this.tokens.length - 1
     this.abandoned = true
     return { kind: 'error', span }
@@ -140,7 +146,7 @@ export class Reader {
 
   /** A fault in spite of which reading goes on, because it is clear what was meant. */
   remark(fault: PqlFault): void {
-    this.faults.push(fault)
+    if (!this.abandoned) this.faults.push(fault)
   }
 
   /** Skips to where reading can go on; brackets opened on the way are skipped whole. */
