@@ -1,4 +1,4 @@
-import { type ConditionReason, dataComplete, expectationsMet, type RunnableKind, runnableKinds } from '#crds'
+import { type ConditionReason, dataComplete, evaluated, expectationsMet, type RunnableKind, runnableKinds } from '#crds'
 import { type Condition, conditionOf } from '#protocol'
 import type { Resource } from './definition.ts'
 import type { Clock } from './kernel/clock.ts'
@@ -21,6 +21,8 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
   const stuck = new Map<string, ConditionReason>()
   /** For each Dataset, what is amiss with its data. */
   const amiss = new Map<string, readonly string[]>()
+  /** Segments that cannot be evaluated. */
+  const faulty = new Set<string>()
   /** Namespaces whose compiling was ended. */
   const stopped = new Set<string>()
 
@@ -29,6 +31,7 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
       const { kind, namespace, name } = resource
       if (isRunnable(kind)) showStuck(kind, namespace, name, conditionOf(resource.status.conditions, 'Ready')?.reason)
       if (kind === 'Dataset') showAmiss(namespace, name, resource.status.conditions ?? [])
+      if (kind === 'Segment') showFaulty(namespace, name, isFaulty(resource.status.conditions ?? []))
       if (kind !== 'Segment' && kind !== 'Activation' && kind !== 'CampaignInstance') return
       const key = `${namespace}/${name}`
       if (!shown[kind].has(key) && shown[kind].size >= most) return
@@ -71,6 +74,7 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
     hide(kind, namespace, name) {
       if (isRunnable(kind)) showStuck(kind, namespace, name, undefined)
       if (kind === 'Dataset') showAmiss(namespace, name, [])
+      if (kind === 'Segment') showFaulty(namespace, name, false)
       if (!(kind in shown) || !shown[kind as keyof typeof shown].delete(`${namespace}/${name}`)) return
       switch (kind as keyof typeof shown) {
         case 'Segment':
@@ -97,6 +101,18 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
     metrics.set('convoke_run_stuck', { namespace, kind, target, reason: now }, 1)
   }
 
+  function showFaulty(namespace: string, segment: string, isFaulty: boolean): void {
+    const key = `${namespace}/${segment}`
+    if (isFaulty === faulty.has(key) || (isFaulty && faulty.size >= most)) return
+    if (isFaulty) {
+      faulty.add(key)
+      metrics.set('convoke_segment_faulty', { namespace, segment }, 1)
+    } else {
+      faulty.delete(key)
+      metrics.remove('convoke_segment_faulty', { namespace, segment })
+    }
+  }
+
   function showAmiss(namespace: string, dataset: string, conditions: readonly Condition[]): void {
     const key = `${namespace}/${dataset}`
     const before = amiss.get(key) ?? []
@@ -110,6 +126,10 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
     amiss.set(key, now)
     for (const reason of now) metrics.set('convoke_dataset_amiss', { namespace, dataset, reason }, 1)
   }
+}
+
+function isFaulty(conditions: readonly Condition[]): boolean {
+  return conditions.some(({ type, status }) => type === evaluated && status === 'False')
 }
 
 function isRunnable(kind: string): kind is RunnableKind {

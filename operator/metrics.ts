@@ -54,6 +54,11 @@ export const operatorMetrics = {
     labels: ['namespace', 'dataset', 'reason'],
     help: '1 while files of a Dataset are refused or its data is not as expected, with the reason of its condition DataComplete or ExpectationsMet; of at most 1,000 Datasets.',
   },
+  convoke_segment_faulty: {
+    kind: 'gauge',
+    labels: ['namespace', 'segment'],
+    help: '1 while a Segment cannot be evaluated, so that its members stay as they were, by its condition Evaluated; of at most 1,000 Segments.',
+  },
   convoke_part_up: {
     kind: 'gauge',
     labels: ['part'],

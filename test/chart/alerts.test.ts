@@ -41,6 +41,13 @@ const table: readonly (readonly [
     10,
     stopped === 1 ? [{ namespace: 'shop' }] : [],
   ]),
+  ...(['lately', 'offers'] as const).map((segment): (typeof table)[number] => [
+    'ConvokeSegmentNotEvaluated',
+    segment === 'lately' ? 'a Segment is left out' : 'none is',
+    segment === 'lately' ? { [`convoke_segment_faulty{namespace="shop",segment="lately",${a}}`]: '1x10' } : {},
+    5,
+    segment === 'lately' ? [{ namespace: 'shop', segment }] : [],
+  ]),
   ['ConvokePartDown', 'all are up', { [`convoke_part_up{${a},part="webhook"}`]: '1x20' }, 15, []],
   [
     'ConvokePartDown',
