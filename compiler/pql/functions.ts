@@ -72,9 +72,12 @@ export const functions = {
   equals: {
     form: 'method',
     group: 'text',
-    signature: 'text.equals(text[, caseSensitive])',
-    doc: 'The texts are the same. False when either is absent.',
+    signature: 'text.equals(text[, …][, caseSensitive])',
+    doc: 'The texts are the same; of several, it is one of them. False when either is absent.',
     examples: [
+      ['homeAddress.countryCode.equals("DE", "CH")', true],
+      ['homeAddress.countryCode.equals("de", "ch")', false],
+      ['homeAddress.countryCode.equals("de", "ch", false)', true],
       ['person.name.firstName.equals("ann", false)', true],
       ['person.name.firstName.equals("ann")', false],
     ],
@@ -82,9 +85,11 @@ export const functions = {
   notEqualTo: {
     form: 'method',
     group: 'text',
-    signature: 'text.notEqualTo(text[, caseSensitive])',
-    doc: 'Both are there and differ.',
+    signature: 'text.notEqualTo(text[, …][, caseSensitive])',
+    doc: 'Both are there and differ; of several, from each.',
     examples: [
+      ['homeAddress.countryCode.notEqualTo("DE", "AT")', true],
+      ['homeAddress.countryCode.notEqualTo("de", "ch", false)', false],
       ['person.name.firstName.notEqualTo("Bob")', true],
       ['person.name.middleName.notEqualTo("Bob")', false],
     ],

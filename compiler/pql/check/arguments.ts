@@ -33,11 +33,11 @@ export function takesBetween(checking: Checking, call: Call, least: number, most
   const { args, name } = call
   const last = args.at(-1)
   if (args.length >= least && args.length <= most) return args
-  const wanted = least === most ? `${least}` : `${least} to ${most}`
+  const wanted = least === most ? `${least}` : Number.isFinite(most) ? `${least} to ${most}` : `at least ${least}`
   return mismatch(
     checking,
     args.length > most && last ? last.span : call.nameSpan,
-    `\`${name}\` takes ${wanted} argument${wanted === '1' ? '' : 's'}, here are ${args.length}`,
+    `\`${name}\` takes ${wanted} argument${most === 1 || (least === 1 && !Number.isFinite(most)) ? '' : 's'}, here are ${args.length}`,
     `Write \`${functions[name].signature}\`.`,
   )
 }

@@ -19,8 +19,8 @@ const handlers: {
   doesNotEndWith: others.textHandler('endsWith', true),
   contains: others.textHandler('contains'),
   doesNotContain: others.textHandler('contains', true),
-  equals: others.textHandler('equals'),
-  notEqualTo: others.textHandler('equals', true),
+  equals: others.equalityHandler(false),
+  notEqualTo: others.equalityHandler(true),
   like: others.textHandler('like'),
   matches: others.matchesHandler,
   regexGroup: others.regexGroup,
@@ -92,6 +92,7 @@ const mostListed = 10
 
 function reportUnknownFunction(checking: Checking, expr: Extract<Expr, { kind: 'call' }>, scope: Scope): null {
   const form = expr.receiver === null ? 'function' : 'method'
+  if (expr.name.toLowerCase() === 'stringcompare') return reportStringCompare(checking, expr)
   const groups = expr.receiver === null ? null : groupsOf(checking.meaning(expr.receiver, scope))
   const possible = functionNames.filter(
     (name) => functions[name].form === form && (groups === null || groups.includes(functions[name].group)),
@@ -109,6 +110,37 @@ function reportUnknownFunction(checking: Checking, expr: Extract<Expr, { kind: '
         ? `Did you mean ${alternatives(meant)}?`
         : `${groups === null ? 'PQL has' : 'Here there are'} ${alternatives(possible.slice(0, mostListed))}${more}.`),
     fixes: replacements(expr.nameSpan, meant),
+  })
+}
+
+const comparisons: ReadonlyMap<string, FunctionName> = new Map<string, FunctionName>([
+  ...(['startsWith', 'doesNotStartWith', 'endsWith', 'doesNotEndWith', 'contains', 'doesNotContain'] as const).map(
+    (name): [string, FunctionName] => [name.toLowerCase(), name],
+  ),
+  ['equals', 'equals'],
+  ...['notequals', 'doesnotequal', 'notequalto'].map((name): [string, FunctionName] => [name, 'notEqualTo']),
+])
+
+/** `stringCompare("equals", field, ["a", "b"], false)`, which is on no page of PQL: how to write what it says. */
+function reportStringCompare(checking: Checking, { nameSpan, span, args }: Extract<Expr, { kind: 'call' }>): null {
+  const [how, field, values, caseExpr] = args
+  const name = how?.kind === 'literal' ? comparisons.get(String(how.value).toLowerCase()) : undefined
+  const texts = values?.kind === 'array' ? values.items : values ? [values] : []
+  const flag = caseExpr ? `, ${written(checking, caseExpr.span)}` : ''
+  const one = (listed: readonly Expr[]): string =>
+    `${field ? written(checking, field.span) : ''}.${name}(${listed.map((text) => written(checking, text.span)).join(', ')}${flag})`
+  const meant =
+    !name || !field || texts.length === 0
+      ? null
+      : name === 'equals' || name === 'notEqualTo' || texts.length === 1
+        ? one(texts)
+        : `(${texts.map((text) => one([text])).join(name.startsWith('doesNot') ? ' and ' : ' or ')})`
+  return checking.report({
+    code: 'pql-unknown-function',
+    message: 'There is no function `stringCompare` in PQL',
+    span: nameSpan,
+    help: `Write \`${meant !== null && meant.length <= 120 ? meant : 'text.equals("a", "b", false)'}\`; \`false\` ignores case.`,
+    fixes: meant === null ? [] : [{ ...replacement(span, meant, 'review'), title: `Write \`${name}\`` }],
   })
 }
 
@@ -154,5 +186,20 @@ const habits: ReadonlyMap<string, Habit> = new Map<string, Habit>([
   ['has', { help: 'Write `.includes(value)` or `.exists(condition)`.' }],
   ['any', { help: 'Write `.exists(condition)`.', instead: 'exists' }],
   ['all', { help: 'Write `.forall(condition)`.', instead: 'forall' }],
+  ...['in', 'isin', 'oneof', 'anyof', 'isoneof'].map((name): [string, Habit] => [
+    name,
+    { help: 'Write `value in ["a", "b"]`; to ignore case `.equals("a", "b", false)`.' },
+  ]),
+  ...['notequals', 'doesnotequal', 'notequal'].map((name): [string, Habit] => [
+    name,
+    { help: 'Write `.notEqualTo(text)` or `!=`.', instead: 'notEqualTo' },
+  ]),
+  ['equalsignorecase', { help: 'To ignore case write `.equals(text, false)`.' }],
+  ...['datediff', 'dateadd', 'datesub', 'daysbetween', 'dayssince', 'age', 'ago', 'interval'].map(
+    (name): [string, Habit] => [
+      name,
+      { help: 'How long ago something was is asked with `occurs`, as in `timestamp occurs <= 30 days before now`.' },
+    ],
+  ),
   ['isempty', { help: 'Write `.count() = 0` for arrays, `.isNull()` for values.' }],
 ])

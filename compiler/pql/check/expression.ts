@@ -102,7 +102,7 @@ function binary(checking: Checking, expr: Extract<Expr, { kind: 'binary' }>, sco
     case 'notIn':
       return membership(checking, expr, op === 'notIn', scope)
     case 'like':
-      return textTest(checking, { test: 'like', negated: false }, expr.left, expr.right, null, scope)
+      return textTest(checking, { test: 'like', negated: false }, expr.left, [expr.right], null, scope)
     case 'matches':
       return matches(checking, expr.left, expr.right, scope)
     case '=':

@@ -4,8 +4,15 @@ import type { Expr } from '../ast.ts'
 import { makeDate } from '../calendar.ts'
 import { replacement } from '../fault.ts'
 import type { Condition, TextTest } from '../ir.ts'
-import { type Call, type FunctionHandler, type MethodHandler, takes, takesBetween } from './arguments.ts'
-import { type Checking, mismatch, syntax, unsupported } from './context.ts'
+import {
+  type Call,
+  type FunctionHandler,
+  type MethodCall,
+  type MethodHandler,
+  takes,
+  takesBetween,
+} from './arguments.ts'
+import { type Checking, mismatch, syntax, unsupported, written } from './context.ts'
 import {
   classOf,
   conditionMeaning,
@@ -28,9 +35,56 @@ import { matches, regexIn, textTest } from './text.ts'
 export const textHandler =
   (test: TextTest, negated = false): MethodHandler =>
   (checking, call, scope) => {
+    if (hasSeveralTexts(call)) return reportSeveralTexts(checking, call, negated)
     const [other, caseExpr] = takesBetween(checking, call, 1, 2) ?? []
-    return other ? textTest(checking, { test, negated }, call.receiver, other, caseExpr ?? null, scope) : null
+    return other ? textTest(checking, { test, negated }, call.receiver, [other], caseExpr ?? null, scope) : null
   }
+
+/** `equals("a", "b")`: it is one of them; `notEqualTo("a", "b")`: it is none of them. */
+export const equalityHandler =
+  (negated: boolean): MethodHandler =>
+  (checking, call, scope) => {
+    const args = takesBetween(checking, call, 1, Number.POSITIVE_INFINITY)
+    if (!args) return null
+    const { texts, caseExpr } = textArguments(call)
+    const list = texts.find((each) => each.kind === 'array')
+    if (list)
+      return mismatch(
+        checking,
+        list.span,
+        `\`${call.name}\` takes texts one by one, not in a list`,
+        `Write them without brackets: \`.${call.name}("a", "b")\`.`,
+        { fixes: [replacement(list.span, written(checking, { start: list.span.start + 1, end: list.span.end - 1 }))] },
+      )
+    return textTest(checking, { test: 'equals', negated }, call.receiver, texts, caseExpr, scope)
+  }
+
+/** The texts of a call, and whether case counts, where that is written last. */
+function textArguments({ args }: Call): { readonly texts: readonly Expr[]; readonly caseExpr: Expr | null } {
+  const last = args.at(-1)
+  const isCase = args.length > 1 && last?.kind === 'literal' && typeof last.value === 'boolean'
+  return isCase ? { texts: args.slice(0, -1), caseExpr: last } : { texts: args, caseExpr: null }
+}
+
+function hasSeveralTexts(call: Call): boolean {
+  const { texts } = textArguments(call)
+  return texts.length > 1 && texts.every((each) => each.kind === 'literal' && typeof each.value === 'string')
+}
+
+function reportSeveralTexts(checking: Checking, call: MethodCall, negated: boolean): null {
+  const { texts, caseExpr } = textArguments(call)
+  const flag = caseExpr ? `, ${written(checking, caseExpr.span)}` : ''
+  const receiver = written(checking, call.receiver.span)
+  const each = texts.map((text) => `${receiver}.${call.name}(${written(checking, text.span)}${flag})`)
+  const all = `(${each.join(negated ? ' and ' : ' or ')})`
+  return mismatch(
+    checking,
+    texts[1]!.span,
+    `\`${call.name}\` takes one text`,
+    all.length <= 100 ? `Write \`${all}\`.` : `Write it for each, with \`${negated ? 'and' : 'or'}\` between them.`,
+    { fixes: [{ ...replacement(call.span, all, 'review'), title: 'Write it for each text' }] },
+  )
+}
 
 export const matchesHandler: MethodHandler = (checking, call, scope) => {
   const args = takes(checking, call, 1)

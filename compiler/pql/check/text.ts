@@ -1,25 +1,40 @@
 import type { Expr, Span } from '../ast.ts'
-import type { TextTest } from '../ir.ts'
+import type { Condition, TextTest } from '../ir.ts'
 import { parseRegex } from '../regex/parse.ts'
 import type { Regex } from '../regex.ts'
 import { type Checking, mismatch, unsupported } from './context.ts'
 import { conditionMeaning, type Meaning, type Scope } from './meaning.ts'
 import { textIn, valueIn } from './operand.ts'
 
-/** Compares two texts; `caseExpr` is a function's third part, whether case counts. */
+/**
+ * Compares a text with another, or with several: one of them fits, and none where `negated`. `caseExpr` is a function's last part, whether
+ * case counts.
+ */
 export function textTest(
   checking: Checking,
   { test, negated }: { readonly test: TextTest; readonly negated: boolean },
   leftExpr: Expr,
-  rightExpr: Expr,
+  rightExprs: readonly Expr[],
   caseExpr: Expr | null,
   scope: Scope,
 ): Meaning {
   const left = textIn(checking, leftExpr, scope, `\`${test}\``)
-  const right = textIn(checking, rightExpr, scope, `\`${test}\``)
+  const rights = rightExprs.map((expr) => textIn(checking, expr, scope, `\`${test}\``))
   const isCaseSensitive = caseExpr === null ? true : caseIn(checking, caseExpr, scope)
-  if (!left || !right || isCaseSensitive === null) return null
-  return conditionMeaning({ kind: 'text', test, negated, ignoreCase: !isCaseSensitive, left, right })
+  const texts = rights.filter((right) => right !== null)
+  if (!left || texts.length < rights.length || isCaseSensitive === null) return null
+  const items = texts.map(
+    (right): Condition => ({ kind: 'text', test, negated, ignoreCase: !isCaseSensitive, left, right }),
+  )
+  if (items.length === 1) return conditionMeaning(items[0]!)
+  if (test === 'equals' && isCaseSensitive && texts.every(({ kind }) => kind === 'literal'))
+    return conditionMeaning({
+      kind: 'includes',
+      list: { kind: 'list', items: texts, type: { items: 'string' } },
+      item: left,
+      negated,
+    })
+  return conditionMeaning({ kind: negated ? 'and' : 'or', items })
 }
 
 function caseIn(checking: Checking, expr: Expr, scope: Scope): boolean | null {
