@@ -1,10 +1,13 @@
 import type { ActivationModel, Model, SegmentModel } from './model.ts'
 import type { Path, Resource } from './resource.ts'
 
-/** A Segment of a CampaignInstance, and the first Activation that brings it there. */
+/** A Segment that is activated to a CampaignInstance, and the first Activation that brings it there. */
 export type ActivatedSegment = { readonly segment: SegmentModel; readonly activation: ActivationModel }
 
-/** Every Segment activated to an instance, once, over all its Destinations; by the name of the Activation, then in its order. */
+/**
+ * Each Segment that is activated to an instance, once, over all its Destinations; by name of the Activation, then in the Activation's
+ * order.
+ */
 export function activatedSegments(model: Model, instance: Resource<'CampaignInstance'>): readonly ActivatedSegment[] {
   const found = new Map<SegmentModel, ActivatedSegment>()
   for (const activation of model.relations.activationsOfInstance(instance)) {
@@ -15,7 +18,7 @@ export function activatedSegments(model: Model, instance: Resource<'CampaignInst
   return [...found.values()]
 }
 
-/** Where an Activation names a Segment. */
+/** The place where an Activation names a Segment. */
 export function segmentPath({ activation: { resource }, segment }: ActivatedSegment): Path {
   const index = resource.spec.segmentRefs?.findIndex(({ name }) => name === segment.resource.name) ?? -1
   return index < 0 ? ['spec', 'segmentSelector'] : ['spec', 'segmentRefs', index, 'name']

@@ -1,11 +1,11 @@
 import { type ObjectType, type Type, typeAt, type UnionTypes } from './schema.ts'
 import { nearest } from './suggest.ts'
 
-/** What a dotted path leads to. Ranges count in the path's text. */
+/** What a dotted path leads to. Ranges count UTF-16 code units of the path's text. */
 export type Attribute =
   | { readonly kind: 'scalar'; readonly type: Type }
   | { readonly kind: 'object'; readonly type: ObjectType }
-  /** An array or map at `path`; the text may go on into it (`tags[0]`, `scores.sports`). */
+  /** `path` leads to an array or map, and the text may go on into it (`tags[0]`, `scores.sports`). */
   | { readonly kind: 'array' | 'map'; readonly path: string; readonly type: Type }
   | { readonly kind: 'event' }
   | Unknown
@@ -51,7 +51,7 @@ export function attributeAt(type: ObjectType, path: string): Exclude<Attribute, 
   return current.kind === 'object' ? { kind: 'object', type: current } : { kind: 'scalar', type: current }
 }
 
-/** Looks up what an Activation maps: a path of the profile, or, to be refused by its name, of events. */
+/** Looks up a path that an Activation maps: one of the profile, or one of events, which is refused under its own name. */
 export function activatedAttribute(types: UnionTypes, path: string): Attribute {
   const attribute = attributeAt(types.profile, path)
   if (attribute.kind !== 'unknown') return attribute
@@ -66,7 +66,7 @@ export type MappedAttribute = {
   readonly attribute: Attribute
 }
 
-/** Each row of an Activation's mapping with what its source leads to; nothing while the schema is unknown or faulty. */
+/** Each row of an Activation's mapping, with what its source leads to; empty while the schema is unknown or faulty. */
 export function mappedAttributes({ store, resource }: Mapping): readonly MappedAttribute[] {
   if (!store) return []
   const { types, faulty } = store
@@ -76,7 +76,7 @@ export function mappedAttributes({ store, resource }: Mapping): readonly MappedA
   })
 }
 
-/** What of an Activation says which attributes it maps. */
+/** The parts of an Activation that say which attributes it maps. */
 type Mapping = {
   readonly store: { readonly types: UnionTypes; readonly faulty: boolean } | null
   readonly resource: {
@@ -84,7 +84,10 @@ type Mapping = {
   }
 }
 
-/** Up to three paths that were probably meant, likeliest first: the wrong name corrected in its place, or the same last name elsewhere. */
+/**
+ * Up to three paths that were probably meant, likeliest first: with the wrong name corrected in place, or with the same last name
+ * elsewhere.
+ */
 export function suggestPaths(
   type: ObjectType,
   path: string,

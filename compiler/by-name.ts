@@ -1,4 +1,4 @@
-/** Finds by namespace and name, without a text made of both for each of thousands. */
+/** Finds resources by namespace and name, without joining both into one text for each of thousands. */
 export function byName<T>(
   items: readonly T[],
   resourceOf: (item: T) => { readonly namespace: string; readonly name: string },

@@ -5,19 +5,19 @@ import type { Model } from './model.ts'
 import type { AnyResource, Resource } from './resource.ts'
 import { columnsOf } from './schema.ts'
 
-/** What applying one set of resources over another changes. Everything is ordered by kind, namespace and name. */
+/** What changes when one set of resources is applied over another. Everything is ordered by kind, namespace and name. */
 export type ChangePlan = {
   readonly changes: readonly Change[]
-  /** What somebody loses or must do something about. */
+  /** Changes by which somebody loses something, or must act. */
   readonly breaking: readonly Breaking[]
   readonly guardrails: readonly GuardrailUse[]
-  /** Segments whose members may be others now: new ones, and those whose meaning changed, also through one they refer to. */
+  /** Segments whose members may be others now: new ones, and those whose meaning changed, also through a Segment that they refer to. */
   readonly segments: readonly SegmentChange[]
 }
 
 export type Change = ResourceName & {
   readonly change: 'added' | 'removed' | 'changed'
-  /** Fields that differ, `spec.expression`; empty unless changed. */
+  /** Fields that differ, such as `spec.expression`; empty unless the resource was changed. */
   readonly fields: readonly { readonly path: string; readonly before: string | null; readonly after: string | null }[]
 }
 
@@ -65,17 +65,17 @@ function indexed(resources: readonly AnyResource[]): Index {
   return new Map(resources.map((resource) => [`${resource.kind}/${resource.namespace}/${resource.name}`, resource]))
 }
 
-/** Metadata that means something to Convoke: labels select Segments, annotations allow and suspend. */
+/** Metadata with a meaning to Convoke: labels, which select Segments, and the annotations that allow and suspend. */
 function kept({ metadata }: AnyResource): object {
-  // Requests and approvals are answered once; they are no part of what is wanted.
+  // Requests and approvals are answered once, and do not belong to the wanted state.
   const meant: readonly string[] = [annotations.allow, annotations.suspend]
   const own = Object.entries(metadata.annotations ?? {}).filter(([key]) => meant.includes(key))
   return { labels: metadata.labels ?? {}, annotations: Object.fromEntries(own) }
 }
 
 /**
- * Leaves that differ. Lists whose items have names are compared by name, so that a moved item is no change of its neighbours. The order of a
- * map's keys says nothing; the API server sorts them.
+ * The leaves that differ. Lists whose items have names are compared by name, so that a moved item does not change its neighbours. The
+ * order of a map's keys does not matter, since the API server sorts them.
  */
 function differences(left: unknown, right: unknown, path: readonly (string | number)[]): Change['fields'] {
   if (canonicalJson(left) === canonicalJson(right)) return []
@@ -88,7 +88,7 @@ function differences(left: unknown, right: unknown, path: readonly (string | num
   return [{ path: pathText(path), before: shown(left), after: shown(right) }]
 }
 
-/** A list as a map by what names its items, where something does. */
+/** A list as a map by the names of its items, where they have names; any other value as it is. */
 function named(value: unknown): unknown {
   if (!Array.isArray(value) || !value.every(isRecord)) return value
   for (const key of ['name', 'target', 'namespace', 'path']) {
@@ -111,7 +111,7 @@ type Rule<K extends Kind> = (
   context: { readonly before: Model; readonly after: Model },
 ) => readonly Omit<Breaking, keyof ResourceName>[]
 
-/** What breaks when a resource of a kind changes or goes; a table, so that each is found where it is said. */
+/** What breaks when a resource of a kind changes or goes: one row for each kind. */
 const breakingRules: { readonly [K in Kind]?: Rule<K> } = {
   Segment: (before, after, context) => {
     const activations = context.before.activations.filter((activation) =>
@@ -294,7 +294,7 @@ function breakingOf(before: Compilation, after: Compilation, old: Index, now: In
   return [...old]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([key, resource]) => {
-      // A rule is stored under the kind of the resources it takes; both sides of a key have its kind.
+      // A rule is stored under the kind of resources that it takes, so both have the key's kind.
       const rule = breakingRules[resource.kind] as unknown as Rule<Kind> | undefined
       const found =
         rule?.(resource as unknown as Resource, (now.get(key) ?? null) as unknown as Resource | null, {

@@ -1,4 +1,4 @@
-/** Every code there is, in the order of the manual. The list is closed: a code is a row here, a file in `rules/` and a fixture. */
+/** Every code, in the order of the manual. The list is closed: a code is a row here, a file in `rules/` and a fixture. */
 export const codes = [
   // well-formed resources
   'yaml-syntax',
@@ -30,7 +30,7 @@ export const codes = [
   'missing-product-context',
   'invalid-ims-org',
   'different-organizations',
-  // Campaign
+  // limits of Campaign
   'unsupported-campaign-version',
   'multiple-organizational-units',
   'creates-profiles',
@@ -40,7 +40,7 @@ export const codes = [
   'activation-too-frequent',
   'unsupported-activation-frequency',
   'segment-activated-twice',
-  // who is who
+  // identities of people
   'unreachable-identity',
   'unique-without-stitching',
   // evaluation

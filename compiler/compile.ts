@@ -15,29 +15,29 @@ import { nearest } from './suggest.ts'
 import { editScalar, nodeAt, textRangeOf } from './yaml/index.ts'
 
 export type CompileOptions = {
-  /** Severities other than a code's own; `off` only for what is a warning. */
+  /** Severities that differ from a code's own; `off` only for warnings. */
   readonly severities?: { readonly [code in Code]?: Severity | 'off' }
-  /** What reading the files has found already; it is listed first. */
+  /** Findings from reading the files, which are listed first. */
   readonly reading?: readonly Diagnostic[]
-  /** False spares the second compilation that a safe fix costs; fixes are then as their rules claim. Default: true. */
+  /** Whether safe fixes are verified, which costs a second compilation; if not, fixes are as their rules claim. Default: true. */
   readonly verifyFixes?: boolean
-  /** What earlier compilations found out. Whoever compiles again and again holds one, and lets it go. Default: nothing. */
+  /** Knowledge from earlier compilations. Whoever compiles repeatedly holds a session, and lets it go. Default: a new one. */
   readonly session?: Session
 }
 
 export type Compilation = {
   readonly diagnostics: readonly Diagnostic[]
   readonly resources: readonly AnyResource[]
-  /** SegmentTests as `convoke test` runs them. */
+  /** SegmentTests, as `convoke test` runs them. */
   readonly suites: readonly Suite[]
   readonly model: Model
-  /** Plans of what can run as it stands: a target with an error, or whose Destination, instance or store has one, has none. */
+  /** Plans of targets that can run: a target has none if it, or its Destination, instance or store, has an error. */
   readonly plans: readonly JobPlan[]
-  /** Documents of our API group that were read, well-formed or not. */
+  /** How many documents of our API group were read, well-formed or not. */
   readonly count: number
 }
 
-/** From YAML to plans. Never throws at what is written: all findings are in `diagnostics`, sorted. */
+/** Compiles YAML to plans. Never throws for what is written in it: all findings are in `diagnostics`, sorted. */
 export function compile(sources: readonly Source[], options: CompileOptions = {}): Compilation {
   const ordered = [...sources].sort((a, b) => (a.file < b.file ? -1 : 1))
   const session = options.session ?? openSession()
@@ -47,7 +47,7 @@ export function compile(sources: readonly Source[], options: CompileOptions = {}
     : withDiagnostics(compilation, verifiedFixes(compilation.diagnostics, ordered, options, session))
 }
 
-/** The same for resources as the API server holds them; places are field paths. */
+/** Compiles resources as the API server has them; places are field paths. */
 export function compileObjects(objects: readonly unknown[], options: CompileOptions = {}): Compilation {
   const session = options.session ?? openSession()
   return compileLoaded(loadObjects(objects, session), options, session)
@@ -70,7 +70,7 @@ function compileLoaded(loaded: Loaded, options: CompileOptions, session: Session
     const check = rules[code].check
     if (!check) continue
     for (const kind of Object.keys(check).filter(isKind)) {
-      // A check is stored under the kind of the resources it takes.
+      // A check is stored under the kind of resources that it takes.
       const own = check[kind] as (resource: Resource, context: RuleContext) => void
       let checked: Resource
       const context: RuleContext = {
@@ -92,7 +92,7 @@ function compileLoaded(loaded: Loaded, options: CompileOptions, session: Session
       .filter((diagnostic) => diagnostic.severity === 'error' && diagnostic.resource)
       .map((diagnostic) => nameOf(diagnostic.resource!)),
   )
-  // Whoever only checks needs no plans.
+  // Plans are made on demand: a caller that only checks needs none.
   let plans: readonly JobPlan[] | null = null
   return {
     diagnostics: [...(options.reading ?? []), ...kept],
@@ -122,10 +122,10 @@ function withDiagnostics(compilation: Compilation, diagnostics: readonly Diagnos
   }
 }
 
-/** Single fixes tried one by one when all together bring something new; beyond that they are left to a person. */
+/** How many single fixes are tried one by one when all of them together bring something new; further ones are left to a person. */
 const maxTries = 20
 
-/** Safe fixes are safe only when the fixed text brings nothing new: all are tried together, and one by one where that fails. */
+/** A safe fix is safe only if the fixed text has no new finding: all are tried together, and one by one where that fails. */
 function verifiedFixes(
   diagnostics: readonly Diagnostic[],
   sources: readonly Source[],
@@ -153,7 +153,7 @@ function verifiedFixes(
   )
 }
 
-/** Kinds of which something is there that is not well-formed. */
+/** The kinds that have a resource which is not well-formed. */
 function brokenKinds({ names, resources }: Loaded): ReadonlySet<string> {
   if (names.size === resources.length) return new Set()
   const wellFormed = new Set(resources.map(nameOf))
@@ -182,14 +182,14 @@ function diagnosticOf(finding: LinkFinding, severity: Severity): Diagnostic {
   }
 }
 
-/** The finding's own reason, or that of its guardrail; faults of form speak for themselves. */
+/** The finding's own reason, or that of its guardrail; faults of form need none. */
 function whyOf({ code, why }: LinkFinding): { why?: string } {
   if (why !== undefined) return { why }
   const { check, page } = rules[code]
   return check && page.source !== 'Convoke' ? { why: `${page.why} Source: ${page.source}.` } : {}
 }
 
-/** The edit that gives a field's text a new value, or a new value in one range; none where that cannot be written safely. */
+/** The edit that gives a field's text, or a range in it, a new value; none where that cannot be written safely. */
 function fixOf(resource: Resource, fix: NonNullable<Finding['fixes']>[number]): Fix[] {
   const { origin } = resource
   const node = origin && nodeAt(origin.node, fix.path)?.value
@@ -211,7 +211,7 @@ function fixOf(resource: Resource, fix: NonNullable<Finding['fixes']>[number]): 
   return [{ title: fix.title, safety: fix.safety, edits: [{ file, ...range, text: fix.value }] }]
 }
 
-/** Warnings a resource allows, with a reason, are left out; an allowance without reason or effect is a finding itself. */
+/** Leaves out warnings that a resource allows with a reason; an allowance without reason or effect is a finding itself. */
 function suppressed(diagnostics: readonly Diagnostic[], resources: readonly AnyResource[]): Diagnostic[] {
   const left = new Set(diagnostics)
   let byResource: ReadonlyMap<string, readonly Diagnostic[]> | null = null

@@ -1,4 +1,4 @@
-/** ISO 3166-1 codes of countries and territories that have a plan of phone numbers, and AC, TA and XK, which are in use like them. */
+/** ISO 3166-1 codes of countries and territories that have a numbering plan for phones, and AC, TA and XK, which are used like them. */
 export const countries: ReadonlySet<string> = new Set(
   `AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS
     BT BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG

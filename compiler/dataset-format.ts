@@ -1,6 +1,6 @@
 import type { Defaulted } from '#crds'
 
-/** What is wrong with how a Dataset says that its files are written, picked and taken. Paths are within the spec. */
+/** A fault in how a Dataset describes the format and choice of its files. The path is within the spec. */
 export type FormatFault = {
   readonly path: readonly (string | number)[]
   readonly message: string

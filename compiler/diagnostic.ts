@@ -18,8 +18,8 @@ export type Place = {
 export type Edit = { readonly file: string; readonly start: number; readonly end: number; readonly text: string }
 
 /**
- * `safe` fixes keep or restore what was evidently meant, and were verified by compiling the fixed text; `review` ones need a person's
- * eye; `template` ones a value only a person knows.
+ * `safe`: the fix keeps or restores what was evidently meant, and was verified by compiling the fixed text. `review`: a person has to
+ * look at it. `template`: it contains a value that only a person knows.
  */
 export type Fix = {
   readonly title: string
@@ -27,30 +27,30 @@ export type Fix = {
   readonly edits: readonly Edit[]
 }
 
-/** Deliveries of which all are at fault, or all but one. */
+/** Deliveries that are all at fault, or (`keepsOne`) all but one of them. */
 export type Without = { readonly deliveries: readonly Delivery[]; readonly keepsOne: boolean }
 
-/** A Segment by an Activation of the finding's namespace, and what is wrong with just that. */
+/** A Segment that an Activation of the finding's namespace delivers, and what is wrong with that. */
 export type Delivery = { readonly activation: string; readonly segment: string; readonly message: string }
 
-/** One fault, said once, at the smallest place one would edit. Line and column are found late, in render.ts. */
+/** One fault, said once, at the smallest place that one would edit. Line and column are found late, in `render/`. */
 export type Diagnostic = Place & {
   readonly code: Code
   readonly severity: Severity
-  /** What is wrong, in the user's words and with the values; no final stop. */
+  /** What is wrong, in the user's words and with the values; without a final stop. */
   readonly message: string
-  /** The evidence elsewhere, each with its label. */
+  /** Evidence at other places, each with its label. */
   readonly related: readonly (Place & { readonly message: string })[]
-  /** The limit's reason and where it comes from. */
+  /** The reason for the limit, and its source. */
   readonly why?: string
   /** The next step, as a full sentence. */
   readonly help?: string
   readonly fixes: readonly Fix[]
-  /** Deliveries without which it would not be there; absent: the resource as a whole is at fault. */
+  /** Deliveries without which the finding would not be there; absent: the resource as a whole is at fault. */
   readonly without?: readonly Without[]
 }
 
-/** By file, place, then code and message: the same order on every run, whatever the order of files given. */
+/** Sorts by file and place, then by code and message: the same order on every run, whatever the order of the files given. */
 export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
   const key = (diagnostic: Diagnostic): readonly (string | number)[] => [
     diagnostic.file ?? '',

@@ -2,11 +2,14 @@ import { parseDurationSeconds, streamingInterval } from '#crds'
 import type { Model, SegmentModel } from './model.ts'
 
 export type EffectiveLatency = {
-  /** The longest time until a change of the data shows in the membership. */
+  /** The longest time until a change in the data shows in the membership. */
   readonly seconds: number
   /** `5m`, `24h` */
   readonly text: string
-  /** The Segment that decides it: the one itself, or, among all it refers to directly or through others, the one evaluated most seldom. */
+  /**
+   * The Segment that decides the latency: of this Segment and all that it refers to, directly or through others, the one evaluated least
+   * often.
+   */
   readonly slowest: SegmentModel
 }
 
@@ -20,7 +23,7 @@ export function effectiveLatency(segment: SegmentModel, model: Model): Effective
   for (const current of seen) {
     const own = ownLatencySeconds(current)
     if (own > seconds) [slowest, seconds] = [current, own]
-    // References stay within a store, so nothing further can be slower.
+    // References stay within a store, so no other Segment can be slower.
     if (seconds === ceiling) break
     for (const name of current.references) {
       const next = sibling(current, name)
@@ -30,7 +33,7 @@ export function effectiveLatency(segment: SegmentModel, model: Model): Effective
   return { seconds, text: durationText(seconds), slowest }
 }
 
-/** As late as the Segment would be if all it refers to were known at once. */
+/** The Segment's latency if everything it refers to were known at once. */
 export function ownLatencySeconds(segment: SegmentModel): number {
   return segment.resource.spec.evaluation === 'Batch' ? batchSeconds : streamingSeconds(segment)
 }
@@ -41,7 +44,7 @@ function streamingSeconds({ store }: SegmentModel): number {
   return parseDurationSeconds(store?.resource.spec.evaluation.streaming?.every ?? streamingInterval) ?? batchSeconds
 }
 
-/** `5m`, `24h`: the largest unit that leaves no rest. */
+/** `5m`, `24h`: in the largest unit without a remainder. */
 export function durationText(seconds: number): string {
   return seconds % 3600 === 0 ? `${seconds / 3600}h` : seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`
 }

@@ -1,7 +1,7 @@
 import { filledFileName } from '#crds'
 import type { ActivationModel, SegmentModel } from './model.ts'
 
-/** What a Destination's nameTemplate may hold, and an example of each. */
+/** The macros of a Destination's nameTemplate, each with an example value. */
 export const fileNameMacros: { readonly [macro: string]: string } = {
   destination: 'landing-zone',
   activation: 'retention-offers',
@@ -23,7 +23,7 @@ export function macrosOf(
   }))
 }
 
-/** The name of a Segment's file without split number and extension; the times are an example's. `organization` is the instance's. */
+/** The name of a Segment's file, without split number and extension, for an example's times. `organization` is the instance's. */
 export function exampleFileName(activation: ActivationModel, segment: SegmentModel, organization: string): string {
   const { destination, resource } = activation
   const template = destination?.spec.file.nameTemplate ?? ''

@@ -2,8 +2,8 @@ import type { Diagnostic, Edit, Fix } from './diagnostic.ts'
 import type { Source } from './resource.ts'
 
 /**
- * Applies the fixes of the given safety, one for each finding, skipping any that overlaps one already taken. Comments and layout stay:
- * only the edited ranges change. Gives the changed sources and how many fixes were applied.
+ * Applies fixes of the given safety, one for each finding, and skips any that overlaps one already applied. Comments and layout stay:
+ * only the edited ranges change. Returns the changed sources and how many fixes were applied.
  */
 export function applyFixes(
   sources: readonly Source[],
@@ -29,7 +29,7 @@ export function applyFixes(
   return { changed, applied }
 }
 
-/** Does it overlap one of the edits, which are in the order of their starts? An insertion takes the character it stands before. */
+/** Whether an edit overlaps one of `edits`, which are sorted by start. An insertion occupies the character that it stands before. */
 function isTaken(edits: readonly Edit[], edit: Edit): boolean {
   const place = placeIn(edits, edit.start)
   const [before, behind] = [edits[place - 1], edits[place]]
@@ -37,10 +37,10 @@ function isTaken(edits: readonly Edit[], edit: Edit): boolean {
   return (before !== undefined && edit.start < endOf(before)) || (behind !== undefined && behind.start < endOf(edit))
 }
 
-/** How many of them start before. */
+/** How many of the edits start before a place. */
 function placeIn(edits: readonly Edit[], start: number): number {
   let [low, high] = [0, edits.length]
-  // Findings come in the order of the file, most of them.
+  // Most findings come in the order of the file.
   if (high > 0 && edits[high - 1]!.start < start) return high
   while (low < high) {
     const middle = (low + high) >> 1

@@ -4,12 +4,12 @@ import { editScalar, nodeAt, readYaml, type YamlNode, type YamlScalar } from './
 import { documentEnd } from './yaml/read.ts'
 
 /**
- * The text with its expressions (of Segments, and in cases of SegmentTests) in their canonical layout, and everything else as it was
- * written. An expression with a syntax fault stays as it is, and so does a file whose YAML has one.
+ * The text with its expressions (of Segments, and in cases of SegmentTests) in their canonical layout, and everything else as written. An
+ * expression with a syntax fault stays as it is, and so does a file whose YAML has one.
  */
 export function formatSource({ text }: Source): string {
   let formatted = text
-  // From the last to the first, so that places found before stay right.
+  // From last to first, so that places found earlier stay valid.
   for (const place of expressionsIn(text).reverse()) {
     const { scalar } = place
     const expression = formatPql(String(scalar.value))
@@ -20,7 +20,7 @@ export function formatSource({ text }: Source): string {
 }
 
 type Place = {
-  /** The document it is in, from its start to that of the next one. */
+  /** The document that holds the expression, from its start to the start of the next. */
   readonly start: number
   readonly end: number
   readonly path: readonly (string | number)[]
@@ -60,7 +60,7 @@ function pathsOf(root: YamlNode, base: readonly (string | number)[]): (string | 
     : []
 }
 
-/** What to write for the expression in the first form that a reader understands; null where there is none. */
+/** What to write for the expression, in the first form that a reader understands; null where there is none. */
 function writtenAs(text: string, place: Place, expression: string): string | null {
   const { start, end, path, scalar } = place
   const before = text.slice(scalar.start, scalar.end)
@@ -75,7 +75,7 @@ function writtenAs(text: string, place: Place, expression: string): string | nul
   )
 }
 
-/** Null where the style cannot say several lines, or (folded) says them with a blank line between each. */
+/** null where the scalar's style cannot hold several lines, or (folded) only with a blank line after each. */
 function inItsStyle(text: string, { scalar }: Place, expression: string): string | null {
   const isBlock = scalar.style === 'literal' || scalar.style === 'folded'
   if (expression.includes('\n') && scalar.style !== 'literal') return null
@@ -83,7 +83,7 @@ function inItsStyle(text: string, { scalar }: Place, expression: string): string
   return wanted === scalar.value ? text.slice(scalar.start, scalar.end) : editScalar(text, scalar, wanted)
 }
 
-/** A literal block two columns deeper than the key. */
+/** Writes a literal block, two columns deeper than the key. */
 function asBlock(text: string, { scalar, key }: Place, expression: string): string | null {
   if (!expression.includes('\n')) return null
   const column = key.start - (text.lastIndexOf('\n', key.start - 1) + 1)
@@ -93,7 +93,7 @@ function asBlock(text: string, { scalar, key }: Place, expression: string): stri
   return [`|${chomping}`, ...expression.split('\n').map((line) => ' '.repeat(column + 2) + line)].join(lineBreak)
 }
 
-/** Inside brackets of YAML there is one line only; the layout's line breaks become spaces. */
+/** Inside YAML's brackets there can be only one line: the layout's line breaks become spaces. */
 function onOneLine(text: string, { scalar }: Place, expression: string): string | null {
   const line = expression
     .replace(/([([])\n\s*/g, '$1')

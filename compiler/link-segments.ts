@@ -6,10 +6,12 @@ import type { CheckedExpression, Names } from './pql/check.ts'
 import type { PqlFault } from './pql/fault.ts'
 import type { Path, Resource } from './resource.ts'
 
-/** A SegmentModel while it is made. */
+/** A SegmentModel while it is built. */
 type Draft = { -readonly [Part in keyof SegmentModel]: SegmentModel[Part] }
 
-/** Checks the expressions of all Segments; what belongs to a cycle, or refers to what does not compile, has no condition. */
+/**
+ * Checks the expressions of all Segments. A Segment in a cycle, or one that refers to a Segment that does not compile, has no condition.
+ */
 export function checkSegments(
   pairs: readonly Pick<SegmentModel, 'resource' | 'store'>[],
   {
@@ -41,7 +43,7 @@ export function checkSegments(
     const checked = check(resource.spec.expression, names)
     segment.checked = checked
     for (const fault of checked.faults) {
-      // A Segment that is there but broken, or a field lost to a faulty schema, is not the expression's fault.
+      // A reference to a broken Segment, or a field lost with a faulty schema, is not the expression's fault.
       const name = resource.spec.expression.slice(fault.span.start, fault.span.end)
       const isBroken = exists('Segment', resource.namespace, name) && !segmentNamed(resource.namespace, name)
       if (fault.code === 'unresolved-reference' && isBroken) continue
@@ -78,7 +80,7 @@ export function checkSegments(
     })
   }
 
-  // A list that grows instead of recursion: chains of references may be long.
+  // A growing list instead of recursion: chains of references may be long.
   const referring = new Map<Draft, Draft[]>()
   for (const segment of segments)
     for (const other of referred(segment)) {
@@ -92,7 +94,7 @@ export function checkSegments(
   return { segments, segmentNamed }
 }
 
-/** A fault of the expression that stands at the path. */
+/** The finding for a fault of the expression at a path. */
 export function expressionFinding(fault: PqlFault, resource: Resource, path: Path): LinkFinding {
   return {
     code: fault.code,
@@ -123,7 +125,7 @@ function referenceSpan(checked: CheckedExpression | null, name: string): { start
   return checked?.references.find((reference) => reference.name === name)?.span ?? { start: 0, end: 0 }
 }
 
-/** Each cycle once, as the nodes along it. A depth-first walk without recursion: chains of references may be long. */
+/** Each cycle once, as the nodes along it; a depth-first walk without recursion, since chains of references may be long. */
 function cyclesOf<T>(nodes: readonly T[], next: (node: T) => readonly T[]): T[][] {
   const done = new Set<T>()
   const cycles: T[][] = []

@@ -11,11 +11,11 @@ import { columnsOf, readUnionSchema, type UnionTypes, withTimestamp } from './sc
 import { alternatives, nearest } from './suggest.ts'
 import { unreachable } from './unreachable.ts'
 
-/** What linking remembers from one compilation to the next: what the latest two have asked for. */
+/** What linking remembers from one compilation to the next: what the latest two compilations asked for. */
 export type LinkMemory = {
-  /** By namespace and name of the ProfileStore, with its schema as text. */
+  /** The schema that was read for each ProfileStore (`namespace/name`), with its text. */
   readonly schemas: Recent<string, { readonly text: string; readonly read: ReadSchemas }>
-  /** By the types an expression was checked against, and by its text. */
+  /** Expressions that were checked, by the types they were checked against and by their text. */
   readonly expressions: Recent<UnionTypes, Recent<string, CheckedExpression>>
 }
 
@@ -24,8 +24,8 @@ export function openLinkMemory(): LinkMemory {
 }
 
 /**
- * Resolves references and checks expressions. `exists` tells of resources that were read but are not well-formed: a reference to one is
- * not an unresolved reference.
+ * Resolves references and checks expressions. `exists` knows resources that were read but are not well-formed: a reference to such a
+ * resource is not an unresolved one.
  */
 export function linkModel(
   resources: readonly AnyResource[],
@@ -60,7 +60,7 @@ export function linkModel(
       .map((candidate) => candidate.name)
     const near = nearest(name, names)
     const elsewhere = of(kind).find((candidate) => candidate.name === name)
-    // The pattern's first prerequisite has a code of its own, and is said once for a namespace.
+    // The first prerequisite of the pattern has its own code, and is reported once for each namespace.
     const isPrerequisite = kind === 'Organization' && names.length === 0
     if (isPrerequisite && withoutOrganization.has(from.namespace)) return null
     if (isPrerequisite) withoutOrganization.add(from.namespace)
@@ -149,7 +149,7 @@ export function linkModel(
   }))
 
   const byLabel = new Map<string, ReadonlyMap<string | undefined, readonly SegmentModel[]>>()
-  /** All that a selector can choose, and few others. */
+  /** All Segments that a selector can choose, and few others. */
   const candidatesFor = (selector: Selector): readonly SegmentModel[] => {
     const [first] = Object.entries(selector?.matchLabels ?? {})
     if (!first) return segments
@@ -261,8 +261,8 @@ type ReadSchemas = {
 }
 
 /**
- * A store whose schema reads as before keeps its types, whatever else of it changed, so that expressions checked against them are not
- * checked again.
+ * The types of a store's schemas. A store whose schemas read as before keeps its types, whatever else changed, so that expressions
+ * checked against them are not checked again.
  */
 function readSchemas({ namespace, name, spec }: Resource<'ProfileStore'>, { schemas }: LinkMemory): ReadSchemas {
   const key = `${namespace}/${name}`
@@ -276,7 +276,7 @@ function readSchemas({ namespace, name, spec }: Resource<'ProfileStore'>, { sche
   return read
 }
 
-/** Checks an expression, again only where it may refer to other Segments than before. */
+/** Checks an expression; one that was checked before only where it may refer to other Segments now. */
 function checker({ expressions }: LinkMemory): Model['check'] {
   return (text, names) => {
     const own = expressions.get(names.types) ?? new Recent<string, CheckedExpression>()
@@ -340,7 +340,7 @@ const noLabels = {}
 
 type Selector = Resource<'Activation'>['spec']['segmentSelector']
 
-/** A Kubernetes label selector; all of its parts must fit. */
+/** Whether labels fit a Kubernetes label selector: all of its parts have to. */
 function selects(selector: Selector): (labels: Readonly<Record<string, string>>) => boolean {
   const exact = Object.entries(selector?.matchLabels ?? {})
   const expressions = selector?.matchExpressions ?? []

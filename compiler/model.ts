@@ -7,8 +7,8 @@ import type { AnyResource, Resource } from './resource.ts'
 import type { UnionTypes } from './schema.ts'
 
 /**
- * All resources with their references resolved and their expressions checked. References stay within a namespace. A resource whose
- * reference leads nowhere has null there: what needs it is left out, so that one fault is said once.
+ * All resources, with references resolved and expressions checked. References stay within a namespace. A reference that leads nowhere is
+ * null here: what needs it is left out, so that one fault is reported once.
  */
 export type Model = {
   readonly resources: readonly AnyResource[]
@@ -24,9 +24,9 @@ export type Model = {
   readonly organizationOf: (
     resource: Resource<'ProfileStore'> | Resource<'CampaignInstance'>,
   ) => Resource<'Organization'> | null
-  /** The model read backwards. */
+  /** The model, read backwards. */
   readonly relations: Relations
-  /** Checks a further expression, of a SegmentTest say; what was checked before is not checked again. */
+  /** Checks a further expression, such as a SegmentTest's; one that was checked before is not checked again. */
   readonly check: (text: string, names: Names) => CheckedExpression
 }
 
@@ -34,10 +34,10 @@ export type StoreModel = {
   readonly resource: Resource<'ProfileStore'>
   readonly organization: Resource<'Organization'> | null
   readonly types: UnionTypes
-  /** The schema has faults: names that do not resolve in it may be their consequence. */
+  /** Whether the schema has faults: names that do not resolve in it may be a consequence. */
   readonly faulty: boolean
   readonly profileColumns: readonly Column[]
-  /** With `timestamp`; empty without an event schema. */
+  /** Columns of the event schema, with `timestamp`; empty without one. */
   readonly eventColumns: readonly Column[]
 }
 
@@ -45,9 +45,9 @@ export type SegmentModel = {
   readonly resource: Resource<'Segment'>
   readonly store: StoreModel | null
   readonly checked: CheckedExpression | null
-  /** Null when it does not compile, or when it is part of, or refers to, a cycle or a Segment that does not compile. */
+  /** null where the expression does not compile, is part of a cycle, or refers to a cycle or to a Segment that does not compile. */
   readonly condition: Condition | null
-  /** Segments its expression refers to, resolved ones only. */
+  /** Segments that the expression refers to; only those that exist. */
   readonly references: readonly string[]
 }
 
@@ -66,9 +66,9 @@ export type ActivationModel = {
   readonly resource: Resource<'Activation'>
   readonly destination: Resource<'Destination'> | null
   readonly instance: Resource<'CampaignInstance'> | null
-  /** In the order written, or by name where selected by labels. */
+  /** Its Segments in the order written, or by name where a selector chose them. */
   readonly segments: readonly SegmentModel[]
-  /** The store all its Segments belong to; null when there is none or more than one. */
+  /** The store of all its Segments; null when there is none, or more than one. */
   readonly store: StoreModel | null
 }
 
@@ -78,12 +78,12 @@ export type SourceModel = {
   readonly store: StoreModel | null
 }
 
-// What can run. A phase that needs all of it asks for these types; the functions tell who has it.
+// Types of what can run. A phase that needs all of it asks for these types; the functions below tell which models have it.
 
-/** A Segment that compiles, and all that it refers to. */
+/** A Segment that compiles, with all that it refers to. */
 export type CompiledSegment = SegmentModel & { readonly condition: Condition }
 
-/** An Activation of one store's Segments to a Destination of an instance: all that it refers to is there. */
+/** An Activation of one store's Segments to a Destination of an instance, where everything that it refers to exists. */
 export type LinkedActivation = ActivationModel & {
   readonly destination: Resource<'Destination'>
   readonly instance: Resource<'CampaignInstance'>
@@ -108,7 +108,7 @@ export function isLinkedSource(source: SourceModel): source is LinkedSource {
   return source.instance !== null && source.store !== null
 }
 
-/** The model the other way round, for rules that start from one resource. Lists are ordered by name, whatever order the files came in. */
+/** The model the other way round, for rules that start at one resource. Lists are ordered by name, whatever the order of the files. */
 export type Relations = {
   readonly activation: ReadonlyMap<Resource<'Activation'>, ActivationModel>
   readonly segment: (resource: Resource<'Segment'>) => SegmentModel | null
@@ -118,21 +118,24 @@ export type Relations = {
   readonly activationsOfInstance: Groups<Resource<'CampaignInstance'>, ActivationModel>
   readonly activationsOfDestination: Groups<Resource<'Destination'>, ActivationModel>
   readonly sourcesOfInstance: Groups<Resource<'CampaignInstance'>, SourceModel>
-  /** Destinations that write into one folder of one place, seen from one namespace. */
+  /** Destinations that write into the same folder of the same place, within a namespace. */
   readonly destinationsBeside: Groups<Resource<'Destination'>, Resource<'Destination'>>
   readonly datasetsOfStore: Groups<StoreModel, Resource<'Dataset'>>
   readonly segmentsOfStore: Groups<StoreModel, SegmentModel>
-  /** The Segment of that name in the namespace of the one given. */
+  /** The Segment of that name in the given Segment's namespace. */
   readonly sibling: (segment: SegmentModel, name: string) => SegmentModel | null
-  /** Each row of an Activation's mapping with what its source leads to; none while the schema is unknown or faulty. */
+  /** Each row of an Activation's mapping, with what its source leads to; empty while the schema is unknown or faulty. */
   readonly attributesOf: (activation: ActivationModel | undefined) => readonly MappedAttribute[]
-  /** Why a Streaming Segment cannot stream; none of one that is not Streaming, or does not compile. */
+  /** Why a Streaming Segment cannot stream; empty for one that is not Streaming, or does not compile. */
   readonly reasonsAgainstStreaming: (segment: SegmentModel) => readonly StreamingReason[]
 }
 
 export type Groups<K, T> = (key: K) => readonly T[]
 
-/** Names of a namespace's Segments, of one store or (null) of any; looked up, not copied: there are thousands, and few are asked for. */
+/**
+ * Names of a namespace's Segments, of one store or (null) of any. They are looked up, not copied: there are thousands, and few are asked
+ * for.
+ */
 export function segmentNames(
   { segments, segmentNamed }: Pick<Model, 'segments' | 'segmentNamed'>,
   namespace: string,
@@ -154,7 +157,7 @@ export function segmentNames(
   }
 }
 
-/** A Segment's expression as a tree whose nodes have places; null without a store. */
+/** A Segment's expression as a tree, with the places of its nodes; null without a store. */
 export function locateExpression(
   { resource, store }: SegmentModel,
   model: Pick<Model, 'segments' | 'segmentNamed'>,

@@ -33,8 +33,8 @@ import { membershipQuery } from './sql/membership-query.ts'
 import { transformSteps } from './transform.ts'
 
 /**
- * Record guardrails of Real-Time CDP ("Default guardrails for Real-Time Customer Profile data"): sizes and identities are enforced
- * there, events per profile leave a profile out of segmentation, array lengths cost performance.
+ * Record guardrails of Real-Time CDP ("Default guardrails for Real-Time Customer Profile data"). There, sizes and identities are
+ * enforced, too many events leave a profile out of segmentation, and long arrays cost performance.
  */
 const recordLimits = {
   profileRecordBytes: 100 * 1024,
@@ -45,10 +45,10 @@ const recordLimits = {
   identitiesPerProfile: 50,
 }
 
-/** What planning remembers from one compilation to the next, as long as what it was made of is held. */
+/** What planning remembers from one compilation to the next, for as long as its ingredients are held. */
 export type PlanMemory = {
   readonly plans: WeakMap<Target, { readonly madeOf: readonly unknown[]; readonly plan: JobPlan }>
-  /** Trees as `meaningText` writes them. */
+  /** Texts of trees, as `meaningText` writes them. */
   readonly meanings: WeakMap<Condition, string>
 }
 
@@ -57,8 +57,8 @@ export function openPlanMemory(): PlanMemory {
 }
 
 /**
- * The plans of everything that runs: one for each ProfileStore, Activation and CampaignSource that `isRunnable` lets pass, ordered by
- * kind, namespace and name. Segments that do not compile are left out of them. A plan that would come out as before is the one of before.
+ * The plans of everything that runs: one for each ProfileStore, Activation and CampaignSource that `isRunnable` accepts, ordered by kind,
+ * namespace and name. Segments that do not compile are left out. A plan that would come out as before is the same object as before.
  */
 export function plansOf(
   model: Model,
@@ -131,7 +131,7 @@ type Parts = Omit<JobPlan, 'apiVersion' | 'kind' | 'digest' | 'target'>
 
 type Target = Resource<JobPlan['target']['kind']>
 
-/** The plan of a resource and of what else it is made of: a change of one of many stores makes one plan anew. */
+/** The plan of a resource and of everything else it is made of: a change to one of many stores makes only that store's plans anew. */
 function planned({ plans }: PlanMemory, resource: Target, madeOf: readonly unknown[], parts: () => Parts): JobPlan {
   const known = plans.get(resource)
   if (known?.madeOf.length === madeOf.length && known.madeOf.every((part, index) => part === madeOf[index]))
@@ -158,10 +158,10 @@ export function storePlan(store: StoreModel): StorePlan {
     name,
     volume: spec.storage.volume,
     engine: { type: spec.engine.type, duckDB: spec.engine.duckDB },
-    // The API server sorts the keys of a schema; a plan is the same whichever way it comes.
+    // The API server sorts the keys of a schema: sorted here, a plan is the same whichever way the schema came.
     profile: [...store.profileColumns].sort(byPath),
     event: [...store.eventColumns].sort(byPath),
-    // What is not said is not in the plan: some of it depends on how the store began.
+    // Absent fields stay absent in the plan: some defaults depend on how the store began.
     identities: spec.identities.map(
       ({ namespace, path, primary, unique, normalize, defaultCountry, placeholders }) => ({
         namespace,
@@ -208,7 +208,7 @@ function datasetPlan(dataset: Model['datasets'][number]['resource'], store: Stor
     location: spec.location,
     timestamp: spec.timestamp,
     precedence: spec.precedence,
-    // What is not said is not in the plan: a Dataset that says nothing new keeps the records it has.
+    // Absent fields stay absent in the plan, so that a Dataset keeps its digest, and its records, when a new field is added.
     ...given({ csv, include, exclude, partitions, eventId: spec.eventId, onBadCell, timeFormats, decimal }),
     ...given({ mode: mode === 'Snapshot' ? mode : undefined, delivery: delivery === 'Folder' ? delivery : undefined }),
     ...(ready && {
@@ -245,7 +245,7 @@ function transformOf(transform: TransformStepPlan[]): { transform?: TransformSte
   return transform.length === 0 ? {} : { transform }
 }
 
-/** `columns`: what else a profile has, where that is looked at. */
+/** `columns`: the profile's columns that steps may read; null: they read none. */
 function stepPlans(transform: unknown, columns: readonly Column[] | null): TransformStepPlan[] {
   return transformSteps(transform).map((step): TransformStepPlan => {
     if (typeof step === 'string') return step
@@ -262,7 +262,7 @@ function stepPlans(transform: unknown, columns: readonly Column[] | null): Trans
   })
 }
 
-/** One without arguments by its name alone, as plans have always said it. */
+/** A step without arguments is written as its name alone, as plans have always had it. */
 function columnTransform(transform: unknown, columns: readonly Column[]): ExportPlan['columns'][number]['transform'] {
   const steps = stepPlans(transform, columns)
   const [only = 'None'] = steps
@@ -271,7 +271,7 @@ function columnTransform(transform: unknown, columns: readonly Column[]): Export
 
 function expectationPlans(spec: DatasetSpec, store: StoreModel): NonNullable<DatasetPlan['expectations']> {
   const columns = recordColumnsOf(spec)
-  // A field that the Dataset does not read is refused before anything is planned.
+  // A field that the Dataset does not read was refused before planning.
   const columnOf = (source: string) => ({ source, column: columns.get(source)! })
   const primary = store.resource.spec.identities.find((identity) => identity.primary)?.path
   return spec.expectations.map(({ requiredColumns, uniqueIds, acceptedValues, ...rest }) => ({
@@ -280,13 +280,13 @@ function expectationPlans(spec: DatasetSpec, store: StoreModel): NonNullable<Dat
       requiredColumns: { ...requiredColumns, columns: requiredColumns.columns.map(columnOf) },
     }),
     ...(uniqueIds && {
-      uniqueIds: { columns: (uniqueIds.columns ?? [idFieldOf(spec, primary)!]).map(columnOf) }, // likewise
+      uniqueIds: { columns: (uniqueIds.columns ?? [idFieldOf(spec, primary)!]).map(columnOf) }, // as above
     }),
     ...(acceptedValues && { acceptedValues: { ...acceptedValues, column: columnOf(acceptedValues.column) } }),
   }))
 }
 
-/** Without what is undefined. */
+/** The object without fields that are undefined. */
 function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as ReturnType<
     typeof given<T>
@@ -308,7 +308,7 @@ function evaluatePlan(segments: readonly CompiledSegment[], store: StoreModel, m
   return {
     segments: ordered.map((segment) => ({
       name: segment.resource.name,
-      digest: digests.get(segment.resource.name)!, // of all of them
+      digest: digests.get(segment.resource.name)!, // it has a digest for each Segment
       evaluation: segment.resource.spec.evaluation,
     })),
     full: membershipQuery(entries(ordered), store.eventColumns),
@@ -316,7 +316,7 @@ function evaluatePlan(segments: readonly CompiledSegment[], store: StoreModel, m
   }
 }
 
-/** The tree as text without types: those say how a schema stores what the definition names. */
+/** The tree as text without types: those follow from the schema, not from the definition. */
 function meaningText(condition: Condition | undefined, { meanings }: PlanMemory): string | undefined {
   if (!condition) return undefined
   const text =
@@ -413,7 +413,7 @@ function extractPlan(source: LinkedSource, store: StoreModel, database: PostgreS
       eventType: table.eventType,
       watermark: table.watermark,
       ...(table.key && { key: table.key as [string, ...string[]] }), // not empty, by its minItems
-      // Without a mapping the job reads every column that names a schema path; which ones there are only the database knows.
+      // Without a mapping the job reads every column that names a schema path; only the database knows which those are.
       mapping: table.mapping.map(({ source: from, target }) => ({
         source: from,
         target,
@@ -424,7 +424,7 @@ function extractPlan(source: LinkedSource, store: StoreModel, database: PostgreS
 }
 
 function typeAt(columns: readonly Column[], path: string): DataType {
-  // A path that is not there is refused before anything is planned.
+  // A path that does not exist was refused before planning.
   return columns.find((column) => column.path === path)?.type ?? 'string'
 }
 

@@ -9,7 +9,7 @@ export type ExpressionQuery =
   | { readonly kind: 'query'; readonly store: StorePlan; readonly query: MembershipQuery }
   | { readonly kind: 'faults'; readonly faults: readonly PqlFault[] }
 
-/** One expression over a store, as a query of its own; Segments it refers to are read, not evaluated. */
+/** A query of its own for one expression over a store; Segments that it refers to are read, not evaluated. */
 export function expressionQuery(expression: string, store: StoreModel, model: Model): ExpressionQuery {
   const segments = new Set(
     model.segments.filter((segment) => segment.store === store).map((segment) => segment.resource.name),

@@ -1,4 +1,4 @@
-/** A map that forgets what was neither set nor asked for since the turn before the last. */
+/** A map that forgets entries that were neither set nor asked for since the turn before the last. */
 export class Recent<K, V> {
   private recent = new Map<K, V>()
   private earlier = new Map<K, V>()
@@ -15,7 +15,7 @@ export class Recent<K, V> {
     this.recent.set(key, value)
   }
 
-  /** Those that are remembered, in no order; one may come twice. */
+  /** The remembered values, in no order; one may occur twice. */
   values(): readonly V[] {
     return [...this.earlier.values(), ...this.recent.values()]
   }

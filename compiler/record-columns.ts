@@ -2,7 +2,7 @@ import type { Resource } from './resource.ts'
 
 type DatasetSpec = Resource<'Dataset'>['spec']
 
-/** The source fields that a Dataset reads, each with the column of its records that it becomes, the first where it becomes several. */
+/** The source fields that a Dataset reads, each with its column in the records; of a field with several columns, the first. */
 export function recordColumnsOf(spec: DatasetSpec): ReadonlyMap<string, string> {
   const isEvent = spec.record === 'Event'
   const columns = new Map<string, string>()
@@ -18,7 +18,7 @@ export function recordColumnsOf(spec: DatasetSpec): ReadonlyMap<string, string> 
   return columns
 }
 
-/** The source field that tells two records apart; null where the Dataset names none. */
+/** The source field that tells records apart; null where the Dataset names none. */
 export function idFieldOf(spec: DatasetSpec, primaryPath: string | undefined): string | null {
   if (spec.record === 'Event') return spec.eventId ?? null
   return spec.mapping.find(({ target }) => target === primaryPath)?.source ?? null

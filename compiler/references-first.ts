@@ -1,4 +1,4 @@
-/** The names and all they refer to, each after those it refers to. Without recursion: chains of references may be long. */
+/** The names and everything they refer to, each after those that it refers to. No recursion: chains of references may be long. */
 export function referencesFirst(
   names: Iterable<string>,
   referencesOf: (name: string) => readonly string[],

@@ -5,7 +5,7 @@ import type { Condition } from './pql/ir.ts'
 import { readsEvents, type StreamingReason, streamingReasons } from './pql/streaming.ts'
 import type { Resource } from './resource.ts'
 
-/** The model the other way round. Most of it is computed when it is asked for, and once. */
+/** The model the other way round. Most of it is computed on demand, and once. */
 export function relationsOf(model: Omit<Model, 'relations'>): Relations {
   const { activations, segments, segmentNamed, sources, datasets } = model
   const sibling: Relations['sibling'] = (segment, name) => segmentNamed(segment.resource.namespace, name)
@@ -50,7 +50,7 @@ function once<K, V>(known: Map<K, V>, key: K, make: () => V): V {
   return value
 }
 
-/** Why the condition of a Segment cannot stream, whatever the Segment asks for. */
+/** Why a Segment's condition cannot stream, whatever the Segment asks for. */
 export function reasonsAgainst(
   condition: Condition,
   segment: SegmentModel,
@@ -74,14 +74,14 @@ function isProfileOnly(segment: SegmentModel, sibling: Relations['sibling']): bo
   return true
 }
 
-/** Equal for one folder of one place, seen from one namespace. */
+/** Equal for Destinations with the same folder of the same place, within a namespace. */
 function folderOf({ namespace, spec }: Resource<'Destination'>): string {
   return `${namespace}/${locationIdentity(spec.location)}`
 }
 
 type Named = { readonly resource: { readonly name: string } }
 
-/** References stay within a namespace, and so does a group. */
+/** Orders a group by name; a group stays within a namespace, as references do. */
 function byName({ resource: { name: left } }: Named, { resource: { name: right } }: Named): number {
   return left < right ? -1 : left > right ? 1 : 0
 }
@@ -101,7 +101,7 @@ function groups<K, T extends Named>(
   const ordered = new Map<K, readonly unknown[]>()
   return (key) => {
     let group = ordered.get(key)
-    // Few groups are asked for, and only those are put in order.
+    // Few groups are asked for, and only those are sorted.
     if (!group) ordered.set(key, (group = (found.get(key) ?? []).sort(byName).map(valueOf)))
     return group
   }

@@ -5,11 +5,11 @@ import { nodeAt, textRangeOf, type YamlNode } from './yaml/index.ts'
 export type Source = {
   readonly file: string
   readonly text: string
-  /** Of resources that name none. Default: `default`. */
+  /** The namespace of resources that name none. Default: `default`. */
   readonly namespace?: string
 }
 
-/** Where a resource was written; null for one that came from the API server. */
+/** Where a resource is written; null for one that came from the API server. */
 export type Origin = { readonly source: Source; readonly node: YamlNode } | null
 
 /** A well-formed resource with defaults applied. */
@@ -49,7 +49,7 @@ function spanOf({ source, node }: NonNullable<Origin>, { path, on, range }: Targ
     const written = length === path.length
     if (written && range && found.value.kind === 'scalar')
       return textRangeOf(source.text, found.value)(range.start, range.end)
-    // A whole map or list is too much to underline, and an absent value too little: its key says which one is meant.
+    // A whole map or list is too much to underline, and an absent value too little: the key is underlined instead.
     const byKey = !written || on === 'key' || found.value.kind !== 'scalar' || found.value.start === found.value.end
     if (byKey && found.key) return { start: found.key.start, end: found.key.end }
     if (found.value.kind !== 'scalar') continue
@@ -58,7 +58,7 @@ function spanOf({ source, node }: NonNullable<Origin>, { path, on, range }: Targ
   return headOf(node)
 }
 
-/** The resource as a whole: its kind. */
+/** The place that stands for the resource as a whole: its kind. */
 function headOf(node: YamlNode): { start: number; end: number } {
   const kind = nodeAt(node, ['kind'])?.value
   return kind && kind.end > kind.start

@@ -7,11 +7,11 @@ export type Scheduled = {
   readonly resource: { readonly [K in RunnableKind]: Resource<K> }[RunnableKind]
   readonly schedule: Schedule
   readonly timeZone: string
-  /** ProfileStores only. */
+  /** For ProfileStores only; null for other targets. */
   readonly evaluation: 'Batch' | 'Streaming' | null
 }
 
-/** Everything of a model that has a valid schedule, ordered by kind and name. Streaming slots count from the epoch. */
+/** Every target of a model that has a valid schedule, ordered by kind and name. Streaming slots count from the epoch. */
 export function schedulesOf(model: Model): Scheduled[] {
   const found: Scheduled[] = []
   const streaming = new Set(

@@ -11,7 +11,7 @@ export type Type =
 export type ObjectType = {
   readonly kind: 'object'
   readonly fields: ReadonlyMap<string, Type>
-  /** The same as contracts write it. */
+  /** The type as contracts write it. */
   readonly dataType: DataType
 }
 
@@ -20,7 +20,7 @@ export function objectType(fields: ReadonlyMap<string, Type>): ObjectType {
   return {
     kind: 'object',
     fields,
-    // A schema's types are read once and asked for often.
+    // Computed once: a schema's types are read once and asked for often.
     get dataType() {
       return (dataType ??= {
         fields: Object.fromEntries([...fields].map(([name, field]) => [name, dataTypeOf(field)])),
@@ -63,8 +63,8 @@ const known = new Set([
 const maxDepth = 20
 
 /**
- * Reads a JSON Schema of the subset a union schema may use. Faulty parts are left out of the type and reported, with paths relative
- * to the schema given. The root must be an object; an event's has a `timestamp` whether it is listed or not.
+ * Reads a JSON Schema in the subset that a union schema may use. Faulty parts are left out of the type and reported, with paths relative
+ * to the schema. The root must be an object; an event has `timestamp`, listed or not.
  */
 export function readUnionSchema(
   schema: unknown,
@@ -83,12 +83,12 @@ export function readUnionSchema(
   return { type: objectType(new Map()), faults }
 }
 
-/** The event type with its `timestamp`, which every event has whether the schema says so or not. */
+/** The event type with `timestamp`, which every event has even if the schema does not list it. */
 export function withTimestamp(event: ObjectType): ObjectType {
   return objectType(new Map([...event.fields, ['timestamp', { kind: 'timestamp' }]]))
 }
 
-/** `given`: fields that an object has whether they are listed or not. */
+/** `given`: fields that the object has, listed or not. */
 function read(
   schema: unknown,
   path: readonly (string | number)[],
@@ -246,7 +246,7 @@ export function typeAt(type: ObjectType, path: string): Type | null {
   return current
 }
 
-/** For a sentence: `text`, `an integer`, `an array of text`. */
+/** The type in words, for a sentence: `text`, `an integer`, `an array of text`. */
 export function describe(type: Type): string {
   switch (type.kind) {
     case 'string':
@@ -273,8 +273,8 @@ export function describe(type: Type): string {
 type Constraints = NonNullable<DatasetPlan['mapping'][number]['constraints']>
 
 /**
- * What a schema says of the values of one attribute besides their type, and of what is inside of them, as data that come in are held to it;
- * undefined where nothing. What cannot be is left out, like the rest of a faulty schema.
+ * What a schema demands of an attribute's values, and of what is inside them, besides their type; incoming data is held to it. undefined:
+ * nothing. Impossible constraints are left out, like all faulty parts of a schema.
  */
 export function constraintsAt(schema: unknown, path: string): Constraints | undefined {
   const leaf = path

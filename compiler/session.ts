@@ -3,8 +3,8 @@ import { openPlanMemory, type PlanMemory } from './plan.ts'
 import { openReadMemory, type ReadMemory } from './source.ts'
 
 /**
- * What compilations of one thing that changes little by little, a workspace or a namespace, leave for the next: what did not change is
- * neither read nor checked nor planned again. It changes no result, and all of it is let go with the session.
+ * What compilations of one thing that changes little by little, a workspace or a namespace, leave for the next one: what did not change
+ * is not read, checked or planned again. A session changes no result, and letting it go frees all of it.
  */
 export type Session = ReadMemory & LinkMemory & PlanMemory
 

@@ -17,13 +17,13 @@ export type ShapeFault = {
 
 export type Shape = {
   readonly faults: readonly ShapeFault[]
-  /** The document with unknown fields set right as they were evidently meant, or left out: what the rest is checked on. */
+  /** The document, with unknown fields renamed as they were evidently meant, or left out; other checks use this. */
   readonly repaired: Readonly<Record<string, unknown>>
 }
 
 /**
- * A document's faults of form, one per fault at the smallest place: the validator's errors in the words of people who write YAML. A
- * misspelt field is that and no missing one.
+ * A document's faults of form, each once and at the smallest place: the validator's errors in the words of people who write YAML. A
+ * misspelt field is reported as such, and not as a missing one too.
  */
 export function shapeOf(kind: DocumentKind, value: Readonly<Record<string, unknown>>): Shape {
   const faultsOf = (document: unknown, errors: readonly Fault[]): ShapeFault[] =>
@@ -56,7 +56,7 @@ export function shapeOf(kind: DocumentKind, value: Readonly<Record<string, unkno
   return { faults, repaired }
 }
 
-/** So many faults of form of a resource are listed, of unknown fields and of others; how many more there are is said once. */
+/** How many faults of form of a resource are listed, for unknown fields and for others; the rest is counted. */
 const mostFaults = 25
 
 function isUnknownField({ keyword }: Fault): boolean {
@@ -73,7 +73,7 @@ function keyOfPath(path: Path): string {
   return path.map((part) => `\0${part}`).join('')
 }
 
-/** The value without unknown fields, or with them under the names that were meant. */
+/** The value without unknown fields, or with these under the names that were meant. */
 function withoutFields<T>(
   value: T,
   at: string,
@@ -259,7 +259,7 @@ function shapeFaultOf(kind: DocumentKind, error: Fault, root: unknown): ShapeFau
       }
     }
     case 'contains': {
-      // The one list with such a rule is a ProfileStore's identities.
+      // The only list with such a rule is a ProfileStore's identities.
       const items = at(root, path)
       const primary = Array.isArray(items)
         ? items.flatMap((item, index) => (isRecord(item) && item['primary'] === true ? [index] : []))
@@ -288,7 +288,7 @@ function shapeFaultOf(kind: DocumentKind, error: Fault, root: unknown): ShapeFau
         message: `\`${short(at(root, path))}\` is not a point in time`,
         help: 'Write it like "2026-12-01T04:00:00Z".',
       }
-    // The parts of a composition are reported by their own errors.
+    // The parts of a composition report their own errors.
     case 'anyOf':
     case 'allOf':
     case 'not':

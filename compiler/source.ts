@@ -18,7 +18,7 @@ import { shapeOf } from './shape.ts'
 import { alternatives, nearest } from './suggest.ts'
 import { nodeAt, readYaml, valueOf, type YamlNode } from './yaml/index.ts'
 
-/** A well-formed SegmentTest: it is checked and run by `convoke test`, and is no resource of the cluster. */
+/** A well-formed SegmentTest: `convoke test` checks and runs it, and it is no resource of the cluster. */
 export type TestDocument = ResourceName & { readonly origin: NonNullable<Origin>; readonly spec: SegmentTest['spec'] }
 
 export type Loaded = {
@@ -27,16 +27,16 @@ export type Loaded = {
   /** Everything of our group that was read, well-formed or not, by `Kind/namespace/name`. */
   readonly names: ReadonlyMap<string, Named>
   readonly diagnostics: readonly Diagnostic[]
-  /** Documents of our group, for the summary. */
+  /** How many documents of our group were read, for the summary. */
   readonly count: number
 }
 
 type Named = ResourceName & { readonly origin: Origin }
 
-/** Kubernetes' own namespace for what names none. */
+/** The namespace of resources that name none, as in Kubernetes. */
 export const defaultNamespace = 'default'
 
-/** What was read before, as long as what it was read from is held. */
+/** What was read before, for as long as its source is held. */
 export type ReadMemory = { readonly read: WeakMap<Source | Readonly<Record<string, unknown>>, Loaded> }
 
 export function openReadMemory(): ReadMemory {
@@ -52,8 +52,8 @@ export function loadSources(sources: readonly Source[], { read }: ReadMemory): L
 }
 
 /**
- * Resources as the API server gives them: plain values without a place in a file. An object that was read before is not read again:
- * who changes one makes a new one.
+ * Takes resources as the API server gives them: plain values without a place in a file. An object that was read before is not read again:
+ * to change one, make a new one.
  */
 export function loadObjects(objects: readonly unknown[], { read }: ReadMemory): Loaded {
   return together(objects.filter(isRecord).map((object) => loadedOnce(read, object, loadObject)))
@@ -69,7 +69,7 @@ function loadedOnce<T extends Source | Readonly<Record<string, unknown>>>(
   return loaded
 }
 
-/** What is there twice is there once, as it was read first, with a finding. */
+/** A resource that occurs twice is kept as it was read first, with a finding. */
 function together(parts: readonly Loaded[]): Loaded {
   if (parts.length === 1) return parts[0]!
   const names = new Map<string, Named>()
@@ -101,7 +101,7 @@ function loadSource(source: Source): Loaded {
   const loader = new Loader()
   const file = readYaml(source.text)
   for (const fault of file.faults) {
-    // What is no resource of anything, a workflow say, is read by tools with rules of their own.
+    // A document that is no resource at all, such as a workflow, is read by tools with their own rules.
     if (fault.code === 'ambiguous-scalar' && isForeign(file.documents, fault.start)) continue
     loader.diagnostics.push({
       code: fault.code,
@@ -143,7 +143,7 @@ function loadSource(source: Source): Loaded {
   return loader.loaded()
 }
 
-/** Whether the document at a place has neither an apiVersion nor a kind. */
+/** Whether the document at a place has neither apiVersion nor kind. */
 function isForeign(documents: readonly YamlNode[], at: number): boolean {
   const document = documents.findLast(({ start }) => start <= at)
   return document?.kind === 'map' && nodeAt(document, ['apiVersion']) === null && nodeAt(document, ['kind']) === null
@@ -161,9 +161,9 @@ class Loader {
   readonly tests: TestDocument[] = []
   readonly names = new Map<string, Named>()
   count = 0
-  /** The document at hand is no YAML: what was read of it is known by name, and faults of its form would be consequences. */
+  /** Whether the present document has syntax faults: then only its names are known, and faults of its form would be consequences. */
   isTorn = false
-  /** Where the file at hand has values that are read in two ways: being of the wrong type would be a consequence. */
+  /** Values of the present file that readers understand differently: their wrong type would be a consequence. */
   ambiguous: ReadonlySet<number> = new Set()
 
   loaded(): Loaded {
@@ -208,7 +208,7 @@ class Loader {
     const version = value['apiVersion']
     const kindName = value['kind']
     if (typeof version !== 'string' || typeof kindName !== 'string') {
-      // Values files and patches are no resources; what names one half of a resource most likely means to be one.
+      // Values files and patches are no resources; a document with one of the two fields is probably meant to be one.
       if ((version === undefined && kindName === undefined) || !origin || this.isTorn) return
       const field = typeof version === 'string' ? 'kind' : 'apiVersion'
       if (typeof version === 'string' && !version.startsWith(`${group}/`)) return
@@ -231,7 +231,7 @@ class Loader {
       if (origin && !nearest(version, [apiVersion]).includes(apiVersion)) return
       if (!origin) return
     }
-    // What jobs read and write lies beside the data, often below the same folder; nobody configures anything with it.
+    // Documents that jobs read and write often lie below the same folder as data; nobody configures anything with them.
     if (kindName === 'JobPlan' || kindName === 'DeliveryManifest') return
     this.count += 1
     const metadata = isRecord(value['metadata']) ? value['metadata'] : {}
@@ -252,7 +252,7 @@ class Loader {
     }
     if (kindName === 'SegmentTest') {
       const spec = origin && !this.isTorn && this.specOf(kindName, value, named)
-      // The validator has just said that the value has the kind's shape.
+      // as validated above
       if (spec) this.tests.push({ kind: kindName, namespace, name, origin, spec: spec as SegmentTest['spec'] })
       return
     }
@@ -267,7 +267,7 @@ class Loader {
         help,
         near.length === 1 ? this.replace(named, ['kind'], near[0]!) : [],
       )
-      // What refers to it refers to something, once the kind is spelt right.
+      // References to it lead somewhere, once the kind is spelt right.
       for (const kind of near) this.names.set(`${kind}/${namespace}/${name}`, { kind, namespace, name, origin })
       return
     }
@@ -302,7 +302,7 @@ class Loader {
     this.resources.set(key, resource)
   }
 
-  /** Reports the faults of form; null where there are others than unknown fields. */
+  /** The spec, with faults of form reported; null where there are others than unknown fields. */
   specOf(
     kind: DocumentKind,
     value: Readonly<Record<string, unknown>>,
@@ -324,7 +324,7 @@ class Loader {
             : this.replace(named, fault.path, fault.value),
       )
     }
-    // What has only unknown fields is checked on as it was evidently meant.
+    // A document with unknown fields only is checked on as it was evidently meant.
     return faults.some((fault) => fault.code !== 'unknown-field') ? null : repaired['spec']
   }
 

@@ -1,4 +1,4 @@
-/** Up to three candidates that `name` is probably meant to be, nearest first; ties in alphabetical order. */
+/** Up to three candidates that `name` probably means, nearest first; ties in alphabetical order. */
 export function nearest(name: string, candidates: Iterable<string>): string[] {
   const limit = Math.max(1, Math.floor(name.length / 3))
   const wanted = name.toLowerCase()
@@ -14,13 +14,13 @@ export function nearest(name: string, candidates: Iterable<string>): string[] {
     .map(([candidate]) => candidate)
 }
 
-/** `a`, `b` or `c`: names for a sentence. */
+/** `a`, `b` or `c`: names as part of a sentence. */
 export function alternatives(names: readonly string[], conjunction: 'or' | 'and' = 'or'): string {
   const quoted = names.map((name) => `\`${name}\``)
   return quoted.length < 2 ? (quoted[0] ?? '') : `${quoted.slice(0, -1).join(', ')} ${conjunction} ${quoted.at(-1)}`
 }
 
-/** Edits (insert, delete, replace, swap neighbours) from a to b; anything above `limit` may come out as limit + 1. */
+/** How many edits (insert, delete, replace, swap neighbours) lead from a to b; anything above `limit` may come out as limit + 1. */
 function distance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1
   let beforePrevious: number[] = []
@@ -36,7 +36,7 @@ function distance(a: string, b: string, limit: number): number {
       row.push(best)
       if (best < least) least = best
     }
-    // Further on it only grows: a swap adds one to the row before last.
+    // It can only grow from here: a swap adds one to the row before last.
     if (least > limit && leastBefore >= limit) return limit + 1
     leastBefore = least
     beforePrevious = previous

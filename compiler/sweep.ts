@@ -4,10 +4,10 @@ import { checkPql } from './pql/check.ts'
 import type { Condition } from './pql/ir.ts'
 import { type Token, tokenize } from './pql/lexer.ts'
 
-/** A number as an expression has it; the same number with the same unit is one, however often it stands there. */
+/** A number in an expression; the same number with the same unit counts as one, however often it occurs. */
 export type NumberOf = {
   readonly value: number
-  /** Of a length of time; null: a plain number. */
+  /** The unit of a length of time; null: a plain number. */
   readonly unit: Unit | null
   /** `30 days`, `200` */
   readonly text: string
@@ -16,16 +16,16 @@ export type NumberOf = {
 
 export type Sweep = {
   readonly number: NumberOf
-  /** In ascending order, what is written among them. */
+  /** The values in ascending order, with the written number among them. */
   readonly points: readonly { readonly value: number; readonly condition: Condition }[]
 }
 
-/** The numbers of an expression, those first with which one plays most likely: lengths of time, then bounds, then others. */
+/** The numbers of an expression, those first that people most likely vary: lengths of time, then bounds, then others. */
 export function numbersOf(expression: string): readonly NumberOf[] {
   const tokens = tokenize(expression, () => {})
   const found = new Map<string, NumberOf & { readonly rank: number }>()
   for (const [index, token] of tokens.entries()) {
-    // A `$1` is a parameter.
+    // `$1` is a parameter.
     if (token.kind !== 'number' || tokens[index - 1]?.text === '$') continue
     const unit = unitOf(tokens[index + 1])
     // A factor on the right of a comparison is no bound.
@@ -59,10 +59,10 @@ const plurals: { readonly [unit in Unit]?: string } = { century: 'centuries', mi
 
 const factors = [1 / 3, 1 / 2, 2 / 3, 1, 4 / 3, 2, 3]
 
-/** Values around one, itself among them; whole ones around a whole one. */
+/** Values around a number, the number itself among them; whole ones around a whole number. */
 export function valuesAround({ value }: Pick<NumberOf, 'value'>): readonly number[] {
   const isWhole = Number.isInteger(value)
-  // Of a small number the next ones say more than its thirds.
+  // For a small number its neighbours say more than its thirds.
   const around =
     isWhole && value < 6
       ? [value - 2, value - 1, value, value + 1, value + 2, value + 3].filter((each) => each >= 0)
@@ -70,7 +70,7 @@ export function valuesAround({ value }: Pick<NumberOf, 'value'>): readonly numbe
   return [...new Set(around)].sort((a, b) => a - b)
 }
 
-/** An expression with other values in one of its numbers; of what does not compile then, nothing. */
+/** An expression with other values for one of its numbers; values with which it does not compile are left out. */
 export function sweepOf(
   expression: string,
   store: StoreModel,

@@ -1,12 +1,12 @@
 import { type TransformStep, transformForms, transformNames } from '#crds'
 import { alternatives, nearest } from './suggest.ts'
 
-/** What is wrong with a `transform`; the path is within it. */
+/** A fault of a `transform`; the path is within it. */
 export type TransformFault = {
   readonly path: readonly (string | number)[]
   readonly message: string
   readonly help: string
-  /** What may be meant by the value there. */
+  /** Values that may have been meant there. */
   readonly near: readonly string[]
 }
 
@@ -15,12 +15,12 @@ type Step = Exclude<TransformStep, 'None'>
 const longestList = 20
 const forms = Object.values(transformForms)
 
-/** The steps of a `transform`, in order; those that are none are left out. */
+/** The steps of a `transform`, in order; values that are no steps are left out. */
 export function transformSteps(transform: unknown): readonly Step[] {
   if (transform === undefined) return []
   return [transform].flat().flatMap((step): Step[] => {
     if (stepFaults(step, [], true).length > 0 || step === 'None') return []
-    return [step as Step] // as was just looked at
+    return [step as Step] // as just checked
   })
 }
 
@@ -146,7 +146,7 @@ export function transformSources(
     )
 }
 
-/** Whether what comes out is text, whatever went in; null: it is what somebody wrote, and may be of any type. */
+/** Whether the result is text, whatever goes in; null: it is a value that somebody wrote, of any type. */
 export function transformGivesText(steps: readonly Step[]): boolean | null {
   return steps.reduce<boolean | null>((before, step) => {
     if (typeof step === 'string') return step === 'SHA256' ? true : before

@@ -5,14 +5,14 @@ import type { Part } from './pql/parts.ts'
 import { membershipQuery } from './sql/membership-query.ts'
 import { type Phrase, partOf, partPhrase } from './words.ts'
 
-/** What an expression keeps, condition by condition in the order it is written; what each of alternatives adds. */
+/** What an expression keeps, condition by condition in the order written, and what each alternative adds. */
 export type Waterfall = {
   readonly joint: 'and' | 'or'
   readonly steps: readonly {
     readonly phrase: Phrase
-    /** Of those for whom it does not hold. */
+    /** Words for those for whom the condition does not hold. */
     readonly otherwise: Phrase
-    /** It and all before it. */
+    /** The condition and all before it. */
     readonly condition: Condition
   }[]
 }
@@ -21,7 +21,7 @@ export function segmentWaterfall({ resource, store, condition }: SegmentModel, m
   return store && condition ? expressionWaterfall(resource.spec.expression, store, model) : null
 }
 
-/** Null for an expression that does not compile. */
+/** null for an expression that does not compile. */
 export function expressionWaterfall(expression: string, store: StoreModel, model: Model): Waterfall | null {
   const part = partOf(expression, store, model)
   if (!part) return null

@@ -19,17 +19,17 @@ import { nextFlip } from './segment-test/flip.ts'
 /** JSON data: times in RFC 3339, dates as `2026-01-15`. */
 export type Plain = string | number | boolean | null | readonly Plain[] | { readonly [name: string]: Plain }
 
-/** Whether a part of a Segment's expression holds for one person, and what was found that makes it so. */
+/** Whether a part of a Segment's expression holds for one person, and the data that make it so. */
 export type Explanation =
   | { readonly kind: 'and' | 'or'; readonly holds: boolean; readonly parts: readonly Explanation[] }
   | { readonly kind: 'not'; readonly holds: boolean; readonly parts: readonly [Explanation] }
   | {
       readonly kind: 'condition'
       readonly holds: boolean
-      /** As it is written. */
+      /** The part as it is written. */
       readonly text: string
       readonly found: readonly Found[]
-      /** Null where nothing is compared with a number or a time, or the value is absent. */
+      /** null where no number or time is compared, or the value is absent. */
       readonly compared: Comparison | null
     }
   | {
@@ -41,43 +41,43 @@ export type Explanation =
       readonly parts: readonly Explanation[]
     }
 
-/** A number or a time beside the bound that it is compared with, and how far it is from there. */
+/** A number or time, the bound that it is compared with, and the distance between them. */
 export type Comparison = {
   readonly value: Plain
-  /** As if the value stood on the left. */
+  /** The operator, with the value on the left. */
   readonly op: CompareOp
   readonly bound: Plain
-  /** Between value and bound, never negative; 0: it is at the bound. Times: whole seconds. */
+  /** The distance between value and bound, never negative; 0: the value is at the bound. For times in whole seconds. */
   readonly distance: number
   readonly unit: 'number' | 'seconds'
 }
 
 export type Found =
-  /** Null: absent. */
+  /** A null value: the attribute is absent. */
   | { readonly kind: 'attribute'; readonly path: string; readonly value: Plain }
   /** A side of a comparison that is computed. */
   | { readonly kind: 'value'; readonly text: string; readonly value: Plain }
   | {
       readonly kind: 'events'
-      /** How many events meet all that is asked of one, of how many that have happened. */
+      /** How many events satisfy everything that is asked of one, and how many have happened. */
       readonly matching: number
       readonly of: number
-      /** The latest of those; where there is none, of those that come nearest. */
+      /** The latest of the matching events; where there are none, the latest of those that come nearest. */
       readonly shown: readonly ShownEvent[]
     }
 
 export type ShownEvent = {
   readonly timestamp: string
   readonly matches: boolean
-  /** What the condition reads, by dotted path, and the type of event. */
+  /** What the condition reads, by dotted path, and the type of the event. */
   readonly fields: { readonly [path: string]: Plain }
 }
 
 const shownEvents = 3
 
 /**
- * Why a person, given as the union schema has one (in JSON), is or is not in a Segment at an instant. Segments that it refers to are
- * evaluated for the same instant. By the reference interpreter. Null for a Segment that does not compile.
+ * Why a person, given in JSON as in the union schema, is or is not in a Segment at an instant. Segments that it refers to are evaluated
+ * for the same instant. Found by the reference interpreter. null for a Segment that does not compile.
  */
 export function whySegment(
   { store, resource }: SegmentModel,
@@ -99,7 +99,7 @@ export function whySegment(
 
 export type ExplainedSegments = {
   readonly names: SegmentNames
-  /** Null for one that does not compile. */
+  /** null for a Segment that does not compile. */
   readonly named: (name: string) => { readonly text: string; readonly condition: Condition } | null
 }
 
@@ -159,7 +159,7 @@ export function explanationOf(
   return explained(segment)
 }
 
-/** What a leaf condition read: attributes, computed sides of a comparison, events. */
+/** The data that a leaf condition read: attributes, computed sides of a comparison, events. */
 function foundBy({ condition, sides }: Leaf, examiner: Examiner): readonly Found[] {
   const found: Found[] = []
   const paths = new Set<string>()
@@ -198,7 +198,7 @@ function comparedBy(condition: Condition, examiner: Examiner): Comparison | null
       ...(from ? [comparison(subject, from.inclusive ? '>=' : '>', from.value, examiner)] : []),
       ...(to ? [comparison(subject, to.inclusive ? '<=' : '<', to.value, examiner)] : []),
     ]
-    // The nearer bound is the one at which it turns first.
+    // The nearer bound is the one at which the answer changes first.
     return sides.reduce(
       (near, each) => (near && each && near.distance <= each.distance ? near : each),
       sides[0] ?? null,
@@ -216,13 +216,13 @@ function comparison(value: Value, op: CompareOp, bound: Value, examiner: Examine
     value: plainOf(a, value.type),
     op,
     bound: plainOf(b, bound.type),
-    // Without the noise of binary fractions: 0.3 - 0.1.
+    // Without the noise of binary fractions, as in 0.3 - 0.1.
     distance: isTime ? Math.round(distance / 1000) : Number(distance.toPrecision(12)),
     unit: isTime ? 'seconds' : 'number',
   }
 }
 
-/** Is it the same for everybody: made of literals and the clock? */
+/** Whether the value is the same for everybody: made of literals and the clock. */
 function isFixed(value: Value): boolean {
   let found = true
   visit(value, ({ kind }) => {
@@ -234,8 +234,8 @@ function isFixed(value: Value): boolean {
 const asks = 20
 
 /**
- * The first instant after one at which a person's answer is another one, though the data stay as they are; null: never, or not within
- * what can be followed.
+ * The first instant after `now` at which a person's answer changes although the data stay the same; null: never, or not as far as that
+ * can be followed.
  */
 export function turnsAt(
   { condition, store, resource }: SegmentModel,
@@ -266,19 +266,19 @@ export function turnsAt(
   return null
 }
 
-/** Does it say more than what it is made of? Attributes and literals stand there already. */
+/** Whether the value says more than its parts: attributes and literals are shown already. */
 function isComputed({ kind }: Value): boolean {
   return !['column', 'literal', 'now', 'instant'].includes(kind)
 }
 
-/** Events, and what is asked of each; the condition reads the event as the variable. */
+/** Events, and what is asked of each; the condition reads the event as `variable`. */
 type Selection = {
   readonly tests: readonly { readonly variable: number; readonly where: Condition }[]
-  /** What else is read of each. */
+  /** Other values that are read of each event. */
   readonly reads: readonly { readonly variable: number; readonly value: Value }[]
 }
 
-/** What is asked of events anywhere in a condition, each place once. */
+/** The selections of events in a condition, each place once. */
 function selectionsIn(condition: Condition): readonly Selection[] {
   const selections: Selection[] = []
   const walk = (node: Node): void => {
@@ -294,7 +294,7 @@ function selectionsIn(condition: Condition): readonly Selection[] {
   })
 }
 
-/** Null for a node that is not about events themselves. */
+/** null for a node that does not ask for events itself. */
 function selectionOf(node: Node): readonly Selection[] | null {
   switch (node.kind) {
     case 'events':
@@ -302,7 +302,7 @@ function selectionOf(node: Node): readonly Selection[] | null {
     case 'filter':
     case 'any': {
       const inner = selectionOf(node.list)
-      // What depends on something around it cannot be asked of an event alone.
+      // A condition that depends on something around it cannot be asked of an event alone.
       if (inner?.length !== 1 || freeVariables(node).length > 0) return null
       return inner.map(({ tests, reads }) => ({
         tests: [...tests, { variable: node.variable, where: node.where }],
@@ -371,7 +371,7 @@ function asPerson(
   person: { readonly attributes: unknown; readonly events: readonly unknown[] },
   types: UnionTypes,
 ): Person {
-  // An object type reads as an object, or as null where the value is none.
+  // The object; null where the value is none.
   const object = (value: unknown, type: UnionTypes['profile']): DatumObject =>
     (readDatum(value, dataTypeOf(type)) as DatumObject | null) ?? {}
   const { event } = types

@@ -3,7 +3,7 @@ import type { Unit } from './pql/ast.ts'
 import type { Bound, CompareOp, Condition, Fold, Value } from './pql/ir.ts'
 import { type Part, partsOf } from './pql/parts.ts'
 
-/** What a text is made of: plain words, what matters in them, the name of a Segment, what the data say, and what is shown as it is written. */
+/** Parts of a text: plain words, emphasised words, a Segment's name, data, and code as written. */
 export type Word =
   | string
   | { readonly strong: string }
@@ -18,7 +18,7 @@ export type Words =
   | { readonly kind: 'and' | 'or'; readonly items: readonly Words[] }
   | { readonly kind: 'phrase'; readonly phrase: Phrase }
 
-/** What a Segment's expression says, in words; what there are no good words for stands as it is written. Null for one that does not compile. */
+/** What a Segment's expression says, in words; parts without good words stand as written. null for an expression that does not compile. */
 export function segmentWords({ resource, store, condition }: SegmentModel, model: Model): Words | null {
   if (!store || condition === null) return null
   const part = partOf(resource.spec.expression, store, model)
@@ -48,7 +48,7 @@ export function wordsOf(part: Part): Words {
   }
 }
 
-/** The words of one part in one line; `isNegated`: of those for whom it does not hold. */
+/** The words of one part, on one line; `isNegated`: for those for whom it does not hold. */
 export function partPhrase(part: Part, isNegated = false): Phrase {
   if (part.kind === 'leaf')
     return (
@@ -71,7 +71,7 @@ function oneLine(text: string): string {
   return text.trim().replaceAll(/\s+/g, ' ')
 }
 
-/** Null where there are no good words. */
+/** null where there are no good words. */
 function phraseOf(condition: Condition, isNegated: boolean): Phrase | null {
   switch (condition.kind) {
     case 'constant':
@@ -124,7 +124,7 @@ function comparePhrase(
 ): Phrase | null {
   const counted = left.kind === 'fold' && left.fold === 'count' ? eventsOf(left.list) : null
   if (counted && right.kind === 'literal' && typeof right.value === 'number') {
-    // A count is never absent, so that what is not ten or more is fewer than ten.
+    // A count is never absent, so a count that is not ten or more is fewer than ten.
     const how = isNegated ? opposite[op] : op
     const { value } = right
     if ((how === '=' && value === 0) || (how === '<' && value === 1) || (how === '<=' && value === 0))
@@ -223,7 +223,7 @@ function valuePhrase(value: Value): Phrase | null {
   }
 }
 
-/** Events of one kind within a window, and what else is asked of each. */
+/** Events of one kind within a window, with everything else that is asked of each. */
 type Events = { readonly type: string | null; readonly window: string | null; readonly more: readonly Phrase[] }
 
 function eventsOf(list: Value): Events | null {
@@ -253,7 +253,7 @@ function eventsThat(conditions: readonly Condition[]): Events | null {
     isChoice ||= each.kind === 'or'
     more.push(phrase)
   }
-  // Which of several `and` an `or` belongs to, words do not say.
+  // Words cannot show which of several `and` an `or` belongs to.
   if (isChoice && more.length > 1) return null
   const window = windows.length === 0 ? null : windowText(windows)
   return windows.length > 0 && window === null ? null : { type, window, more }
@@ -345,7 +345,7 @@ function nounOf({ type, window, more }: Events, number: number, ever = ', ever')
   return [...noun, ...what, ...when]
 }
 
-/** Of events that are counted together: all of them where no window is named. */
+/** Phrases for events that are counted together: all of them, where no window is named. */
 function allOf(events: Events): Phrase {
   return [...(events.window === null ? ['all '] : []), ...nounOf(events, 2, '')]
 }
@@ -364,7 +364,7 @@ function windowText(windows: readonly { readonly from: Bound | null; readonly to
     const whole = from && to ? calendarText(from, to) : null
     if (whole !== null) return whole
   }
-  // Several windows at once are where all of them overlap, told by the one bound that matters at each end.
+  // Several windows together are their overlap, told by the one bound at each end that matters.
   let begin: { readonly amount: number; readonly unit: Unit; readonly inclusive: boolean } | null = null
   let end: { readonly amount: number; readonly unit: Unit; readonly inclusive: boolean } | null = null
   for (const { from, to } of windows) {
@@ -413,7 +413,7 @@ function startOf(value: Value): { readonly unit: Unit; readonly steps: number } 
   return value.base.unit === value.unit ? { unit: value.unit, steps: value.amount } : null
 }
 
-/** `household kids` for `household.kids`. */
+/** The attribute's name: `household kids` for `household.kids`. */
 function attributeOf(value: Value): string | null {
   if (value.kind === 'instant') return attributeOf(value.value)
   return value.kind === 'column' ? pathWords(value.path.split('.')) : null

@@ -10,12 +10,12 @@ export type AdobeDefinition = {
   /** The value of `pql/json` is the tree as text, as the API keeps it. */
   readonly expression: { readonly type: 'PQL'; readonly format: ExpressionFormat; readonly value: string }
   readonly schema: { readonly name: '_xdm.context.profile' }
-  /** Not of Adobe's: the resource's name, where nobody could tell it from the one above. */
+  /** Not a field of Adobe's: the resource's name, where it cannot be derived from `name`. */
   readonly convoke?: { readonly name: string }
   readonly evaluationInfo: { readonly [way in 'batch' | 'continuous' | 'synchronous']: { readonly enabled: boolean } }
 }
 
-/** The definition's id at Adobe, so that it is the same one on the way back. */
+/** The annotation with the definition's id at Adobe, so that it is the same definition on the way back. */
 export const adobeIdAnnotation = 'convoke.dev/adobe-segment-id'
 
 /** What stands between the quotes of `inSegment("…", …)`, with its place in the expression's text. */
@@ -33,7 +33,7 @@ export function segmentReferences(
   })
 }
 
-/** A name as Kubernetes takes it, made from one that people gave. */
+/** A name that Kubernetes accepts, made from a person's. */
 export function resourceName(text: string): string {
   return text
     .replaceAll('ß', 'ss')

@@ -5,7 +5,7 @@ import { pqlOfJson } from '../pql/json.ts'
 export type ExpressionText =
   | {
       readonly text: string
-      /** Where the text begins in `value`; null where it was made from a tree and stands nowhere. */
+      /** Where the text begins in `value`; null where it was made from a tree. */
       readonly offset: number | null
     }
   | { readonly faults: readonly ExpressionFault[] }
@@ -17,7 +17,7 @@ export type ExpressionFault = {
   readonly help: string
 }
 
-/** The text of a definition's `expression`, whichever form it has. */
+/** The text of a definition's `expression`, whatever its form. */
 export function expressionTextOf(expression: Readonly<Record<string, unknown>>): ExpressionText {
   const { type = 'PQL', format = 'pql/text', value } = expression
   const fault = (code: Code, path: string, message: string, help: string): ExpressionText => ({

@@ -6,14 +6,14 @@ export type SegmentDocument = {
   readonly name: string
   readonly annotations: Readonly<Record<string, string>>
   readonly store: string
-  /** Null where it is the name. */
+  /** null where it equals the name. */
   readonly displayName: string | null
   readonly description: string | null
   readonly evaluation: 'Batch' | 'Streaming'
   readonly expression: string
 }
 
-/** The Segment as a person would write it: nothing that is a default, a long expression on lines of its own. */
+/** The Segment as a person would write it: without defaults, and with a long expression on lines of its own. */
 export function segmentYaml(segment: SegmentDocument): string {
   const annotations = Object.entries(segment.annotations)
   return [
@@ -34,7 +34,7 @@ export function segmentYaml(segment: SegmentDocument): string {
   ].join('\n')
 }
 
-/** In the first style that every reader takes for the text: a literal block for several lines, bare, single quotes, double quotes. */
+/** The text in the first style that every reader understands: a literal block for several lines, bare, single quotes, double quotes. */
 function scalar(text: string): string {
   const lines = text.split('\n')
   const styles =

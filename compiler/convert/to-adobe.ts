@@ -11,8 +11,9 @@ import {
 } from './adobe-definition.ts'
 
 /**
- * Segments as Adobe segment definitions, in the order written. References are written with Adobe's ids, which the annotation
- * `convoke.dev/adobe-segment-id` holds; a Segment without one keeps its name there, with a warning. Other kinds are passed over.
+ * Segments as Adobe segment definitions, in the order written. References are written with Adobe's ids, from the annotation
+ * `convoke.dev/adobe-segment-id`; a reference to a Segment without one keeps the Segment's name, with a warning. Other kinds are left
+ * out.
  */
 export function adobeOfSegments(
   sources: readonly Source[],

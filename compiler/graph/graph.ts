@@ -4,19 +4,22 @@ import type { Compilation } from '../compile.ts'
 import type { Severity } from '../diagnostic.ts'
 import { effectiveLatency } from '../effective-latency.ts'
 
-/** What feeds what, from Datasets to Campaign and back. Nodes and edges are ordered by kind, then name: the same picture on every run. */
+/**
+ * What feeds what, from Datasets to Campaign and back. Nodes and edges are ordered by kind, then by name: every run draws the same
+ * picture.
+ */
 export type Graph = { readonly nodes: readonly GraphNode[]; readonly edges: readonly GraphEdge[] }
 
 type Drawn = {
-  /** The heading of its column. */
+  /** The heading of the kind's column. */
   readonly plural: string
-  /** One colour in every form of the picture; told apart also by those who see few colours. */
+  /** The kind's colour in every form of the picture; readers who see few colours can tell the colours apart too. */
   readonly stroke: string
-  /** Columns from the left; what stands behind the Segments begins behind the deepest of them. */
+  /** The column, counted from the left; kinds behind the Segments begin behind the deepest Segment. */
   readonly column: number
 }
 
-/** Kinds of the picture, in the order of its nodes; null: it is not in it. */
+/** Kinds in the picture, in the order of its nodes; null: the kind is not drawn. */
 const drawnKinds = {
   Dataset: { plural: 'Datasets', stroke: '#6e7781', column: 0 },
   CampaignSource: { plural: 'CampaignSources', stroke: '#8250df', column: 0 },
@@ -31,7 +34,7 @@ const drawnKinds = {
 
 export type NodeKind = { [K in Kind]: (typeof drawnKinds)[K] extends null ? never : K }[Kind]
 export const drawn: Readonly<Record<NodeKind, Drawn>> = drawnKinds
-// The keys of the table, but those with null.
+// The keys of the table, without those whose value is null.
 export const nodeKinds = (Object.keys(drawnKinds) as Kind[]).filter(
   (kind): kind is NodeKind => drawnKinds[kind] !== null,
 )
@@ -40,13 +43,13 @@ export type GraphNode = {
   /** `Kind/namespace/name` */
   readonly id: string
   readonly kind: NodeKind
-  /** With the namespace where there is more than one. */
+  /** The name, with the namespace where there are several. */
   readonly name: string
-  /** In a few words what matters of it: `Event, NDJSON, Streaming`. */
+  /** The most important properties in a few words: `Event, NDJSON, Streaming`. */
   readonly detail: string
-  /** How much of a guardrail's limit is used. */
+  /** How much of each guardrail's limit is used. */
   readonly uses: readonly GuardrailUse[]
-  /** The severest finding; null where there is none. */
+  /** The worst severity of the node's findings; null where it has none. */
   readonly severity: Severity | null
 }
 
@@ -55,7 +58,7 @@ export type GuardrailUse = { readonly what: string; readonly used: number; reado
 export type GraphEdge = {
   readonly from: string
   readonly to: string
-  /** From Campaign's logs back to a store. */
+  /** Whether the edge leads back, from Campaign's logs to a store. */
   readonly returns: boolean
 }
 
@@ -103,7 +106,7 @@ export function graphOf({ model, diagnostics }: Compilation): Graph {
     const { evaluation } = segment.resource.spec
     node(segment.resource, `${evaluation}, up to ${effectiveLatency(segment, model).text} late`, [])
     const referred = [...new Set(segment.references)].flatMap((name) => relations.sibling(segment, name) ?? [])
-    // A Segment of Segments gets the store's profiles through them.
+    // A Segment that refers to Segments gets the store's profiles through them.
     if (referred.length === 0) edge(segment.store?.resource, segment.resource)
     for (const other of referred) edge(other.resource, segment.resource)
   }
@@ -149,12 +152,12 @@ export function useText({ what, used, limit }: GuardrailUse): string {
   return `${used}/${limit} ${what}`
 }
 
-/** Uses worth the room in a picture: something is used, and not next to nothing of a large limit. */
+/** The uses that are worth showing: more than nothing, and more than a small part of a large limit. */
 export function notableUses(node: GraphNode): readonly GuardrailUse[] {
   return node.uses.filter(({ used, limit }) => used > 0 && (limit <= 100 || used / limit > 0.1))
 }
 
-/** "Default guardrails for Real-Time Customer Profile data and segmentation". */
+/** Limits from "Default guardrails for Real-Time Customer Profile data and segmentation". */
 const limits = { datasets: 20, batchSegments: 4_000, streamingSegments: 500 }
 
 type Named = { readonly kind: string; readonly namespace: string; readonly name: string }

@@ -7,11 +7,11 @@ export type Point = { readonly x: number; readonly y: number }
 export type Layout = {
   readonly width: number
   readonly height: number
-  /** Left to right; each holds the nodes of one column. */
+  /** Columns from left to right, each with its nodes. */
   readonly columns: readonly { readonly x: number; readonly width: number; readonly nodes: readonly GraphNode[] }[]
   /** All nodes of a column are as wide as its widest. */
   readonly boxOf: (node: GraphNode) => Box
-  /** Points that an edge runs through; between two of them it is a curve, or a straight line across a column. */
+  /** The points of an edge; between two of them it is a curve, or a straight line across a column. */
   readonly edges: readonly { readonly edge: Graph['edges'][number]; readonly points: readonly Point[] }[]
 }
 
@@ -19,14 +19,14 @@ const columnGap = 72
 const rowGap = 14
 const passageGap = 6
 
-/** A node, or the passage of an edge through a column in which it neither begins nor ends. */
+/** A node, or the place where an edge passes through a column in which it neither begins nor ends. */
 type Cell = {
   readonly node: GraphNode | null
   readonly column: number
   readonly height: number
   readonly before: Cell[]
   readonly after: Cell[]
-  /** Middle. */
+  /** The height of its middle. */
   y: number
 }
 
@@ -115,7 +115,7 @@ export function layoutOf(graph: Graph, sizeOf: (node: GraphNode) => Size): Layou
   }
 }
 
-/** The kinds have their columns; a Segment that refers to others stands right of them. */
+/** The column of each node: kinds have their columns, and a Segment stands right of all that it refers to. */
 function columnsOf(graph: Graph, forward: Graph['edges']): ReadonlyMap<string, number> {
   const kindOf = new Map(graph.nodes.map((node) => [node.id, node.kind]))
   const referred = Map.groupBy(
@@ -138,7 +138,7 @@ function columnsOf(graph: Graph, forward: Graph['edges']): ReadonlyMap<string, n
   return new Map(graph.nodes.map(({ id, kind }) => [id, columnOf(kind) + (kind === 'Segment' ? depthOf(id) : 0)]))
 }
 
-/** Sweeps to and fro; each column is sorted by the mean position of its neighbours in the column just left. */
+/** Orders each column by sweeps to and fro: by the mean position of its neighbours in the column that the sweep came from. */
 function order(columns: Cell[][]): void {
   let best = columns.map((column) => [...column])
   let fewest = crossings(columns)
@@ -164,7 +164,7 @@ function order(columns: Cell[][]): void {
   for (const [index, column] of best.entries()) columns[index]!.splice(0, column.length, ...column)
 }
 
-/** Pairs of lines that cross, over all gaps between columns (inversions, counted in a binary indexed tree). */
+/** How many pairs of lines cross, over all gaps between columns (inversions, counted in a binary indexed tree). */
 function crossings(columns: readonly (readonly Cell[])[]): number {
   let count = 0
   for (const [index, column] of columns.slice(0, -1).entries()) {
@@ -186,7 +186,7 @@ function crossings(columns: readonly (readonly Cell[])[]): number {
   return count
 }
 
-/** Each cell wishes for the mean height of its neighbours; a column grants that as nearly as order and gaps allow. */
+/** Sets heights: each cell wants the mean height of its neighbours, and a column grants that as far as order and gaps allow. */
 function place(columns: readonly (readonly Cell[])[]): void {
   for (const column of columns) {
     const total = column.reduce((sum, cell) => sum + cell.height + gapOf(cell), 0)
@@ -211,8 +211,8 @@ function place(columns: readonly (readonly Cell[])[]): void {
 }
 
 /**
- * Least squares under "no closer than": with the least distances taken off, the wishes only have to ascend, and neighbours that would
- * not are pooled at their mean (isotonic regression).
+ * Least squares under minimum distances. With these taken off, the wishes only have to ascend, and neighbours that would not are pooled
+ * at their mean (isotonic regression).
  */
 function settle(column: readonly Cell[], wishes: readonly number[]): void {
   let offset = 0
@@ -220,7 +220,7 @@ function settle(column: readonly Cell[], wishes: readonly number[]): void {
   for (const [index, cell] of column.entries()) {
     const previous = column[index - 1]
     if (previous) offset += (previous.height + cell.height) / 2 + Math.max(gapOf(previous), gapOf(cell))
-    // Long edges shall be straight before anything else is.
+    // Long edges are made straight before anything else.
     const weight = cell.node ? 1 : 4
     let pool = { sum: (wishes[index]! - offset) * weight, weight, cells: [{ cell, offset }] }
     for (let last = pools.at(-1); last && last.sum / last.weight > pool.sum / pool.weight; last = pools.at(-1)) {
@@ -236,7 +236,7 @@ function gapOf(cell: Cell): number {
   return cell.node ? rowGap : passageGap
 }
 
-/** Where a line leaves or enters a node: spread over its height in the order of the other ends, so that lines can be told apart. */
+/** Where lines leave or enter a node: spread over its height, in the order of their other ends, so that they can be told apart. */
 function ports(routes: readonly (readonly Cell[])[]): (cell: Cell, other: Cell, side: 'before' | 'after') => number {
   const ranksOf = (cells: readonly Cell[]): ReadonlyMap<Cell, number> =>
     new Map([...cells].sort((a, b) => a.y - b.y).map((cell, rank) => [cell, rank]))

@@ -5,8 +5,8 @@ const margin = 24
 const headingHeight = 34
 
 /**
- * A drawing that any browser and any SVG tool shows: no script, no external font, light and dark by the reader's preference. Every node
- * and line has a title, which screen readers read and browsers show under the pointer.
+ * A drawing for any browser and SVG tool: no script, no external font, light or dark by the reader's preference. Every node and line has
+ * a title, which screen readers read and browsers show under the pointer.
  */
 export function svgOf(graph: Graph): string {
   const layout = layoutOf(graph, sizeOf)
@@ -82,7 +82,7 @@ text { fill: #9198a1 }
 }
 `
 
-/** Widths of Helvetica in thousandths of the size, by groups of characters; system fonts differ by a few per cent. */
+/** Widths of Helvetica's characters, in thousandths of the font size; system fonts differ by a few per cent. */
 function textWidth(text: string, size: number): number {
   let width = 0
   for (const character of text)
@@ -146,7 +146,7 @@ function shortened(text: string, size: number): string {
   return `${kept.join('')}…`
 }
 
-/** Leaves and arrives level; straight where two points have one height. */
+/** A curve that leaves and arrives horizontally; straight where both points have the same height. */
 function curve(points: readonly Point[]): string {
   return points
     .map(({ x, y }, index) => {
@@ -160,7 +160,7 @@ function curve(points: readonly Point[]): string {
     .join('')
 }
 
-/** Down, below everything, and up again, with round corners. */
+/** A line that runs down, below everything, and up again, with round corners. */
 function roundTrip([start, right, left, end]: readonly Point[]): string {
   if (!start || !right || !left || !end) return ''
   const radius = 10

@@ -1,11 +1,11 @@
 /** Half-open range of UTF-16 code units in the expression's text. */
 export type Span = { readonly start: number; readonly end: number }
 
-/** PQL as written: names unresolved, types unknown. `error` stands where the parser could not read; its fault is already reported. */
+/** PQL as written: names unresolved, types unknown. `error` stands where the parser could not read on; its fault is already reported. */
 export type Expr =
   | { readonly kind: 'literal'; readonly value: string | number | boolean; readonly span: Span }
   | { readonly kind: 'name'; readonly name: string; readonly span: Span }
-  /** `^`, `^^`: the element one or two filters further out. */
+  /** `^`, `^^`: the element of the filter one or two levels further out. */
   | { readonly kind: 'outer'; readonly levels: number; readonly span: Span }
   /** `$1` */
   | { readonly kind: 'parameter'; readonly position: number; readonly span: Span }
@@ -19,7 +19,7 @@ export type Expr =
   | { readonly kind: 'filter'; readonly array: Expr; readonly condition: Expr; readonly span: Span }
   | {
       readonly kind: 'call'
-      /** null for a function, the receiver for a method. */
+      /** null for a function; the receiver for a method. */
       readonly receiver: Expr | null
       readonly name: string
       readonly nameSpan: Span
@@ -65,9 +65,9 @@ export type Expr =
       readonly steps: readonly ChainStep[]
       readonly span: Span
     }
-  /** `now`, `today`, …, `last month` outside and inside `occurs`. */
+  /** `now`, `today`, …, and `last month`, which may stand outside and inside of `occurs`. */
   | { readonly kind: 'time'; readonly term: TimeTerm; readonly span: Span }
-  /** Parentheses are kept: the formatter prints them back. */
+  /** Parentheses are kept, so that the formatter can print them. */
   | { readonly kind: 'group'; readonly inner: Expr; readonly span: Span }
   | { readonly kind: 'error'; readonly span: Span }
 

@@ -1,6 +1,6 @@
 import type { Unit } from './ast.ts'
 
-/** Milliseconds of the units that have a fixed length (UTC days have 24 hours); null for the others. */
+/** Milliseconds of the units with a fixed length (a UTC day has 24 hours); null for the others. */
 export const unitMilliseconds: Readonly<Record<Unit, number | null>> = {
   millisecond: 1,
   second: 1_000,
@@ -15,7 +15,7 @@ export const unitMilliseconds: Readonly<Record<Unit, number | null>> = {
   millennium: null,
 }
 
-/** Months of the units of calendar length; null for the others. */
+/** Months of the units with calendar length; null for the others. */
 export const unitMonths: Readonly<Record<Unit, number | null>> = {
   millisecond: null,
   second: null,
@@ -30,7 +30,7 @@ export const unitMonths: Readonly<Record<Unit, number | null>> = {
   millennium: 12_000,
 }
 
-/** Epoch milliseconds moved by whole units in UTC; a month that lacks the day gives its last day. */
+/** Epoch milliseconds, moved by whole units in UTC; where the new month lacks the day, its last day counts. */
 export function shift(milliseconds: number, amount: number, unit: Unit): number {
   const fixed = unitMilliseconds[unit]
   if (fixed !== null) return milliseconds + amount * fixed
@@ -57,14 +57,14 @@ export function floor(milliseconds: number, unit: Unit): number {
   return dayStart(Math.floor(date.getUTCFullYear() / years) * years, 1, 1)
 }
 
-/** Epoch milliseconds of a calendar day's start in UTC; null where there is no such day or a part is not whole. Years 1 to 9999. */
+/** Epoch milliseconds of a calendar day's start in UTC; null where there is no such day, or a part is not whole. Years 1 to 9999. */
 export function makeDate(year: number, month: number, day: number): number | null {
   if (!Number.isInteger(year) || !Number.isInteger(month) || !Number.isInteger(day)) return null
   if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return null
   return dayStart(year, month, day)
 }
 
-/** Times that data and literals may hold: the years 1 to 9999. */
+/** Whether data and literals may hold the time: it lies in the years 1 to 9999. */
 export function isWithinCalendar(milliseconds: number): boolean {
   return milliseconds >= -62_135_596_800_000 && milliseconds < 253_402_300_800_000
 }
@@ -84,7 +84,10 @@ function daysInMonth(year: number, month: number): number {
 const dateTimePattern =
   /^\s*(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?\s*(Z|[+-]\d{2}:?\d{2})?)?\s*$/
 
-/** Epoch milliseconds of an ISO 8601 date or date-time of the years 1 to 9999; without an offset it is UTC. Null for anything else, or a day that is none. */
+/**
+ * Epoch milliseconds of an ISO 8601 date or date-time of the years 1 to 9999; UTC where there is no offset. null for any other text or
+ * day.
+ */
 export function parseTime(value: string): number | null {
   const found = dateTimePattern.exec(value)
   if (!found) return null

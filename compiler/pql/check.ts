@@ -18,9 +18,9 @@ import { type Parsed, parsePql } from './parser.ts'
 export type { Names, SegmentNames } from './check/context.ts'
 
 export type CheckedExpression = {
-  /** Null when there are errors. */
+  /** null when there are errors. */
   readonly condition: Condition | null
-  /** In the order of their places. */
+  /** All faults, in the order of their places. */
   readonly faults: readonly PqlFault[]
   /** Names in `inSegment("…")`, resolved or not. */
   readonly references: readonly Reference[]
@@ -38,10 +38,10 @@ export function checkPql(text: string, names: Names): CheckedExpression {
   return { ...checked, faults: faults.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end) }
 }
 
-/** So many faults of an expression are listed: who has more has one cause mostly. */
+/** How many faults of an expression are listed: an expression with more mostly has one cause. */
 const mostFaults = 20
 
-/** The first faults by place, the last of which says how many more there are. */
+/** The first faults by place; the last one listed says how many more there are. */
 function fewOf(faults: readonly PqlFault[]): readonly PqlFault[] {
   const errors = faults.filter(({ severity }) => severity !== 'warning')
   const more = faults.length - mostFaults
@@ -53,18 +53,18 @@ function fewOf(faults: readonly PqlFault[]): readonly PqlFault[] {
   return [...few.slice(0, -1), { ...last, help: `${last.help ?? ''} ${rest}`.trim() }]
 }
 
-/** Each fix costs a compilation; an expression full of faults must not take long. */
+/** How many fixes of an expression are verified: each costs a compilation, and an expression full of faults must not take long. */
 const mostFixesTried = 30
 const longestTried = 200_000
 
-/** The fixed text has fewer faults, and none that was not there before. */
+/** Whether the fixed text has fewer faults, and none that was not there before. */
 function repairs(text: string, { span, text: fixed }: PqlFix, before: readonly PqlFault[], names: Names): boolean {
   const after = checkOnce(text.slice(0, span.start) + fixed + text.slice(span.end), names).faults
   const known = new Set(before.map((fault) => fault.code + fault.message))
   return after.length < before.length && after.every((fault) => known.has(fault.code + fault.message))
 }
 
-/** The same tree as that of `checkPql`, without faults, with the places where its nodes are written. */
+/** The same tree as from `checkPql`, without faults, and with the places where its nodes are written. */
 export function locatePql(
   text: string,
   names: Names,
@@ -90,7 +90,7 @@ function checkOnce(text: string, names: Names, places: Map<Node, Span> | null = 
   return { condition: hasErrors ? null : condition, faults, references: checking.references }
 }
 
-/** The whole expression; as a lambda its parameter is the profile. */
+/** The whole expression; a lambda's parameter is the profile. */
 function rootCondition(checking: Checking, expr: Expr): Condition | null {
   const scope: Scope = { variables: new Map(), elements: [], depth: 0 }
   const [parameter, ...others] = expr.kind === 'lambda' ? expr.parameters : []
@@ -99,7 +99,7 @@ function rootCondition(checking: Checking, expr: Expr): Condition | null {
     : conditionIn(checking, expr, scope)
 }
 
-/** The first place where the missing bracket makes the whole expression sound; or its removal, where it closes nothing. */
+/** Inserts the missing bracket at the first place that makes the whole expression sound, or removes one that closes nothing. */
 function bracketFixes(text: string, { tokens, unbalanced }: Parsed, names: Names): readonly PqlFix[] {
   if (!unbalanced || tokens.length > 200) return []
   const partner = { '(': ')', '[': ']', '{': '}' }[unbalanced.text]

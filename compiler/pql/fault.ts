@@ -1,6 +1,6 @@
 import type { Span } from './ast.ts'
 
-/** A fault inside an expression; spans count in the expression's text. The file's place is found later. */
+/** A fault in an expression; spans count in the expression's text. Its place in the file is found later. */
 export type PqlFault = {
   readonly code:
     | 'pql-syntax'
@@ -12,7 +12,7 @@ export type PqlFault = {
     | 'unresolved-reference'
   readonly message: string
   readonly span: Span
-  /** An error unless it says warning. */
+  /** Absent: an error. */
   readonly severity?: 'warning'
   readonly help?: string
   readonly why?: string
@@ -33,7 +33,7 @@ export function replacement(span: Span, text: string, safety: PqlFix['safety'] =
   return { title: `Replace with \`${text}\``, span, text, safety }
 }
 
-/** One replacement for each text. It is safe where it is the only one: several are a choice for a person. */
+/** One replacement for each text; safe if it is the only one: several are a choice for a person. */
 export function replacements(span: Span, texts: readonly string[]): readonly PqlFix[] {
   return texts.map((text) => replacement(span, text, texts.length === 1 ? 'safe' : 'review'))
 }

@@ -3,11 +3,11 @@ import { type ChainStep, type Expr, type Generator, type TimeTerm, type Unit, un
 import { type Token, tokenize } from './lexer.ts'
 import { parsePql } from './parser.ts'
 
-/** Beyond this an expression is broken at `and`, `or`, its clauses and its steps. */
+/** A longer expression is broken at `and`, `or`, its clauses and its steps. */
 const width = 100
 
 /**
- * The expression with its spaces in order, which means the same; null when it has syntax faults. Line breaks that somebody chose stay;
+ * The expression with its spaces in order and the same meaning; null when it has syntax faults. Line breaks that somebody chose stay;
  * what stands on one line is broken only where it is too long.
  */
 export function formatPql(text: string): string | null {
@@ -16,12 +16,12 @@ export function formatPql(text: string): string | null {
   return (text.trim().includes('\n') ? inItsLines(expr, text) : null) ?? layout(expr, 0, 0, text)
 }
 
-/** What stands before each token, the end among them. */
+/** The text before each token, the end token included. */
 function gapsOf(text: string, tokens: readonly Token[]): string[] {
   return tokens.map(({ start }, index) => text.slice(tokens[index - 1]?.end ?? 0, start))
 }
 
-/** On the lines that it is written on; null where its one form has other words, of which nobody can say on which line they belong. */
+/** The expression on its present lines; null where its canonical form has other words, which belong to no line. */
 function inItsLines(expr: Expr, text: string): string | null {
   const form = flat(expr, text)
   const [written, wanted] = [tokenize(text, () => {}), tokenize(form, () => {})]
@@ -31,19 +31,19 @@ function inItsLines(expr: Expr, text: string): string | null {
   const [gaps, spaces] = [gapsOf(text, written), gapsOf(form, wanted)]
   const parts = wanted.map(({ start, end }, index) => {
     const gap = gaps[index]!
-    // A line keeps where it begins.
+    // A line keeps its indentation.
     const before = gap.includes('\n') ? `\n${/[^\n]*$/.exec(gap)![0].replaceAll('\t', '  ')}` : spaces[index]!
     return before + form.slice(start, end)
   })
   return parts.join('').trim()
 }
 
-/** `day` and `days`: which of them stands, the number before it says. */
+/** Whether both are forms of one unit, `day` and `days`: the number before it decides which is right. */
 function isUnit(a: string, b: string): boolean {
   return units.some((unit) => [a, b].every((word) => word === unit || word === unitPlural(unit)))
 }
 
-/** The expression starting in `column` of a line that is indented by `indent`. */
+/** Lays out the expression from `column` of a line that is indented by `indent`. */
 function layout(expr: Expr, indent: number, column: number, text: string): string {
   const line = flat(expr, text)
   if (column + line.length <= width) return line
@@ -87,7 +87,7 @@ function layout(expr: Expr, indent: number, column: number, text: string): strin
   }
 }
 
-/** A chain of one operator as its operands; thousands of them must not recurse. */
+/** The operands of a chain of one operator; thousands of them must not recurse. */
 function operandsOf(expr: Expr, op: 'and' | 'or'): Expr[] {
   const operands: Expr[] = []
   let current = expr
@@ -153,7 +153,7 @@ function flat(expr: Expr, text: string): string {
   }
 }
 
-/** As written: `2.50` stays, escapes stay. */
+/** A literal as written: `2.50` and escapes stay. */
 function literalText(expr: Extract<Expr, { kind: 'literal' }>, text: string): string {
   const written = text.slice(expr.span.start, expr.span.end)
   if (typeof expr.value !== 'number') return written

@@ -1,6 +1,6 @@
 /**
- * Every PQL function and method, with its manual entry. `examples` are executed on every engine: an expression over the example
- * profile of docs/pql.md and whether it holds. `check/calls.ts` has one handler per name (a missing one is a type error).
+ * Every PQL function and method, with its manual entry. `examples` are executed on every engine: each is an expression over the example
+ * profile of docs/pql.md, and whether it holds. `check/calls.ts` has one handler per name (a missing one is a type error).
  */
 export type FunctionEntry = {
   readonly form: 'method' | 'function'
@@ -418,7 +418,7 @@ export function isFunction(name: string): name is FunctionName {
   return Object.hasOwn(functions, name)
 }
 
-/** What the examples above are about; evaluated at `now`. */
+/** The profile of the examples above, evaluated at `now`. */
 export const example = {
   now: '2026-01-15T10:30:00Z',
   schema: {

@@ -8,28 +8,30 @@ import { javaScriptRegex, type Regex } from './regex.ts'
 export type Datum = string | number | boolean | null | readonly Datum[] | DatumObject | ReadonlyMap<string, Datum>
 export type DatumObject = { readonly [name: string]: Datum }
 
-/** A profile as the union schema shapes it, and its events; both normalized by `readDatum`. */
+/** A profile as in the union schema, and its events; both normalized by `readDatum`. */
 export type Person = { readonly attributes: DatumObject; readonly events: readonly DatumObject[] }
 
 export type EvaluationContext = {
   /** Evaluation instant in epoch milliseconds. */
   readonly now: number
-  /** Is the person in that Segment at this instant? */
+  /** Whether the person is in that Segment at this instant. */
   readonly inSegment: (name: string) => boolean
-  /** Sees what compares or takes apart times on the way to the answer; `valueAt` reads a value of that place at another instant. */
+  /**
+   * Called with each node that compares or takes apart times on the way to the answer; `valueAt` gives a value there at another instant.
+   */
   readonly observe?: (node: Condition | Value, valueAt: (value: Value, now: number) => Datum) => void
 }
 
-/** The reference executor: one person at a time, straight from the meaning of each node. What it says is what the engines must say. */
+/** The reference executor: one person at a time, directly from the meaning of each node. The engines must give the same answer. */
 export function holds(condition: Condition, person: Person, context: EvaluationContext): boolean {
   return test(condition, frameOf(person, context))
 }
 
-/** Looks into what `holds` answers: values, and conditions on one item, with what the part's free variables stand for. */
+/** Shows how `holds` finds its answer: values, and conditions on one item, given what the part's free variables stand for. */
 export type Examiner = {
   readonly valueOf: (value: Value) => Datum
   readonly holdsFor: (condition: Condition, variables: ReadonlyMap<number, Datum>) => boolean
-  /** Those that have happened, oldest first. */
+  /** Events up to the evaluation instant, oldest first. */
   readonly events: readonly DatumObject[]
 }
 
@@ -51,8 +53,8 @@ function frameOf(person: Person, context: EvaluationContext): Frame {
 }
 
 /**
- * Oldest first; events of the same instant by their scalar fields in the order of their dotted names, absent values first, text by
- * code point. Two events alike in all of that have no order.
+ * Oldest first. Events of the same instant are ordered by their scalar fields, in the order of the dotted names: absent values first,
+ * text by code point. Two events that agree in all of these have no order.
  */
 function inOrder(a: DatumObject, b: DatumObject): number {
   const byTime = compareScalars(a['timestamp'] ?? null, b['timestamp'] ?? null)
@@ -78,7 +80,7 @@ function compareScalars(a: Datum, b: Datum): number {
   if (a === null || b === null) return a === b ? 0 : a === null ? -1 : 1
   if (typeof a !== 'string' || typeof b !== 'string') return a < b ? -1 : a > b ? 1 : 0
   if (a === b) return 0
-  // UTF-16 sorts what lies beyond the basic plane, written in surrogates, before its last part.
+  // By UTF-16 units, characters beyond the basic plane (surrogates) would sort before the plane's last part.
   let at = 0
   while (at < a.length && a.charCodeAt(at) === b.charCodeAt(at)) at += 1
   const rank = (text: string): number => {
@@ -179,7 +181,7 @@ function test(condition: Condition, frame: Frame): boolean {
     case 'segment':
       return frame.context.inSegment(condition.name)
     case 'sequence': {
-      // Taking the earliest possible events leaves the most room for the later steps.
+      // Taking the earliest possible events leaves the most room for later steps.
       let after = Number.NEGATIVE_INFINITY
       for (const { what, count } of condition.steps) {
         const times = frame.events
@@ -327,7 +329,7 @@ function evaluate(value: Value, frame: Frame): Datum {
         const inner = bind(bind(frame, value.keyVariable, key), value.valueVariable, item)
         const newKey = evaluate(value.key, inner)
         const newValue = evaluate(value.value, inner)
-        // Of entries with the same new key the first stays.
+        // Of entries with the same new key the first one stays.
         if (typeof newKey === 'string' && newValue !== null && !result.has(newKey)) result.set(newKey, newValue)
       }
       return result
@@ -398,7 +400,7 @@ function roundHalfAway(number: number): number {
   return Math.abs(number - whole) >= 0.5 ? whole + Math.sign(number) : whole
 }
 
-/** Lower case by code point, as Unicode 16 has it, alike on every engine: a final sigma is a sigma, a dotted capital I is an i. */
+/** Lower case by code point, as in Unicode 16, the same on every engine: a final sigma is a sigma, a dotted capital I is an i. */
 export function foldCase(text: string): string {
   return [...text.replaceAll('İ', 'i')]
     .map((character) => (newerThanUnicode16.test(character) ? character : character.toLowerCase()))
@@ -430,7 +432,7 @@ function textTest(test: string, left: string, right: string): boolean {
   }
 }
 
-/** Asked of thousands of items, a regular expression is made once. */
+/** A regular expression is compiled once, since thousands of items may ask for it. */
 function compiled(regex: Regex, { regexes }: Frame): RegExp {
   const found = regexes.get(regex) ?? new RegExp(javaScriptRegex(regex), 'u')
   regexes.set(regex, found)
@@ -438,8 +440,8 @@ function compiled(regex: Regex, { regexes }: Frame): RegExp {
 }
 
 /**
- * JSON data as the engines would hold it: times to epoch milliseconds, null items of arrays left out, empty objects and what does not
- * fit the type to null. Maps become Maps.
+ * JSON data as the engines would hold it: times as epoch milliseconds, null items of arrays left out, null for empty objects and for what
+ * does not fit the type. Maps become Maps.
  */
 export function readDatum(data: unknown, type: DataType): Datum {
   if (data === null || data === undefined) return null

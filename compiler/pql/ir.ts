@@ -22,12 +22,12 @@ export type Condition =
       readonly left: Value
       readonly right: Value
     }
-  /** The subject, a date or timestamp, lies within the bounds; null bound = open; false when anything is null. */
+  /** Whether the subject, a date or timestamp, lies within the bounds; null bound: open. False when anything is null. */
   | { readonly kind: 'within'; readonly subject: Value; readonly from: Bound | null; readonly to: Bound | null }
   /** A boolean value that is true. */
   | { readonly kind: 'isTrue'; readonly value: Value }
   | { readonly kind: 'isDefined'; readonly value: Value }
-  /** False for a null list. */
+  /** Whether an item of the list satisfies `where`. False for a null list. */
   | { readonly kind: 'any'; readonly list: Value; readonly variable: number; readonly where: Condition }
   | {
       readonly kind: 'text'
@@ -48,8 +48,8 @@ export type Condition =
     }
   | { readonly kind: 'segment'; readonly name: string }
   /**
-   * Events, strictly one after the other: `count` events for which the first step holds, then later ones for the second, and so on.
-   * `what` reads the event as `variable` and nothing else that varies.
+   * Events, each strictly later than the one before: `count` events that satisfy the first step, then later ones for the second, and so
+   * on. `what` reads the event as `variable`, and nothing else that varies.
    */
   | { readonly kind: 'sequence'; readonly variable: number; readonly steps: readonly Step[] }
 
@@ -94,7 +94,7 @@ export type Value =
       readonly type: DataType
     }
   | { readonly kind: 'now'; readonly type: 'timestamp' }
-  /** A date's first instant, in UTC. */
+  /** The first instant of a date, in UTC. */
   | { readonly kind: 'instant'; readonly value: Value; readonly type: 'timestamp' }
   /** Calendar arithmetic in UTC; a month that lacks the day ends on its last day. `amount` may be negative. */
   | {
@@ -107,7 +107,7 @@ export type Value =
   /** Start of the unit, in UTC; weeks start on Sunday, decades, centuries and millennia in years divisible by their length. */
   | { readonly kind: 'floor'; readonly base: Value; readonly unit: Unit; readonly type: 'timestamp' }
   | { readonly kind: 'part'; readonly part: 'year' | 'month' | 'day'; readonly of: Value; readonly type: 'integer' }
-  /** Null where there is no such day. */
+  /** null where there is no such day. */
   | {
       readonly kind: 'makeDate'
       readonly year: Value
@@ -131,9 +131,9 @@ export type Value =
       readonly type: DataType
     }
   | { readonly kind: 'flatten'; readonly list: Value; readonly type: DataType }
-  /** First occurrences, in order. */
+  /** The first occurrence of each item, in order. */
   | { readonly kind: 'distinct'; readonly list: Value; readonly type: DataType }
-  /** The `count` items with the highest or lowest `by`, best first, ties in list order, items without `by` left out. */
+  /** The `count` items with the highest or lowest `by`, best first; ties in the order of the list; items without `by` are left out. */
   | {
       readonly kind: 'top'
       readonly list: Value
@@ -144,9 +144,9 @@ export type Value =
       readonly type: DataType
     }
   | { readonly kind: 'first'; readonly list: Value; readonly type: DataType }
-  /** Distinct items of the left list that the right one has, in the left one's order; null where there is none. */
+  /** Distinct items of the left list that the right one has too, in the left one's order; null where there are none. */
   | { readonly kind: 'intersection'; readonly left: Value; readonly right: Value; readonly type: DataType }
-  /** Map from key to the items that have it, keys in order of first occurrence; items without a key are left out. */
+  /** A map from each key to the items that have it, keys in order of first occurrence; items without a key are left out. */
   | {
       readonly kind: 'groupBy'
       readonly list: Value
@@ -155,14 +155,14 @@ export type Value =
       readonly type: DataType
     }
   /**
-   * Over a null list as over an empty one. Sums are exact to 6 decimals: every item is rounded to millionths, half away from zero, and those
-   * integers are added; an item from ±2^63 millionths on is left out. No items: count and sum 0, the others null.
+   * A null list counts as an empty one. Sums are exact to 6 decimals: every item is rounded to millionths, half away from zero, and those
+   * integers are added; items from ±2^63 millionths on are left out. Without items, count and sum are 0 and the others null.
    */
   | { readonly kind: 'fold'; readonly fold: Fold; readonly list: Value; readonly type: DataType }
   | { readonly kind: 'get'; readonly map: Value; readonly key: Value; readonly type: DataType }
   | { readonly kind: 'keys'; readonly map: Value; readonly type: DataType }
   | { readonly kind: 'values'; readonly map: Value; readonly type: DataType }
-  /** A map with key and value made anew from each entry; an entry whose new key or value is null is left out. */
+  /** A map made from another, with a new key and value for each entry; an entry whose new key or value is null is left out. */
   | {
       readonly kind: 'mapEntries'
       readonly map: Value
@@ -172,7 +172,7 @@ export type Value =
       readonly value: Value
       readonly type: DataType
     }
-  /** Text of a group of the first match, null without a match; a group that took no part gives "". */
+  /** The text of a group in the first match; null without a match; "" for a group that took no part in it. */
   | {
       readonly kind: 'regexGroup'
       readonly value: Value
@@ -189,17 +189,17 @@ export type Fold = 'count' | 'sum' | 'average' | 'min' | 'max'
 /** Any node of the tree. */
 export type Node = Condition | Value
 
-/** What stands between a node and its children where that is not the child itself. */
+/** What stands between a node and its children, where a field does not hold the child itself. */
 type Holder = Bound | Step | Field
 
-/** The fields of a node that hold others. */
+/** The names of a node's fields that hold other nodes. */
 type PartName<N> = {
   [K in keyof N]-?: N[K] extends Node | Holder | null | readonly (Node | Holder)[] ? K : never
 }[keyof N]
 
 /**
  * Where each node has its children: the one list by which trees are walked, so that a new node or field is a type error here and is
- * missed nowhere. In a part that is `bound` the variables of the node can be read; a variable means the innermost binding around it.
+ * missed nowhere. In a part that is `bound` the node's variables can be read; a variable means the innermost binding around it.
  */
 const parts: {
   readonly [K in Node['kind']]: { readonly [P in PartName<Extract<Node, { kind: K }>>]: 'free' | 'bound' }
@@ -271,7 +271,7 @@ function childOf(held: Node | Holder): Node {
   return 'kind' in held ? held : 'what' in held ? held.what : held.value
 }
 
-/** The children of a node in the order of its parts; `isBound`: the variables of the node can be read there. */
+/** Visits the children of a node in the order of its parts; `isBound`: the node's variables can be read there. */
 export function eachChild(node: Node, see: (child: Node, isBound: boolean) => void): void {
   for (const [name, isBound] of partsOf(node)) {
     const held = heldIn(node, name)
@@ -281,7 +281,10 @@ export function eachChild(node: Node, see: (child: Node, isBound: boolean) => vo
   }
 }
 
-/** The node with its children replaced; the node itself where none is another. A change keeps conditions conditions and values values. */
+/**
+ * The node with its children replaced; the same object where no child changed. `change` must keep conditions conditions and values
+ * values.
+ */
 export function mapChildren<N extends Node>(node: N, change: (child: Node, isBound: boolean) => Node): N {
   let changed: Record<string, unknown> | null = null
   const replaced = (held: Node | Holder, isBound: boolean): Node | Holder => {
@@ -305,13 +308,13 @@ export function mapChildren<N extends Node>(node: N, change: (child: Node, isBou
   return (changed ?? node) as N
 }
 
-/** Rebuilds a tree from its leaves up: `change` sees every node after its children were changed, and gives what stands in its place. */
+/** Rebuilds a tree from its leaves up: `change` gets every node after its children were changed, and returns what replaces it. */
 export function rewrite<N extends Node>(node: N, change: (node: Node) => Node): N {
   const walk = (part: Node): Node => change(mapChildren(part, walk))
   return walk(node) as N
 }
 
-/** Nodes of a tree, or some number above `limit`. Shared parts count as often as they occur. */
+/** How many nodes a tree has, or some number above `limit`. Shared parts count as often as they occur. */
 export function sizeOf(node: Node, limit: number): number {
   let size = 0
   const open = [node]
@@ -322,12 +325,12 @@ export function sizeOf(node: Node, limit: number): number {
   return size
 }
 
-/** Characters of a text that count as one term more. */
+/** How many characters of a text count as one more term. */
 const charactersOfTerm = 32
 
 /**
- * What a tree comes to when engines are given it, in terms, or some number above `limit`: its nodes, with long texts for more than one,
- * and with the key of a `groupBy` twice, as it is printed.
+ * The size of a tree as engines see it, in terms, or some number above `limit`: its nodes, long texts as several, and the key of a
+ * `groupBy` twice, since it is printed twice.
  */
 export function termsOf(node: Node, limit: number): number {
   let terms = 0
@@ -341,7 +344,7 @@ export function termsOf(node: Node, limit: number): number {
   return terms
 }
 
-/** Every node of a tree, or of several, parents before children. */
+/** Visits every node of a tree, or of several, parents before children. */
 export function visit(tree: Node | readonly (Node | null)[], see: (node: Node) => void): void {
   if ('kind' in tree) {
     see(tree)
@@ -349,7 +352,7 @@ export function visit(tree: Node | readonly (Node | null)[], see: (node: Node) =
   } else for (const each of tree) if (each) visit(each, see)
 }
 
-/** Whether some node of a tree, itself included, is as asked. */
+/** Whether some node of a tree, its root included, satisfies `is`. */
 export function hasPart(tree: Node, is: (node: Node) => boolean): boolean {
   let has = is(tree)
   if (!has)
@@ -361,7 +364,7 @@ export function hasPart(tree: Node, is: (node: Node) => boolean): boolean {
 
 type Variable = Extract<Value, { kind: 'variable' }>
 
-/** References to variables that the node does not bind itself; `whole` = read as it is, not just one of its fields. */
+/** References to variables that the node does not bind itself; `whole`: the variable is read as it is, not only one of its fields. */
 export function freeVariables(node: Node): readonly { readonly id: number; readonly whole: boolean }[] {
   const found: { id: number; whole: boolean }[] = []
   const walk = (part: Node, bound: ReadonlySet<number>, whole: boolean): void => {
@@ -373,7 +376,7 @@ export function freeVariables(node: Node): readonly { readonly id: number; reado
   return found
 }
 
-/** The node with a variable that it does not bind itself replaced. */
+/** The node, with a variable replaced that it does not bind itself. */
 export function replaceVariable<N extends Node>(node: N, id: number, by: (variable: Variable) => Value): N {
   const walk = (part: Node): Node => {
     if (part.kind === 'variable') return part.id === id ? by(part) : part
@@ -394,7 +397,7 @@ export function variablesOf(node: Node): readonly number[] {
   return 'variable' in node ? [node.variable] : []
 }
 
-/** The greatest number of a variable anywhere in a tree; 0 for none. */
+/** The greatest number of a variable anywhere in a tree; 0 where there is none. */
 export function greatestVariable(node: Node): number {
   let greatest = 0
   visit(node, (part) => {

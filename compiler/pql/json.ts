@@ -7,8 +7,8 @@ import { bindingPower, parsePql } from './parser.ts'
 export type JsonFault = { readonly path: readonly (string | number)[]; readonly message: string; readonly help: string }
 
 /**
- * `pql/json`, the tree form in which Experience Platform stores expressions, as PQL text: function applications, field lookups, literals,
- * parameter and variable references, `select` and quantifications, as its API pages show them. Null when there are faults.
+ * PQL text for `pql/json`, the tree form in which Experience Platform stores expressions: function applications, field lookups, literals,
+ * parameter and variable references, `select` and quantifications, as its API pages show them. null when there are faults.
  */
 export function pqlOfJson(tree: unknown): { readonly pql: string | null; readonly faults: readonly JsonFault[] } {
   const faults: JsonFault[] = []
@@ -16,7 +16,7 @@ export function pqlOfJson(tree: unknown): { readonly pql: string | null; readonl
   return { pql: faults.length > 0 || written === null ? null : written.text, faults }
 }
 
-/** PQL text as `pql/json`. Null, with the reason, for syntax faults and for what has no published form there. */
+/** `pql/json` for PQL text. null, with the reason, for syntax faults and for what has no published form. */
 export function jsonOfPql(
   text: string,
 ): { readonly tree: unknown; readonly reason: null } | { readonly tree: null; readonly reason: string } {
@@ -35,7 +35,7 @@ export function jsonOfPql(
     : { tree, reason: null }
 }
 
-/** Text and how tightly its outermost operator binds. */
+/** A text, and how tightly its outermost operator binds. */
 type Written = { readonly text: string; readonly power: number }
 
 type Path = readonly (string | number)[]
@@ -84,7 +84,7 @@ const readsItems: ReadonlySet<string> = new Set([
   'bottomN',
 ])
 
-/** The value of an API object is the tree as text. */
+/** The tree; an API object has it as text. */
 function parsed(tree: unknown, faults: JsonFault[]): unknown {
   if (typeof tree !== 'string') return tree
   try {
@@ -101,7 +101,7 @@ function parsed(tree: unknown, faults: JsonFault[]): unknown {
 
 function write(tree: unknown, path: Path, faults: JsonFault[]): Written | null {
   const fault = (message: string, help: string, at: Path = []): null => {
-    // One fault a branch: what is around it is no better.
+    // One fault for each branch: what is around it cannot be right either.
     if (faults.length < 100) faults.push({ path: [...path, ...at], message, help })
     return null
   }
@@ -260,7 +260,7 @@ function isNode(tree: unknown): tree is Node {
   return typeof tree === 'object' && tree !== null && !Array.isArray(tree)
 }
 
-/** The root of every lookup: the first parameter, as a reference or, in older trees, as an object. */
+/** Whether the node is the root of lookups: the first parameter, as a reference or, in older trees, as an object. */
 function isProfile(tree: unknown): boolean {
   if (!isNode(tree)) return false
   return (
@@ -269,7 +269,7 @@ function isProfile(tree: unknown): boolean {
   )
 }
 
-/** Older trees put the namespace of XDM before each name. */
+/** A name without XDM's namespace, which older trees put before each name. */
 function nameOf(name: unknown): string | null {
   const plain = typeof name === 'string' ? name.replace(/^xdm:/, '') : ''
   return /^[\p{L}_][\p{L}\p{N}_]*$/u.test(plain) ? plain : null
@@ -360,7 +360,7 @@ function treeOf(expr: Expr, scope: Scope, missing: string[]): unknown {
   }
 }
 
-/** Operands of a chain of one operator, parentheses aside: `and` and `or` take any number of params. */
+/** The operands of a chain of one operator, without parentheses: `and` and `or` take any number of params. */
 function operandsOf(expr: Expr, op: 'and' | 'or'): Expr[] {
   const operands: Expr[] = []
   const open = [expr]

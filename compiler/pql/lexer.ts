@@ -2,7 +2,7 @@ import type { PqlFault } from './fault.ts'
 
 export type Token = {
   readonly kind: 'name' | 'number' | 'string' | 'punctuation' | 'end'
-  /** As written; for a string the text between its quotes with escapes resolved. */
+  /** The text as written; for a string, the text between its quotes with escapes resolved. */
   readonly text: string
   readonly start: number
   readonly end: number
@@ -45,7 +45,7 @@ const punctuation = [
   '$',
 ]
 
-/** What people write from habit of other languages, and what PQL has for it. */
+/** What people write by habit of other languages, and PQL's form of it. */
 const foreign: Readonly<Record<string, string>> = {
   '==': '=',
   '===': '=',
@@ -59,7 +59,7 @@ const foreign: Readonly<Record<string, string>> = {
   '||': 'or',
 }
 
-/** What nearly every token is: a plain name, a text without escapes, a mark that begins no longer one. The rest is read with more care. */
+/** Nearly every token: a plain name, a text without escapes, a mark that begins no longer one. Other tokens are read with more care. */
 const plainPattern =
   /[ \t\r\n]*(?:([A-Za-z_][A-Za-z0-9_]*)(?![\u0080-\uffff])|"([^"\\]*)"|([()[\]{},:+*%^$-]|\.(?!\d)|=(?![=<>])|<=|>=|!=(?!=)|<(?![=>])|>(?!=)))/y
 const commentPattern = /(?:#|\/\/).*|\/\*[\s\S]*?(?:\*\/|$)/y
@@ -68,8 +68,8 @@ const namePattern = /[\p{L}\p{N}_]+/uy
 const numberPattern = /(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?/y
 
 /**
- * All tokens of an expression, the last of kind `end`. Never throws: a character that belongs to nothing is reported and left out,
- * and a foreign operator is reported once and read as the PQL one.
+ * All tokens of an expression; the last has the kind `end`. Never throws: a character that belongs to no token is reported and left out,
+ * and a foreign operator is reported once and read as PQL's.
  */
 export function tokenize(text: string, report: (fault: PqlFault) => void): Token[] {
   const tokens: Token[] = []
@@ -166,7 +166,7 @@ export function tokenize(text: string, report: (fault: PqlFault) => void): Token
   return tokens
 }
 
-/** After an operand `.5` is a faulty field access, not a number. */
+/** Whether the token ends an operand: after it `.5` is a faulty field access, not a number. */
 function endsOperand(token: Token | undefined): boolean {
   return token !== undefined && (token.kind === 'name' || token.text === ')' || token.text === ']')
 }
@@ -227,7 +227,7 @@ function string(text: string, start: number, tokens: Token[], report: (fault: Pq
   return end
 }
 
-/** U+0000, and halves of characters: no engine can be given such a text, and no file can hold one. */
+/** U+0000 and halves of surrogate pairs: no engine accepts such a text, and no file can hold it. */
 const unwritable = /[\0\p{Cs}]/u
 
 function unwritableFault(value: string, start: number, end: number): PqlFault {

@@ -2,7 +2,7 @@ import { units } from './ast.ts'
 import { example, type FunctionEntry, functions } from './functions.ts'
 import { bindingPower } from './parser.ts'
 
-/** docs/pql.md: what cannot be derived is written here, once; functions and precedence come from their tables. */
+/** docs/pql.md: what cannot be derived is written here; functions and precedence come from their tables. */
 export function pqlManual(): string {
   return (
     [

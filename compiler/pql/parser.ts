@@ -10,13 +10,13 @@ export type Parsed = {
   readonly expr: Expr
   readonly faults: readonly PqlFault[]
   readonly tokens: readonly Token[]
-  /** A bracket without its partner: what else the tree says would be guesswork. */
+  /** A bracket without its partner: whatever else the tree says would be guesswork. */
   readonly unbalanced: Token | null
 }
 
 /**
- * Reads an expression. Always gives a tree; where something could not be read there is an `error` node and a fault, at most one per
- * region (a region ends at `and`, `or`, a comma, a closing bracket or a clause word).
+ * Reads an expression. Always returns a tree: where something could not be read there is an `error` node and a fault, at most one for
+ * each region (a region ends at `and`, `or`, a comma, a closing bracket or a clause word).
  */
 export function parsePql(text: string): Parsed {
   const lexical: PqlFault[] = []
@@ -26,14 +26,14 @@ export function parsePql(text: string): Parsed {
   if (reader.peek().kind !== 'end') reader.report(reader.leftover())
   const expr: Expr = reader.abandoned ? { kind: 'error', span: read.span } : read
   const unbalanced = unbalancedIn(tokens)
-  // One bracket throws everything after it off; what the lexer said stays true.
+  // An unpaired bracket spoils everything behind it; faults of the lexer stay true.
   const faults = [...lexical, ...(unbalanced ? [bracketFault(unbalanced)] : reader.faults)]
   return { expr, faults, tokens, unbalanced }
 }
 
 const partners: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' }
 
-/** The first closing bracket that closes nothing, or else the innermost opening one that is never closed; null where all is paired. */
+/** The first closing bracket that closes nothing, else the innermost opening one that is never closed; null where all are paired. */
 function unbalancedIn(tokens: readonly Token[]): Token | null {
   const open: Token[] = []
   for (const token of tokens) {

@@ -4,23 +4,23 @@ import { checkPql, type SegmentNames } from './check.ts'
 import type { Condition } from './ir.ts'
 import { parsePql } from './parser.ts'
 
-/** An expression as `and`, `or` and `not` put it together. Operands of one operator in a row are siblings, with parentheses or without. */
+/** An expression as `and`, `or` and `not` combine it. Operands of one operator in a row are siblings, with or without parentheses. */
 export type Part =
   | { readonly kind: 'and' | 'or'; readonly items: readonly Part[] }
   | { readonly kind: 'not'; readonly item: Part }
   | Leaf
 
-/** A part that none of the three made. */
+/** A part that is none of the three. */
 export type Leaf = {
   readonly kind: 'leaf'
-  /** As it is written. */
+  /** The part as it is written. */
   readonly text: string
   readonly condition: Condition
-  /** For a comparison, the texts of its sides. */
+  /** The texts of a comparison's sides; null for other parts. */
   readonly sides: readonly [left: string, right: string] | null
 }
 
-/** The parts of an expression that compiles; of another, null or those that do. */
+/** The parts of an expression that compiles; where it does not, null or the parts that compile. */
 export function partsOf(text: string, types: UnionTypes, segments: SegmentNames): Part | null {
   const sourceText = ({ span }: Expr): string => text.slice(span.start, span.end)
   const leaf = (expr: Expr, before: string): readonly Part[] => {
@@ -28,7 +28,7 @@ export function partsOf(text: string, types: UnionTypes, segments: SegmentNames)
     const sides = expr.kind === 'binary' ? ([sourceText(expr.left), sourceText(expr.right)] as const) : null
     return condition ? [{ kind: 'leaf', text: sourceText(expr), condition, sides }] : []
   }
-  /** `before` makes a part an expression of its own. */
+  /** `before` is put before a part to make it an expression of its own. */
   const read = (expr: Expr, before: string): readonly Part[] => {
     switch (expr.kind) {
       case 'group':

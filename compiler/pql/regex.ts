@@ -1,9 +1,9 @@
 import type { Ranges } from './regex/characters.ts'
 
 /**
- * Regular expressions that mean the same in JavaScript, RE2 (DuckDB) and Java (Spark). Documented PQL takes Java's syntax; what the
- * three engines cannot do alike (look-around, back references, possessive repeats, …) is refused by name. Everything whose meaning
- * differs by engine is written out: `.`, `\d`, `\w`, `\s`, `$`, `\b` and `(?i)` follow Java's defaults (ASCII).
+ * Regular expressions that mean the same in JavaScript, RE2 (DuckDB) and Java (Spark). Documented PQL takes Java's syntax; what the three
+ * engines cannot do alike (look-around, back references, possessive repeats, …) is refused by name. Everything whose meaning differs by
+ * engine is written out: `.`, `\d`, `\w`, `\s`, `$`, `\b` and `(?i)` follow Java's defaults (ASCII).
  */
 export type Regex = { readonly groups: number; readonly node: RegexNode }
 
@@ -37,7 +37,7 @@ export type RegexFault = {
   readonly end: number
 }
 
-/** Printed for `new RegExp(…, 'u')`. */
+/** The text for `new RegExp(…, 'u')`. */
 export const javaScriptRegex = (regex: Regex): string =>
   printRegex(regex.node, {
     point: (code) => `\\u{${code.toString(16)}}`,
@@ -46,7 +46,7 @@ export const javaScriptRegex = (regex: Regex): string =>
     boundary: ['\\b', '\\B'],
   })
 
-/** Printed for RE2, as DuckDB uses it. */
+/** The text for RE2, which DuckDB uses. */
 export const re2Regex = (regex: Regex): string =>
   printRegex(regex.node, {
     point: (code) => `\\x{${code.toString(16)}}`,
@@ -55,7 +55,7 @@ export const re2Regex = (regex: Regex): string =>
     boundary: ['\\b', '\\B'],
   })
 
-/** Printed for java.util.regex: its `$` would also match before a last line end, its `\b` counts Unicode letters. */
+/** The text for java.util.regex, whose own `$` would also match before a last line end, and whose `\b` counts Unicode letters. */
 export const javaRegex = (regex: Regex): string => {
   const word = '[0-9A-Z_a-z]'
   return printRegex(regex.node, {

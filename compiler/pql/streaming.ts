@@ -5,7 +5,7 @@ import { type Condition, eachChild, hasPart, type Node, type Value, visit } from
 export type StreamingReason = {
   readonly message: string
   readonly help: string
-  /** The nodes that it is about; never empty. */
+  /** The nodes that the reason is about; never empty. */
   readonly at: readonly Node[]
 }
 
@@ -14,9 +14,9 @@ const day = 24 * hour
 const longestWindow = day
 
 /**
- * Every reason against streaming evaluation; none when it is eligible. The rules (Experience Platform, streaming segmentation, as of
- * 20 May 2025): profile attributes; one event, or several in strict order, within 24 hours; both together. `isProfileOnly` says
- * whether a Segment referred to reads profile attributes alone, as far as its references lead.
+ * Every reason against streaming evaluation; none when the condition is eligible. The rules (Experience Platform, streaming segmentation,
+ * as of 20 May 2025): profile attributes; one event, or several in strict order, within 24 hours; both together. `isProfileOnly` says
+ * whether a Segment reads profile attributes alone, as far as its references lead.
  */
 export function streamingReasons(
   condition: Condition,
@@ -73,7 +73,7 @@ export function streamingReasons(
   }))
 }
 
-/** Does the condition itself, Segments it refers to left aside, read events? */
+/** Whether the condition itself reads events; Segments that it refers to are left aside. */
 export function readsEvents(condition: Condition): boolean {
   return hasPart(condition, ({ kind }) => kind === 'events' || kind === 'sequence')
 }
@@ -81,16 +81,16 @@ export function readsEvents(condition: Condition): boolean {
 type EventQuery = {
   /** Equal for equal filters. */
   readonly key: string
-  /** For the start of a sentence. */
+  /** The events in words, for the start of a sentence. */
   readonly what: string
   readonly negated: boolean
-  /** Milliseconds before now within which the events lie at most; Infinity without a window. */
+  /** How many milliseconds before now the events lie at most; Infinity without a window. */
   readonly lookback: number
-  /** What says so; null where nothing does. */
+  /** The node that limits the window; null where there is none. */
   readonly window: Node | null
-  /** Where the events come from: the `events` or the `sequence`. */
+  /** The node that the events come from: the `events` or the `sequence`. */
   readonly source: Node
-  /** Its time is bound to that of another event of the condition. */
+  /** Whether its time is bound to that of another event of the condition. */
   readonly ordered: boolean
 }
 
@@ -101,12 +101,12 @@ type Facts = {
   asksProfile: boolean
 }
 
-/** One filter around events: the item variable and what it must satisfy. */
+/** One filter around events: the item's variable, and the condition on it. */
 type Filter = { readonly variable: number; readonly where: Condition }
 
 type Position = {
   readonly negated: boolean
-  /** Lookback of the event that a variable stands for. */
+  /** The lookback of the event that each variable stands for. */
   readonly events: ReadonlyMap<number, number>
 }
 
@@ -129,7 +129,7 @@ function see(node: Node, position: Position, facts: Facts): void {
         : null
   if (source) query(source.events, node.kind === 'any' ? [...source.filters, node] : source.filters, position, facts)
   else if (node.kind === 'sequence') {
-    // Later steps lie after the first, so its window holds for all.
+    // Later steps come after the first, so the first step's window holds for all.
     const [first, ...later] = node.steps.map((step) => step.what)
     if (first) query(node, [{ variable: node.variable, where: first }], position, facts)
     for (const what of later)
@@ -162,7 +162,7 @@ function query(source: Node, filters: readonly Filter[], position: Position, fac
   for (const filter of filters) see(filter.where, { ...position, events }, facts)
 }
 
-/** All events with the filters around them, or null when the list is something else. */
+/** The events and the filters around them; null when the list is anything else. */
 function eventSource(list: Value): { readonly events: Node; readonly filters: readonly Filter[] } | null {
   if (list.kind === 'events') return { events: list, filters: [] }
   if (list.kind !== 'filter') return null
@@ -170,7 +170,7 @@ function eventSource(list: Value): { readonly events: Node; readonly filters: re
   return inner && { events: inner.events, filters: [...inner.filters, list] }
 }
 
-/** How far back at most events lie, in milliseconds, and the comparison that says so. */
+/** How many milliseconds back events lie at most, and the comparison that says so. */
 type Window = { readonly lookback: number; readonly at: Node | null }
 
 const unlimited: Window = { lookback: Number.POSITIVE_INFINITY, at: null }
@@ -183,7 +183,7 @@ function wider(a: Window, b: Window): Window {
   return b.lookback > a.lookback ? b : a
 }
 
-/** How far back at most an event lies that keeps the condition. */
+/** How far back an event lies at most that satisfies the condition. */
 function windowOf(where: Condition, variable: number, position: Position): Window {
   switch (where.kind) {
     case 'and':
@@ -199,7 +199,7 @@ function windowOf(where: Condition, variable: number, position: Position): Windo
   }
 }
 
-/** The longest possible distance of a time before now in milliseconds; Infinity when it is not reckoned from now. */
+/** The longest possible distance of a time before now, in milliseconds; Infinity when it does not count from now. */
 function lookbackOf(time: Value, position: Position): number {
   switch (time.kind) {
     case 'now':
@@ -234,7 +234,7 @@ function isTimeOf(value: Value, variable: number): boolean {
   )
 }
 
-/** Is the event's time compared with that of an event further out, as in a CHAIN? */
+/** Whether the event's time is compared with that of an event further out, as in a CHAIN. */
 function isTiedToEvent(filter: Filter, position: Position): boolean {
   let tied = false
   visit(filter.where, (node) => {
@@ -246,7 +246,7 @@ function isTiedToEvent(filter: Filter, position: Position): boolean {
   return tied
 }
 
-/** `xEvent[…].count() = 0` and the like: true of a profile without such events, so it asks for their absence. */
+/** Whether a comparison such as `xEvent[…].count() = 0` is true without any event: it then asks for the absence of events. */
 function holdsForNone(node: Extract<Condition, { kind: 'compare' }>): boolean {
   const isTotal = (value: Value): boolean =>
     value.kind === 'fold' && (value.fold === 'count' || value.fold === 'sum') && readsEventList(value)
@@ -279,7 +279,7 @@ function readsEventList(value: Value): boolean {
   return hasPart(value, ({ kind }) => kind === 'events')
 }
 
-/** A month or day of a profile's date set against the current one. */
+/** Whether a month or day of a profile's date is compared with the current one. */
 function comparesAnniversary(node: Condition): boolean {
   const isPartOfColumn = (part: Node): boolean =>
     part.kind === 'part' && part.part !== 'year' && hasPart(part.of, ({ kind }) => kind === 'column')

@@ -5,7 +5,7 @@ import { visible } from './visible.ts'
 
 /**
  * The lines of `convoke check -o github`: workflow commands, which GitHub Actions shows as annotations of a pull request. Errors come
- * first, because it shows ten of each kind.
+ * first, because it shows only ten of each kind.
  */
 export function githubAnnotations(
   diagnostics: readonly Diagnostic[],
@@ -34,7 +34,7 @@ export function githubAnnotations(
 
 const commands: Readonly<Record<Severity, string>> = { error: 'error', warning: 'warning', info: 'notice' }
 
-/** The two escapings of workflow commands ("Workflow commands for GitHub Actions"). */
+/** Escapes for workflow commands ("Workflow commands for GitHub Actions"): one for data, one for properties. */
 function data(text: string): string {
   return text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 }

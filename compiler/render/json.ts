@@ -4,7 +4,9 @@ import { lineIndexOf } from '../yaml/index.ts'
 
 export type Position = { readonly line: number; readonly column: number; readonly offset: number }
 
-/** Offsets to positions, each file's lines counted once. Lines and columns from 1, offsets from 0, in UTF-16 code units. */
+/**
+ * Turns offsets into positions; each file's lines are counted once. Lines and columns count from 1, offsets from 0, in UTF-16 code units.
+ */
 export function positionsOf(sources: readonly Source[]): (file: string | null, offset: number) => Position | null {
   const texts = new Map(sources.map((source) => [source.file, source.text]))
   const indexes = new Map<string, ReturnType<typeof lineIndexOf>>()

@@ -3,8 +3,8 @@ import type { Source } from '../resource.ts'
 import { renderText } from './text.ts'
 
 /**
- * The document of `convoke check -o junit`: a test case for each file. A file fails with the findings that count, as text; those that
- * do not count are its output.
+ * The document of `convoke check -o junit`: a test case for each file. A file fails with the findings that count; its other findings are
+ * its output.
  */
 export function junitDocument(
   diagnostics: readonly Diagnostic[],
@@ -45,7 +45,7 @@ export function junitDocument(
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 
-/** XML 1.0 knows no other control characters, not even escaped; a line break in an attribute would be read as a space. */
+/** XML 1.0 allows no other control characters, not even escaped; a line break in an attribute would be read as a space. */
 export function escaped(text: string): string {
   return text
     .replace(

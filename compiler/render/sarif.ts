@@ -5,20 +5,20 @@ import type { Source } from '../resource.ts'
 import { rules } from '../rules/index.ts'
 import { positionsOf } from './json.ts'
 
-/** Limits of GitHub code scanning ("SARIF support for code scanning"): results of a run, and places of a result. */
+/** Limits of GitHub code scanning ("SARIF support for code scanning"): results in a run, and places of a result. */
 const maxResults = 25_000
 const maxRelated = 999
 
 export type SarifOptions = {
   /** Version of Convoke. */
   readonly version: string
-  /** A file's place from the root of the repository. */
+  /** A file's path from the root of the repository. */
   readonly pathInRepository: (file: string) => string
 }
 
 /**
  * The document of `convoke check -o sarif` (SARIF 2.1.0). Errors come first, because code scanning shows the first 5,000 results and
- * takes 25,000; what is beyond is counted in a notification.
+ * accepts 25,000; a notification counts the rest.
  */
 export function sarifDocument(
   diagnostics: readonly Diagnostic[],
@@ -96,12 +96,12 @@ function ruleOf(code: Code): object {
   }
 }
 
-/** Message, reason and next step: code scanning shows one text. */
+/** Message, reason and next step in one text, since code scanning shows only one. */
 function sentences({ message, why, help }: Diagnostic): string {
   return [`${message}.`, why, help].filter((part) => part !== undefined).join(' ')
 }
 
-/** A template needs a value that only a person knows; a viewer would put it in as it stands. */
+/** Whether a fix can be applied as it stands: a template needs a value that only a person knows. */
 function isComplete(fix: Fix): boolean {
   return fix.safety !== 'template'
 }
@@ -115,7 +115,7 @@ function placesIn(
   function region(file: string | null, span: FileSpan | null): object {
     const start = span && positionOf(file, span.start)
     const end = span && positionOf(file, span.end)
-    // Code scanning needs a line; a finding about a file as a whole stands at its top.
+    // Code scanning needs a line: a finding about a whole file stands at its top.
     if (!start || !end) return { startLine: 1 }
     return {
       startLine: start.line,
@@ -164,7 +164,7 @@ function placesIn(
 }
 
 /**
- * What makes a finding the same one after lines have moved or the file was renamed: its code, resource, field and the text it points at.
+ * What identifies a finding after lines have moved or the file was renamed: its code, resource, field, and the text that it points at.
  * Equal ones are numbered in their order.
  */
 function fingerprints(sources: readonly Source[]): (diagnostic: Diagnostic) => string {

@@ -5,7 +5,7 @@ import { oneLine, visible } from './visible.ts'
 
 export type TextOptions = { readonly colour: boolean /** Columns of the terminal. */; readonly width: number }
 
-/** Findings for people: the source as written, what is wrong underlined, evidence from other files, reason and next step. */
+/** Findings for people: the source as written, the fault underlined, evidence from other files, reason and next step. */
 export function renderText(
   diagnostics: readonly Diagnostic[],
   sources: readonly Source[],
@@ -41,7 +41,7 @@ function painter(colour: boolean): Paint {
 
 type Mark = { readonly span: FileSpan; readonly label: string; readonly primary: boolean }
 
-/** A file's text by lines; found out at the first need, once for all findings. */
+/** A file's text by lines, which are found once, on demand, for all findings. */
 type Page = { readonly positionOf: (offset: number) => LineColumn; readonly line: (number: number) => string }
 
 function pageOf(text: string): Page {
@@ -121,7 +121,7 @@ function excerpt(
   const out: string[] = [row('', '')]
   let previous = 0
   for (const [line, own] of [...byLine].sort(([a], [b]) => a - b)) {
-    // One line before, for orientation; a gap between far lines is said.
+    // One line before, for orientation; a gap between distant lines is marked.
     const before = line - 1
     if (previous !== 0 && before > previous + 1) out.push(`${' '.repeat(gutter)} ${paint.label(':')}`)
     if (before > previous && page.line(before).trim())
@@ -131,7 +131,7 @@ function excerpt(
     for (const mark of own) {
       const start = position(mark.span.start).column - 1
       const end = position(mark.span.end).line === line ? position(mark.span.end).column - 1 : raw.length
-      // Marks too far apart for one cut-out of a long line get one each.
+      // Marks that are too far apart for one cut-out of a long line get one each.
       if (!shown?.holds(start)) {
         shown = cutOut(raw, start, room)
         out.push(row(String(line), shown.text))
@@ -147,16 +147,16 @@ function excerpt(
   return out
 }
 
-/** What is shown of a line. Offsets count in the line, columns on the screen. */
+/** The part of a line that is shown. Offsets count in the line, columns on the screen. */
 type CutOut = {
   readonly text: string
   readonly holds: (offset: number) => boolean
   readonly columnOf: (offset: number) => number
 }
 
-/** The line, or as much of it around an offset as there is room for, with an ellipsis where it goes on. */
+/** The line, or as much of it around an offset as fits, with an ellipsis where it goes on. */
 function cutOut(line: string, focus: number, room: number): CutOut {
-  // Characters are told apart in the neighbourhood only: a line can be megabytes long.
+  // Only characters nearby are taken apart: a line can be megabytes long.
   const near = Math.max(0, focus - 4 * room)
   const far = Math.min(line.length, focus + 4 * room)
   const cells = cellsOf(line, near, far)
@@ -166,7 +166,7 @@ function cutOut(line: string, focus: number, room: number): CutOut {
   if (!whole) {
     const at = cells.findIndex((cell) => cell.end > focus)
     first = at === -1 ? cells.length : at
-    // A third of the room goes before the focus; near the end of the line, what is left over does too.
+    // A third of the room goes before the focus; near the line's end, so does the room that is left over.
     const after = sum(cells.slice(first))
     const before = Math.max(room / 3, room - after) - 1
     for (let width = 0; first > 0 && (width += cells[first - 1]!.width) <= before; ) first -= 1
@@ -186,7 +186,7 @@ function cutOut(line: string, focus: number, room: number): CutOut {
   }
 }
 
-/** What a reader takes for one character, with the columns it fills. */
+/** What a reader sees as one character, and the columns that it fills. */
 type Cell = { readonly text: string; readonly start: number; readonly end: number; readonly width: number }
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
@@ -205,7 +205,7 @@ function sum(cells: readonly Cell[]): number {
 const wide =
   /^(?:\p{Emoji_Presentation}|.\ufe0f|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u
 
-/** Columns of one character: wide East Asian characters and emoji take two, a combining mark on its own none. */
+/** Columns of one character: two for wide East Asian characters and emoji, none for a combining mark on its own. */
 function widthOf(character: string): number {
   if (/^[\x20-\x7e]$/.test(character)) return 1
   if (wide.test(character)) return 2

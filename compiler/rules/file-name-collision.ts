@@ -40,7 +40,7 @@ spec:
           }),
         ),
       )
-      // Where the Destination comes in only as the earlier one, the later one reports it.
+      // Where the Destination is only the earlier of the two, the later one reports the collision.
       const pairs = collisionsOf(files).filter(({ second }) => second.destination === destination)
       const [pair] = pairs
       if (!pair) return
@@ -77,11 +77,11 @@ type File = {
   readonly destination: Resource<'Destination'>
   readonly activation: ActivationModel
   readonly segment: SegmentModel
-  /** Its name without number and extension; the times are an example's. */
+  /** The name without number and extension, for an example's times. */
   readonly base: string
 }
 
-/** Two files that get one name; of a file that is split, one of its parts. `second` comes later in the list. */
+/** Two files that get one name (of a split file, one of its parts). `second` comes later in the list. */
 type Collision = {
   readonly first: File
   readonly firstPart: number
@@ -89,7 +89,7 @@ type Collision = {
   readonly secondPart: number
 }
 
-/** Each file with the first that it collides with. */
+/** Each file, with the first one that it collides with. */
 function collisionsOf(files: readonly File[]): readonly Collision[] {
   const byKey = Map.groupBy(files, ({ base, destination }) => keyOf(base, destination))
   const positions = new Map(files.map((file, index) => [file, index]))
@@ -113,7 +113,7 @@ function collisionsOf(files: readonly File[]): readonly Collision[] {
   return found
 }
 
-/** Equal for names that some file systems take for one: in another case, or composed of other code points. */
+/** Equal for names that some file systems take for the same: in another case, or composed of other code points. */
 function keyOf(base: string, { spec }: Resource<'Destination'>): string {
   return filePartName(base.normalize('NFC').toLowerCase(), 1, spec.file.compression)
 }
@@ -134,7 +134,7 @@ function shortened(name: string): string {
   return name.length > 60 ? `${name.slice(0, 59)}…` : name
 }
 
-/** Names without the instant are the same in every run; with it, in the runs that two schedules have in common. */
+/** Whether two files with one name meet. Names without the instant are the same in every run; with it, in runs that both schedules have. */
 function collide(a: File, b: File): boolean {
   const timed = [a, b].every(({ destination }) => /\{(timestamp|unix)\}/.test(destination.spec.file.nameTemplate))
   return !timed || a.activation === b.activation || haveCommonSlot(a.activation, b.activation)
@@ -146,7 +146,7 @@ function haveCommonSlot(a: ActivationModel, b: ActivationModel): boolean {
     start: Date.parse(schedule?.startAt ?? '') / 1000,
     every: parseDurationSeconds(schedule?.every ?? ''),
   }))
-  // A daily evaluation drifts past any instant with the clocks' changes, so it meets every other schedule sooner or later.
+  // A daily evaluation shifts with changes of the clocks, so it meets every other schedule sooner or later.
   if (!first?.every || !second?.every || Number.isNaN(first.start) || Number.isNaN(second.start)) return true
   return (first.start - second.start) % greatestCommonDivisor(first.every, second.every) === 0
 }

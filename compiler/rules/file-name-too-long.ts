@@ -36,7 +36,7 @@ spec:
           return { activation: activation.resource, segment: segment.resource, name }
         }),
       )
-      /** The longest first. */
+      /** The names that are too long, the longest first. */
       const beyond = (lengthOf: (name: string) => number, most: number, words: string) =>
         files
           .map(({ name, ...file }) => ({ ...file, length: lengthOf(name), by: lengthOf(name) - most, words }))

@@ -67,7 +67,7 @@ import { yamlSyntax } from './yaml-syntax.ts'
 
 export type { Rule, RuleContext } from './rule.ts'
 
-/** Every code with its page and, for guardrails, its check. */
+/** Every code, with its page and, for guardrails, its check. */
 export const rules: { readonly [code in Code]: Rule } = {
   'yaml-syntax': yamlSyntax,
   'duplicate-key': duplicateKey,

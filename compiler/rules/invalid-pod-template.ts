@@ -52,7 +52,7 @@ const namePart = /^(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/
 const subdomain = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/
 const labelText = /^(?:(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/
 const longestAnnotations = 262_144
-/** What a container may be given beside what has a domain, such as `nvidia.com/gpu`. */
+/** Resources of a container that need no domain; others have one, such as `nvidia.com/gpu`. */
 const plainResources = ['cpu', 'memory', 'ephemeral-storage'] as const
 const besideDuckDb = 256 * 2 ** 20
 
@@ -159,7 +159,7 @@ function checkResources({ requests = {}, limits = {} }: NonNullable<PodTemplate[
   }
 }
 
-/** DuckDB beside the rest of the process, in the container of the resource's Pods. */
+/** Checks that DuckDB and the rest of the process fit into the memory of the container in the resource's Pods. */
 function checkMemory(owner: Owner, store: Resource<'ProfileStore'>, memoryLimit: string, report: Say): void {
   const written = owner.spec.podTemplate?.resources?.limits?.['memory']
   const [limit, duckDb] = [
@@ -186,7 +186,7 @@ function checkMemory(owner: Owner, store: Resource<'ProfileStore'>, memoryLimit:
   })
 }
 
-/** `name` or `domain/name`. */
+/** Checks a key: `name` or `domain/name`. */
 function checkKey(path: Path, key: string, say: SayAt, on: 'key' | 'value' = 'key'): void {
   const [name = '', domain, ...more] = key.split('/').reverse()
   const isName = name.length <= 63 && namePart.test(name)

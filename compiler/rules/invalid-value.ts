@@ -215,7 +215,7 @@ spec:
   },
 }
 
-/** Calls back for every value that came before. */
+/** Calls `say` for every value that occurred before. */
 function repeated(values: readonly string[], say: (index: number, value: string) => void): void {
   const seen = new Set<string>()
   for (const [index, value] of values.entries()) {
@@ -224,7 +224,7 @@ function repeated(values: readonly string[], say: (index: number, value: string)
   }
 }
 
-/** Codes that people write, and what ISO 3166-1 calls these countries. */
+/** Codes that people write, with the ISO 3166-1 codes of these countries. */
 const otherCodes: Readonly<Record<string, string>> = { UK: 'GB', EN: 'GB', EL: 'GR' }
 
 function reportCountry(index: number, country: string, report: RuleContext['report']): void {
@@ -258,7 +258,7 @@ function reportTransform(index: number, transform: unknown, intoLists: boolean, 
   }
 }
 
-/** A field that an expectation speaks of is one that the Dataset reads. */
+/** Reports a field that an expectation names and the Dataset does not read. */
 function reportColumn(dataset: Resource<'Dataset'>, path: Path, source: string, report: RuleContext['report']): void {
   const columns = [...recordColumnsOf(dataset.spec).keys()]
   if (columns.includes(source)) return

@@ -32,7 +32,7 @@ spec:
       if (!instance) return
       const { reconciliationKey, columns } = instance.spec.targetMapping
       const { mapping } = activation.spec
-      // A key that is not mapped, or no column at all, is reported as such.
+      // A key that is not mapped, or is no column at all, is reported by another rule.
       if (
         reconciliationKey.length === 0 ||
         !reconciliationKey.every((column) => mapping.some(({ target }) => target === column))

@@ -26,7 +26,7 @@ spec:
   check: {
     Organization(organization, { model, report }) {
       const { relations } = model
-      // Sources and Destinations are Experience Platform's: what counts is the organization of the store at the other end.
+      // Sources and Destinations belong to Experience Platform: the organization of the store at the other end counts.
       const usesDestination = ({ resource, instance }: (typeof model.destinations)[number]): boolean => {
         const stores = relations.activationsOfDestination(resource).flatMap(({ store }) => (store ? [store] : []))
         return stores.length > 0

@@ -73,7 +73,7 @@ spec:
         (key) =>
           columns.some(({ name }) => name === key) &&
           !mapping.some(({ target }) => target === key) &&
-          // A column that is evidently meant but misspelt is an unknown-target-column.
+          // A column that is evidently misspelt is reported as unknown-target-column.
           !misspelt.some(({ target, deduplicationKey }) => deduplicationKey || nearest(target, [key]).length > 0),
       )
       if (missing.length === 0) return

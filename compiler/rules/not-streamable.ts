@@ -67,7 +67,7 @@ spec:
   },
 }
 
-/** The reasons with their places in the expression. Trees hold none, so the expression is read once more. */
+/** The reasons with their places in the expression. Trees have no places, so the expression is read once more. */
 function placedReasons(
   segment: SegmentModel,
   model: Model,
@@ -82,7 +82,7 @@ function placedReasons(
 
 type Range = { readonly start: number; readonly end: number }
 
-/** For the middle of a sentence; numbers and quotes stay. */
+/** The message for the middle of a sentence; numbers and quotes stay. */
 function lowerFirst(message: string): string {
   return message[0]!.toLowerCase() + message.slice(1)
 }

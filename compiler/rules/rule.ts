@@ -4,7 +4,7 @@ import type { Model } from '../model.ts'
 import type { Resource } from '../resource.ts'
 
 /**
- * A code's page, and, for a guardrail, its check. One file per code: the file's name, the export in camel case, the code and the
+ * A code's page and, for a guardrail, its check. There is one file per code: the file's name, the export in camel case, the code and the
  * fixture are the same words. `explain`, docs/guardrails.md and the tests of the examples are made from it.
  */
 export type Rule = {
@@ -17,14 +17,14 @@ export type Rule = {
 export type RulePage = {
   /** One line: what is refused or warned about. */
   readonly title: string
-  /** What is looked at, with the limit and where it can be changed. */
+  /** What is checked, with the limit and where it can be changed. */
   readonly checks: string
   /** What goes wrong otherwise. */
   readonly why: string
   /** Where the limit comes from: a page of Adobe's documentation by its title, a standard, Kubernetes, or Convoke itself. */
   readonly source: string
   /**
-   * YAML documents that take the place of those of the same kind and name in the example bundle (test/fixtures/retail.yaml), or are
+   * YAML documents that replace those of the same kind and name in the example bundle (test/fixtures/retail.yaml), or are
    * added to it; fields of `spec` that they leave out are taken from there. `bad` must be reported with this code and no other, `good`
    * must be clean.
    */

@@ -28,7 +28,7 @@ spec:
       const segment = relations.segment(resource)
       if (!segment?.store || relations.reasonsAgainstStreaming(segment).length > 0) return
       const datasets = relations.datasetsOfStore(segment.store)
-      // A Dataset that belongs to no store by a misspelt name may well be the one.
+      // A Dataset whose store's name is misspelt may be the source.
       if (!isWhole('Dataset') || model.datasets.some((dataset) => dataset.store === null)) return
       if (datasets.some((dataset) => dataset.spec.ingestion === 'Streaming')) return
       report({

@@ -41,7 +41,7 @@ spec:
         if (attribute.kind !== 'scalar' || !column || optOutColumns.includes(target)) continue
         const steps = transformSteps(resource.spec.mapping[index]?.transform)
         const isText = transformGivesText(steps)
-        // What a step brings in may be of any type.
+        // A value that a step brings in may have any type.
         if (isText === null) continue
         const accepted = columnTypesOf(attribute.type, isText)
         if (accepted.includes(column.type)) continue
@@ -62,7 +62,7 @@ spec:
   },
 }
 
-/** Types of columns that hold every value of an attribute's type; none for what is no scalar. */
+/** Column types that can hold every value of an attribute's type; empty for types that are no scalars. */
 export function columnTypesOf(type: Type, isText: boolean): readonly ColumnType[] {
   if (type.kind === 'object' || type.kind === 'array' || type.kind === 'map') return []
   return isText ? ['Text'] : columnTypes[type.kind]

@@ -2,9 +2,9 @@ import type { Cron } from './cron.ts'
 import { stretchAt } from './stretch.ts'
 import { nextWallClock, previousWallClock } from './wall-clock.ts'
 
-// Two readings of one expression in a zone that changes its clocks:
-// - hour field `*`: every instant whose wall clock matches; both passes of a repeated hour, none of a skipped one.
-// - any other hour field: every matching wall clock once; at its first pass, or, where it is skipped, at the first instant after the gap.
+// Two readings of an expression, in a zone that changes its clocks:
+// - hour field `*`: every instant whose wall clock matches; in both passes of a repeated hour, and not in a skipped one.
+// - any other hour field: every matching wall clock once; in its first pass or, where it is skipped, at the first instant after the gap.
 
 /** Ascending, without duplicates; `from` inclusive, `to` exclusive. */
 export function* cronSlots(cron: Cron, timeZone: string, from: Date, to: Date): Generator<Date, void, undefined> {
@@ -46,12 +46,12 @@ function* instants(cron: Cron, timeZone: string, from: number, to: number): Gene
   }
 }
 
-/** Where the slots of a stretch begin: a wall clock that was reached before has had its run. */
+/** The first wall clock of a stretch that can have a slot: those that were reached before have had theirs. */
 function firstWallClock(cron: Cron, wall: number, reached: number): number {
   return cron.followsElapsedTime ? wall : Math.max(wall, reached)
 }
 
-/** Whether a slot lies in the gap between two wall clocks and has to happen after it. There is no gap where `reached` is not before `wall`. */
+/** Whether a slot lies in the gap between two wall clocks and has to happen after it. Without `reached` before `wall` there is no gap. */
 function skipsSlot(cron: Cron, reached: number, wall: number): boolean {
   return !cron.followsElapsedTime && reached < wall && nextWallClock(cron, reached) < wall
 }

@@ -7,7 +7,7 @@
 export type Cron = {
   /** As written. */
   readonly text: string
-  /** The times of a matching day as hour * 60 + minute, ascending, never empty. */
+  /** The times of a matching day, as hour * 60 + minute; ascending and never empty. */
   readonly minutesOfDay: readonly number[]
   /** Bit n is set where n matches: days of the month 1-31, months 1-12, days of the week 0-6 from Sunday. */
   readonly daysOfMonth: number
@@ -22,7 +22,7 @@ export type Cron = {
   readonly followsElapsedTime: boolean
 }
 
-/** What is wrong with a part of the text. `start` and `end` (exclusive) count UTF-16 code units. */
+/** A fault of a part of the text. `start` and `end` (exclusive) count UTF-16 code units. */
 export type CronFault = {
   readonly message: string
   readonly help: string
@@ -30,7 +30,7 @@ export type CronFault = {
   readonly end: number
 }
 
-/** Faults come in the order of the text; an array of them is never empty. */
+/** Parses an expression. Faults come in the order of the text; an array of them is never empty. */
 export function parseCron(text: string): Cron | CronFault[] {
   const faults: CronFault[] = []
   const written = [...text.matchAll(/\S+/g)].map((match) => ({ text: match[0], start: match.index }))
@@ -172,7 +172,7 @@ function splitOnce(word: Word, separator: string): readonly [Word, Word?] {
   ]
 }
 
-/** `item` is the whole item, shown where the part by itself would say nothing. */
+/** `item` is the whole item, shown where the part alone would say nothing. */
 function parseStep(word: Word, item: Word, field: Field): number | CronFault {
   const count = field.max - field.min + 1
   const step = /^\d+$/.test(word.text) ? Number(word.text) : 0
@@ -191,7 +191,7 @@ function parseValue(word: Word, item: Word, field: Field): number | CronFault {
   const help = `Use ${field.range}.`
   if (/^\d+$/.test(word.text)) {
     const value = Number(word.text)
-    // 7 is Sunday, though a step never counts on to it.
+    // 7 is Sunday, but a step never counts on to it.
     const max = field.names === dayNames ? 7 : field.max
     if (value >= field.min && value <= max) return value
     return fault(word, `${word.text} is outside the ${field.name} field (${field.min} to ${max}).`, help)
@@ -207,7 +207,7 @@ function parseValue(word: Word, item: Word, field: Field): number | CronFault {
   )
 }
 
-/** What other cron dialects know and this one does not. */
+/** What other cron dialects have and this one does not. */
 const extensions: readonly (readonly [RegExp, string])[] = [
   [/^\?$/, 'Write `*`.'],
   [

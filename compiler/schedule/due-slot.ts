@@ -3,26 +3,31 @@ import { latestSlot, type Schedule, slotsBetween } from './schedule.ts'
 export type DueInput = {
   readonly schedule: Schedule
   readonly at: Date
-  /** The slot of the last run, whatever became of it; null before the first. */
+  /** The slot of the last run, however it ended; null before the first. */
   readonly lastRun: Date | null
   /**
-   * No slot before this is ever run or counted: when the resource was created, or, if later, when its schedule was changed or resumed.
-   * Null where no one knows (`convoke run`): then the first run takes the latest slot there is.
+   * No slot before this is run or counted: the resource was created then or, if that is later, its schedule was changed or resumed. null:
+   * unknown (`convoke run`); the first run then takes the latest slot.
    */
   readonly createdAt: Date | null
-  /** Latest: the latest slot is run however late. None: only on time, which is within `startingDeadlineSeconds`, or `onTimeSeconds` where that is absent. */
+  /**
+   * `Latest`: the latest slot is run however late. `None`: only on time, within `startingDeadlineSeconds` or, without that,
+   * `onTimeSeconds`.
+   */
   readonly catchUp: 'None' | 'Latest'
-  /** A slot that is more than this late is not run any more; null: no limit. */
+  /** A slot is not run when it is later than this; null: no limit. */
   readonly startingDeadlineSeconds: number | null
 }
 
-/** `missed` counts the slots since the last run that are not run now and never will be; 0 where neither a run nor a creation says where to count from. */
+/**
+ * `missed`: slots since the last run that are not run now and never will be; 0 where there is neither a run nor a creation to count from.
+ */
 export type Due = { readonly slot: Date | null; readonly missed: number }
 
-/** A scheduler wakes up a little after the slot; what is later than this was missed (and is caught up, if at all). */
+/** A scheduler wakes up a little after the slot; a slot later than this was missed, and is only caught up. */
 export const onTimeSeconds = 60
 
-/** The one slot to run at this instant, never more than one: a slot that was not run in time gives way to the next. */
+/** The one slot to run at this instant: a slot that was not run in time gives way to the next. */
 export function dueSlot({ schedule, at, lastRun, createdAt, catchUp, startingDeadlineSeconds }: DueInput): Due {
   const latest = latestSlot(schedule, at)
   const since = Math.max(

@@ -3,14 +3,14 @@ import { latestCronSlot, nextCronSlot } from './cron-slots.ts'
 import { stretchAt } from './stretch.ts'
 import { nextWallClock } from './wall-clock.ts'
 
-/** Whether a matching local day holds two times. Where it does not, only a skipped day (Apia, 2011-12-30) brings two slots into one. */
+/** Whether a matching local day has two times. If not, only a skipped day (Apia, 2011-12-30) can bring two slots into one day. */
 export function runsMoreThanOnceADay(cron: Cron): boolean {
   return cron.minutesOfDay.length > 1
 }
 
 /**
- * The shortest time between two slots, the zone's changes from 2020 to 2050 included: `0 0,3 * * *` comes to 7200 where clocks spring forward at night.
- * In `Etc/UTC` it is what the expression alone says. Infinity where it is unreachable.
+ * The shortest time between two slots, with the zone's changes from 2020 to 2050: `0 0,3 * * *` comes to 7200 where clocks spring forward
+ * at night. In `Etc/UTC` it is what the expression alone says. Infinity where it is unreachable.
  */
 export function shortestCronGapSeconds(cron: Cron, timeZone: string): number {
   let shortest = shortestWallClockGap(cron)

@@ -3,8 +3,8 @@ import type { Cron } from './cron.ts'
 import { cronSlots, latestCronSlot, nextCronSlot } from './cron-slots.ts'
 
 /**
- * When something happens, again and again. `cron`: by the wall clock of a zone that `isTimeZone`. `every`: elapsed time from `startAt`, the first slot;
- * whole seconds, at least 1. `after`: together with each batch evaluation of the store, whose slots these are.
+ * When something happens, again and again. `cron`: by the wall clock of a zone that `isTimeZone` accepts. `every`: in elapsed time from
+ * `startAt`, the first slot; whole seconds, at least 1. `after`: with each batch evaluation of the store, whose slots these are.
  */
 export type Schedule = CronSchedule | EverySchedule | AfterSchedule
 export type CronSchedule = { readonly kind: 'cron'; readonly cron: Cron; readonly timeZone: string }
@@ -58,7 +58,7 @@ export function* everySlots(startAt: Date, seconds: number, from: Date, to: Date
   for (let at = startAt.getTime() + first * seconds * 1000; at < to.getTime(); at += seconds * 1000) yield new Date(at)
 }
 
-/** Null before `startAt`. */
+/** null before `startAt`. */
 export function latestEverySlot(startAt: Date, seconds: number, at: Date): Date | null {
   const count = Math.floor((at.getTime() - startAt.getTime()) / (seconds * 1000))
   return count < 0 ? null : new Date(startAt.getTime() + count * seconds * 1000)

@@ -1,6 +1,6 @@
 /**
- * A span of instants through which a zone keeps one offset; all numbers are milliseconds. It may also begin where the zone changes nothing.
- * A wall clock is written as the milliseconds since 1970-01-01T00:00Z that it would be in UTC: instant + offset.
+ * A span of instants through which a zone keeps one offset; all numbers are milliseconds. It may also begin where nothing changes. A wall
+ * clock is written as the milliseconds since 1970-01-01T00:00Z that it would be in UTC: instant + offset.
  */
 export type Stretch = {
   readonly start: number
@@ -9,12 +9,12 @@ export type Stretch = {
   readonly offset: number
   /**
    * How far the zone's wall clocks had come before `start` (exclusive). Less than `start + offset`: the wall clocks between are skipped.
-   * More: those between are shown a second time.
+   * More: the wall clocks between are shown a second time.
    */
   readonly reached: number
 }
 
-/** The stretch that holds the instant. The zone must be one of `isTimeZone`. Zone data are those of the runtime's Intl. */
+/** The stretch that holds the instant. The zone must be one that `isTimeZone` accepts. Zone data come from the runtime's Intl. */
 export function stretchAt(timeZone: string, instant: number): Stretch {
   if (chunkCount > mostChunks) {
     memo.clear()
@@ -33,19 +33,19 @@ export function stretchAt(timeZone: string, instant: number): Stretch {
 
 type OffsetAt = (instant: number) => number
 
-/** Beyond that many, all are found again: nobody asks for so many zones and years but by mistake. */
+/** When more chunks are kept than this, all are dropped and found again: only a mistake asks for so many zones and years. */
 const mostChunks = 50_000
 
-// Intl answers the same for the life of the process, and finding a change costs about 20 questions of a microsecond each.
+// Intl gives the same answer for the life of the process, and finding a change costs about 20 calls of a microsecond each.
 let chunkCount = 0
 const memo = new Map<string, { readonly offsetAt: OffsetAt; readonly stretches: Map<number, readonly Stretch[]> }>()
 
-// Two changes that cancel out within one probe would be missed; the closest pair that any zone has had or plans are seven days apart
-// (Boa Vista in October 2000, Gaza in October 2040).
+// Two changes within one probe that cancel each other out would be missed; the closest pair that any zone has had, or plans, is seven
+// days apart (Boa Vista in October 2000, Gaza in October 2040).
 const probeMs = 3 * 86_400_000
 export const chunkMs = 128 * probeMs
 
-/** Those that cover `chunkMs` from `from`, cut at both ends. */
+/** The stretches that cover `chunkMs` from `from`, cut at both ends. */
 export function stretchesOf(offsetAt: OffsetAt, from: number): readonly Stretch[] {
   const stretches: Stretch[] = []
   // One probe earlier, so that a repetition still going on at `from` is known.
@@ -53,7 +53,7 @@ export function stretchesOf(offsetAt: OffsetAt, from: number): readonly Stretch[
   let offset = offsetAt(start)
   let reached = start + offset
   const close = (end: number) => {
-    // Cut at `from`, a stretch has skipped nothing there.
+    // Cut at `from`, a stretch skips nothing there.
     if (end > from)
       stretches.push(
         start < from
@@ -74,7 +74,7 @@ export function stretchesOf(offsetAt: OffsetAt, from: number): readonly Stretch[
   return stretches
 }
 
-/** The first instant, to the second, at which the offset is no longer what it is at `same`. */
+/** The first instant, to the second, at which the offset differs from that at `same`. */
 function firstChange(offsetAt: OffsetAt, same: number, other: number): number {
   const offset = offsetAt(same)
   let low = same / 1000

@@ -1,8 +1,9 @@
 import { nearest } from '../suggest.ts'
 
 /**
- * Whether the name is one of the IANA time zone database, links (`US/Eastern`, `Asia/Kolkata`) included: the runtime's Intl knows it, it is spelled with the
- * database's capitals, and it is neither an offset (`+01:00`) nor one of the abbreviations that only Intl knows (`IST`, `PST`). `Local` is not a zone.
+ * Whether the name is in the IANA time zone database, links (`US/Eastern`, `Asia/Kolkata`) included: the runtime's Intl knows it, it has
+ * the database's capitals, and it is neither an offset (`+01:00`) nor an abbreviation that only Intl knows (`IST`, `PST`). `Local` is not
+ * a zone.
  */
 export function isTimeZone(name: string): boolean {
   return (
@@ -13,7 +14,7 @@ export function isTimeZone(name: string): boolean {
   )
 }
 
-/** Up to three zones that the name was probably meant to be, likeliest first; a name of its city alone and an offset from UTC are understood. */
+/** Up to three zones that were probably meant, likeliest first; a city's name alone and an offset from UTC are understood. */
 export function suggestTimeZones(name: string): string[] {
   const wanted = name.trim().toLowerCase().replace(/ /g, '_')
   const exact = spellings().get(wanted) ?? offsetZone(wanted)
@@ -32,10 +33,10 @@ export function suggestTimeZones(name: string): string[] {
 // Every segment of a name starts with a capital; `SystemV/PST8PDT` is Intl's own.
 const shape = /^(?!SystemV\/)[A-Z][A-Za-z0-9_+-]*(?:\/[A-Z][A-Za-z0-9_+-]*)*$/
 
-/** The database's own names of three capitals. All others that Intl takes come from Java and are ambiguous. */
+/** The database's own names of three capitals. All others that Intl accepts come from Java, and are ambiguous. */
 const abbreviations = new Set('CET EET EST GMT HST MET MST PRC ROC ROK UCT UTC WET'.split(' '))
 
-/** Names in use today that Intl does not list, because it goes by the older ones. */
+/** Present names that Intl does not list, since it uses the older ones. */
 const renamed = `
   Africa/Asmara America/Argentina/Buenos_Aires America/Argentina/Catamarca America/Argentina/Cordoba America/Argentina/Jujuy America/Argentina/Mendoza
   America/Atikokan America/Indiana/Indianapolis America/Kentucky/Louisville America/Nuuk Asia/Ho_Chi_Minh Asia/Kathmandu Asia/Kolkata Asia/Yangon
@@ -45,7 +46,7 @@ const renamed = `
 
 let spellingsMemo: ReadonlyMap<string, string> | undefined
 
-/** Current names by their lower case. */
+/** Present names by their lower case. */
 function spellings(): ReadonlyMap<string, string> {
   spellingsMemo ??= new Map(
     [...Intl.supportedValuesOf('timeZone'), ...renamed].map((name) => [name.toLowerCase(), name]),
@@ -66,7 +67,7 @@ function known(name: string): boolean {
   }
 }
 
-/** `Etc/GMT-2` is two hours ahead of UTC: the database's sign is the other way round. */
+/** The zone for an offset. `Etc/GMT-2` is two hours ahead of UTC: the database's sign is reversed. */
 function offsetZone(text: string): string | undefined {
   const [, sign, hours] = /^(?:utc|gmt)?([+-])0?(\d{1,2})(?::?00)?$/.exec(text) ?? []
   const name = Number(hours) === 0 ? 'Etc/UTC' : `Etc/GMT${sign === '+' ? '-' : '+'}${hours}`

@@ -2,7 +2,7 @@ import type { Cron } from './cron.ts'
 
 // A wall clock is written as the milliseconds since 1970-01-01T00:00Z that it would be in UTC.
 
-/** Whether any day of the calendar matches: 29 February does, 31 February does not. */
+/** Whether any calendar day matches: 29 February does, 31 February does not. */
 export function isReachable(cron: Cron): boolean {
   return nextWallClock(cron, 0) < Number.POSITIVE_INFINITY
 }
@@ -17,7 +17,7 @@ export function nextWallClock(cron: Cron, wall: number): number {
   for (let day = today + 1; day <= today + longestSilenceDays; ) {
     const date = dateOf(day)
     if (matches(cron, date)) return (day * minutesPerDay + cron.minutesOfDay[0]!) * minuteMs
-    // No month is shorter than 28 days, so this never leaps over the first of the next.
+    // No month is shorter than 28 days, so this never skips the first of the next.
     day += hasMonth(cron, date) ? 1 : Math.max(1, 29 - date.getUTCDate())
   }
   return Number.POSITIVE_INFINITY
@@ -40,7 +40,7 @@ export function previousWallClock(cron: Cron, wall: number): number {
 
 const minuteMs = 60_000
 const minutesPerDay = 1440
-/** Around 2100 two 29ths of February are 2,921 days apart; whatever is reachable comes as often. */
+/** Around 2100 two 29ths of February are 2,921 days apart; every reachable expression matches at least as often. */
 const longestSilenceDays = 2_922
 
 function dateOf(day: number): Date {

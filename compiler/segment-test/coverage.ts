@@ -7,16 +7,16 @@ import { caseName, type Expression, type Suite } from './suite.ts'
 export type LeafCoverage = { readonly text: string; readonly true: number; readonly false: number }
 
 export type Coverage = {
-  /** Null for an expression of a case's own. */
+  /** The Segment; null for a case's own expression. */
   readonly segment: string | null
-  /** The case with that expression; null for a Segment. */
+  /** The case with its own expression; null for a Segment. */
   readonly case: { readonly suite: string; readonly name: string } | null
   readonly leaves: readonly LeafCoverage[]
 }
 
 /**
- * The leaf conditions of every Segment of the model, and of every expression of a case's own, with how often they came out either way.
- * Segments that a tested one refers to count too; one that no case reaches has only zeros. By the reference interpreter.
+ * The leaf conditions of every Segment of the model, and of every case's own expression, with how often they were true and false.
+ * Segments that a tested one refers to count too; a Segment that no case reaches has only zeros. Found by the reference interpreter.
  */
 export function coverageOf(suites: readonly Suite[], model: Model): readonly Coverage[] {
   const entries = new Map<string, Coverage & { readonly leaves: { text: string; true: number; false: number }[] }>()
@@ -73,7 +73,7 @@ export function coverageOf(suites: readonly Suite[], model: Model): readonly Cov
 
 type LeafCounts = { text: string; true: number; false: number }[]
 
-/** Segments by name, then cases in their suites. */
+/** The order: Segments by name, then cases in their suites. */
 function orderOf(coverage: Coverage): string {
   return coverage.case ? `1${coverage.case.suite}` : `0${coverage.segment}`
 }

@@ -3,12 +3,12 @@ import { type Datum, holds, type Person } from '../pql/interpret.ts'
 import { type Condition, eachChild, type Value } from '../pql/ir.ts'
 
 /**
- * The next instant after `after` (epoch milliseconds) at which the condition may come out otherwise for a person whose data stay as
- * they are; null when it never will. Never late. Exact, unless more than `patience` instants in a row turn out to change nothing: then
- * it is the last of those, and one asks again from there. Segments referred to are followed by `conditionOf`.
+ * The next instant after `after` (epoch milliseconds) at which the condition may change for a person whose data stay the same; null:
+ * never. It is never late. It is exact, unless more than `patience` instants in a row turn out to change nothing: then it is the last of
+ * those, and the caller asks again from there. `conditionOf` gives the conditions of Segments referred to.
  *
- * The answer to a condition is found by comparing times. Until the first of those comparisons comes out otherwise, or an event
- * dated ahead comes to pass, the same way leads to the same answer.
+ * A condition's answer is found by comparing times. Until the first of those comparisons changes, or an event dated ahead happens, the
+ * same comparisons lead to the same answer.
  */
 export function nextFlip(
   condition: Condition,
@@ -30,10 +30,10 @@ export function nextFlip(
 
 const patience = 100
 
-/** The answer at an instant, and the first instant at which something that it was found by changes. */
+/** The answer at an instant, and the first instant at which one of the comparisons that led to it changes; null: none does. */
 type Look = { readonly holds: boolean; readonly until: number | null }
 
-/** `restless` is what `isRestless` said of conditions before. */
+/** `restless`: what `isRestless` said of conditions before. */
 function look(
   condition: Condition,
   person: Person,
@@ -73,7 +73,7 @@ function look(
 
 type ValueAt = (value: Value, now: number) => Datum
 
-/** When two values, one of which moves with the clock, come to stand otherwise to each other. */
+/** Instants at which the order of two values changes, one of which moves with the clock. */
 function crossings(left: Value, right: Value, now: number, valueAt: ValueAt): readonly number[] {
   const [clock, mark] = isClock(left) ? [left, right] : [right, left]
   if (!isClock(clock)) return []
@@ -82,7 +82,7 @@ function crossings(left: Value, right: Value, now: number, valueAt: ValueAt): re
   return typeof at === 'number' ? crossing(clock, at, now, valueAt) : []
 }
 
-/** When a value that moves with the clock reaches the mark, or leaves or passes it. At most one instant, never late. */
+/** The instant at which a value that moves with the clock reaches, leaves or passes the mark. At most one, and never late. */
 function crossing(clock: Value, mark: number, now: number, valueAt: ValueAt): readonly number[] {
   const at = (instant: number): number => {
     const value = valueAt(clock, instant)
@@ -93,7 +93,7 @@ function crossing(clock: Value, mark: number, now: number, valueAt: ValueAt): re
   if (start > mark + slack || Number.isNaN(start)) return []
   if (slack === 0) return firstAt(at, now, start === mark ? mark + 1 : mark)
   if (start < mark - slack) return firstAt(at, now, mark - slack)
-  // So near it may fall back, it is followed as long as it goes with the clock, a day at most.
+  // So near the mark the value may fall back: it is followed while it moves exactly with the clock, a day at most.
   let [steady, broken] = [0, day + 1]
   while (broken - steady > 1) {
     const middle = Math.floor((steady + broken) / 2)
@@ -104,9 +104,9 @@ function crossing(clock: Value, mark: number, now: number, valueAt: ValueAt): re
   return [now + Math.min(broken, start === mark ? 1 : mark - start)]
 }
 
-/** The first instant after `now` at which a value that never falls is at the mark or beyond; none within the calendar: empty. */
+/** The first instant after `now` at which a value that never falls is at the mark or beyond; empty where none is within the calendar. */
 function firstAt(at: (instant: number) => number, now: number, mark: number): readonly number[] {
-  // What moves with the clock, as most values do, is there when the distance has gone by.
+  // Most values move with the clock, and are at the mark when the distance has passed.
   let reached = mark - at(now)
   while (!(at(now + reached) >= mark)) {
     if (now + reached > lastInstant) return []
@@ -123,10 +123,10 @@ function firstAt(at: (instant: number) => number, now: number, mark: number): re
 
 const day = 86_400_000
 
-/** 10000-01-01: the calendar of data and literals ends before it. Marks may lie further, as far as shifts lead. */
+/** The last instant of a Date. Data and literals end before 10000-01-01, but marks may lie further ahead, since times can be shifted. */
 const lastInstant = 8.64e15
 
-/** Is the value the clock's, moved by fixed amounts and cut to units, and at most once to another day by a month's length? */
+/** Whether the value is the clock's, moved by fixed amounts and cut to units, and at most once moved by a month's length. */
 function isClock(value: Value): boolean {
   switch (value.kind) {
     case 'now':
@@ -142,7 +142,7 @@ function isClock(value: Value): boolean {
   }
 }
 
-/** How far the value of a clock may fall back while time goes on, in milliseconds: months end on different days. */
+/** How many milliseconds a clock's value may fall back while time goes on: months end on different days. */
 function slackOf(clock: Value): number {
   switch (clock.kind) {
     case 'instant':
@@ -151,7 +151,7 @@ function slackOf(clock: Value): number {
       return fallsBack(clock) ? day : slackOf(clock.base)
     case 'floor': {
       const slack = slackOf(clock.base)
-      // The time of the day is all that falls back: days and longer units do not see it.
+      // Only the time of day falls back, and days and longer units do not show it.
       if (slack === 0 || (clock.base.kind === 'shift' && fallsBack(clock.base) && isDayOrLonger(clock.unit))) return 0
       return slack + shift(0, 1, clock.unit) + day
     }
@@ -160,7 +160,7 @@ function slackOf(clock: Value): number {
   }
 }
 
-/** 29 to 31 January, a month later, are all 28 February, each from midnight on. */
+/** Whether the value falls back: 29, 30 and 31 January plus a month are all 28 February, each from midnight on. */
 function fallsBack(value: Extract<Value, { kind: 'shift' }>): boolean {
   return unitMonths[value.unit] !== null && !isWholeDays(value.base)
 }
@@ -182,7 +182,7 @@ function isDayOrLonger(unit: Extract<Value, { kind: 'floor' }>['unit']): boolean
   return (unitMilliseconds[unit] ?? day) >= day
 }
 
-/** Is the clock read anywhere but where its way can be followed? */
+/** Whether the clock is read in a way that cannot be followed. */
 function isRestless(condition: Condition, restless: Map<Condition, boolean>): boolean {
   const known = restless.get(condition)
   if (known !== undefined) return known
@@ -201,7 +201,7 @@ function isRestless(condition: Condition, restless: Map<Condition, boolean>): bo
   return answer
 }
 
-/** The times of a node whose way can be followed while the clock goes on; null for any other node. */
+/** The times of a node that can be followed while the clock goes on; null for any other node. */
 function followedIn(node: Condition | Value): readonly Value[] | null {
   switch (node.kind) {
     case 'within':

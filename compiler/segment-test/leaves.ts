@@ -3,15 +3,15 @@ import { type Part, partsOf } from '../pql/parts.ts'
 import type { UnionTypes } from '../schema.ts'
 import type { Expression } from './suite.ts'
 
-/** A part of an expression that `and`, `or` and `not` put together with others. */
+/** A part of an expression that `and`, `or` and `not` combine with others. */
 export type Leaf = {
   readonly text: string
   readonly condition: Condition
-  /** Under an odd number of `not`s. */
+  /** Whether it stands under an odd number of `not`s. */
   readonly isNegated: boolean
 }
 
-/** The leaf conditions of an expression as they are written, in order; none when it does not compile. */
+/** The leaf conditions of an expression, as written and in order; empty when it does not compile. */
 export function leavesOf({ text, condition, segments }: Expression, types: UnionTypes): readonly Leaf[] {
   const part = condition && partsOf(text, types, segments)
   return part === null ? [] : leavesIn(part, false)

@@ -4,7 +4,7 @@ import type { Path } from '../resource.ts'
 import { dataTypeOf, describe, type ObjectType, type Type } from '../schema.ts'
 import { alternatives, nearest } from '../suggest.ts'
 
-/** A value, written by hand, that the union schema has no place for. An error unless it says warning. */
+/** A value, written by hand, that has no place in the union schema. Absent severity: an error. */
 export type Misfit = {
   readonly code: 'wrong-type' | 'unknown-attribute' | 'invalid-value'
   readonly path: Path
@@ -14,7 +14,7 @@ export type Misfit = {
   readonly severity?: 'warning'
 }
 
-/** Everything in a value that does not fit its type, at the smallest place; absent values always fit. */
+/** Every part of a value that does not fit its type, at the smallest place; absent values always fit. */
 export function misfitsOf(value: unknown, type: Type, path: Path = []): Misfit[] {
   if (value === null || value === undefined) return []
   const wrong = (help: string): Misfit[] => [

@@ -3,18 +3,18 @@ import { leavesOf } from './leaves.ts'
 import { conditionsOf, isIn, type StepResult, segmentsOf } from './run.ts'
 import type { Case } from './suite.ts'
 
-/** Why one person is, or is not, in at a step where that was not expected. */
+/** Why a person is, or is not, in the Segment at a step where that was not expected. */
 export type Reason = {
   readonly id: string
-  /** Should be in and is not, or is in and should not be. */
+  /** `missing`: should be in and is not; `extra`: is in and should not be. */
   readonly kind: 'missing' | 'extra'
   /** The expression's leaf conditions as written, each with its truth for that person at that instant. */
   readonly leaves: readonly { readonly text: string; readonly isNegated: boolean; readonly truth: boolean }[]
-  /** The reference interpreter does not agree with the engine that was asked. */
+  /** Whether the reference interpreter disagrees with the engine that was asked. */
   readonly isDisputed: boolean
 }
 
-/** One for each person whose membership is not the expected one; missing ones first. */
+/** One reason for each person whose membership is not as expected; missing people first. */
 export function reasonsOf(each: Case, result: StepResult, types: UnionTypes): readonly Reason[] {
   const target = each.expressions[0]
   if (!target?.condition) return []
@@ -39,7 +39,7 @@ export function reasonsOf(each: Case, result: StepResult, types: UnionTypes): re
   return [...missing.flatMap((id) => reason('missing', id)), ...extra.flatMap((id) => reason('extra', id))]
 }
 
-/** Where a step does not say who is in, those who were to enter or exit tell of it. */
+/** Where a step does not say who is in, those who were expected to enter or exit show the difference. */
 function differenceOf({ step, members, entered, exited }: StepResult): { missing: string[]; extra: string[] } {
   const without = (ids: readonly string[] | null, others: readonly string[] | null): string[] =>
     ids && others ? ids.filter((id) => !others.includes(id)) : []

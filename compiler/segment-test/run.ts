@@ -4,14 +4,14 @@ import type { SegmentCondition } from '../sql/membership-query.ts'
 import { nextFlip } from './flip.ts'
 import type { Case, Expression, Step } from './suite.ts'
 
-/** Who of the people is in the first of the Segments at an instant (epoch milliseconds). The others are those it refers to. */
+/** The people who are in the first of the Segments at an instant (epoch milliseconds). The other Segments are those it refers to. */
 export type Engine = (
   segments: readonly SegmentCondition[],
   people: ReadonlyMap<string, Person>,
   at: number,
 ) => Promise<ReadonlySet<string>>
 
-/** The reference interpreter as an engine. */
+/** The reference interpreter, as an engine. */
 export const reference: Engine = async (segments, people, at) => {
   const target = segments[0]
   const conditionOf = conditionsOf(segments)
@@ -20,21 +20,21 @@ export const reference: Engine = async (segments, people, at) => {
   )
 }
 
-/** What an engine found at one step, beside what was expected. Ids are sorted. */
+/** What an engine found at one step, and what was expected. Ids are sorted. */
 export type StepResult = {
   readonly step: Step
   readonly members: readonly string[]
   readonly entered: readonly string[]
   readonly exited: readonly string[]
-  /** Members by the incremental evaluation; null where there is no step before to go on from. */
+  /** Members by incremental evaluation; null where there is no step before. */
   readonly incremental: readonly string[] | null
   readonly passed: boolean
 }
 
 export type CaseResult =
-  /** It could not be run, for the reasons in `case.obstacles`. */
+  /** The case could not be run, for the reasons in `case.obstacles`. */
   | { readonly kind: 'blocked'; readonly passed: false }
-  /** A case that expects an error; `codes` are those the expression was refused with. */
+  /** A case that expects an error; `codes` are those that the expression was refused with. */
   | { readonly kind: 'error'; readonly passed: boolean; readonly codes: readonly string[] }
   | { readonly kind: 'steps'; readonly passed: boolean; readonly steps: readonly StepResult[] }
 
@@ -65,7 +65,7 @@ export function segmentsOf(expressions: readonly Expression[]): readonly Segment
   return expressions.flatMap(({ name, condition }) => (condition ? [{ name, condition }] : []))
 }
 
-/** Does a condition hold, Segments it refers to evaluated for the same person and instant? */
+/** Whether a condition holds, with the Segments that it refers to evaluated for the same person and instant. */
 export function isIn(
   condition: Condition,
   person: Person,
@@ -84,7 +84,7 @@ export function conditionsOf(segments: readonly SegmentCondition[]): (segment: s
   return (name) => conditions.get(name) ?? null
 }
 
-/** A full and an incremental evaluation of every step. */
+/** Evaluates every step, fully and incrementally. */
 async function runSteps(
   segments: readonly SegmentCondition[],
   steps: readonly Step[],
@@ -123,7 +123,7 @@ async function runSteps(
   return results
 }
 
-/** People that have to be evaluated again: their data changed, or time alone may have turned their membership. */
+/** People who have to be evaluated again: their data changed, or time alone may have changed their membership. */
 function staleIds(segments: readonly SegmentCondition[], before: Step, step: Step): ReadonlySet<string> {
   const target = segments[0]!
   const conditionOf = conditionsOf(segments)

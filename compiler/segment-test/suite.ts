@@ -23,27 +23,27 @@ export type Suite = {
 
 export type Case = {
   readonly name: string
-  /** The expression under test first, then those of the Segments it refers to, near and far. */
+  /** The expression under test, then those of the Segments that it refers to, directly and through others. */
   readonly expressions: readonly Expression[]
   /** Faults of the expression under test. */
   readonly faults: readonly PqlFault[]
-  /** Where the expression, or the reference to it, stands in the suite. */
+  /** The place in the suite of the expression, or of the reference to it. */
   readonly path: Path
-  /** Why it cannot run, as sentences: what is wrong with the case itself or with what it needs. An expected error is none. */
+  /** Why the case cannot run, as sentences: faults of the case, or of what it needs. An expected error is no obstacle. */
   readonly obstacles: readonly string[]
   readonly expected: Expectation
 }
 
 export type Expression = {
-  /** Name of the Segment; `caseName` for an expression of the case's own. */
+  /** The Segment's name, or `caseName` for the case's own expression. */
   readonly name: string
   readonly text: string
-  /** Null when it does not compile. */
+  /** null when the expression does not compile. */
   readonly condition: Condition | null
   readonly segments: SegmentNames
 }
 
-/** What a case's own expression is called where Segments have names; no Segment can be called so. */
+/** The name of a case's own expression among names of Segments; no Segment can have it. */
 export const caseName = '$case'
 
 export type Expectation =
@@ -56,7 +56,7 @@ export type Step = {
   /** Epoch milliseconds. */
   readonly at: number
   readonly people: ReadonlyMap<string, Person>
-  /** Ids of people whose data are not those of the step before. */
+  /** Ids of people whose data differ from the step before. */
   readonly touched: ReadonlySet<string>
   readonly members: readonly string[] | null
   readonly entered: readonly string[] | null
@@ -66,8 +66,8 @@ export type Step = {
 type Exists = (kind: Kind, namespace: string, name: string) => boolean
 
 /**
- * Reads SegmentTests against the resources given with them. Everything wrong with them is in `findings`; a suite without a schema is
- * left out. `exists` tells of resources that were read but are not well-formed.
+ * Reads SegmentTests against the resources given with them. All their faults are in `findings`; a suite without a schema is left out.
+ * `exists` knows resources that were read but are not well-formed.
  */
 export function readSuites(
   documents: readonly TestDocument[],
@@ -91,7 +91,7 @@ export function readSuites(
   return { suites, findings }
 }
 
-/** The faults of a case's expression as diagnostics, expected ones as well. */
+/** The faults of a case's expression as diagnostics, expected ones too. */
 export function faultDiagnosticsOf({ document }: Suite, { faults, path }: Case): readonly Diagnostic[] {
   const isOwn = path.at(-1) === 'expression'
   return faults.map(({ code, message, severity, span, why, help }) => ({
@@ -100,22 +100,22 @@ export function faultDiagnosticsOf({ document }: Suite, { faults, path }: Case):
     message,
     ...(why === undefined ? {} : { why }),
     ...(help === undefined ? {} : { help }),
-    // A Segment's own text is elsewhere: here is only its name.
+    // A Segment's own text is elsewhere; only its name is here.
     ...placeOf(document, isOwn ? { path, range: span } : { path }),
     related: [],
     fixes: [],
   }))
 }
 
-/** Findings read a resource's name and origin only, and a SegmentTest has both. */
+/** The document as a resource: findings read only name and origin, and a SegmentTest has both. */
 function asResource(document: TestDocument): Resource {
   return document as unknown as Resource
 }
 
-/** Where expressions of a suite are read: its types, and the Segments that can be referred to. */
+/** What a suite's expressions are read with: types, and Segments that can be referred to. */
 type Environment = {
   readonly types: UnionTypes
-  /** The schema has faults: names that do not resolve in it may be their consequence. */
+  /** Whether the schema has faults: names that do not resolve in it may be a consequence. */
   readonly isFaulty: boolean
   readonly segments: SegmentNames
   readonly expressionOf: (segment: SegmentModel) => { readonly faults: readonly PqlFault[] } & Expression
@@ -126,7 +126,7 @@ class SuiteReader {
   readonly model: Model
   readonly exists: Exists
   readonly findings: LinkFinding[]
-  /** Findings of this suite that are no warnings. */
+  /** How many findings of this suite are errors. */
   errors = 0
 
   constructor(document: TestDocument, model: Model, exists: Exists, findings: LinkFinding[]) {
@@ -194,7 +194,7 @@ class SuiteReader {
     }
   }
 
-  /** The suite's own schema: Segments of the namespace are read against it, whatever store they belong to. */
+  /** The suite's own schema: all Segments of the namespace are read with it, whichever store they belong to. */
   ownEnvironment(): Environment {
     const { schema } = this.document.spec
     const read = (part: 'profile' | 'event', value: unknown): ObjectType => {
@@ -303,7 +303,7 @@ class SuiteReader {
     if (!target) obstacles.push(`Segment \`${each.segmentRef?.name}\` is not one of this store, or not well-formed.`)
     const expressions = target ? [target.expression] : []
     if (target && expected?.kind !== 'error') {
-      // What is found on the way is looked into as well.
+      // Expressions that are found on the way are looked into as well.
       for (const { condition, name } of expressions) {
         if (!condition) {
           if (name === caseName) obstacles.push('The expression does not compile.')
@@ -353,7 +353,7 @@ class SuiteReader {
     return segments.has(name) ? this.model.segmentNamed(this.document.namespace, name) : null
   }
 
-  /** A Segment's expression; where it is read against the suite's own schema and does not fit, the reference to it says so. */
+  /** A Segment's expression; where it does not fit the suite's own schema, the reference to it has the fault. */
   fitting(segment: SegmentModel, path: Path, environment: Environment): Expression {
     const { faults, ...expression } = environment.expressionOf(segment)
     const fault = faults.find(({ severity }) => severity !== 'warning')
@@ -529,7 +529,7 @@ const emptyStep: Step = {
   exited: null,
 }
 
-/** An object type reads as an object, or as null where the value is none. */
+/** The object; null where the value is none. */
 function objectOf(value: unknown, type: ObjectType): DatumObject {
   return (readDatum(value, dataTypeOf(type)) as DatumObject | null) ?? {}
 }
@@ -542,7 +542,7 @@ function segmentsIn(condition: Condition): readonly string[] {
   return [...names]
 }
 
-/** A Segment from which references lead back to itself; null where there is none. */
+/** A Segment whose references lead back to itself; null where there is none. */
 function cycleIn(expressions: readonly Expression[]): string | null {
   const references = new Map(
     expressions.map(({ name, condition }) => [name, condition ? segmentsIn(condition) : []] as const),

@@ -3,8 +3,8 @@ import type { Unit } from '../pql/ast.ts'
 import type { Regex } from '../pql/regex.ts'
 
 /**
- * How one engine says what the others also mean. Arguments are printed SQL, each used once unless the docstring says otherwise.
- * Every member must give the same value on every engine; where an engine's own function differs, it is corrected here.
+ * How one engine says what the others also mean. Arguments are printed SQL, each used once unless a docstring says otherwise. Every
+ * member must give the same value on every engine; where an engine's own function differs, it is corrected here.
  */
 export type Dialect = {
   readonly identifier: (name: string) => string
@@ -21,33 +21,33 @@ export type Dialect = {
   /** May use its argument several times. */
   readonly floor: (timestamp: string, unit: Unit) => string
   readonly part: (timestamp: string, part: 'year' | 'month' | 'day') => string
-  /** Null for infinities and NaN. May use its argument twice. */
+  /** null for infinities and NaN. May use its argument twice. */
   readonly finite: (double: string) => string
-  /** Null or not finite for a divisor of zero. */
+  /** null, or not finite, for a divisor of zero. */
   readonly divide: (left: string, right: string) => string
-  /** The sign is that of the left side. Null or not finite for a divisor of zero. */
+  /** The sign is that of the left side. null, or not finite, for a divisor of zero. */
   readonly remainder: (left: string, right: string) => string
   /** A whole DOUBLE as BIGINT; null from ±2^63 on. */
   readonly tryBigint: (double: string) => string
 
   readonly lambda: (parameters: readonly string[], body: string) => string
-  /** The body of a lambda of one parameter for one argument of any type: names a value wherever an expression may stand. */
+  /** Applies a lambda of one parameter to an argument of any type: gives a value a name wherever an expression may stand. */
   readonly apply: (lambda: string, argument: string) => string
   readonly list: (items: readonly string[], item: DataType) => string
   readonly filter: (list: string, lambda: string) => string
   readonly transform: (list: string, lambda: string) => string
-  /** Null or false for none. */
+  /** Whether an item satisfies the lambda; null or false where none does. */
   readonly any: (list: string, lambda: string) => string
   readonly length: (list: string) => string
-  /** From 1; null past the end. */
+  /** The item at an index from 1; null past the end. */
   readonly element: (list: string, index: number) => string
-  /** The item met under `index` in a lambda over the list. */
+  /** The item at `index`, as a lambda over the list gets it. */
   readonly itemAt: (list: string, index: string) => string
   readonly flatten: (list: string) => string
   readonly contains: (list: string, item: string) => string
-  /** Is `item`, met under `index` in a lambda over the list, its first occurrence there? */
+  /** Whether `item`, which a lambda over the list gets with `index`, is its first occurrence there. */
   readonly isFirst: (list: string, item: string, index: string) => string
-  /** Sorted ascending by the fields of its structs in their order. */
+  /** The list sorted ascending, by the fields of its structs in their order. */
   readonly sorted: (list: string) => string
   readonly slice: (list: string, count: number) => string
   readonly hasAny: (left: string, right: string) => string
@@ -58,7 +58,7 @@ export type Dialect = {
   readonly greatest: (list: string) => string
   readonly struct: (fields: readonly (readonly [name: string, value: string])[]) => string
   readonly field: (struct: string, name: string) => string
-  /** From structs with the fields `key` and `value`. */
+  /** A map from structs with the fields `key` and `value`. */
   readonly mapFromEntries: (entries: string) => string
   readonly mapEntries: (map: string) => string
   readonly mapGet: (map: string, key: string) => string
@@ -69,18 +69,18 @@ export type Dialect = {
   readonly startsWith: (text: string, part: string) => string
   readonly endsWith: (text: string, part: string) => string
   readonly like: (text: string, pattern: string) => string
-  /** As `foldCase` of the reference interpreter. */
+  /** The same as `foldCase` of the reference interpreter. */
   readonly foldCase: (text: string) => string
   readonly matches: (text: string, regex: Regex) => string
   readonly regexGroup: (text: string, regex: Regex, group: number) => string
 
-  /** Aggregates; `filter` is a condition or null. */
+  /** An aggregate that collects values; `filter` is a condition or null. */
   readonly collect: (value: string, filter: string | null) => string
-  /** Structs in the order of the keys, nulls first. */
+  /** An aggregate that collects structs in the order of the keys, nulls first. */
   readonly collectSorted: (struct: string, keys: readonly string[], filter: string | null) => string
 }
 
-/** SQL's interval unit for each of ours, and how many of it make one. */
+/** SQL's interval unit for each of ours, and how many of it make one of ours. */
 export const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor: number]>> = {
   millisecond: ['MILLISECOND', 1],
   second: ['SECOND', 1],
@@ -95,7 +95,7 @@ export const intervalUnits: Readonly<Record<Unit, readonly [unit: string, factor
   millennium: ['MONTH', 12000],
 }
 
-/** Units that SQL's date_trunc does not cut as we do: they start in years divisible by this. */
+/** Units that SQL's date_trunc cuts differently: ours start in years divisible by this. */
 export const yearsOf: { readonly [unit in Unit]?: number } = { decade: 10, century: 100, millennium: 1000 }
 
 export function filtered(filter: string | null): string {

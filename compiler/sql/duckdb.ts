@@ -4,7 +4,7 @@ import { type Dialect, filtered, intervalUnits, yearsOf } from './dialect.ts'
 
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
-/** `$now` and `$since` are the plan's placeholders; a text that happens to hold one is put together from two. */
+/** `$now` and `$since` are the plan's placeholders; a text that contains one is joined from two parts. */
 const text = (value: string): string => {
   const quoted = `'${value.replaceAll("'", "''")}'`
   const parted = quoted.replaceAll(/\$(?=now|since)/g, () => "$' || '")
@@ -29,7 +29,7 @@ function type(of: DataType): string {
   }[of]
 }
 
-/** What its `lower` leaves: the final sigma, and the capital letters of Unicode 16. */
+/** Letters that DuckDB's `lower` leaves as they are: the final sigma, and the capital letters of Unicode 16. */
 const garay = Array.from({ length: 22 }, (_, index) => index)
 const capitals = String.fromCodePoint(
   0x3c2,

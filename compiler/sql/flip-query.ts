@@ -4,7 +4,7 @@ import { duckdb } from './duckdb.ts'
 import { earliestEvent, lowerBound, membershipQuery, onRow, row, type SegmentCondition } from './membership-query.ts'
 import { type Binding, printerOf } from './print.ts'
 
-/** The query for Segments that are evaluated again and again, with what tells whom to look at. */
+/** The query for Segments that are evaluated again and again, with the query that finds whom to look at. */
 export function streamingQuery(
   segments: readonly SegmentCondition[],
   eventColumns: readonly Column[],
@@ -24,13 +24,13 @@ export function streamingQuery(
 }
 
 /**
- * SELECT of "$profile" over the relations `profiles` and `events`: everybody for whom one of the conditions may come out otherwise at
- * `$now` than at `$since` while nothing is known of them that was not known then. More than those, where a clock is read in a way
- * that no single row shows; never fewer. It reads no event before the first of `earliest`, at either instant; null: it reads all.
+ * SELECT of "$profile" over the relations `profiles` and `events`: everybody for whom one of the conditions may differ at `$now` from
+ * `$since`, as far as time alone can change it. It may find more people (where a clock is read in a way that no single row shows), never
+ * fewer. At either instant it reads no event before the first of `earliest`; null: it reads all events.
  *
- * A tree has the same value at two instants where all its parts have that read the clock. So the largest such parts that can be
- * computed from a profile's row, or from an event's, are compared at both instants, row by row; whatever else reads the clock is
- * taken apart, in the end down to the clock itself, which is never the same.
+ * A tree has the same value at two instants if all its parts that read the clock have. So the largest such parts that can be computed
+ * from a profile's row or an event's row are compared at both instants, row by row. Anything else that reads the clock is taken apart
+ * further, in the end to the clock itself, which always differs.
  */
 export function flipQuery(
   conditions: readonly Condition[],
@@ -43,6 +43,7 @@ export function flipQuery(
   const walk = (node: Node, events: ReadonlySet<number>): void => {
     if (node.kind === 'events' || node.kind === 'sequence') readsEvents = true
     if (readsClock(node)) {
+      // The largest part wins: what is compared as a whole is not walked into.
       if (isOfProfile(node)) return void ofProfiles.set(JSON.stringify(node), node)
       const own = onEvent(node, events, columns)
       if (own) return void ofEvents.set(JSON.stringify(own), own)
@@ -59,13 +60,13 @@ export function flipQuery(
   const onRows = new Map<number, Binding>([[row, { kind: 'row' }]])
   const profileTests = [...ofProfiles.values()].map((node) => differs(print(node, new Map())))
   const eventTests = [...ofEvents.values()].map((node) => differs(print(node, onRows)))
-  // An event dated ahead has not happened yet.
+  // An event that was dated ahead at `$since` may have happened by `$now`.
   if (readsEvents) eventTests.push(differs('("timestamp" <= $now)'))
   const bounds = [...ofEvents.values()].map((node) => (isCondition(node) ? lowerBound(node) : null))
   const earliest = bounds.every((bound) => bound !== null)
     ? [...new Set(['$now', ...bounds.map((bound) => printer.value(bound, onRows))])]
     : null
-  // Rows before every window, at either instant, cannot differ, and need not be looked at one by one.
+  // Rows before every window, at either instant, cannot differ, and are not looked at.
   const within =
     earliest === null ? '' : `"timestamp" >= least(${[...earliest, ...earliest.map(since)].join(', ')}) AND `
   const selects = [
@@ -75,7 +76,7 @@ export function flipQuery(
   return { sql: selects.join('\nUNION\n'), earliest }
 }
 
-/** The same at the earlier instant. */
+/** The SQL at the earlier instant. */
 function since(sql: string): string {
   return sql.replaceAll('$now', () => '$since')
 }
@@ -89,7 +90,7 @@ function isOfProfile(node: Node): boolean {
   return !readsOthers && freeVariables(node).length === 0
 }
 
-/** The node over the row of the one event it reads, or null where it reads anything else, or something of it that is no column. */
+/** The node over the row of the one event that it reads; null where it reads anything else, or a field of the event that is no column. */
 function onEvent(node: Node, events: ReadonlySet<number>, columns: ReadonlySet<string>): Node | null {
   const [variable, ...others] = new Set(freeVariables(node).map(({ id }) => id))
   if (variable === undefined || others.length > 0 || !events.has(variable)) return null
@@ -102,7 +103,7 @@ function onEvent(node: Node, events: ReadonlySet<number>, columns: ReadonlySet<s
   return own !== null && !hasPart(own, isNoColumn) ? own : null
 }
 
-/** The variables that stand for events in what a node binds variables for. */
+/** The variables inside a node that stand for events, with those that the node binds. */
 function boundBy(node: Node, events: ReadonlySet<number>): ReadonlySet<number> {
   const own = variablesOf(node)
   if (own.length === 0) return events

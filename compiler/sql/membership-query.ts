@@ -21,8 +21,9 @@ import { spark } from './spark.ts'
 export type SegmentCondition = { readonly name: string; readonly condition: Condition }
 
 /**
- * One SELECT for all Segments: every event aggregate once per (filter, window), every shared leaf condition once, then boolean algebra.
- * A Segment referred to and not in `segments` is read from the relation `members`. `eventColumns` is the store's event schema.
+ * One SELECT for all Segments: every event aggregate once for each (filter, window), every shared leaf condition once, then boolean
+ * algebra. A Segment that is referred to but not in `segments` is read from the relation `members`. `eventColumns` is the store's event
+ * schema.
  */
 export function membershipQuery(
   segments: readonly SegmentCondition[],
@@ -44,7 +45,7 @@ export function membershipQuery(
   }
 }
 
-/** SQL of instants before the first of which the query for these Segments reads no event; null where it reads all of them. */
+/** SQL of instants, before the first of which the query for these Segments reads no event; null where it reads all events. */
 export function earliestEvent(
   segments: readonly SegmentCondition[],
   eventColumns: readonly Column[],
@@ -52,7 +53,7 @@ export function earliestEvent(
   return earliestOf(share(segments, eventColumns).aggregates, printerOf(duckdb))
 }
 
-/** The variable under which aggregates see the event row. */
+/** The variable that stands for the event row in aggregates. */
 export const row = 0
 
 type Aggregate =
@@ -89,6 +90,7 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
       .filter((column) => column === path.join('.') || column.startsWith(`${path.join('.')}.`))
   const aggregates = new Map<string, Aggregate>()
   const sequences = new Map<string, Sequence>()
+  // Equal aggregates have equal JSON, since trees hold no places and number variables by depth: each is computed once.
   const aggregateOf = (make: (name: string) => Aggregate): string => {
     const key = JSON.stringify({ ...make('') })
     const name = aggregates.get(key)?.name ?? `$a${aggregates.size}`
@@ -108,7 +110,7 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
       case 'fold': {
         const mapped = node.list.kind === 'map' ? node.list : null
         const source = eventSource(mapped ? mapped.list : node.list)
-        // An object has no column of its own; the ones that are there were filtered before.
+        // Objects have no column of their own: those that exist were filtered before, so rows are counted.
         const counted =
           mapped !== null && node.fold === 'count' && typeof mapped.to.type === 'object' && 'fields' in mapped.to.type
         const of = mapped && !counted ? onRow(mapped.to, mapped.variable) : null
@@ -118,7 +120,7 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
         return { kind: 'column', path: name, type: node.type }
       }
       case 'filter': {
-        // A list that must stay a list is collected with as much of its filter as reads the event alone.
+        // A list that has to stay a list is collected, with as much of its filter as reads the event alone.
         const source = eventSource(node)
         return source ? listOf(source, whole, node.type) : node
       }
@@ -126,7 +128,7 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
         let earliest: Value | null = null
         const steps = node.steps.map((step) => {
           const what = onRow(step.what, node.variable)
-          // An event of a later step is later than one of the first, so a window that holds for that one holds for it.
+          // Events of later steps come after the first step's, so the first step's window bounds them too.
           const where: Condition | null =
             what && earliest && lowerBound(what) === null ? both(what, since(earliest)) : what
           earliest = (where && lowerBound(where)) ?? earliest
@@ -147,7 +149,7 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
     const fields = new Set<string>(['timestamp'])
     let ordered = false
     visit(whole, (node) => {
-      // A path may start at a tuple's field, and may end at an object that is read further elsewhere.
+      // A path may start at a tuple's field, and may end at an object whose fields are read elsewhere.
       if (node.kind === 'member')
         for (const [start] of node.path.entries())
           for (const column of under(node.path.slice(start))) fields.add(column)
@@ -168,6 +170,7 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
   })
 
   const uses = new Map<string, number>()
+  // { => A leaf that is used at least twice becomes a column; a column itself, a Segment and a constant are cheap enough to repeat.
   const count = (condition: Condition): void => {
     if (condition.kind === 'and' || condition.kind === 'or') condition.items.forEach(count)
     else if (condition.kind === 'not') count(condition.item)
@@ -195,7 +198,7 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
   }
 }
 
-/** Rebuilds a tree from the root down; what became a column is not looked into. */
+/** Rebuilds a tree from the root down; a part that became a column is not looked into. */
 function topDown(condition: Condition, change: (node: Node) => Node): Condition {
   const walk = (node: Node): Node => {
     const changed = change(node)
@@ -205,7 +208,7 @@ function topDown(condition: Condition, change: (node: Node) => Node): Condition 
   return walk(condition) as Condition // a change keeps conditions conditions
 }
 
-/** The condition on the event row under which an event is in the list, or null when the list is not simply filtered events. */
+/** The condition under which an event's row is in the list; null when the list is not simply filtered events. */
 function eventSource(list: Value): Condition | null {
   if (list.kind === 'events') return { kind: 'constant', value: true }
   if (list.kind !== 'filter') return null
@@ -220,15 +223,15 @@ function both(left: Condition, right: Condition): Condition {
   return { kind: 'and', items: [left, right].flatMap((part) => (part.kind === 'and' ? part.items : [part])) }
 }
 
-/** The node with its event variable renamed to the row, or null when it reads anything else that varies by profile. */
+/** The node with its event variable renamed to the row; null when it reads anything else that varies by profile. */
 export function onRow<N extends Node>(node: N, variable: number): N | null {
   const readsProfile = hasPart(node, ({ kind }) => ['column', 'events', 'segment', 'sequence'].includes(kind))
-  // The whole event, not one of its fields: there is no such thing in a row.
+  // The event as a whole, rather than its fields, does not exist in a row.
   if (readsProfile || freeVariables(node).some((free) => free.id !== variable || free.whole)) return null
   return replaceVariable(node, variable, (event) => ({ ...event, id: row, type: 'string' }))
 }
 
-/** A sequence whose steps read the profile, as nested quantifiers over events. */
+/** A sequence whose steps read more than the event, as nested quantifiers over events. */
 function expanded(node: Extract<Condition, { kind: 'sequence' }>): Condition {
   const type: DataType = { fields: { timestamp: 'timestamp' } }
   const events: Value = { kind: 'events', type: { items: type } }
@@ -249,7 +252,7 @@ function expanded(node: Extract<Condition, { kind: 'sequence' }>): Condition {
       : own
     if (step.count === 1)
       return { kind: 'any', list: events, variable, where: both(where, build(index + 1, timeOf(variable))) }
-    // Enough events for the step; the last of the earliest ones is where the next step starts.
+    // There are enough events for the step; the next step starts after the last of the `count` earliest.
     const [ranked, timed] = [(last += 1), (last += 1)]
     const matching: Value = { kind: 'filter', list: events, variable, where, type: events.type }
     const enough: Condition = {
@@ -312,7 +315,7 @@ function readsOf(shared: Shared, eventColumns: readonly Column[]): { profile: st
   return { profile: [...profile].sort(), event: [...event].sort() }
 }
 
-/** Columns that settle the order of events at the same instant, alike on every engine and in the reference interpreter. */
+/** Columns that order events of the same instant, the same on every engine and in the reference interpreter. */
 function sortable(columns: readonly Column[]): readonly Column[] {
   return columns
     .filter((column) => typeof column.type === 'string' && column.path !== 'timestamp')
@@ -356,7 +359,7 @@ function print(
     ...shared.sequences.map((sequence) => `${sequenceSql(sequence, dialect)} AS ${identifier(sequence.name)}`),
     ...shared.leaves.map((leaf) => `(${printer.condition(leaf.condition, none)} IS TRUE) AS ${identifier(leaf.name)}`),
   ]
-  // Sequences are leaves of leaves, so they come a layer earlier.
+  // Leaves may read sequences, so sequences are computed one layer earlier.
   if (shared.sequences.length > 0)
     from = `(SELECT *, ${leaves.slice(0, shared.sequences.length).join(', ')}\nFROM ${from}) AS sequenced`
   if (shared.leaves.length > 0)
@@ -456,12 +459,12 @@ function aggregateSql(
   }
 }
 
-/** Spark's sum of BIGINT can overflow; DuckDB's is a HUGEINT. */
+/** Spark's sum of BIGINT can overflow, so it adds decimals; DuckDB's sum is a HUGEINT. */
 function exact(number: string, dialect: Dialect): string {
   return dialect === spark ? `CAST(${millionths(number, dialect)} AS DECIMAL(38, 0))` : millionths(number, dialect)
 }
 
-/** `a.b, a.c` as a struct a with the fields b and c: list items are reached like any other object. */
+/** `a.b, a.c` as a struct `a` with the fields b and c, so that list items are read like any other object. */
 function nested(fields: readonly string[], dialect: Dialect, prefix = ''): string {
   const groups = Map.groupBy(fields, (field) => field.slice(prefix.length).split('.')[0]!)
   return dialect.struct(
@@ -490,7 +493,7 @@ function structType(fields: readonly string[], eventColumns: readonly Column[], 
   }
 }
 
-/** The earliest event that can be the first step, then the earliest later one for the second, …; is there one for the last? */
+/** Finds the earliest event for the first step, then the earliest later one for the second, …; true if there is one for the last step. */
 function sequenceSql(sequence: Sequence, dialect: Dialect): string {
   const [r, t] = [dialect.identifier('#r'), dialect.identifier('#t')]
   let reached: string | null = null
@@ -505,7 +508,7 @@ function sequenceSql(sequence: Sequence, dialect: Dialect): string {
   return `(${reached ?? 'NULL'} IS NOT NULL)`
 }
 
-/** Events that no aggregate wants need not be read: none later than now, none before the earliest window, none of other types. */
+/** Skips events that no aggregate needs: later than now, before the earliest window, or of other types. */
 function eventFilter(aggregates: readonly Aggregate[], dialect: Dialect, printer: Printer): string {
   const parts = [`${dialect.identifier('timestamp')} <= $now`]
   const earliest = earliestOf(aggregates, printer)
@@ -522,7 +525,7 @@ function eventFilter(aggregates: readonly Aggregate[], dialect: Dialect, printer
   return parts.join(' AND ')
 }
 
-/** Where each of the aggregates' windows begins; null where one has none. */
+/** Where each aggregate's window begins; null where one has none. */
 function earliestOf(aggregates: readonly Aggregate[], printer: Printer): readonly string[] | null {
   const bindings: ReadonlyMap<number, Binding> = new Map([[row, { kind: 'row' }]])
   const lower = aggregates.map((aggregate) => lowerBound(aggregate.where))
@@ -538,7 +541,7 @@ function isRowMember(value: Value): value is Extract<Value, { kind: 'member' }> 
   return value.kind === 'member' && value.object.kind === 'variable' && value.object.id === row
 }
 
-/** The event is no earlier than this. */
+/** The condition that an event is no earlier than this. */
 function since(earliest: Value): Condition {
   const timestamp: Value = {
     kind: 'member',
@@ -549,7 +552,7 @@ function since(earliest: Value): Condition {
   return { kind: 'within', subject: timestamp, from: { value: earliest, inclusive: true }, to: null }
 }
 
-/** A bound from `now` alone that every event of the condition keeps, or null. */
+/** A bound on the time of every event that satisfies the condition, computed from `now` alone; null: there is none. */
 export function lowerBound(where: Condition): Value | null {
   for (const part of conjuncts(where)) {
     if (
@@ -564,7 +567,7 @@ export function lowerBound(where: Condition): Value | null {
   return null
 }
 
-/** Text fields that must have one of a few values. */
+/** Text fields that must have one of a few values for the condition to hold. */
 function equalitiesOf(where: Condition): Map<string, string[]> {
   const found = new Map<string, string[]>()
   for (const part of conjuncts(where)) {

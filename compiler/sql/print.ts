@@ -3,18 +3,18 @@ import type { Condition, Value } from '../pql/ir.ts'
 import { unreachable } from '../unreachable.ts'
 import type { Dialect } from './dialect.ts'
 
-/** What a variable is in SQL: a lambda's parameter, an expression, or the current row, whose members are columns. */
+/** What a variable is in SQL: a lambda's parameter or an expression, or the current row, whose members are columns. */
 export type Binding = { readonly kind: 'value'; readonly sql: string } | { readonly kind: 'row' }
 
 export type Printer = {
-  /** A condition as SQL that may be NULL, which means false: enough for WHERE, FILTER, AND, OR, a lambda. */
+  /** SQL that may be NULL, which means false: enough for WHERE, FILTER, AND, OR and lambdas. To select or negate it, add IS TRUE. */
   readonly condition: (condition: Condition, bindings: ReadonlyMap<number, Binding>) => string
   readonly value: (value: Value, bindings: ReadonlyMap<number, Binding>) => string
 }
 
 const longestRepeated = 200
 
-/** The column a Segment has inside the query; no attribute of a profile is called so, whatever the Segment's name. */
+/** The column of a Segment inside the query: no attribute of a profile can have that name, whatever the Segment's name. */
 export function segmentColumn(name: string): string {
   return `$in:${name}`
 }
@@ -23,7 +23,7 @@ export function segmentColumn(name: string): string {
 export function printerOf(dialect: Dialect): Printer {
   type Bindings = ReadonlyMap<number, Binding>
 
-  /** Parameters have a name that no field of a union schema can have: engines would take one for the other. */
+  /** Parameters have names that no field of a union schema can have: engines would confuse the two. */
   const parameter = (name: string): string => dialect.identifier(`#${name}`)
   const lambda = (names: readonly string[], body: (...parameters: string[]) => string): string => {
     const parameters = names.map(parameter)
@@ -42,7 +42,9 @@ export function printerOf(dialect: Dialect): Printer {
       sql,
     )
 
-  /** For what uses its argument several times: short SQL is repeated, longer SQL named, for nesting would double it each time. */
+  /**
+   * For a body that uses its argument several times: short SQL is repeated; longer SQL is named, since nesting would double it each time.
+   */
   const once = (sql: string, name: string, body: (sql: string) => string): string =>
     sql.length <= longestRepeated ? body(sql) : named(sql, name, body)
 
@@ -54,7 +56,7 @@ export function printerOf(dialect: Dialect): Printer {
         return `(${node.items.map((item) => condition(item, bindings)).join(' AND ')})`
       case 'or':
         return `(${node.items.map((item) => condition(item, bindings)).join(' OR ')})`
-      // NULL means false, so its negation is true.
+      // NULL means false, so its negation is true: IS NOT TRUE, not NOT.
       case 'not':
         return `(${condition(node.item, bindings)} IS NOT TRUE)`
       case 'compare': {
@@ -207,7 +209,7 @@ export function printerOf(dialect: Dialect): Printer {
       case 'top': {
         const inner = bind(bindings, node.variable)
         const by = isInstant(node.by) ? dialect.epoch(instant(node.by, inner)) : value(node.by, inner)
-        // The place in the list settles ties; items themselves may hold maps, which cannot be sorted.
+        // The place in the list settles ties: items themselves may contain maps, which cannot be sorted.
         const ranked = (list: string): string =>
           dialect.transform(
             list,
@@ -239,7 +241,7 @@ export function printerOf(dialect: Dialect): Printer {
         return dialect.element(value(node.list, bindings), 1)
       case 'intersection': {
         const [left, right] = sameLists(node.left, node.right, bindings)
-        // Named, or it would be computed for each item of the left one.
+        // Named, or it would be computed for each item of the left list.
         const common = named(right, 'b', (b) =>
           dialect.filter(
             distinct(left),
@@ -326,8 +328,8 @@ export function printerOf(dialect: Dialect): Printer {
   }
 
   /**
-   * Not yet made finite: sums and products of what is not finite are not finite either, so one look at the end is enough. A divisor
-   * beyond all bounds would give a finite result.
+   * Not yet made finite: sums and products of infinite operands are not finite either, so one check at the end is enough. An infinite
+   * divisor would give a finite result, so a divisor is made finite first.
    */
   function arithmetic(node: Extract<Value, { kind: 'arithmetic' }>, bindings: Bindings): string {
     const operand = (side: Value): string =>
@@ -393,7 +395,7 @@ export function printerOf(dialect: Dialect): Printer {
   const instant = (node: Value, bindings: Bindings): string =>
     node.type === 'date' ? dialect.toTimestamp(value(node, bindings)) : value(node, bindings)
 
-  /** The value as exactly this type, where a number may stand for an integer and the other way round. */
+  /** The value as exactly this type, where a number may stand for an integer or the reverse. */
   const typed = (node: Value, type: DataType, bindings: Bindings): string => {
     if (type === 'number') return double(node, bindings)
     return type === 'timestamp' ? instant(node, bindings) : value(node, bindings)
@@ -429,7 +431,10 @@ export function printerOf(dialect: Dialect): Printer {
   return { condition, value }
 }
 
-/** A number rounded to millionths, half away from zero, as an exact integer; null from ±2^63 millionths on. Sums of these do not depend on order. */
+/**
+ * A number in millionths, rounded half away from zero, as an exact integer; null from ±2^63 millionths on. Sums of these are the same in
+ * any order.
+ */
 export function millionths(number: string, dialect: Dialect): string {
   return dialect.tryBigint(`round(CAST(${number} AS ${dialect.type('number')}) * ${dialect.double(1e6)}, 0)`)
 }

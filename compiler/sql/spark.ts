@@ -2,10 +2,13 @@ import type { DataType } from '#crds'
 import { javaRegex } from '../pql/regex.ts'
 import { type Dialect, filtered, intervalUnits, yearsOf } from './dialect.ts'
 
-/** Spark SQL as of Spark 4, ANSI mode, session time zone UTC, timestamps without zone (TIMESTAMP_NTZ). */
+/** Spark SQL as of Spark 4: ANSI mode, session time zone UTC, timestamps without zone (TIMESTAMP_NTZ). */
 const identifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``
 
-/** A backslash is an escape in Spark's texts; a bare dollar could be read as the plan's `$now` or as `${…}`, which Spark replaces in any SQL. */
+/**
+ * A backslash is an escape in Spark's texts. A bare dollar could be read as the plan's `$now`, or as `${…}`, which Spark replaces in any
+ * SQL.
+ */
 const text = (value: string): string =>
   `'${value
     .replaceAll('\\', '\\\\')
@@ -56,11 +59,11 @@ export const spark: Dialect = {
       : `CAST(date_trunc('${unit}', ${timestamp}) AS TIMESTAMP_NTZ)`
   },
   part: (timestamp, part) => `CAST(${part}(${timestamp}) AS BIGINT)`,
-  // NaN is greater than everything.
+  // NaN is greater than every number in Spark.
   finite: (double) => `CASE WHEN abs(${double}) < DOUBLE('Infinity') THEN ${double} END`,
   divide: (left, right) => `try_divide(${left}, ${right})`,
   remainder: (left, right) => `try_mod(${left}, ${right})`,
-  // Its cast takes 2^63 itself for the greatest BIGINT.
+  // Spark's cast accepts 2^63 itself, as the greatest BIGINT.
   tryBigint: (double) => `nullif(TRY_CAST(${double} AS BIGINT), 9223372036854775807L)`,
 
   // A single parameter must not stand in parentheses.
@@ -95,7 +98,7 @@ export const spark: Dialect = {
   textContains: (whole, part) => `contains(${whole}, ${part})`,
   startsWith: (whole, part) => `startswith(${whole}, ${part})`,
   endsWith: (whole, part) => `endswith(${whole}, ${part})`,
-  // Its own LIKE takes `_` for half of a character beyond the basic plane, and a backslash for an escape.
+  // Spark's LIKE takes `_` for half of a character beyond the basic plane, and a backslash for an escape.
   like: (whole, pattern) => {
     const escaped = `regexp_replace(${pattern}, '[^A-Za-z0-9%_]', ${text('\\\\$0')})`
     return `regexp_like(${whole}, concat(${text('(?s)\\A')}, replace(replace(${escaped}, '%', '.*'), '_', '.'), ${text('\\z')}))`
@@ -105,7 +108,7 @@ export const spark: Dialect = {
   regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(javaRegex(regex))}, ${group})`,
 
   collect: (value, filter) => `collect_list(${value})${filtered(filter)}`,
-  // An aggregate cannot be ordered, and what is collected may hold maps, which cannot be either: sort the keys with the place.
+  // A Spark aggregate cannot be ordered, and what it collects may contain maps, which cannot be sorted: sort keys and places instead.
   collectSorted: (struct, keys, filter) => {
     const key = (index: number): string => `\`#k${index}\``
     const pairs = `collect_list(named_struct(${keys.map((sql, index) => `'#k${index}', ${sql}`).join(', ')}, '#value', ${struct}))${filtered(filter)}`

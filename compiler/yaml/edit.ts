@@ -3,14 +3,14 @@ import { doubleQuoted, quoteIfNeeded } from './quote.ts'
 import { documentEnd, readYaml } from './read.ts'
 
 /**
- * What to write at scalar.start..scalar.end so that every reader finds the text `value` there. The style stays if it can say the value;
- * otherwise double quotes are used. `scalar` is a value or key of `text` as `readYaml` gave it.
+ * The text to write at scalar.start..scalar.end, so that every reader finds `value` there. The style stays if it can say the value;
+ * otherwise double quotes are used. `scalar` is a value or key of `text`, from `readYaml`.
  */
 export function editScalar(text: string, scalar: YamlScalar, value: string): string {
   const begin = documentStart(text, scalar.start)
   const end = documentEnd(text, scalar.start)
   const faultsBefore = readYaml(text.slice(begin, end)).faults.length
-  // A style may fail for its surroundings (plain text in brackets, the lines below a block); reading the result is the sure test.
+  // A style may fail because of its surroundings (plain text in brackets, the lines below a block); reading the result is the sure test.
   const fitting = [inStyle(text, scalar, value), quoteIfNeeded(value)].find((candidate) => {
     if (candidate === null) return false
     const from = scalar.start - begin
@@ -66,7 +66,7 @@ function inBlock(text: string, scalar: YamlScalar, value: string): string | null
   return written[0] + chomping + lineBreak + indented + lineBreak.repeat(Math.max(breaks - 1, 0))
 }
 
-/** Lines that fold to the text: a blank line for each of its line breaks, except around lines that begin with space. */
+/** Lines that fold to the text: a blank line for each of its line breaks, except around lines that begin with a space. */
 function unfolded(body: string): string[] {
   return body.split('\n').flatMap((line, index, all) => {
     const previous = all[index - 1]

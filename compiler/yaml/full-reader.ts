@@ -20,8 +20,8 @@ import { decodeFlowScalar, type TextRange } from './scalar-text.ts'
 import { maxDepth } from './subset-reader.ts'
 
 /**
- * Reads text with the whole of YAML 1.2 and reports every fault. A document with a syntax fault is given as far as it could be read.
- * Slow (1-3 MB/s): it sees only what the subset reader hands on. `base` is added to every offset.
+ * Reads text with all of YAML 1.2, and reports every fault. A document with a syntax fault is given as far as it could be read. Slow (1-3
+ * MB/s): it gets only what the subset reader hands on. `base` is added to every offset.
  */
 export function readFull(
   source: string,
@@ -47,13 +47,13 @@ export function readFull(
   return { documents, faults }
 }
 
-/** It leaves every scalar as text; this project resolves them itself, with Kubernetes in mind. */
+/** The library leaves every scalar as text; this project resolves scalars itself, with Kubernetes in mind. */
 const failsafe = new Schema({ schema: 'failsafe', resolveKnownTags: false })
 
-/** A document may grow by this many nodes through aliases; more is a bomb, not a configuration. */
+/** How many nodes aliases may add to a document; more is a bomb, not a configuration. */
 const maxAliasedNodes = 10_000
 
-/** Syntax faults of one document that are told; a text this broken is not YAML. */
+/** How many syntax faults of a document are reported; a text with more is not YAML. */
 const maxFaults = 20
 
 const stringTag = 'tag:yaml.org,2002:str'
@@ -65,15 +65,18 @@ type Anchored = { readonly node: YamlNode; readonly size: number }
 /** One document: its nodes in our shape, and the faults that are not of syntax. */
 class Walk {
   readonly faults: YamlFault[] = []
-  /** By the end of a list or map in brackets, the start of the outermost that ends there: an unclosed one is reported at its end. */
+  /**
+   * For each end of a list or map in brackets, the start of the outermost one that ends there: the library reports an unclosed one at its
+   * end.
+   */
   readonly bracketsByEnd = new Map<number, number>()
   readonly #source: string
   readonly #base: number
   readonly #anchors = new Map<string, Anchored>()
-  /** Where the node read last ends in the file; an alias ends where its name does, not where its anchor does. */
+  /** Where the node that was read last ends in the file; an alias ends at its own name, not at its anchor. */
   #end = 0
   #depth = 0
-  /** Nodes so far, each alias counted with everything it stands for. */
+  /** How many nodes there are so far, each alias counted with everything it stands for. */
   #size = 0
   #aliased = 0
 
@@ -116,7 +119,7 @@ class Walk {
     const keys = new Map<string, YamlScalar>()
     const merged: YamlNode[] = []
     for (const pair of map.items) {
-      const key = this.#key(pair.key as Node) // the keys and values of a composed document are nodes
+      const key = this.#key(pair.key as Node) // keys and values of a composed document are nodes
       const value = pair.value === null ? this.#absent(this.#end) : this.node(pair.value as Node)
       const name = String(key.value)
       const first = keys.get(name)
@@ -178,15 +181,15 @@ class Walk {
     return scalar(start, this.#end, style, resolve(text))
   }
 
-  /** The text of a scalar, where the library strays from YAML 1.2 and from Kubernetes put right. */
+  /** The text of a scalar, corrected where the library strays from YAML 1.2 and from Kubernetes. */
   #text(node: Scalar, style: YamlScalar['style']): string {
     const { start, end } = this.#rangeOf(node)
     const text = String(node.value)
     const written = this.#source.slice(start - this.#base, end - this.#base)
-    // It ends every block with a line break, also where the file ends without one.
+    // The library ends every block with a line break, also where the file ends without one.
     const isCut = end - this.#base === this.#source.length && !written.endsWith('\n')
     if (isCut && (style === 'literal' || style === 'folded')) return text.replace(/\n$/, '')
-    // It loses the blank lines behind an escaped line break.
+    // The library loses the blank lines behind an escaped line break.
     if (style === 'double' && /\\\r?\n/.test(written))
       return decodeFlowScalar(written, 0, written.length, style)?.value ?? text
     return text
@@ -202,7 +205,7 @@ class Walk {
       /\\u[dD][89a-fA-F]/.test(raw) &&
       (!value.isWellFormed() || !/^\s*[{[]/.test(this.#source))
     ) {
-      // In JSON the two halves of a character are escaped apart, and kubectl hands JSON to a JSON reader.
+      // JSON escapes the two halves of a surrogate pair separately, and kubectl hands JSON to a JSON reader.
       this.#syntax(
         start,
         end,
@@ -294,7 +297,7 @@ class Walk {
   }
 }
 
-/** Whether text that begins with a quote ends with the quote that closes it; the library takes an escaped one for it. */
+/** Whether text that begins with a quote ends with its closing quote; the library takes an escaped quote for one. */
 function isClosed(written: string, quote: string): boolean {
   let backslashes = 0
   if (quote === '"') while (written[written.length - 2 - backslashes] === '\\') backslashes += 1
@@ -309,7 +312,7 @@ const styles: Readonly<Record<string, YamlScalar['style']>> = {
   BLOCK_FOLDED: 'folded',
 }
 
-/** The library ends a block scalar behind all blank lines below it; here it ends with its last line, the line break left out. */
+/** The library ends a block scalar behind all blank lines below it; here it ends with its last line, without the line break. */
 function blockEnd(source: string, start: number, end: number, value: string): number {
   const header = /^[^\r\n]*/.exec(source.slice(start, end))![0]
   const keepsBlanks = /^[|>][0-9]?\+/.test(header) || /[ \t]\n?$/.test(value)
@@ -372,7 +375,7 @@ const unclosedQuote = 'This quote is not closed'
 const tooDeepMessage = `This is nested deeper than ${maxDepth} levels`
 const tooDeepHelp = 'Check for brackets or dashes that are never closed or repeat.'
 
-/** Our words for the library's errors; what is missing here is told in its own. */
+/** Our words for the library's errors; errors that are missing here keep its own words. */
 const explanations: Readonly<Record<string, { readonly message?: string; readonly help: string }>> = {
   BAD_ALIAS: { help: 'Put the text in quotes if it should begin with `*` or `&`.' },
   BAD_DIRECTIVE: { help: 'Remove the line that begins with `%`.' },
@@ -400,7 +403,7 @@ const explanations: Readonly<Record<string, { readonly message?: string; readonl
   TAB_AS_INDENT: { message: 'A tab indents this line', help: 'Indent with spaces.' },
 }
 
-/** One syntax fault per line, because a fault has consequences behind it, and none after a quote that is never closed. */
+/** One syntax fault for each line, because faults have consequences behind them, and none behind a quote that is never closed. */
 function withoutConsequences(faults: readonly YamlFault[], source: string, base: number): YamlFault[] {
   const kept: YamlFault[] = []
   let silentUntil = -1

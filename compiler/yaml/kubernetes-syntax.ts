@@ -3,8 +3,8 @@ import { doubleQuoted } from './quote.ts'
 import type { TextRange } from './scalar-text.ts'
 
 /**
- * Where correct YAML 1.2 is refused or understood otherwise by the reader of Kubernetes (go-yaml v2), which keeps to YAML 1.1.
- * `source` begins at offset `base` of the file.
+ * Where Kubernetes's reader (go-yaml v2, which keeps to YAML 1.1) refuses correct YAML 1.2 or understands it differently. `source` begins
+ * at offset `base` of the file.
  */
 export function kubernetesFaults(source: string, base: number, document: YamlNode): YamlFault[] {
   const faults: YamlFault[] = []
@@ -14,7 +14,7 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
   const isBlock = document.kind === 'scalar' && (document.style === 'literal' || document.style === 'folded')
   if (isBlock && /\n\S/.test(written(document.start, document.end))) faults.push(blockAtMargin(document))
   visit(document, false)
-  // An anchor without a node stands behind the last one, on the same line.
+  // An anchor without a node stands behind the last node, on the same line.
   const rest = /^[^\n]*/.exec(written(document.end, base + source.length))![0]
   between(written(previousEnd, document.end) + rest, previousEnd, false)
   return [...faults, ...tabFaults(source, base, tabsAllowed)]
@@ -24,7 +24,7 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
   }
 
   function visit(node: YamlNode, isInBrackets: boolean): void {
-    // An aliased node is part of the tree more than once.
+    // An aliased node occurs in the tree more than once.
     if (seen.has(node)) return
     seen.add(node)
     if (node.kind === 'scalar') {
@@ -44,7 +44,7 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
     if (node.style === 'plain') {
       if (isInBrackets && (text.startsWith(':') || text.includes('?'))) faults.push(indicatorInBrackets(node, text))
     } else if (node.style === 'literal' || node.style === 'folded') {
-      // A tab right behind the indentation of the first line is taken for indentation.
+      // A tab right behind the first line's indentation is taken for indentation.
       const firstLine = /^[^\n]*\n(?:[ \r]*\n)*[^\n]*/.exec(text)
       tabsAllowed.push({ start: node.start + (firstLine?.[0].length ?? 0), end: node.end })
     } else {
@@ -71,7 +71,7 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
     return /\?\s*$/.test(written(key.start - 100, key.start))
   }
 
-  /** What stands between two scalars: indicators, anchors, aliases, tags, comments. */
+  /** The text between two scalars: indicators, anchors, aliases, tags, comments. */
   function between(text: string, start: number, isInBrackets: boolean): void {
     for (const match of text.matchAll(/#[^\n]*|[&*][\w-]*([^\w \t\r\n,\]}-]|(?<=&[\w-]+)\r?\n)|!(?=[[{"'\]},])/g)) {
       if (match[0].startsWith('#') || (match[1]?.endsWith('\n') && !isInBrackets)) continue
@@ -82,7 +82,7 @@ export function kubernetesFaults(source: string, base: number, document: YamlNod
 
 const maxTabFaults = 20
 
-/** Tabs among what begins a line: indentation, dashes. Ranges are in order of their start. */
+/** Tabs at the beginning of lines, among indentation and dashes. Ranges are sorted by start. */
 function tabFaults(source: string, base: number, allowed: readonly TextRange[]): YamlFault[] {
   const faults: YamlFault[] = []
   let next = 0

@@ -1,7 +1,7 @@
 /** Both count from 1; columns in UTF-16 code units. */
 export type LineColumn = { readonly line: number; readonly column: number }
 
-/** From offsets to lines and columns. Lines end with LF or CRLF; an offset beyond the text is its end. */
+/** Turns offsets into lines and columns. Lines end with LF or CRLF; an offset beyond the text counts as its end. */
 export function lineIndexOf(text: string): (offset: number) => LineColumn {
   const starts = [0]
   for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1)

@@ -24,13 +24,13 @@ export type YamlSequence = {
 
 export type YamlScalar = {
   readonly kind: 'scalar'
-  /** The whole scalar as written: with its quotes, with the header of a block scalar. Empty range for an absent value (`key:`). */
+  /** The whole scalar as written, with its quotes or the header of a block scalar. Empty range for an absent value (`key:`). */
   readonly start: number
   readonly end: number
   readonly style: 'plain' | 'single' | 'double' | 'literal' | 'folded'
   /**
-   * As Kubernetes and YAML 1.2 both read it. Where they differ there is a fault, and this is the 1.2 reading; a plain integer beyond
-   * ±(2^53-1) and a number that is not finite are kept as their text. A key is always text.
+   * The value as Kubernetes and YAML 1.2 both read it. Where they differ there is a fault, and this is the reading of 1.2. A plain
+   * integer beyond ±(2^53-1), and a number that is not finite, are kept as text. A key is always text.
    */
   readonly value: string | number | boolean | null
 }
@@ -47,7 +47,7 @@ export type YamlFault = {
 }
 
 export type YamlFile = {
-  /** One per document that holds something, in order; empty documents are left out. */
+  /** One node for each document that is not empty, in order. */
   readonly documents: readonly YamlNode[]
   readonly faults: readonly YamlFault[]
 }
@@ -63,7 +63,7 @@ export function valueOf(node: YamlNode): unknown {
       const value: Record<string, unknown> = {}
       for (const entry of node.entries) {
         const key = String(entry.key.value)
-        // Assigned, `__proto__` would not be a key like any other.
+        // An assignment to `__proto__` would not make a key like any other.
         if (key === '__proto__')
           Object.defineProperty(value, key, {
             value: valueOf(entry.value),

@@ -1,11 +1,11 @@
 export type ScalarValue = string | number | boolean | null
 
-/** What two readers make of one plain scalar. `kubernetes` is null where Kubernetes refuses it. */
+/** What the two readers make of one plain scalar. `kubernetes` is null where Kubernetes refuses it. */
 export type Disagreement = { readonly ours: ScalarValue; readonly yaml12: string; readonly kubernetes: string | null }
 
 /**
- * A plain scalar as both YAML 1.2 (core schema) and the reader of kubectl and the API machinery (sigs.k8s.io/yaml over go-yaml v2)
- * understand it; undefined where they differ. Integers beyond ±(2^53-1) count as differing: one side keeps all digits, the other does not.
+ * A plain scalar as YAML 1.2 (core schema) and the reader of kubectl and the API machinery (sigs.k8s.io/yaml over go-yaml v2) both
+ * understand it; undefined where they differ. Integers beyond ±(2^53-1) count as differing: only one side keeps all digits.
  */
 export function readPlain(text: string): ScalarValue | undefined {
   if (text.length === 0) return null
@@ -37,7 +37,7 @@ export function disagreementOn(text: string): Disagreement {
   return { ours: text, yaml12: `the text "${text}"`, kubernetes: `the number ${integer ?? Number(bare)}` }
 }
 
-/** A plain key. Kubernetes turns every key into text, which must be the text as written; floats lose digits on the way. */
+/** Whether a plain key is ambiguous: Kubernetes turns keys into text, which must be the text as written; floats lose digits on the way. */
 export function isAmbiguousKey(text: string): boolean {
   const value = readPlain(text)
   return (
@@ -49,7 +49,7 @@ export function isAmbiguousKey(text: string): boolean {
 const WORD = 1
 const NUMBER = 2
 
-/** What a first character can begin; 0 is text. */
+/** What each first character can begin; 0: only text. */
 const hints = new Uint8Array(128)
 for (const char of 'yYnNtTfFoO~') hints[char.charCodeAt(0)] = WORD
 for (const char of '0123456789+-.') hints[char.charCodeAt(0)] = NUMBER
@@ -67,7 +67,7 @@ const octalOrHex = /^0(?:o[0-7]+|x[0-9a-fA-F]+)$/
 const float = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/
 const notFinite = /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/
 
-/** Behind a leading point go-yaml leaves the underscores to Go's ParseFloat, which wants them between digits. */
+/** Behind a leading point go-yaml leaves underscores to Go's ParseFloat, which accepts them only between digits. */
 const underscoredFraction = /^\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?$/
 
 function readNumber(text: string): ScalarValue | undefined {
@@ -92,7 +92,10 @@ function readNumber(text: string): ScalarValue | undefined {
   return text
 }
 
-/** go-yaml v2's integers (Go's strconv.ParseInt and ParseUint with base 0, then its own `0b`), underscores already removed; null if none. */
+/**
+ * go-yaml v2's integer (Go's strconv.ParseInt and ParseUint with base 0, then its own `0b`), underscores already removed; null if it is
+ * none.
+ */
 function kubernetesInteger(bare: string): bigint | null {
   const oddBinary = /^0b([-+])([01]+)$/.exec(bare)
   if (oddBinary) return within64Bits(oddBinary[1] === '-' ? -BigInt(`0b${oddBinary[2]}`) : BigInt(`0b${oddBinary[2]}`))

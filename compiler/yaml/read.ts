@@ -3,8 +3,8 @@ import type { YamlFault, YamlFile, YamlNode } from './node.ts'
 import { readSubset } from './subset-reader.ts'
 
 /**
- * Reads all documents of a text. Never throws: whatever is wrong with the text is a fault with its place, and the documents around a
- * faulty one are read all the same. A document with a syntax fault is given as far as it could be read.
+ * Reads all documents of a text. Never throws: each fault of the text is reported with its place, and the documents around a faulty one
+ * are read all the same. A document with a syntax fault is given as far as it could be read.
  */
 export function readYaml(text: string): YamlFile {
   const begin = text.startsWith('\ufeff') ? 1 : 0
@@ -23,27 +23,27 @@ export function documentEnd(text: string, start: number): number {
 }
 
 /**
- * More UTF-16 code units than this in one document are left unread if they need the full reader (1-3 MB/s): Kubernetes stores no
- * object over 1.5 MiB (etcd's limit for a request) either.
+ * A document with more UTF-16 code units than this is left unread if it needs the full reader (1-3 MB/s): Kubernetes stores no object
+ * over 1.5 MiB (etcd's limit for a request) either.
  */
 const maxSlowLength = 1024 * 1024
 
 /**
- * So much of a whole file is read by the full reader, about a second's worth: 10,000 resources of the usual size may need it. A document
- * counts for `slowDocument` more than its length.
+ * How much of a whole file the full reader reads, about a second's worth: 10,000 resources of the usual size may need it. Each document
+ * counts `slowDocument` more than its length.
  */
 const maxSlowTotal = 4_500_000
 const slowDocument = 150
 
 const maxCharacterFaults = 20
 
-/** Whatever YAML does not allow, and the line breaks of YAML 1.1 that YAML 1.2 no longer has. */
+/** Characters that YAML does not allow, and line breaks of YAML 1.1 that YAML 1.2 no longer has. */
 const unusualCharacter =
   /[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]|\r(?!\n)/u
 
 type Read = { readonly documents: YamlNode[]; readonly faults: YamlFault[] }
 
-/** Each document on its own; null where one cannot be read without a directive (`%YAML`) that stands before its `---`. */
+/** Reads each document by itself; null where one cannot be read without a directive (`%YAML`) before its `---`. */
 function readApart(text: string, begin: number, isUnusual: boolean): Read | null {
   const documents: YamlNode[] = []
   const faults: YamlFault[] = []
@@ -57,7 +57,7 @@ function readApart(text: string, begin: number, isUnusual: boolean): Read | null
     if (read === 'handed-on') {
       if (!isCutKnown && /^%/m.test(text)) return null
       isCutKnown = true
-      // A longer one costs nothing, as it is left unread.
+      // A longer document costs nothing, since it is left unread.
       if (end - start <= maxSlowLength) slow += end - start + slowDocument
       if (slow > maxSlowTotal) firstUnread ??= start
       else {

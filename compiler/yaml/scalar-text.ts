@@ -4,8 +4,8 @@ import type { YamlScalar } from './node.ts'
 export type TextRange = { readonly start: number; readonly end: number }
 
 /**
- * A stretch of a scalar's value and where it stands in the file. A copied piece has the same characters on both sides;
- * the others (escapes, folded line breaks) stand for their source as a whole.
+ * A piece of a scalar's value, and where it stands in the file. A copied piece has the same characters on both sides; other pieces
+ * (escapes, folded line breaks) stand for their source as a whole.
  */
 type Piece = {
   readonly value: number
@@ -18,8 +18,8 @@ type Piece = {
 type Decoded = { readonly value: string; readonly pieces: readonly Piece[] }
 
 /**
- * From a range inside the scalar's value to the characters of the file that say it. An escape or a folded line break belongs to the
- * range as a whole. The work is done at the first call and shared by later calls of the same function.
+ * Turns a range inside the scalar's value into the file's characters that say it. An escape or a folded line break belongs to the range
+ * as a whole. The first call does the work for later calls of the same function.
  */
 export function textRangeOf(text: string, scalar: YamlScalar): (start: number, end: number) => TextRange {
   let pieces: readonly Piece[] | undefined
@@ -30,7 +30,7 @@ export function textRangeOf(text: string, scalar: YamlScalar): (start: number, e
   }
 }
 
-/** The value of a plain or quoted scalar at start..end (quotes included), line folding and escapes applied; null for a bad escape. */
+/** The value of a plain or quoted scalar at start..end (with quotes), line folding and escapes applied; null for a bad escape. */
 export function decodeFlowScalar(
   text: string,
   start: number,
@@ -72,7 +72,7 @@ export function decodeFlowScalar(
   return builder
 }
 
-/** Joins the lines of a folded block scalar, indentation already removed. `breakBetween` says how each gap was joined. */
+/** Joins the lines of a folded block scalar, without indentation. `breakBetween` is told how each gap was joined. */
 export function foldLines(lines: readonly string[], breakBetween?: (lineIndex: number, joint: string) => void): string {
   let value = ''
   let blanks = 0

@@ -3,11 +3,11 @@ import { isAmbiguousKey, readPlain } from './plain-scalar.ts'
 import { decodeFlowScalar, foldLines } from './scalar-text.ts'
 
 /**
- * Reads one document the quick way if it keeps to the plain part of YAML that people and tools write: block and flow collections,
- * simple keys, plain and quoted scalars, block scalars without indentation digit, comments. It only ever accepts.
- * Whatever is doubtful or faulty (anchors, tags, tabs, duplicate or ambiguous scalars, wrong indentation) is handed on to the full
- * reader, which knows the whole language and reports. `start` is at the beginning of a line; the range holds no second `---`, no control
- * characters and no line break but LF and CRLF.
+ * Reads a document the quick way if it keeps to the plain part of YAML that people and tools write: block and flow collections, simple
+ * keys, plain and quoted scalars, block scalars without indentation digit, comments. It only ever accepts. Anything doubtful or faulty
+ * (anchors, tags, tabs, duplicate or ambiguous scalars, wrong indentation) is handed on to the full reader, which knows the whole
+ * language and reports. `start` is at the beginning of a line; the range holds no second `---`, no control characters, and no line break
+ * but LF and CRLF.
  */
 export function readSubset(text: string, start: number, end: number): YamlNode | 'empty' | 'handed-on' {
   try {
@@ -42,7 +42,7 @@ const BLOCK_START = 4
 const FLOW_START = 8
 const FLOW_PART = 16
 
-/** What an ASCII character may do; everything above is text wherever text may stand. */
+/** What an ASCII character may do; all other characters are text wherever text may stand. */
 const roles = new Uint8Array(128)
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 const digits = '0123456789'
@@ -64,7 +64,7 @@ class SubsetReader {
   readonly #text: string
   readonly #end: number
   #at: number
-  /** Column of the content at `#at` after `#nextContent`; -1 at the end of the document. */
+  /** The column of the content at `#at`, after `#nextContent`; -1 at the end of the document. */
   #indent = -1
   #depth = 0
 
@@ -89,12 +89,12 @@ class SubsetReader {
     return node
   }
 
-  /** Code at a place, or LF behind the end: a document ends as a line does. */
+  /** The code at a place; LF behind the end, since a document ends as a line does. */
   #code(at: number): number {
     return at < this.#end ? this.#text.charCodeAt(at) : LF
   }
 
-  /** From the beginning of a line to the next character that is neither blank nor comment. */
+  /** Moves from the beginning of a line to the next character that is neither blank nor comment. */
   #nextContent(): void {
     const text = this.#text
     const end = this.#end
@@ -126,7 +126,7 @@ class SubsetReader {
     return lineBreak === -1 || lineBreak >= this.#end ? this.#end : lineBreak + 1
   }
 
-  /** Nothing but spaces and a comment may follow on this line; then on to the next content. */
+  /** Moves to the next content; only spaces and a comment may follow on this line. */
   #endOfLine(): void {
     const from = this.#at
     this.#skipSpaces()
@@ -167,7 +167,7 @@ class SubsetReader {
       if (this.#indent > indent) throw handOn
       key = this.#indent === indent ? this.#key() : null
     }
-    // What stands in this column without being a key is no part of the map.
+    // Text in this column that is no key does not belong to the map.
     if (this.#indent === indent) throw handOn
     this.#depth -= 1
     return { kind: 'map', start: firstKey.start, end, entries }
@@ -219,7 +219,7 @@ class SubsetReader {
     if (this.#depth > maxDepth) throw handOn
   }
 
-  /** A key and its colon, or null where there is none (nothing is read then). */
+  /** A key and its colon; null where there is none, and nothing is read then. */
   #key(): YamlScalar | null {
     const start = this.#at
     const code = this.#code(start)
@@ -239,7 +239,7 @@ class SubsetReader {
     return scalar(start, end, 'plain', name)
   }
 
-  /** End of a quoted key on one line without escapes; -1 for any other. */
+  /** The end of a quoted key on one line without escapes; -1 for any other key. */
   #quotedKeyEnd(start: number, quote: number): number {
     for (let at = start + 1; at < this.#end; at += 1) {
       const code = this.#text.charCodeAt(at)
@@ -249,7 +249,7 @@ class SubsetReader {
     return -1
   }
 
-  /** A scalar or flow collection, with the rest of its line. */
+  /** A scalar or flow collection, and the rest of its line. */
   #inline(parentIndent: number): YamlNode {
     const code = this.#code(this.#at)
     let node: YamlNode
@@ -280,7 +280,7 @@ class SubsetReader {
     return this.#plainScalar(start, end, end > firstEnd)
   }
 
-  /** The line break or comment that plain text on one line ends at. */
+  /** The line break or comment at which plain text on one line ends. */
   #plainStop(start: number): number {
     const text = this.#text
     let at = start
@@ -300,7 +300,7 @@ class SubsetReader {
     return at
   }
 
-  /** Where plain text that was left at a line break goes on below, deeper than its parent; -1 where it does not. */
+  /** Where plain text goes on below a line break, deeper than its parent; -1 where it does not. */
   #goesOn(stop: number, parentIndent: number): number {
     let lineStart = stop
     while (lineStart < this.#end) {
@@ -312,7 +312,7 @@ class SubsetReader {
       const code = this.#code(at)
       if (code === LF || code === CR) lineStart = at
       else if (at - lineStart <= parentIndent || code === HASH) return -1
-      // What begins otherwise may be meant as a list or a key.
+      // Text that begins otherwise may be meant as a list or a key.
       else if (parentIndent < 0 || !plays(code, BLOCK_START)) throw handOn
       else return at
     }
@@ -350,14 +350,14 @@ class SubsetReader {
     if (at >= this.#end) throw handOn
     this.#at = at + 1
     if (isVerbatim) return scalar(start, at + 1, style, text.slice(start + 1, at))
-    // Escapes on which readers differ: an escaped slash or line break, half a character.
+    // Readers differ on these escapes: an escaped slash or line break, half of a surrogate pair.
     if (/\\(?:\/|\r?\n|u[dD][89a-fA-F])/.test(text.slice(start, at))) throw handOn
     const decoded = decodeFlowScalar(text, start, at + 1, style)
     if (decoded === null || !decoded.value.isWellFormed()) throw handOn
     return scalar(start, at + 1, style, decoded.value)
   }
 
-  /** First character of a continued line, which must stand deeper than its parent. */
+  /** The first character of a continued line, which must stand deeper than its parent. */
   #continued(lineStart: number, parentIndent: number): number {
     let from = lineStart
     while (from < this.#end) {
@@ -447,7 +447,7 @@ class SubsetReader {
     )
   }
 
-  /** Skips space, line breaks and comments between the tokens of a flow collection; the code of the token that follows. */
+  /** Skips space, line breaks and comments between the tokens of a flow collection; returns the code of the token that follows. */
   #flowSpace(parentIndent: number): number {
     while (true) {
       const from = this.#at
@@ -522,7 +522,7 @@ class KeySet {
   readonly #few: string[] = []
   #many: Set<string> | undefined
 
-  /** False if the key was there already. */
+  /** false: the key was there already. */
   add(key: string): boolean {
     if (this.#many) {
       if (this.#many.has(key)) return false

@@ -3,7 +3,7 @@ export type DecodedText =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'fault'; readonly offset: number; readonly message: string; readonly help: string }
 
-/** Bytes of a file as text, a byte order mark kept. */
+/** The bytes of a file as text; a byte order mark stays. */
 export function decodeUtf8(bytes: Uint8Array): DecodedText {
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
     return { kind: 'fault', offset: 0, message: 'The file is in UTF-16', help: 'Save it as UTF-8.' }
@@ -22,7 +22,7 @@ export function decodeUtf8(bytes: Uint8Array): DecodedText {
   }
 }
 
-/** The longest prefix that decodes, by halving: a prefix with a cut character at its end still decodes as a stream. */
+/** The length of the longest prefix that decodes, by halving: a prefix with a cut character at its end still decodes as a stream. */
 function firstInvalid(bytes: Uint8Array): number {
   let valid = 0
   let invalid = bytes.length
@@ -31,7 +31,7 @@ function firstInvalid(bytes: Uint8Array): number {
     if (decodes(bytes.subarray(0, middle))) valid = middle
     else invalid = middle
   }
-  // The last bytes of the prefix may begin the character that goes wrong.
+  // The last bytes of the prefix may begin the faulty character.
   for (let back = 1; back <= 3 && back <= valid; back += 1) {
     const byte = bytes[valid - back]!
     if (byte < 0x80) break

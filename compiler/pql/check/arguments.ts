@@ -4,9 +4,9 @@ import { type Checking, mismatch } from './context.ts'
 import type { List, Meaning, Scope } from './meaning.ts'
 import { listIn } from './operand.ts'
 
-/** A call of a function that there is. */
+/** A call of a function that exists. */
 export type Call = Extract<Expr, { kind: 'call' }> & { readonly name: FunctionName }
-/** A call of a method, of the value before its dot. */
+/** A call of a method on the value before its dot. */
 export type MethodCall = Call & { readonly receiver: Expr }
 
 export type FunctionHandler = (checking: Checking, call: Call, scope: Scope) => Meaning
@@ -19,7 +19,7 @@ type Arguments = {
   readonly 3: readonly [Expr, Expr, Expr]
 }
 
-/** The arguments of a call that takes so many; null where there are more or fewer, which is reported. */
+/** The arguments of a call that takes exactly `count`; null where there are more or fewer, which is reported. */
 export function takes<Count extends keyof Arguments>(
   checking: Checking,
   call: Call,
@@ -28,7 +28,7 @@ export function takes<Count extends keyof Arguments>(
   return takesBetween(checking, call, count, count) as Arguments[Count] | null // of that length
 }
 
-/** At least `least` of them and at most `most`. */
+/** The arguments of a call that takes `least` to `most`; null where there are more or fewer, which is reported. */
 export function takesBetween(checking: Checking, call: Call, least: number, most: number): readonly Expr[] | null {
   const { args, name } = call
   const last = args.at(-1)
@@ -42,7 +42,7 @@ export function takesBetween(checking: Checking, call: Call, least: number, most
   )
 }
 
-/** The array that a method is called on. */
+/** The array that a method is called on; null, and reported, where it is none. */
 export function receivedList(checking: Checking, { receiver, name }: MethodCall, scope: Scope): List | null {
   return listIn(checking, receiver, scope, `\`${name}\``)
 }

@@ -9,7 +9,7 @@ import * as maps from './map-calls.ts'
 import type { Meaning, Scope } from './meaning.ts'
 import * as others from './other-calls.ts'
 
-/** What each function means: the one place that a new one is added to, beside its entry in the table. */
+/** The meaning of each function: a new function is added here and in the table of functions. */
 const handlers: {
   readonly [Name in FunctionName]: (typeof functions)[Name]['form'] extends 'method' ? MethodHandler : FunctionHandler
 } = {
@@ -66,7 +66,7 @@ export function call(checking: Checking, expr: Extract<Expr, { kind: 'call' }>, 
   if (!isFunction(name)) return reportUnknownFunction(checking, expr, scope)
   const { form, signature } = functions[name]
   if ((receiver === null) === (form === 'function')) {
-    // A method's handler gets a receiver, as has just been asked; a function's does not look at it.
+    // A method's handler gets a receiver, as just checked; a function's handler does not look at it.
     const handle: FunctionHandler = handlers[name] as FunctionHandler
     return handle(checking, { ...expr, name }, scope)
   }
@@ -79,7 +79,7 @@ export function call(checking: Checking, expr: Extract<Expr, { kind: 'call' }>, 
   })
 }
 
-/** `count(xEvent)` as `xEvent.count()`. */
+/** Turns `count(xEvent)` into `xEvent.count()`. */
 function turnedRound(checking: Checking, expr: Extract<Expr, { kind: 'call' }>): readonly PqlFix[] {
   const [first, ...others] = expr.args
   if (expr.receiver !== null || !first || !['name', 'field', 'call', 'filter', 'group'].includes(first.kind)) return []
@@ -146,7 +146,7 @@ function reportStringCompare(checking: Checking, { nameSpan, span, args }: Extra
 
 const functionNames = Object.keys(functions) as FunctionName[] // its keys
 
-/** The groups of functions that can be called on such a value; null for any. */
+/** The groups of functions that can be called on such a value; null: all. */
 function groupsOf(meaning: Meaning): readonly FunctionEntry['group'][] | null {
   if (meaning?.kind === 'record') return ['object']
   if (meaning?.kind !== 'value') return null
@@ -168,7 +168,7 @@ function groupsOf(meaning: Meaning): readonly FunctionEntry['group'][] | null {
   }
 }
 
-/** What people write from habit of other languages: the next step, and the function of PQL that can stand in its place. */
+/** What people write by habit of another language: the next step, and PQL's function for it. */
 type Habit = { readonly help: string; readonly instead?: FunctionName }
 
 const habits: ReadonlyMap<string, Habit> = new Map<string, Habit>([

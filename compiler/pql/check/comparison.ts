@@ -19,7 +19,7 @@ import { coerced, listOf, valueIn } from './operand.ts'
 
 type Binary = Extract<Expr, { kind: 'binary' }>
 
-/** Two expressions that are compared, with the place of the comparison. */
+/** Two expressions that are compared, and the place of the comparison. */
 type Sides = { readonly left: Expr; readonly right: Expr; readonly span: Span }
 
 export function comparison(checking: Checking, expr: Binary, op: ComparisonOp, scope: Scope): Meaning {
@@ -68,7 +68,7 @@ function unordered(checking: Checking, span: Span, op: ComparisonOp, of: Exclude
   )
 }
 
-/** Both sides as one class of values; literals are coerced to the other side's type. */
+/** Both sides as values of one class; a literal is coerced to the other side's type. null, and reported, where the classes differ. */
 function alike(
   checking: Checking,
   left: Typed,
@@ -99,7 +99,7 @@ function incomparable(checking: Checking, type: Type, span: Span): null {
   )
 }
 
-/** Says that the sides have different classes: at the literal where one side is one. */
+/** Reports that the sides have different classes: at the literal, where one side is one. */
 function unlike(checking: Checking, left: Typed, right: Typed, expr: Sides): null {
   const message = `${capital(describe(left.type))} is compared with ${describe(right.type)}`
   const literal = isLiteral(right.value) ? expr.right : isLiteral(left.value) ? expr.left : null
@@ -125,7 +125,7 @@ function unlike(checking: Checking, left: Typed, right: Typed, expr: Sides): nul
   )
 }
 
-/** A text that the schema does not list among the values of the field it is compared with. */
+/** Warns of a text that the schema does not list among the values of the field. */
 function warnOfEnum(checking: Checking, field: Type, other: Value, at: Expr): void {
   if (field.kind !== 'string' || field.values === null) return
   if (other.kind !== 'literal' || typeof other.value !== 'string' || field.values.includes(other.value)) return
@@ -166,7 +166,7 @@ export function membership(checking: Checking, expr: Binary, negated: boolean, s
   return list && includes(checking, item, expr.left, list, expr.right, negated)
 }
 
-/** Whether the list has the item; of a list that is written out, each item is compared by itself. */
+/** Whether the list contains the item; where a list is written out, each of its items is compared by itself. */
 export function includes(
   checking: Checking,
   item: Typed,

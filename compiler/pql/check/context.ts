@@ -7,38 +7,38 @@ import { type Element, type Meaning, meaningOf, type Scope, variableOf } from '.
 /** What an expression may refer to. */
 export type Names = { readonly types: UnionTypes; readonly segments: SegmentNames }
 
-/** Names that `inSegment` may take. */
+/** The names that `inSegment` may take. */
 export type SegmentNames = Iterable<string> & { readonly has: (name: string) => boolean }
 
-/** A name in `inSegment("…")`, with its place. */
+/** A name in `inSegment("…")`, and its place. */
 export type Reference = { readonly name: string; readonly span: Span }
 
-/** What the functions that check one expression share. */
+/** What the functions that check one expression have in common. */
 export type Checking = {
   readonly source: string
   readonly names: Names
-  /** Gives null: the meaning of what is faulty. */
+  /** Reports a fault and returns null, the meaning of whatever is faulty. */
   readonly report: (fault: PqlFault) => null
   readonly refer: (reference: Reference) => void
-  /** Says where a node is written, unless that was said before: the smallest place comes first. */
+  /** Stores where a node is written, unless that is known already: the smallest place comes first. */
   readonly place: (node: Node, span: Span) => void
-  /** What an expression stands for: the way from each topic's functions to all others. */
+  /** The meaning of an expression: the way from the functions of one topic to those of all others. */
   readonly meaning: (expr: Expr, scope: Scope) => Meaning
   /** The number of a further variable inside a scope. */
   readonly deeper: (scope: Scope, span: Span) => number
 }
 
-/** Engines take twice as long for each lambda inside a lambda. */
+/** How deep lambdas may be nested: engines take twice as long for each level. */
 const deepestLambda = 10
 
-/** Nodes of a time, which is repeated for its bounds, and of an object, which is repeated for its fields. */
+/** The most nodes of a time, which is repeated for its bounds, and of an object, which is repeated for its fields. */
 export const mostTimeNodes = 500
 export const mostObjectNodes = 5_000
 
-/** Nodes of a whole expression: some 250,000 characters of comparisons come to half of it. */
+/** The most terms of a whole expression: about 250,000 characters of comparisons come to half of it. */
 export const mostTerms = 50_000
 
-/** Begins to check an expression. Faults, references and, where they are wanted, places are added while `meaning` is asked for. */
+/** Begins the check of an expression. Calls of `meaning` add faults, references and, where they are wanted, places. */
 export function openChecking(
   source: string,
   names: Names,
@@ -98,7 +98,7 @@ export function unsupported(checking: Checking, span: Span, message: string, hel
   return checking.report({ code: 'pql-unsupported', message, span, help })
 }
 
-/** The expression, with all that it names put in place, is more than engines can take beside others. */
+/** Reports that the expression, with everything it names put in place, is more than engines can take beside other Segments. */
 export function tooLarge(checking: Pick<Checking, 'report'>, span: Span): null {
   return checking.report({
     code: 'expression-too-large',
@@ -112,7 +112,7 @@ export function syntax(checking: Checking, span: Span, message: string, help: st
   return checking.report({ code: 'pql-syntax', message, span, help })
 }
 
-/** As it is written. */
+/** The text as it is written. */
 export function written({ source }: Checking, { start, end }: Span): string {
   return source.slice(start, end)
 }
@@ -127,7 +127,7 @@ export function eventsOf(event: ObjectType): Extract<Meaning, { kind: 'value' }>
   return { kind: 'value', value: { kind: 'events', type: dataTypeOf(type) }, type }
 }
 
-/** A scope in which names are read from one item of a list, and the variable that is the item. */
+/** A scope in which names are read from an item of a list, and the variable that stands for the item. */
 export function inside(
   checking: Checking,
   items: Type,
@@ -140,7 +140,7 @@ export function inside(
   return { scope: { ...scope, elements: [...scope.elements, element], depth: variable }, variable, item }
 }
 
-/** `orders` → `order`, `categories` → `category`: PQL lets one item be named by the singular of its array. */
+/** `orders` → `order`, `categories` → `category`: in PQL the singular of an array's name stands for one item. */
 function singularOf(array: Expr): string | null {
   switch (array.kind) {
     case 'group':
@@ -156,7 +156,9 @@ function singularOf(array: Expr): string | null {
   }
 }
 
-/** Passes a value on that will be repeated in the tree, unless it is so large that repeating it would swamp every engine. */
+/**
+ * Returns a value that will be repeated in the tree; null, and reported, where it is so large that repeating it would swamp every engine.
+ */
 export function small(checking: Checking, value: Value | null, most: number, span: Span): Value | null {
   if (value === null || sizeOf(value, most) <= most) return value
   return unsupported(

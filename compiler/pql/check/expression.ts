@@ -13,7 +13,7 @@ import { chain } from './sequence.ts'
 import { matches, textTest } from './text.ts'
 import { occurs } from './time.ts'
 
-/** What an expression stands for. */
+/** The meaning of an expression. */
 export function meaningIn(checking: Checking, expr: Expr, scope: Scope): Meaning {
   switch (expr.kind) {
     case 'error':
@@ -91,7 +91,7 @@ function binary(checking: Checking, expr: Extract<Expr, { kind: 'binary' }>, sco
     case '%': {
       const left = numberIn(checking, expr.left, scope)
       if (!left) {
-        // Two texts added are one fault; what is wrong inside the second is another.
+        // The addition of texts is one fault; a fault inside the second text is another.
         valueIn(checking, expr.right, scope)
         return null
       }

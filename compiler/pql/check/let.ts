@@ -15,8 +15,9 @@ import {
 import { recordDefined, valueOf } from './operand.ts'
 
 /**
- * `let name = value in body`. What costs something is bound: a number or text always, a condition where writing it out at each use would
- * come to more than a few terms. Literals and columns are put in place, and lists and objects, so that engines see what they are read from.
+ * `let name = value in body`. An expensive value is bound to a variable: a number or text always, a condition where writing it out at
+ * each use would come to more than a few terms. Literals and columns are put in place, and so are lists and objects, so that engines see
+ * what those are read from.
  */
 export function letIn(checking: Checking, expr: Extract<Expr, { kind: 'let' }>, scope: Scope): Meaning {
   const meaning = checking.meaning(expr.value, scope)
@@ -47,10 +48,10 @@ export function letIn(checking: Checking, expr: Extract<Expr, { kind: 'let' }>, 
   )
 }
 
-/** So many terms a condition may come to at all its uses together and still be written out at each. */
+/** How many terms a condition may come to, over all its uses, and still be written out at each. */
 const mostWrittenOut = 1_000
 
-/** Terms that all uses after the first add; 0 for what is used once at most. */
+/** How many terms the uses after the first add; 0 for a value that is used at most once. */
 function writtenOut(meaning: NonNullable<Meaning>, { name, body }: Extract<Expr, { kind: 'let' }>): number {
   const parts = partsOf(meaning)
   if (parts.length === 0) return 0
@@ -71,7 +72,7 @@ function partsOf(meaning: NonNullable<Meaning>): readonly Node[] {
   }
 }
 
-/** How often a name is written in an expression; a list instead of recursion, as rows of operands may be long. */
+/** How often a name occurs in an expression; a list instead of recursion, since rows of operands may be long. */
 function usesOf(name: string, body: Expr): number {
   let uses = 0
   const open: unknown[] = [body]
@@ -84,7 +85,7 @@ function usesOf(name: string, body: Expr): number {
   return uses
 }
 
-/** The body as a value; an object has none, so whether it is there stands for it. */
+/** The body as a value; an object has none, so the value is whether the object is there. */
 function bodyOf(checking: Checking, expr: Expr, scope: Scope): Typed | null {
   const meaning = checking.meaning(expr, scope)
   if (meaning?.kind !== 'record') return valueOf(checking, meaning, expr.span)

@@ -24,7 +24,7 @@ export const count: MethodHandler = (checking, call, scope) => {
   return list && folded('count', list.value, integer)
 }
 
-/** `array.sum(number)`, and `numbers.sum()` of the items themselves. */
+/** `array.sum(number)`, and `numbers.sum()` over the items themselves. */
 export const foldHandler =
   (fold: Exclude<Fold, 'count'>): MethodHandler =>
   (checking, call, scope) => {
@@ -76,7 +76,7 @@ export const filter: MethodHandler = (checking, call, scope) => {
   return list && filtered(checking, list, call.receiver, args[0], scope)
 }
 
-/** Of an array, or of a map by a lambda of key and value. */
+/** `map` of an array, or of a map by a lambda with key and value. */
 export const map: MethodHandler = (checking, call, scope) => {
   const args = takes(checking, call, 1)
   if (!args) return null

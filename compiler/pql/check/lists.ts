@@ -95,7 +95,7 @@ function itemType(first: Type, hasNumber: boolean): Type {
   return first.kind === 'string' ? text : first
 }
 
-/** Whole numbers are integers, whatever they were written among; a text read as a time is a timestamp even among dates. */
+/** The items' type in a list that is written out: integer where all are whole, else number; date where all are dates, else timestamp. */
 function narrowed(type: Type, values: readonly Value[]): Type {
   if (isNumeric(type)) return values.every((value) => value.type === 'integer') ? integer : number
   if (classOf(type) === 'instant') return values.every((value) => value.type === 'date') ? date : timestamp
@@ -104,14 +104,14 @@ function narrowed(type: Type, values: readonly Value[]): Type {
 
 // ---- quantifiers
 
-/** A variable of `exists`, `forall`, `select` or an aggregate, with the list it comes from. */
+/** A variable of `exists`, `forall`, `select` or an aggregate, and the list it comes from. */
 export type BoundGenerator = {
   readonly name: string
   readonly variable: number
   readonly list: Value
   readonly items: Type
   readonly where: Condition | null
-  /** In which the variable is known. */
+  /** The scope in which the variable is known. */
   readonly scope: Scope
 }
 
@@ -135,7 +135,7 @@ export function quantifier(
   }
 }
 
-/** Some tuple keeps all claims. */
+/** Whether some tuple satisfies all conditions. */
 function someTuple(bound: readonly BoundGenerator[]): Condition | null {
   let condition: Condition | null = null
   for (const { list, variable, where: own } of [...bound].reverse()) {
@@ -146,7 +146,7 @@ function someTuple(bound: readonly BoundGenerator[]): Condition | null {
   return condition
 }
 
-/** Some tuple breaks some claim. */
+/** Whether some tuple violates some condition. */
 function someTupleBreaks(bound: readonly BoundGenerator[]): Condition | null {
   let condition: Condition | null = null
   for (const { list, variable, where: own } of [...bound].reverse()) {
@@ -181,7 +181,7 @@ function boundGenerators(
   return faulty ? null : bound
 }
 
-/** `select` gives the items themselves; of several variables, tuples whose fields are the variables. */
+/** The result of `select`: the items themselves or, for several variables, tuples whose fields are the variables. */
 function selected(bound: readonly BoundGenerator[]): Meaning {
   const [only, ...others] = bound
   if (!only) return null
@@ -201,13 +201,13 @@ function selected(bound: readonly BoundGenerator[]): Meaning {
   return listMeaning(tupleList(bound, record), tuple)
 }
 
-/** One item per tuple of the generators that keeps all their conditions. */
+/** One item for each tuple of the generators that satisfies all their conditions. */
 function tupleList(bound: readonly BoundGenerator[], to: Value): Value {
   let result = to
   for (const [index, { list: all, variable, where, items }] of [...bound].reverse().entries()) {
     const list: Value = where ? { kind: 'filter', list: all, variable, where, type: { items: dataTypeOf(items) } } : all
     const mapped: Value = { kind: 'map', list, variable, to: result, type: { items: result.type } }
-    // From the second turn on an inner result is a list itself.
+    // From the second turn on, each inner result is itself a list.
     result = index === 0 ? mapped : { kind: 'flatten', list: mapped, type: result.type }
   }
   return result
@@ -226,7 +226,7 @@ export function aggregate(checking: Checking, expr: Extract<Expr, { kind: 'aggre
   return typed && foldOver(checking, expr.name, typed, expr.value.span, (to) => tupleList(bound, to))
 }
 
-/** A fold of one value per item; `listOf` makes the list of them. */
+/** A fold over one value per item; `listOf` makes the list of values. */
 export function foldOver(
   checking: Checking,
   fold: Exclude<Fold, 'count'>,

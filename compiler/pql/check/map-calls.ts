@@ -16,7 +16,7 @@ import {
 } from './meaning.ts'
 import { textIn, valueIn } from './operand.ts'
 
-/** A map with the type of its values. */
+/** A map, and the type of its values. */
 type MapValue = { readonly value: Value; readonly values: Type }
 
 export const get: MethodHandler = (checking, call, scope) => {
@@ -50,7 +50,7 @@ function receivedMap(checking: Checking, { receiver, name }: MethodCall, scope: 
   )
 }
 
-/** `map.map((K, V) => mapEntry(K, V.count()))`: a map whose keys and values are made anew. */
+/** `map.map((K, V) => mapEntry(K, V.count()))`: a map with new keys and values. */
 export function mapEntries(checking: Checking, { value: map, values }: MapValue, lambda: Expr, scope: Scope): Meaning {
   const help = 'Write `map.map((K, V) => mapEntry(K, …))`.'
   const [keyName, valueName, ...others] = lambda.kind === 'lambda' ? lambda.parameters : []

@@ -3,7 +3,7 @@ import { dataTypeOf, describe, type ObjectType, type Type } from '../../schema.t
 import type { Condition, Value } from '../ir.ts'
 import type { Moment } from './moment.ts'
 
-/** What an expression stands for; null = faulty, already reported (poison: nothing that uses it is reported again). */
+/** What an expression stands for; null: it is faulty and reported, and nothing that uses it is reported again. */
 export type Meaning =
   | ({ readonly kind: 'value' } & Typed)
   | ({ readonly kind: 'record' } & RecordMeaning)
@@ -13,27 +13,27 @@ export type Meaning =
 
 export type Typed = { readonly value: Value; readonly type: Type }
 
-/** An object of which fields are read: it has no value of its own in the profile's columns. */
+/** An object whose fields are read; it has no value of its own among the profile's columns. */
 export type RecordMeaning = { readonly base: Base; readonly type: ObjectType }
 
-/** Where a record's fields are read from: the profile's columns, or an object held in a value. */
+/** Where an object's fields are read from: the profile's columns, or a value that holds the object. */
 export type Base =
   | { readonly kind: 'profile'; readonly prefix: string }
   | { readonly kind: 'object'; readonly value: Value; readonly path: readonly string[] }
 
-/** An array with the type of its items. */
+/** An array, and the type of its items. */
 export type List = { readonly value: Value; readonly items: Type }
 
-/** What names stand for at a place of the expression. */
+/** What names stand for at one place in the expression. */
 export type Scope = {
   readonly variables: ReadonlyMap<string, Meaning>
-  /** Innermost last: what `[…]`, WHAT(…) and method arguments read names from. */
+  /** The items that names are read from in `[…]`, WHAT(…) and method arguments; the innermost comes last. */
   readonly elements: readonly Element[]
-  /** Variables bound around the place; they are numbered from 1. */
+  /** How many variables are bound around the place; they are numbered from 1. */
   readonly depth: number
 }
 
-/** An item of a list. `singular` is the name it has from the array's: `order` for an item of `orders`. */
+/** An item of a list. `singular` is its name by the array's: `order` for an item of `orders`; null: it has none. */
 export type Element = { readonly meaning: Meaning; readonly type: Type; readonly singular: string | null }
 
 export function withVariable(scope: Scope, name: string, meaning: Meaning, depth = scope.depth): Scope {
@@ -55,7 +55,7 @@ export function isNumeric(type: Type): boolean {
 
 export type Class = 'text' | 'number' | 'boolean' | 'instant'
 
-/** Values of one class can be compared; null for what cannot be compared at all. */
+/** The class of a type: values of the same class can be compared. null: values that cannot be compared at all. */
 export function classOf(type: Type): Class | null {
   switch (type.kind) {
     case 'string':
@@ -75,7 +75,7 @@ export function classOf(type: Type): Class | null {
   }
 }
 
-/** For a sentence: `text`, `an object`, `a condition`, `a time`. */
+/** The meaning in words, for a sentence: `text`, `an object`, `a condition`, `a time`. */
 export function describeMeaning(meaning: NonNullable<Meaning>): string {
   switch (meaning.kind) {
     case 'value':
@@ -102,14 +102,14 @@ export function listMeaning(value: Value, items: Type): Meaning {
   return { kind: 'value', value, type: { kind: 'array', items } }
 }
 
-/** A value of any type: an object's fields can be read. */
+/** The meaning of a value of any type: the fields of an object can be read. */
 export function meaningOf(value: Value, type: Type): Meaning {
   return type.kind === 'object'
     ? { kind: 'record', base: { kind: 'object', value, path: [] }, type }
     : { kind: 'value', value, type }
 }
 
-/** The field of a record that has it. */
+/** A field of a record that has it. */
 export function fieldOf({ base }: RecordMeaning, name: string, type: Type): Meaning {
   if (type.kind !== 'object') return valueMeaning(leaf(base, [name], dataTypeOf(type)), type)
   return {
@@ -122,7 +122,7 @@ export function fieldOf({ base }: RecordMeaning, name: string, type: Type): Mean
   }
 }
 
-/** A leaf inside a record, under its path from there. */
+/** A leaf inside a record, by its path from there. */
 export function leaf(base: Base, path: readonly string[], type: DataType): Value {
   return base.kind === 'profile'
     ? { kind: 'column', path: base.prefix + path.join('.'), type }
@@ -146,7 +146,7 @@ export function truth(condition: Condition): Typed {
 
 export const always: Condition = { kind: 'constant', value: true }
 
-/** All of them; those that always hold are left out. */
+/** All conditions joined by `and`; those that always hold are left out. */
 export function allOf(conditions: readonly Condition[]): Condition {
   const parts = conditions.filter((part) => part.kind !== 'constant' || !part.value)
   return parts.length === 0 ? always : parts.length === 1 ? parts[0]! : { kind: 'and', items: parts }

@@ -3,7 +3,7 @@ import type { ComparisonOp, TimeTerm, Unit } from '../ast.ts'
 import { unitMilliseconds } from '../calendar.ts'
 import type { Bound, Condition, Value } from '../ir.ts'
 
-/** A time as it stands after `occurs`: an instant, or a day or longer unit from its start to just before its end. */
+/** A time as it may follow `occurs`: an instant, or a day or longer unit, from its start to just before its end. */
 export type Moment =
   | { readonly kind: 'instant'; readonly at: Value }
   | { readonly kind: 'interval'; readonly start: Value; readonly end: Value }
@@ -45,9 +45,9 @@ export function startOf(moment: Moment): Value {
 }
 
 /**
- * `<op> n unit before time`. Seen from an instant (now, a timestamp) the bounds are instants. Seen from a day or longer interval,
- * units of a day and longer count whole UTC days, so that `<`, `=` and `>` divide the time before it without gap or overlap.
- * `=` is the UTC day that far away; for units shorter than a day, that unit.
+ * `<op> n unit before time`. From an instant (now, a timestamp) the bounds are instants. From a day or longer interval, units of a day or
+ * longer count whole UTC days, so that `<`, `=` and `>` divide the time before it without gap or overlap. `=` is the UTC day that far
+ * away; for units shorter than a day, that unit.
  */
 export function distanceBefore(
   subject: Value,
@@ -92,7 +92,7 @@ export function distanceBefore(
   }
 }
 
-/** Mirrors `distanceBefore`; a day or longer interval is left at its last day. */
+/** The mirror image of `distanceBefore`; a day or longer interval is counted from its last day. */
 export function distanceAfter(subject: Value, op: ComparisonOp, amount: number, unit: Unit, moment: Moment): Condition {
   const whole = moment.kind === 'interval' && isDayOrLonger(unit)
   const anchor = moment.kind === 'instant' ? moment.at : moment.end

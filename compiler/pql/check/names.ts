@@ -8,10 +8,10 @@ import { describeMeaning, fieldOf, flattened, type Meaning, meaningOf, type Scop
 import { recordDefined } from './operand.ts'
 import { reportNear, reportUncalled, reportUnknownField, reportUnknownName } from './unknown-name.ts'
 
-/** A name, with its place. */
+/** A name, and its place. */
 type Step = { readonly name: string; readonly span: Span }
 
-/** `a.b.c`: a name and fields of what it stands for. */
+/** `a.b.c`: a name, and fields of what it stands for. */
 export function path(checking: Checking, expr: Expr, scope: Scope): Meaning {
   const steps: Step[] = []
   let base: Expr = expr
@@ -29,7 +29,7 @@ export function path(checking: Checking, expr: Expr, scope: Scope): Meaning {
   return meaning
 }
 
-/** `rest` are the fields read of it, which tell what an unknown name may have meant. */
+/** `rest`: the fields that are read of it, which hint at what an unknown name may have meant. */
 function name(checking: Checking, at: Step, rest: readonly string[], scope: Scope): Meaning {
   const variable = scope.variables.get(at.name)
   if (variable !== undefined) return variable
@@ -69,7 +69,7 @@ function allEvents({ names, report, place }: Checking, span: Span, scope: Scope)
   })
 }
 
-/** A field of what a path has led to so far; `whole` is the path's place. */
+/** A field of what a path has led to so far; `whole` is the place of the path. */
 export function field(
   checking: Checking,
   object: NonNullable<Meaning>,
@@ -143,7 +143,7 @@ function reportNoFields({ report }: Checking, object: NonNullable<Meaning>, { na
   })
 }
 
-/** `array.field`: the field of each item, items without it left out, arrays in arrays joined. */
+/** `array.field`: the field of each item; items without it are left out, and arrays in arrays are joined. */
 function fieldOfItems(
   checking: Checking,
   list: Value,
@@ -159,7 +159,7 @@ function fieldOfItems(
   const to: Value = { kind: 'member', object, path: [step.name], type: dataTypeOf(type) }
   if (type.kind !== 'object')
     return flattened({ kind: 'map', list, variable, to, type: { items: dataTypeOf(type) } }, type)
-  // An object is absent when all its fields are, whatever an engine holds in its place.
+  // An object is absent when all its fields are, whatever an engine stores in its place.
   const base = { kind: 'object', value: object, path: [step.name] } as const
   const where = recordDefined(checking, { base, type }, step.span)
   if (!where) return null
@@ -167,7 +167,7 @@ function fieldOfItems(
   return flattened({ kind: 'map', list: present, variable, to, type: { items: dataTypeOf(type) } }, type)
 }
 
-/** `^`, `^^`: the item, or the profile, one or two filters further out. */
+/** `^`, `^^`: the item, or the profile, of the filter one or two levels further out. */
 export function outer(checking: Checking, levels: number, span: Span, scope: Scope): Meaning {
   const around = scope.elements.length
   if (levels > around)

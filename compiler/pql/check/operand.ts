@@ -23,8 +23,8 @@ import {
   truth,
 } from './meaning.ts'
 
-// What a place asks of the expression that stands there: a condition, a value, a number, a text, a list. Each of these functions
-// gives null where the expression is something else, which it reports.
+// What a place wants of the expression there: a condition, a value, a number, a text, a list. Each of these functions reports an
+// expression that is something else, and returns null.
 
 // ---- conditions
 
@@ -59,7 +59,7 @@ function junction(checking: Checking, expr: Expr, op: 'and' | 'or', scope: Scope
   return { kind: op, items: flat }
 }
 
-/** A value alone: true where it is true, there, or not empty. */
+/** A value that stands as a condition: whether it is true, present, or not empty. */
 function truthOf(checking: Checking, meaning: Meaning, span: Span): Condition | null {
   if (meaning === null) return null
   switch (meaning.kind) {
@@ -89,7 +89,7 @@ function truthOf(checking: Checking, meaning: Meaning, span: Span): Condition | 
   }
 }
 
-/** An object is there when any of its fields is. */
+/** Whether an object is there: any of its fields is. */
 export function recordDefined(checking: Checking, { base, type }: RecordMeaning, span: Span): Condition | null {
   if (base.kind === 'object' && !small(checking, base.value, mostObjectNodes, span)) return null
   const items = columnsOf(type).map(
@@ -105,7 +105,7 @@ export function valueIn(checking: Checking, expr: Expr, scope: Scope): Typed | n
   return valueOf(checking, checking.meaning(expr, scope), expr.span)
 }
 
-/** What was meant, as a value; a condition becomes a boolean, a day or longer unit its first instant. */
+/** The meaning as a value: a condition becomes a boolean, a day or longer unit its first instant. */
 export function valueOf(checking: Checking, meaning: Meaning, span: Span): Typed | null {
   if (meaning === null) return null
   switch (meaning.kind) {
@@ -161,7 +161,7 @@ export function textIn(checking: Checking, expr: Expr, scope: Scope, what: strin
   )
 }
 
-/** A date or timestamp; a date counts from its first instant. */
+/** A date or timestamp; a date counts as its first instant. */
 export function instantIn(checking: Checking, expr: Expr, scope: Scope): Value | null {
   const typed = valueIn(checking, expr, scope)
   if (!typed) return null
@@ -194,7 +194,7 @@ export function listOf(checking: Checking, meaning: Meaning, span: Span, what: s
   )
 }
 
-/** A literal from 0 to `most`. */
+/** A literal whole number from 0 to `most`. */
 export function wholeNumberIn(
   checking: Checking,
   expr: Expr,
@@ -230,7 +230,7 @@ export function wholeNumberIn(
 
 // ---- coercion
 
-/** A literal as a value of the type, or the value itself where it has the class already; null where it cannot be. */
+/** A literal as a value of the type, or a value that has the class already; null where it cannot be one. */
 export function coerced(
   checking: Checking,
   { value, type: own }: Typed,
@@ -242,7 +242,7 @@ export function coerced(
   switch (type.kind) {
     case 'string':
       if (typeof plain === 'string') return value
-      // A number is taken as it is written: 010 stays 010.
+      // A number stays as it is written: 010 stays 010.
       return {
         kind: 'literal',
         value: expr.kind === 'literal' ? written(checking, expr.span) : String(plain),
@@ -270,7 +270,7 @@ export function coerced(
   }
 }
 
-/** The value as an instant where it is a time; a date is its first instant. */
+/** The value as an instant, where it is a time; a date is its first instant. */
 export function asInstant(checking: Checking, typed: Typed, expr: Expr): Value | null {
   if (isLiteral(typed.value)) {
     const literal = coerced(checking, typed, timestamp, expr)

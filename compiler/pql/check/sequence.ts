@@ -6,7 +6,7 @@ import { allOf, always, conditionMeaning, type Meaning, type Scope, variableOf, 
 import { conditionIn, listIn, valueIn } from './operand.ts'
 import { whenHolds } from './time.ts'
 
-/** What the steps of a CHAIN go through: events or other items in the order of a time property. */
+/** What the steps of a CHAIN run through: events, or other items, in the order of a time property. */
 type Ordered = {
   readonly list: Value
   readonly items: ObjectType
@@ -44,13 +44,13 @@ export function chain(checking: Checking, expr: Extract<Expr, { kind: 'chain' }>
   return conditionMeaning(sequence)
 }
 
-/** Whether a step looks at another: a WHERE, or a label that is read. */
+/** Whether a step refers to another one: by WHERE, or by reading a label. */
 function areCorrelated(steps: readonly ChainStep[]): boolean {
   const labels = new Set(steps.flatMap(({ label }) => (label ? [label.name] : [])))
   return steps.some(({ where, when, what }) => where !== null || mentions(when, labels) || mentions(what, labels))
 }
 
-/** Does any name in there belong to the set? */
+/** Whether any name in the node belongs to the set. */
 function mentions(node: unknown, names: ReadonlySet<string>): boolean {
   const open = [node]
   while (open.length > 0) {
@@ -62,7 +62,7 @@ function mentions(node: unknown, names: ReadonlySet<string>): boolean {
   return false
 }
 
-/** WHAT and WHEN of a step, of the item that is the variable of the scope. */
+/** WHAT and WHEN of a step, for the item that is the scope's variable. */
 function stepCondition(
   checking: Checking,
   step: ChainStep,
@@ -75,7 +75,7 @@ function stepCondition(
   return flat(allOf([what, when]))
 }
 
-/** `and` in `and` is one. */
+/** Joins an `and` inside an `and` into one. */
 function flat(condition: Condition): Condition {
   return condition.kind === 'and'
     ? { kind: 'and', items: condition.items.flatMap((part) => (part.kind === 'and' ? part.items : [part])) }
@@ -99,7 +99,7 @@ function countIn(checking: Checking, expr: Expr, scope: Scope): number | null {
   )
 }
 
-/** A chain whose steps look at each other, as nested quantifiers: some first event, some later second one, … */
+/** A chain whose steps refer to each other, as nested quantifiers: some first event, some later second event, … */
 function correlatedChain(
   checking: Checking,
   steps: readonly ChainStep[],
@@ -124,7 +124,7 @@ function correlatedChain(
     const later: Condition = previous
       ? { kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }
       : always
-    // Names of later steps are read from their own event; labels stay visible.
+    // Names in later steps are read from their own event; labels stay visible.
     const rest = build(index + 1, { ...labelled, elements: outer.elements }, time)
     if (!holds || !where || !rest) return null
     return { kind: 'any', list: ordered.list, variable, where: allOf([later, holds, where, rest]) }

@@ -7,8 +7,8 @@ import { conditionMeaning, type Meaning, type Scope } from './meaning.ts'
 import { textIn, valueIn } from './operand.ts'
 
 /**
- * Compares a text with another, or with several: one of them fits, and none where `negated`. `caseExpr` is a function's last part, whether
- * case counts.
+ * Compares a text with another, or with several: true if one of them fits or, where `negated`, if none does. `caseExpr` is a function's
+ * last argument: whether case counts.
  */
 export function textTest(
   checking: Checking,
@@ -64,7 +64,7 @@ export function regexIn(checking: Checking, expr: Expr): Regex | null {
   })
 }
 
-/** Where a fault inside a string literal's value stands in the expression; the whole literal where escapes make it unclear. */
+/** The place in the expression of a fault inside a string literal's value; the whole literal where escapes make that unclear. */
 function insideString(literal: Span, value: string, fault: { readonly start: number; readonly end: number }): Span {
   if (literal.end - literal.start !== value.length + 2) return literal
   return { start: literal.start + 1 + fault.start, end: literal.start + 1 + fault.end }

@@ -13,7 +13,7 @@ export function occurs(checking: Checking, subjectExpr: Expr, when: When, scope:
   return conditionMeaning(subject && whenHolds(checking, subject, when, scope))
 }
 
-/** What stands after `occurs`, of a subject that is an instant. */
+/** The part after `occurs`, for a subject that is an instant. */
 export function whenHolds(checking: Checking, subject: Value, when: When, scope: Scope): Condition | null {
   const condition = whenCondition(checking, subject, when, scope)
   if (condition) {
@@ -64,7 +64,7 @@ function whenCondition(checking: Checking, subject: Value, when: When, scope: Sc
       const after = (): Condition => distanceAfter(subject, op, amount, unit, moment)
       if (when.direction === 'before') return before()
       if (when.direction === 'after') return after()
-      // The time itself lies at distance zero.
+      // Distance zero, the time itself, is nearer than `n`.
       const near = op === '<' || op === '<=' ? [within(...boundsOf(moment))] : []
       return { kind: 'or', items: [before(), ...near, after()] }
     }
@@ -73,7 +73,7 @@ function whenCondition(checking: Checking, subject: Value, when: When, scope: Sc
   }
 }
 
-/** The whole of a moment. */
+/** The beginning and the end of a moment. */
 function boundsOf(moment: Moment): readonly [Bound, Bound] {
   return moment.kind === 'instant'
     ? [
@@ -86,7 +86,7 @@ function boundsOf(moment: Moment): readonly [Bound, Bound] {
       ]
 }
 
-/** A time as it stands after `occurs`: a date, and a text that names only a day, is that whole day. */
+/** A time as it stands after `occurs`: a date, or a text that names only a day, is that whole day. */
 function momentIn(checking: Checking, expr: Expr, scope: Scope): Moment | null {
   const meaning = checking.meaning(expr, scope)
   if (meaning === null) return null
@@ -110,7 +110,7 @@ function isWholeDay({ value, type }: Typed): boolean {
   return value.kind === 'literal' && typeof value.value === 'string' && !/[T ]/.test(value.value.trim())
 }
 
-/** From any year of the calendar (1 to 9999) that far either way is still exact on every engine. */
+/** The longest distance in years: from any year of the calendar (1 to 9999) it is still exact on every engine, either way. */
 const furthestYears = 10_000
 const yearMilliseconds = 365.2425 * 86_400_000
 

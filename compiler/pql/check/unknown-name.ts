@@ -6,14 +6,14 @@ import { type FunctionName, functions, isFunction } from '../functions.ts'
 import type { Checking } from './context.ts'
 import type { Meaning, RecordMeaning, Scope } from './meaning.ts'
 
-// The words for names that lead nowhere, and what was probably meant.
+// Messages for names that lead nowhere, with what was probably meant.
 
 type Name = { readonly name: string; readonly span: Span }
 
-/** How many of the names that there are a help lists. */
+/** How many of the existing names a help lists. */
 const mostListed = 8
 
-/** A name that begins a path; `root` is what names are read from at its place, `rest` what is read of the name. */
+/** Reports a name that begins a path. `root` is what names are read from there, `rest` the fields that are read of the name. */
 export function reportUnknownName(
   checking: Checking,
   at: Name,
@@ -101,11 +101,11 @@ function placeIn(scope: Scope): string {
   return scope.elements.length > 0 ? 'the item that is filtered here' : 'the profile'
 }
 
-/** Variables and fields of similar names; where there are none, longer paths that end alike. */
+/** Variables and fields with similar names; where there are none, longer paths with the same end. */
 function meantBy({ name }: Name, rest: readonly string[], fields: ObjectType | null, scope: Scope): readonly string[] {
   const near = nearest(name, [...(fields ? fields.fields.keys() : []), ...scope.variables.keys()])
   if (!fields) return near
-  // A candidate under which the rest of the path exists is what was meant.
+  // A candidate that the rest of the path exists under is what was meant.
   const fitting = near.filter(
     (candidate) => scope.variables.has(candidate) || typeAt(fields, [candidate, ...rest].join('.')) !== null,
   )
@@ -154,7 +154,7 @@ function reportUnquoted({ report }: Checking, { name, span }: Name, scope: Scope
   })
 }
 
-/** A field that an object does not have. */
+/** Reports a field that an object does not have. */
 export function reportUnknownField(
   checking: Checking,
   { base, type }: RecordMeaning,
@@ -168,7 +168,7 @@ export function reportUnknownField(
   return reportNear(checking, where, type, step, rest, beginsAlike)
 }
 
-/** A field that is not there, with those of similar names; else the first three that `otherwise` lets pass. */
+/** Reports a missing field with those of similar names; else with the first three that `otherwise` accepts. */
 export function reportNear(
   checking: Checking,
   where: string,
@@ -210,7 +210,7 @@ function listed(candidates: readonly string[]): string {
   return `Its fields are ${alternatives(candidates.slice(0, mostListed))}${more}.`
 }
 
-/** `tags.count` and `currentMonth`: functions are called. */
+/** Reports `tags.count` and `currentMonth`: functions have to be called. */
 export function reportUncalled({ report }: Checking, name: FunctionName, span: Span): null {
   return report({
     code: 'pql-unknown-function',

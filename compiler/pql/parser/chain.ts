@@ -95,7 +95,7 @@ function chainStep(reader: Reader): ChainStep {
   return { label, what, when, where, count, span: { start, end: reader.end } }
 }
 
-/** What an event is, without the `WHAT(…)` around it. */
+/** A step's condition on the event, without the `WHAT(…)` around it. */
 function bareStep(reader: Reader): Expr {
   if (!startsOperand(reader.peek())) return reader.expected('a step such as `A: WHAT(eventType = "purchase")`')
   const what = reader.expression()

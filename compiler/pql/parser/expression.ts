@@ -46,7 +46,7 @@ function prefix(reader: Reader): Expr {
 
 function infix(reader: Reader, first: Expr, power: number): Expr {
   let left = first
-  /** How deep `left` is, chains of `and` and `or` aside: those are read in loops later. */
+  /** How deep `left` is, without chains of `and` and `or`, which later phases read in loops. */
   let length = 0
   for (;;) {
     const token = reader.peek()
@@ -115,7 +115,7 @@ function isSpacedNotIn(reader: Reader): boolean {
   return token.kind === 'name' && token.text.toLowerCase() === 'not' && reader.peek(1).text.toLowerCase() === 'in'
 }
 
-/** `not in`, of other languages. */
+/** Reads `not in`, as other languages write it. */
 function spacedNotIn(reader: Reader, left: Expr): Expr {
   const opSpan = { start: reader.next().start, end: reader.next().end }
   reader.remark({
@@ -129,7 +129,7 @@ function spacedNotIn(reader: Reader, left: Expr): Expr {
   return { kind: 'binary', op: 'notIn', left, right, opSpan, span: { start: left.span.start, end: right.span.end } }
 }
 
-/** Fields, calls and filters of a value. */
+/** Reads fields, calls and filters behind a value. */
 function postfix(reader: Reader, first: Expr): Expr {
   let object = first
   for (let length = 0; ; length += 1) {
@@ -247,7 +247,7 @@ function parameter(reader: Reader): Expr {
   return { kind: 'parameter', position: Number(position.text), span: { start, end: position.end } }
 }
 
-/** What begins with a name: a field, a function, or one of the forms that have words of their own. */
+/** What begins with a name: a field, a function, or a form with words of its own. */
 function named(reader: Reader): Expr {
   const token = reader.peek()
   const span = spanOf(token)

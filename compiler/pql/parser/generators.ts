@@ -11,10 +11,10 @@ export function quantifier(reader: Reader, kind: 'exists' | 'forall' | 'select')
   return { kind: 'quantifier', quantifier: kind, generators, span: { start, end: reader.end } }
 }
 
-/** Words before which a field named `sum` may stand, but no aggregate's value. */
+/** Words that may follow a field named `sum`, but not the aggregate `sum`. */
 const notInAggregate: ReadonlySet<string> = new Set(['and', 'or', 'where', 'occurs', 'in', 'notIn', 'like', 'matches'])
 
-/** `sum <value> over V from …` and `sum V from …`, told from a field or function named `sum`. */
+/** Whether `sum <value> over V from …` or `sum V from …` begins here, rather than a field or function named `sum`. */
 export function startsAggregate(reader: Reader): boolean {
   let open = 0
   for (let ahead = 1; ; ahead += 1) {
@@ -59,14 +59,14 @@ export function aggregate(reader: Reader, name: AggregateName): Expr {
   return { kind: 'aggregate', name, value, generators, span: { start, end: reader.end } }
 }
 
-/** `E` of `E.commerce.order`; null where the value does not start with a name. */
+/** `E` of `E.commerce.order`; null where the value does not begin with a name. */
 function rootName(value: Expr): string | null {
   let root = value
   while (root.kind === 'field') root = root.object
   return root.kind === 'name' ? root.name : null
 }
 
-/** Never empty. */
+/** The generators after commas; at least one. */
 function generatorList(reader: Reader): Generator[] {
   const generators: Generator[] = []
   for (;;) {
@@ -75,14 +75,14 @@ function generatorList(reader: Reader): Generator[] {
     if (!follows) return [...generators, { variable, array: { kind: 'error', span: place }, where: null }]
     const array = reader.expression(comparisonPower)
     generators.push({ variable, array, where: generatorCondition(reader, array) })
-    // A comma goes on with a generator only where `V from` follows; else it belongs to whatever is outside.
+    // A comma is followed by another generator only where `V from` comes next; else it belongs to what is outside.
     if (!(reader.isMark(',') && reader.peek(1).kind === 'name' && reader.isWord('from', 2))) return generators
     reader.next()
     reader.panicking = false
   }
 }
 
-/** `V from`; `follows` says whether an array can be read after it. */
+/** `V from`; `follows`: an array can be read after it. */
 function generatorVariable(reader: Reader): { readonly variable: Variable; readonly follows: boolean } {
   const token = reader.peek()
   const span: Span = spanOf(token)

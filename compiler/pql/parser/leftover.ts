@@ -4,7 +4,7 @@ import { functions, isFunction } from '../functions.ts'
 import type { Token } from '../lexer.ts'
 import { isKeyword } from './words.ts'
 
-/** Operators of other languages, and what PQL has for them. */
+/** Operators of other languages, and PQL's for them. */
 const foreignWords: ReadonlyMap<string, string> = new Map([
   ['between', 'Write `a >= 1 and a <= 5`; for times there is `occurs between … and …`.'],
   ['xor', 'Write `(a or b) and not (a and b)`.'],
@@ -18,17 +18,17 @@ const foreignWords: ReadonlyMap<string, string> = new Map([
   ['where', '`where` belongs to `exists`, `forall` and `select`; filter an array with `[…]`.'],
 ])
 
-/** A token that stands where an expression has ended, with its neighbours. */
+/** A token behind the end of an expression, with its neighbours. */
 export type Leftover = {
   readonly text: string
   readonly before: Token | undefined
   readonly token: Token
   readonly after: readonly [Token, Token]
-  /** Whether items of a list were being read. */
+  /** Whether the items of a list were being read. */
   readonly inList: boolean
 }
 
-/** What was probably meant by a token that stands where an expression has ended. */
+/** The fault of a token behind the end of an expression, with what was probably meant. */
 export function leftoverFault({ text, before, token, after, inList }: Leftover): PqlFault {
   const [next, nextButOne] = after
   const place = { start: token.start, end: token.end }
@@ -87,7 +87,7 @@ export function leftoverFault({ text, before, token, after, inList }: Leftover):
   )
 }
 
-/** `1,000` */
+/** Whether the comma separates thousands, as in `1,000`. */
 function isSeparator(before: Token, comma: Token, after: Token): boolean {
   return before.kind === 'number' && after.kind === 'number' && before.end === comma.start && after.start === comma.end
 }

@@ -4,22 +4,22 @@ import type { Token } from '../lexer.ts'
 import { leftoverFault } from './leftover.ts'
 import { clauseWords, isKeyword, isOperator } from './words.ts'
 
-/** Deeper nesting is refused: no person writes it, and every later phase may recurse. */
+/** The deepest nesting: no person writes more, and every later phase may recurse. */
 const maxDepth = 100
 
 /**
- * A place in the tokens of an expression, and what was found wrong so far. The grammar is functions over a Reader; `read` is the one
- * that reads an expression, so that all of them can ask for one.
+ * A place in the tokens of an expression, with the faults found so far. The grammar is functions over a Reader; `read` is the function
+ * that reads an expression, so that each of them can call it.
  */
 export class Reader {
   readonly text: string
   readonly tokens: readonly Token[]
   readonly faults: PqlFault[] = []
-  /** While set, the region is already reported; reading on from a token that ends a region clears it. */
+  /** Whether this region's fault is already reported; reading a token that ends a region clears it. */
   panicking = false
-  /** Nothing after a nesting that is too deep is read, or reported. */
+  /** Whether nesting was too deep: nothing behind it is read or reported. */
   abandoned = false
-  /** Whether `in` ends the expression, as it does the value of a `let`. */
+  /** Whether `in` ends the expression, as it ends the value of a `let`. */
   inEnds = false
   private position = 0
   private depth = 0
@@ -76,7 +76,7 @@ export class Reader {
     return this.text.slice(start, end)
   }
 
-  /** `AND`, `Or`, `NOT`: PQL's words are lower-case. Said once with a fix, and read as meant. */
+  /** Whether PQL's word stands here in capitals (`AND`, `Or`, `NOT`): reported once, with a fix, and read as meant. */
   isShouted(word: string): boolean {
     const token = this.peek()
     if (token.kind !== 'name' || token.text === word || token.text.toLowerCase() !== word.toLowerCase()) return false
@@ -103,7 +103,7 @@ export class Reader {
     return result
   }
 
-  /** What stands in brackets: there `in` is the operator again. */
+  /** Reads what stands in brackets: there `in` is the operator again. */
   bracketed<T>(read: () => T): T {
     const outside = this.inEnds
     this.inEnds = false
@@ -112,7 +112,7 @@ export class Reader {
     return result
   }
 
-  /** Whether a chain of that many operators or fields is nested too deeply. */
+  /** Whether a chain of this many operators or fields is nested too deeply. */
   isTooLong(length: number): boolean {
     return length > maxDepth
   }
@@ -138,18 +138,18 @@ export class Reader {
 
   // ---- faults
 
-  /** A fault after which the rest of the region is not understood: no other is reported there. */
+  /** Reports a fault that makes the rest of the region unclear: no other fault is reported there. */
   report(fault: PqlFault): void {
     if (!this.panicking && !this.abandoned) this.faults.push(fault)
     this.panicking = true
   }
 
-  /** A fault in spite of which reading goes on, because it is clear what was meant. */
+  /** Reports a fault where it is clear what was meant, so that reading goes on. */
   remark(fault: PqlFault): void {
     if (!this.abandoned) this.faults.push(fault)
   }
 
-  /** Skips to where reading can go on; brackets opened on the way are skipped whole. */
+  /** Skips to where reading can go on; brackets that are opened on the way are skipped whole. */
   recover(): void {
     let open = 0
     while (this.peek().kind !== 'end') {
@@ -160,7 +160,7 @@ export class Reader {
     }
   }
 
-  /** A region ends at `and`, `or`, a comma, a closing bracket or a clause word. */
+  /** Whether the token ends a region: `and`, `or`, a comma, a closing bracket or a clause word. */
   endsRegion(token: Token): boolean {
     if (token.kind === 'end') return true
     if (token.kind === 'punctuation') return endsOperand(token.text) || token.text === ','
@@ -175,7 +175,7 @@ export class Reader {
     const token = this.peek()
     const span = spanOf(token)
     if (token.kind === 'end') {
-      // The place to look at is the word that wants an operand, not the emptiness after it.
+      // The place to point at is the word that wants an operand, not the emptiness after it.
       const last = this.previous
       this.report({
         code: 'pql-syntax',
@@ -205,7 +205,7 @@ export class Reader {
     return { kind: 'error', span }
   }
 
-  /** The fault of a token that stands where an expression, or an item of a list, has ended. */
+  /** The fault of a token behind the end of an expression or of a list's item. */
   leftover(inList = false): PqlFault {
     return leftoverFault({
       text: this.text,
@@ -216,7 +216,7 @@ export class Reader {
     })
   }
 
-  /** Consumes the closing mark or reports at the opening one. */
+  /** Reads the closing mark; where it is missing, reports that at the opening one. */
   close(mark: string, opening: Token, isList = false): void {
     if (this.isMark(mark)) {
       this.next()

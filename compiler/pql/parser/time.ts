@@ -6,7 +6,7 @@ import { type Reader, spanOf } from './reader.ts'
 import { foreignWhen } from './spans-of-time.ts'
 import { comparisonPower, isDirection, unitOf } from './words.ts'
 
-/** What stands after `occurs`, and inside `WHEN(…)`. */
+/** The part after `occurs`, or inside `WHEN(…)`. */
 export function whenClause(reader: Reader): When {
   const token = reader.peek()
   const { start } = token
@@ -94,7 +94,7 @@ function between(reader: Reader): When {
   return { kind: 'between', from, to, span: { start, end: reader.end } }
 }
 
-/** `within 3 days`, of other languages, as `<= 3 days before now`. */
+/** `within 3 days`, as other languages write it, read as `<= 3 days before now`. */
 function within(reader: Reader): When {
   const token = reader.peek()
   reader.remark({
@@ -188,7 +188,7 @@ function reportUnit(reader: Reader, token: Token): void {
 type MissingPart = {
   readonly message: string
   readonly help: string
-  /** Default: the next token. */
+  /** The place of the fault; default: the next token. */
   readonly at?: Span
   readonly fixes?: readonly PqlFix[]
 }

@@ -1,6 +1,6 @@
 import { type AggregateName, type BinaryOp, type Unit, units } from '../ast.ts'
 
-/** Binding powers; a higher one binds tighter. `not` binds looser than comparison, so `not a = b and c` is `(not (a = b)) and c`. */
+/** Binding powers: a higher one binds tighter. `not` binds looser than comparison, so `not a = b and c` is `(not (a = b)) and c`. */
 const powers: Readonly<Record<BinaryOp, number>> = {
   or: 1,
   and: 2,
@@ -24,7 +24,7 @@ export const notPower = 3
 export const comparisonPower = 4
 export const negatePower = 7
 
-/** How tightly an operator holds its sides; the greater, the tighter. */
+/** How tightly an operator binds its sides; a greater number binds tighter. */
 export function bindingPower(op: BinaryOp): number {
   return powers[op]
 }
@@ -37,7 +37,7 @@ export const wordOperators: ReadonlyMap<string, BinaryOp> = new Map(
   (['and', 'or', 'in', 'notIn', 'like', 'matches'] as const).map((word) => [word, word]),
 )
 
-/** By the operator in lower case. */
+/** Operators by their name in lower case. */
 export const shoutedOperators: ReadonlyMap<string, BinaryOp> = new Map(
   (['and', 'or', 'notIn', 'like', 'matches'] as const).map((word) => [word.toLowerCase(), word]),
 )
@@ -60,7 +60,7 @@ const keywords: ReadonlySet<string> = new Set([
   'let',
 ])
 
-/** A word of the language that can be no operand. `not` begins one. */
+/** Whether a word belongs to the language and can begin no operand; `not` can. */
 export function isKeyword(word: string): boolean {
   return keywords.has(word)
 }
@@ -71,7 +71,7 @@ export function isAggregateName(word: string): word is AggregateName {
   return aggregateNames.has(word)
 }
 
-/** Clauses of a step in a CHAIN. */
+/** Words that begin a clause of a CHAIN's step. */
 export const clauseWords: ReadonlySet<string> = new Set(['WHAT', 'WHEN', 'WHERE', 'COUNT'])
 
 export type Direction = 'before' | 'after' | 'from'
@@ -95,7 +95,7 @@ const unitWords: ReadonlyMap<string, Unit> = new Map<string, Unit>([
   ['millennia', 'millennium'],
 ])
 
-/** The unit a word names, singular or plural; null for any other word. */
+/** The unit that a word names, singular or plural; null for any other word. */
 export function unitOf(word: string): Unit | null {
   return unitWords.get(word) ?? null
 }

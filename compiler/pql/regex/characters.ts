@@ -1,7 +1,7 @@
 /** Characters as sorted ranges of code points, both ends inclusive. */
 export type Ranges = readonly (readonly [number, number])[]
 
-/** Some characters, and Unicode categories by name. */
+/** Ranges of characters, and Unicode categories by name. */
 export type Characters = { readonly ranges: Ranges; readonly categories: readonly string[] }
 
 export const last = 0x10ffff
@@ -22,7 +22,7 @@ export const lineEnds: Ranges = [
   [0x85, 0x85],
   [0x2028, 0x2029],
 ]
-/** By the names of `\p{…}`. */
+/** Classes by their names in `\p{…}`. */
 export const posix: ReadonlyMap<string, Ranges> = new Map<string, Ranges>(
   Object.entries({
     Lower: [[97, 122]],
@@ -72,7 +72,7 @@ export function single(code: number): Characters {
   return only([code, code])
 }
 
-/** The one character that is meant, or null where there are none or more. */
+/** The one character that is meant; null where there is none, or more than one. */
 export function singleOf({ ranges, categories: names }: Characters): number | null {
   const [range, ...others] = ranges
   return range && others.length === 0 && names.length === 0 && range[0] === range[1] ? range[0] : null
@@ -90,7 +90,7 @@ export function inverse(ranges: Ranges): Ranges {
   return result
 }
 
-/** With each ASCII letter in its other case. */
+/** The ranges, with each ASCII letter in both cases. */
 export function bothCases(ranges: Ranges): Ranges {
   const added: [number, number][] = []
   for (const [low, high] of ranges) {
@@ -102,7 +102,7 @@ export function bothCases(ranges: Ranges): Ranges {
   return [...ranges, ...added]
 }
 
-/** Sorted, overlaps and neighbours joined. */
+/** The ranges, sorted; overlapping and adjacent ones are joined. */
 export function normal(ranges: Ranges): Ranges {
   const result: [number, number][] = []
   for (const [low, high] of [...ranges].sort((a, b) => a[0] - b[0])) {

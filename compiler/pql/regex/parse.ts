@@ -42,7 +42,7 @@ export function parseRegex(source: string): Regex | RegexFault {
 
 const escapeHelp = 'Remove it, or escape it with a backslash.'
 
-/** Leaves the reader where the first fault is: a regular expression with one is not read on. */
+/** Thrown at the first fault: a regular expression with a fault is not read on. */
 class Stop extends Error {
   readonly fault: RegexFault
   constructor(fault: RegexFault) {
@@ -60,7 +60,7 @@ class RegexReader {
   depth = 0
   flags: Flags = { ignoreCase: false, dotAll: false }
   private readonly characters: readonly string[]
-  /** Where each character begins in UTF-16 code units; one more for the end. */
+  /** Where each character begins, in UTF-16 code units, and the end. */
   private readonly offsets: number[] = []
 
   constructor(source: string) {
@@ -77,12 +77,12 @@ class RegexReader {
     return this.at >= this.characters.length
   }
 
-  /** undefined past the end. */
+  /** The next character; undefined past the end. */
   peek(ahead = 0): string | undefined {
     return this.characters[this.at + ahead]
   }
 
-  /** The code of the next character, which there is. */
+  /** The code of the next character, which must exist. */
   next(): number {
     const code = this.characters[this.at]!.codePointAt(0)!
     this.at += 1
@@ -93,7 +93,7 @@ class RegexReader {
     return this.slice(text.length) === text
   }
 
-  /** What matches at the start of the next characters, which it does not read. */
+  /** The match at the start of the next characters, which are not read. */
   match(pattern: RegExp, most: number): RegExpExecArray | null {
     return pattern.exec(this.slice(most))
   }
@@ -102,7 +102,7 @@ class RegexReader {
     return this.characters.slice(this.at, this.at + count).join('')
   }
 
-  /** From `start` to `end`; default: from here on, up to here. At least one character is pointed at where there is one. */
+  /** Throws a fault from `start` to `end`; default: the current place. It covers at least one character, where there is one. */
   stop(message: string, help: string, { start = this.at, end = this.at, unsupported = false }: StopPlace = {}): never {
     const { length } = this.characters
     const to = Math.max(Math.min(end, length), Math.min(start + 1, length))
@@ -139,7 +139,7 @@ function sequence(reader: RegexReader): RegexNode {
   return items.length === 1 ? items[0]! : { kind: 'sequence', items }
 }
 
-/** `i`, `s`, `-i`, from here to the end of the group. */
+/** Sets flags (`i`, `s`, `-i`) from here to the end of the group. */
 function setFlags(reader: RegexReader, written: string, start: number): void {
   const off = written.indexOf('-')
   for (const [index, flag] of [...written].entries()) {
@@ -180,7 +180,7 @@ function stopRepeat(reader: RegexReader, start: number): never {
   return reader.stop('Nothing here can be repeated', 'Put what is repeated in parentheses.', { start, end: start + 1 })
 }
 
-/** How often at least and at most (null: without end), and how many characters say so; null where nothing is repeated. */
+/** How often at least and at most (null: unlimited), and how many characters say so; null where nothing is repeated. */
 function repeatCounts(reader: RegexReader): readonly [min: number, max: number | null, length: number] | null {
   switch (reader.peek()) {
     case '*':
@@ -271,7 +271,7 @@ function backslash(reader: RegexReader): RegexNode {
   }
 }
 
-/** `\Q…\E`, or to the end. */
+/** `\Q…\E`, or up to the end. */
 function quotation(reader: RegexReader): RegexNode {
   reader.at += 2
   const items: RegexNode[] = []
@@ -293,7 +293,7 @@ function group(reader: RegexReader): RegexNode {
   return { kind: 'group', item, capture }
 }
 
-/** `?:`, flags or a name after the parenthesis; whether the group is counted. */
+/** Reads `?:`, flags or a name after the parenthesis; returns whether the group is counted. */
 function groupHead(reader: RegexReader, start: number): boolean {
   if (reader.peek() !== '?') return true
   const inline = reader.match(/^\?([a-zA-Z-]*):/, 12)
@@ -371,7 +371,7 @@ const classes: Readonly<Record<string, Ranges>> = {
 
 const controls: Readonly<Record<string, number>> = { t: 9, n: 10, r: 13, f: 12, a: 7, e: 27 }
 
-/** The characters that a backslash and what follows it stand for. */
+/** The characters that a backslash and what follows stand for. */
 function escaped(reader: RegexReader): Characters {
   const start = reader.at
   const character = reader.peek(1)

@@ -1,17 +1,17 @@
 import type { RegexNode } from '../regex.ts'
 
 /**
- * RE2 refuses what would need more than about 170,000 states, Spark's Java recurses over them: a third of that leaves room for what is
- * only estimated here.
+ * RE2 refuses expressions that would need more than about 170,000 states, and Spark's Java recurses over them. A third of that leaves
+ * room, since sizes here are estimates.
  */
 export const mostStates = 50_000
 
-/** What `\p{L}`, the largest of them, takes in UTF-8. */
+/** The states of `\p{L}`, the largest category, in UTF-8. */
 const statesOfCategory = 450
-/** A range of code points may cross each length of UTF-8. */
+/** A range of code points may cross every length of UTF-8. */
 const statesOfRange = 12
 
-/** About as many states as RE2 makes of it: what is repeated up to n times is written out n times. */
+/** About as many states as RE2 makes: a part that is repeated up to n times is written out n times. */
 export function sizeOfRegex(node: RegexNode): number {
   switch (node.kind) {
     case 'or':
@@ -32,7 +32,7 @@ export function sizeOfRegex(node: RegexNode): number {
   }
 }
 
-/** Whether counted repeats inside each other stay within `most` altogether, counted down as RE2 does. */
+/** Whether counted repeats inside each other stay within `most` altogether, counted as RE2 does. */
 export function mayRepeat(node: RegexNode, most: number): boolean {
   switch (node.kind) {
     case 'or':
