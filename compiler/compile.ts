@@ -86,7 +86,7 @@ function compileLoaded(loaded: Loaded, options: CompileOptions, session: Session
   }
   const { suites, findings } = readSuites(loaded.tests, model, exists)
   findings.forEach(add)
-  const kept = sortDiagnostics(suppressed(diagnostics, loaded.resources))
+  const kept = sortDiagnostics(suppressed(withoutConsequences(diagnostics), loaded.resources))
   const faulty = new Set(
     kept
       .filter((diagnostic) => diagnostic.severity === 'error' && diagnostic.resource)
@@ -105,6 +105,16 @@ function compileLoaded(loaded: Loaded, options: CompileOptions, session: Session
       return plans
     },
   }
+}
+
+/** A value that readers take for different things fits its place for one of them only: that is no finding of its own. */
+function withoutConsequences(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const placeOf = ({ file, span }: Diagnostic): string => `${file}:${span?.start}`
+  const ambiguous = new Set(diagnostics.filter(({ code }) => code === 'ambiguous-scalar').map(placeOf))
+  if (ambiguous.size === 0) return diagnostics
+  return diagnostics.filter(
+    (each) => !(each.code === 'wrong-type' || each.code === 'invalid-value') || !ambiguous.has(placeOf(each)),
+  )
 }
 
 function withDiagnostics(compilation: Compilation, diagnostics: readonly Diagnostic[]): Compilation {

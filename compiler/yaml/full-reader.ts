@@ -14,7 +14,7 @@ import {
 } from 'yaml'
 import { kubernetesFaults } from './kubernetes-syntax.ts'
 import type { YamlEntry, YamlFault, YamlNode, YamlScalar } from './node.ts'
-import { disagreementOn, isAmbiguousKey, readPlain } from './plain-scalar.ts'
+import { disagreementOn, isAmbiguousKey, isBeyondExact, readPlain } from './plain-scalar.ts'
 import { doubleQuoted } from './quote.ts'
 import { decodeFlowScalar, type TextRange } from './scalar-text.ts'
 import { maxDepth } from './subset-reader.ts'
@@ -327,6 +327,17 @@ function scalar(start: number, end: number, style: YamlScalar['style'], value: Y
 }
 
 function ambiguousScalar(start: number, end: number, text: string): YamlFault {
+  const fix = { title: 'Put it in quotes', text: doubleQuoted(text) }
+  if (isBeyondExact(text)) {
+    return {
+      code: 'ambiguous-scalar',
+      message: `\`${text}\` is a whole number beyond ±${Number.MAX_SAFE_INTEGER}, of which readers keep other digits`,
+      help: 'Where it is an id, make its field text and put it in quotes; a number is written within these bounds.',
+      start,
+      end,
+      fix,
+    }
+  }
   const { yaml12, kubernetes } = disagreementOn(text)
   const reading = kubernetes === null ? 'Kubernetes refuses it' : `Kubernetes reads ${kubernetes}`
   return {
@@ -335,7 +346,7 @@ function ambiguousScalar(start: number, end: number, text: string): YamlFault {
     help: 'Put it in quotes if it is text; otherwise write the value out, as `true`, `false` or a plain decimal number.',
     start,
     end,
-    fix: { title: 'Put it in quotes', text: doubleQuoted(text) },
+    fix,
   }
 }
 

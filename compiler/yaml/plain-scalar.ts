@@ -24,7 +24,7 @@ export function disagreementOn(text: string): Disagreement {
   const integer = kubernetesInteger(bare)
   if (decimalInteger.test(text) || octalOrHex.test(text)) {
     const number = Number(text)
-    if (!Number.isSafeInteger(number)) {
+    if (isBeyondExact(text)) {
       return {
         ours: text,
         yaml12: `the number ${number}`,
@@ -35,6 +35,11 @@ export function disagreementOn(text: string): Disagreement {
   }
   if (float.test(text)) return { ours: text, yaml12: 'infinity', kubernetes: `the text "${text}"` }
   return { ours: text, yaml12: `the text "${text}"`, kubernetes: `the number ${integer ?? Number(bare)}` }
+}
+
+/** Whether a scalar is a whole number that doubles hold no longer exactly. */
+export function isBeyondExact(text: string): boolean {
+  return (decimalInteger.test(text) || octalOrHex.test(text)) && !Number.isSafeInteger(Number(text))
 }
 
 /** Whether a plain key is ambiguous: Kubernetes turns keys into text, which must be the text as written; floats lose digits on the way. */

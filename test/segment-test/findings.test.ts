@@ -372,3 +372,15 @@ function found(yaml: string): Diagnostic[] {
     ({ resource }) => resource?.kind === 'SegmentTest',
   )
 }
+
+test.each([
+  [
+    'age: 9007199254740993',
+    '`9007199254740993` is a whole number beyond ±9007199254740991, of which readers keep other digits',
+  ],
+  ['optIn: NO', '`NO` is ambiguous: Kubernetes reads false, YAML 1.2 reads the text "NO"'],
+  ['tier: NO', '`NO` is ambiguous: Kubernetes reads false, YAML 1.2 reads the text "NO"'],
+])('what readers take for different things is one finding, and not of the wrong type too: %s', (attribute, message) => {
+  const { diagnostics } = compile([{ file: 'a.test.yaml', text: people(`{id: p1, attributes: {${attribute}}}`) }])
+  expect(diagnostics.map((each) => [each.code, each.message])).toEqual([['ambiguous-scalar', message]])
+})
