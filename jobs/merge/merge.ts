@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import type { IngestPlan, StorePlan } from '#crds'
 import { digestOf, sha256 } from '../digest.ts'
 import { type Engine, readParquet } from '../engines/duckdb.ts'
+import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import type { DataManifest, SourceState } from '../profile-store.ts'
+import { checkFiles } from '../store-files.ts'
 import { bucketWriter, chooseBuckets, countRows, isOutgrown } from './buckets.ts'
 import { mergeEvents } from './events.ts'
 import { type IdentityRule, identityRulesOf, isPlain } from './identities.ts'
@@ -117,9 +119,15 @@ export async function mergeData(
     folder,
   }
   using writer = bucketWriter(context, folder, buckets)
-  const merged = await mergeEvents(context, records, writer, change)
-  const profiles = await mergeProfiles(context, records, writer, change, merged)
-  const touched = await touchedProfiles(context, records, writer, change, merged)
+  const check = (some: readonly string[]) => checkFiles(root, some, before?.checksums)
+  const { merged, profiles, remade, touched } = await mergeAll().catch(async (error: unknown) => {
+    // What the engine cannot read may be damaged.
+    if (!(error instanceof JobError) && !context.ports.signal.aborted) await check(files)
+    throw error
+  })
+  // Those that were read as a whole; of others the engine reads a column or two.
+  if (merged.rebuilt.size > 0) await check(files.filter(holdsEvents))
+  if (remade.size > 0) await check(files.filter(holdsProfiles))
   const manifest: DataManifest = {
     version,
     previous: before?.version ?? null,
@@ -141,6 +149,12 @@ export async function mergeData(
     manifest,
     people: await peopleOf(context, records, writer, change, profiles),
     placeholders: await placeholdersIn(context, records, change),
+  }
+
+  async function mergeAll() {
+    const merged = await mergeEvents(context, records, writer, change)
+    const made = await mergeProfiles(context, records, writer, change, merged)
+    return { merged, ...made, touched: await touchedProfiles(context, records, writer, change, merged) }
   }
 }
 

@@ -13,7 +13,7 @@ export async function mergeProfiles(
   writer: BucketWriter,
   { previous, records: files, added, removed, buckets, folder }: Change,
   { events, leftOut, rebuilt, grown }: MergedEvents,
-): Promise<BucketFiles> {
+): Promise<{ readonly profiles: BucketFiles; readonly remade: ReadonlySet<number> }> {
   const { engine, ports } = context
   const profiles = bucketsFrom(buckets, previous?.profiles)
   const remade = new Set([
@@ -35,7 +35,7 @@ export async function mergeProfiles(
     if (remade.has(bucket) || additions.length === 0) continue
     profiles[bucket] = [...known, ...(await writer.write(`profiles-${bucket}`, newcomers(context, known, additions)))]
   }
-  return profiles
+  return { profiles, remade }
 }
 
 /** Files for the manifest's `touched`. The files of new events name their profiles, even where the bucket was compacted since. */

@@ -87,3 +87,41 @@ test('each file that is read is looked at, and no flipped bit changes a membersh
   })
   expect(await members(workspace)).toEqual(sound)
 })
+
+test('a record file that a merge reads as a whole is looked at too', { timeout: 300_000 }, async () => {
+  await using workspace = await filled()
+  const records = (readdirSync(join(workspace.root, 'records'), { recursive: true }) as string[]).filter((name) =>
+    name.endsWith('.parquet'),
+  )
+  expect(records).toHaveLength(2)
+  const order = (customer: string) => `${JSON.stringify({ customer, at: '2026-01-02T00:00:00Z', type: 'purchase' })}\n`
+  workspace.land('orders/p.ndjson', order('p1'))
+  let minute = 0
+  const ingested = () => {
+    minute += 1
+    const now = `2026-01-04T00:${String(minute).padStart(2, '0')}:00Z`
+    return ingest({ plan, input: inputOf(now), ports: workspace.ports })
+  }
+  expect(await ingested()).toMatchObject({ outcome: 'Succeeded' })
+  for (const name of records)
+    for (const share of [0.1, 0.5, 0.9]) {
+      const path = join(workspace.root, 'records', name)
+      const sound = readFileSync(path)
+      const flipped = Buffer.from(sound)
+      flipped[Math.floor(sound.length * share)]! ^= 1
+      writeFileSync(path, flipped)
+      // Other content: both kinds of records are merged again.
+      workspace.land(
+        'customers/b.csv',
+        `id,first_name,birth_date,email,points,updated_at\nq${minute},Bea,,,1,2026-01-01\n`,
+      )
+      workspace.land('orders/p.ndjson', order(`p${minute + 1}`))
+      const before = readFileSync(join(workspace.root, 'data.json'), 'utf8')
+      const report = await ingested()
+      expect(report.error).toMatchObject({ reason: 'DamagedStore', retryable: false })
+      expect(report.error?.message).toContain('from a backup')
+      expect(readFileSync(join(workspace.root, 'data.json'), 'utf8')).toBe(before)
+      writeFileSync(path, sound)
+      expect(await ingested()).toMatchObject({ outcome: 'Succeeded' })
+    }
+})
