@@ -14,7 +14,7 @@ type Asked = {
   readonly paths: readonly string[]
 }
 
-/** Notes in a work directory that the next `convoke run` delivers these Segments, whatever the circuit breaker says, and does so at once. */
+/** Notes in a work directory that the next `convoke run` delivers these Segments at once, whatever the circuit breaker says. */
 export async function approveHere(asked: Asked, where: Whereabouts, io: Io): Promise<number> {
   const { workdir } = where
   if (!isWorkDirectory(workdir)) throw new UsageError(`Nothing was run in \`${workdir ?? ''}\` yet.`)
@@ -58,7 +58,7 @@ export async function approveHere(asked: Asked, where: Whereabouts, io: Io): Pro
     ...state,
     targets: {
       ...state.targets,
-      // With the moment, so that the same approval can be given again.
+      // With the time, so that the same approval can be given again.
       [key]: {
         ...state.targets[key],
         approve: segments.map((each) => `${each}@${moment}`).join(','),

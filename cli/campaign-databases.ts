@@ -3,17 +3,19 @@ import { join } from 'node:path'
 import type { JobPlan } from '#crds'
 import { type EmbeddedPostgres, ensureLogTables, ensureTarget, type Progress, startEmbeddedPostgres } from '#jobs'
 
-/** The databases of CampaignInstances on this machine. */
+/** The databases of CampaignInstances, for commands on this machine. */
 export type CampaignDatabases = AsyncDisposable & {
-  /** CampaignInstance → connection URL: those that were named, and those that were opened. */
+  /** Connection URLs by CampaignInstance: of databases that were named, and of those that were opened. */
   readonly urls: ReadonlyMap<string, string>
-  /** Opens the databases that these plans need and nobody named: embedded servers, with the tables that any plan of the instance needs. */
+  /**
+   * Opens databases that these plans need and that were not named: embedded servers, with the tables that any plan of the instance needs.
+   */
   readonly open: (plans: readonly JobPlan[]) => Promise<void>
   /** Whether an instance has an embedded database already. */
   readonly isThere: (instance: string) => boolean
 }
 
-/** An instance's table is made from the target mapping and filled from `campaign/INSTANCE/TABLE.csv` of the volumes, once. */
+/** Opens databases on demand. An instance's table is made from the target mapping and filled from `campaign/INSTANCE/TABLE.csv`, once. */
 export function campaignDatabases({
   plans,
   workdir,
@@ -22,9 +24,9 @@ export function campaignDatabases({
   say,
   show,
 }: {
-  /** All there are. */
+  /** All plans of the project. */
   readonly plans: readonly JobPlan[]
-  /** Absolute; servers keep their data under it. */
+  /** Absolute path; the servers keep their data under it. */
   readonly workdir: string
   readonly volumes: string
   readonly named: ReadonlyMap<string, string>
@@ -48,7 +50,7 @@ export function campaignDatabases({
           const csv = join(volumes, 'campaign', instance, `${table}.csv`)
           return existsSync(csv) ? csv : null
         }
-        // Every plan of the instance may need its tables, not only the one that comes first.
+        // Every plan of the instance may need its tables, not only the first.
         for (const each of plans) {
           if (each.import?.instance === instance)
             await ensureTarget(server.url, each.import, csvOf(each.import.target.table))

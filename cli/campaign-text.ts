@@ -4,7 +4,7 @@ import { table } from './table.ts'
 
 type Shown = { readonly key: readonly string[]; readonly columns: readonly string[] }
 
-/** What a database has, in a few lines. */
+/** What a database holds, in a few lines. */
 export function campaignText({ table: name, recipients, key, lists, waiting, files }: CampaignOverview): string {
   const parts = [`${name}: ${counted(recipients, 'recipient')}, known by ${key.join(', ')}`]
   if (lists.length > 0)

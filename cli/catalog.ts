@@ -16,12 +16,12 @@ import { lookAround } from './look-around.ts'
 import type { ProgressLine } from './progress.ts'
 import type { Whereabouts } from './whereabouts.ts'
 
-/** Segments of one store beyond which no two are compared: every pair of people's Segments is looked at. */
+/** The most Segments of a store whose overlaps are computed: every pair of a person's Segments is looked at. */
 const mostCompared = 500
-/** Conditions of one query. */
+/** How many conditions one query has at most. */
 const mostConditions = 300
 
-/** All that is known of a project: its resources, what its tests say, and what its stores hold where they are at hand. */
+/** Everything known of a project: its resources, what its tests say, and what its stores hold, where they are at hand. */
 export async function readCatalog(
   compilation: Compilation,
   { where, at }: { readonly where: Whereabouts; readonly at: Date },
@@ -61,7 +61,7 @@ async function testedCases({ suites }: Compilation): Promise<readonly TestedCase
         suite: document.name,
         namespace: document.namespace,
         name: each.name,
-        // A name that no Segment can have stands for an expression of the case's own.
+        // A name that no Segment can have stands for a case's own expression.
         segment: first === undefined || first.name.startsWith('$') ? null : first.name,
         passed: (await runCase(each, reference)).passed,
       })

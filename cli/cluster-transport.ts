@@ -3,15 +3,15 @@ import type { KubeConfig } from '@kubernetes/client-node'
 import { type ClosableTransport, type Credentials, httpTransport } from '#operator'
 import { version } from './version.ts'
 
-/** How long what files and programs gave is good; after an answer of 401 they are asked at once. */
+/** How long credentials from files and programs are used; after an answer of 401 they are asked for at once. */
 const freshMs = 10_000
 
 type Asked = { readonly credentials: Promise<Credentials>; readonly atMs: number }
 
 /**
- * To the current cluster of a configuration as its current user, whatever makes him known: certificates, a token, a program, or files
- * that others rewrite; through a proxy if there is one. `reload` is asked when the server does not know him any more: what makes him
- * known may stand in the kubeconfig itself.
+ * A transport to a configuration's current cluster, as its current user, whatever the credentials: certificates, a token, a program, or
+ * files that others rewrite; through a proxy if there is one. `reload` is called when the server refuses the credentials, which may be
+ * written in the kubeconfig itself.
  */
 export function transportOf(config: KubeConfig, reload: () => Promise<KubeConfig>): ClosableTransport {
   const server = config.getCurrentCluster()!.server
@@ -30,7 +30,7 @@ export function transportOf(config: KubeConfig, reload: () => Promise<KubeConfig
     { close: transport.close },
   )
 
-  /** Asked for by many requests at once, made once. */
+  /** Many requests ask at once, and the credentials are fetched once. */
   function credentials(): Promise<Credentials> {
     if (asked !== null && performance.now() - asked.atMs < freshMs) return asked.credentials
     const now: Asked = { credentials: make(), atMs: performance.now() }
@@ -51,7 +51,7 @@ export function transportOf(config: KubeConfig, reload: () => Promise<KubeConfig
       ...(options.auth ? { authorization: `Basic ${Buffer.from(options.auth).toString('base64')}` } : {}),
       ...(options.headers as Record<string, string>),
     }
-    // client-node's own agent keeps no connection open, but it knows the way through a proxy.
+    // client-node's own agent keeps no connection open, but knows the way through a proxy.
     const { agent } = options
     if (current.getCurrentCluster()!.proxyUrl && typeof agent === 'object') return { headers, agent }
     const { ca, cert, key, passphrase, pfx, rejectUnauthorized, servername } = options

@@ -1,21 +1,21 @@
-/** What a command needs of the process; `main.ts` gives the real one, tests their own. */
+/** What a command needs of the process. `main.ts` gives the real one, tests their own. */
 export type Io = {
-  /** What the user typed: kubectl runs this program as its plugin. */
+  /** The name that the user typed: kubectl runs this program as its plugin. */
   readonly program: 'convoke' | 'kubectl convoke'
   readonly out: (text: string) => void
   readonly err: (text: string) => void
-  /** Standard output too, for a document that a program reads: it stays as it is, whatever is in it. */
+  /** Standard output for a document that a program reads: it is written unchanged, whatever it contains. */
   readonly document: (text: string) => void
-  /** Is standard error a terminal: may progress be drawn? */
+  /** Whether standard error is a terminal, so that progress may be drawn. */
   readonly isTerminal: boolean
   readonly columns: number
-  /** Lines of the terminal that standard output is; null where it is none. */
+  /** How many lines the terminal of standard output has; null where it is no terminal. */
   readonly rows: number | null
   readonly colour: boolean
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   readonly readStdin: () => Buffer
-  /** Asks whoever sits at the terminal, and gives the line they typed; empty where they end it. Null: nobody sits there. */
+  /** Asks the person at the terminal; resolves with the typed line, empty at its end. null: nobody sits there. */
   readonly ask: ((question: string) => Promise<string>) | null
   readonly now: () => Date
   readonly signal: AbortSignal
@@ -25,9 +25,9 @@ export type OptionSpec = {
   readonly type: 'string' | 'boolean'
   readonly short?: string
   readonly multiple?: boolean
-  /** Word that stands for the value in the help; what it may be is completed by this word (see `complete.ts`) or `words`. */
+  /** The word that stands for the value in the help; completion uses it (see `complete.ts`) or `words`. */
   readonly value?: string
-  /** The values there are, where they are a few. */
+  /** The possible values, where they are few. */
   readonly words?: readonly string[]
   readonly help: string
 }
@@ -36,14 +36,14 @@ export type Values = { readonly [name: string]: string | boolean | readonly (str
 
 export type Command = {
   readonly summary: string
-  /** Without `convoke`: `check PATH…`. */
+  /** The usage without `convoke`: `check PATH…`. */
   readonly usage: string
-  /** What its arguments are in turn, the last one for all that follow: words of `complete.ts`. Default: PATH where `usage` has it. */
+  /** Words of `complete.ts` for the arguments in turn, the last one for all further ones. Default: PATH where `usage` has it. */
   readonly operands?: readonly string[]
   readonly description?: string
   readonly options: { readonly [name: string]: OptionSpec }
   readonly examples: readonly string[]
-  /** What the exit codes say, where it is more than with the others. */
+  /** What the exit codes mean, where that differs from other commands. */
   readonly exits?: string
   readonly run: (args: {
     readonly positionals: readonly string[]
@@ -52,7 +52,7 @@ export type Command = {
   }) => Promise<number>
 }
 
-/** Wrong use or unreadable input: said in one or two lines, exit code 2. */
+/** Wrong use or unreadable input: printed in one or two lines, with exit code 2. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message)
@@ -65,7 +65,7 @@ export const exitCodes = {
   findings: 1,
   wrongUse: 2,
   changes: 3,
-  /** A job step failed, and would fail again: a Job's podFailurePolicy can tell it from what is worth another try. */
+  /** A job step failed and would fail again: a Job's podFailurePolicy can tell this from what is worth another try. */
   final: 64,
 } as const
 
@@ -83,7 +83,7 @@ export function texts(values: Values, name: string): readonly string[] {
       : []
 }
 
-/** One of the words the option takes, the first where it is not given. */
+/** One of the words that the option takes; the first one where the option is absent. */
 export function choice<T extends string>(values: Values, name: string, of: readonly [T, ...T[]]): T {
   const given = text(values, name)
   if (given === null) return of[0]
@@ -92,7 +92,7 @@ export function choice<T extends string>(values: Values, name: string, of: reado
   return found
 }
 
-/** An instant in RFC 3339, or a date (its first instant in UTC). */
+/** An instant in RFC 3339, or a date (its first instant in UTC); null where the option is absent. */
 export function instant(values: Values, name: string): Date | null {
   const given = text(values, name)
   if (given === null) return null

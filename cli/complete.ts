@@ -4,17 +4,17 @@ import { type Kind, kinds, type Resource, runnableKinds } from '#crds'
 import type { Command, Io, OptionSpec } from './command.ts'
 import type { Cluster } from './kubernetes.ts'
 
-/** A cluster that takes longer to answer has nothing to say to somebody who waits at a prompt. */
+/** Whoever waits at a prompt is not kept longer by a cluster that does not answer. */
 const patienceMilliseconds = 2000
 
-/** What shells do beside the words they get; cobra's numbers, which kubectl reads too. */
+/** What shells do beside the given words: cobra's numbers, which kubectl reads too. */
 const directives = { files: 0, noFiles: 4, noSpace: 4 | 2, folders: 16, inOrder: 4 | 32 } as const
 
 type Word = { readonly text: string; readonly about: string }
 type Answer = { readonly words: readonly Word[]; readonly shell: keyof typeof directives }
 
 type Asked = {
-  /** The word at hand, or its part behind `=`. */
+  /** The word at the cursor, or its part behind `=`. */
   readonly current: string
   /** Arguments before it. */
   readonly operands: readonly string[]
@@ -26,8 +26,8 @@ type Asked = {
 type Loaders = Readonly<Record<string, () => Promise<{ readonly command: Command }>>>
 
 /**
- * The words that may stand where the last of `line` does, one a line with what it is behind a tab, and at the end a directive: the
- * protocol of cobra, which kubectl speaks. `line` is what stands behind the program's name. Whatever cannot be asked has no words.
+ * The words that may stand in place of the last word of `line`, one on each line with its meaning behind a tab, and a directive at the
+ * end: the protocol of cobra, which kubectl speaks. `line` begins behind the program's name. What cannot be asked has no words.
  */
 export async function complete(line: readonly string[], commands: Loaders, io: Io): Promise<string> {
   const answer = await answerTo(line, commands, io).catch(() => nothing)
@@ -64,7 +64,7 @@ async function answerTo(line: readonly string[], commands: Loaders, io: Io): Pro
   return placeholder(names[Math.min(operands.length, names.length - 1)] ?? 'NOTHING', { ...asked, current })
 }
 
-/** Arguments and options of the words before; `pending` is the option whose value comes next. */
+/** Arguments and options of the words before the last; `pending` is the option whose value comes next. */
 function read(words: readonly string[], command: Command) {
   const operands: string[] = []
   const values: Record<string, string | boolean> = {}
@@ -104,7 +104,7 @@ async function valuesOf(spec: OptionSpec, asked: Asked): Promise<Answer> {
 
 const nothing: Answer = { words: [], shell: 'noFiles' }
 
-/** What stands for a word in a command's usage or at an option, and what it may be. Any other word may be anything. */
+/** The answers for each word that stands for something in a command's usage or at an option. Words that are not here may be anything. */
 const placeholders: Readonly<Record<string, (asked: Asked) => Answer | Promise<Answer>>> = {
   NOTHING: () => nothing,
   PATH: () => ({ words: [], shell: 'files' }),
@@ -127,7 +127,7 @@ const placeholders: Readonly<Record<string, (asked: Asked) => Answer | Promise<A
   },
   STORE: async (asked) => named(await namesOf('ProfileStore', asked)),
   INSTANCE: async (asked) => named(await namesOf('CampaignInstance', asked)),
-  /** Columns of profiles, of the files that are named or lie here. */
+  /** Profile columns of the files that are named, or that lie here. */
   ATTRIBUTE: async ({ io, operands }) => {
     const { compilePaths } = await import('./sources.ts')
     const { columnsOf } = await import('#compiler')
@@ -141,7 +141,7 @@ const placeholders: Readonly<Record<string, (asked: Asked) => Answer | Promise<A
   SEGMENT: async (asked) => named(await namesOf('Segment', asked)),
   ACTIVATION: async (asked) => named(await namesOf('Activation', asked)),
   RUN: async (asked) => ({ words: await namesOf('Run', asked), shell: 'inOrder' }),
-  /** What can be run in the cluster. */
+  /** Targets that can be run in the cluster. */
   TARGET: async (asked) => {
     const found = await Promise.all(
       runnableKinds.map(async (kind) =>
@@ -151,7 +151,7 @@ const placeholders: Readonly<Record<string, (asked: Asked) => Answer | Promise<A
         })),
       ),
     )
-    // Files are run too, on this machine.
+    // `run` takes files too, on this machine.
     return { words: found.flat(), shell: 'files' }
   },
   'KIND/NAME': async (asked) => {
@@ -162,7 +162,7 @@ const placeholders: Readonly<Record<string, (asked: Asked) => Answer | Promise<A
     if (kind === null) return nothing
     return named((await namesOf(kind, asked)).map(({ text, about }) => ({ text: `${given}/${text}`, about })))
   },
-  /** Segments that the Activation before holds back. */
+  /** Segments that the Activation named before holds back. */
   HELD: async (asked) => {
     const { pathOf } = await import('./kubernetes.ts')
     const cluster = await clusterFor(asked)
@@ -187,7 +187,7 @@ function named(words: readonly Word[]): Answer {
   return { words, shell: 'noFiles' }
 }
 
-/** Names of a kind: of files, where some are given or there is no cluster, else of the cluster. */
+/** Names of a kind: in files, where some are given or there is no cluster, else in the cluster. */
 async function namesOf(kind: Kind, asked: Asked): Promise<readonly Word[]> {
   const { io, operands } = asked
   const paths = operands.filter((path) => path !== '-' && existsSync(resolve(io.cwd, path)))

@@ -1,6 +1,6 @@
 import { UsageError } from './command.ts'
 
-/** `INSTANCE=URL` options as a map. */
+/** `INSTANCE=URL` options, as a map. */
 export function databasesOf(options: readonly string[]): Map<string, string> {
   return new Map(
     options.map((option) => {

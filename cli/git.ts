@@ -3,7 +3,7 @@ import { relative, resolve } from 'node:path'
 import { decodeUtf8, type Source } from '#compiler'
 import type { Io } from './command.ts'
 
-/** The resources under these paths as a git revision has them; null where this is no repository or the revision is unknown. */
+/** The resources under these paths at a git revision; null where this is no repository, or the revision is unknown. */
 export function readRevision(revision: string, paths: readonly string[], io: Io): Source[] | null {
   const git = (args: readonly string[], input?: string): Buffer | null => {
     const result = spawnSync('git', args, { cwd: io.cwd, input, maxBuffer: 1 << 30 })
@@ -34,7 +34,7 @@ export function readRevision(revision: string, paths: readonly string[], io: Io)
   const blobs =
     names.length === 0 ? null : git(['cat-file', '--batch'], names.map((name) => `${commit}:${name}\n`).join(''))
   if (!blobs) return []
-  // Each blob: a header line `<object> blob <size>`, its bytes, a line end.
+  // Each blob is a header line `<object> blob <size>`, its bytes, and a line end.
   const sources: Source[] = []
   let at = 0
   for (const name of names) {

@@ -5,7 +5,7 @@ const units = [
   ['s', 1],
 ] as const
 
-/** A length of time in its largest unit, and the next one where the first is below 10: `42s`, `3h10m`, `12d`. */
+/** A length of time in its largest unit, with the next smaller one where the number is below 10: `42s`, `3h10m`, `12d`. */
 export function lengthOf(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000))
   const index = units.findIndex(([, size]) => seconds >= size)

@@ -6,7 +6,7 @@ import { type Io, UsageError } from './command.ts'
 
 /**
  * The plan that a step is given: a JSON file, or a folder into which its ConfigMaps are mounted (`plan.json.gz.000`, …). Throws
- * UsageError for what cannot be read, is no plan of this version, or, in parts, not the one that its digest names.
+ * UsageError for a plan that cannot be read, is not of this version, or (in parts) does not match its digest.
  */
 export function readPlan(path: string, io: Io): JobPlan {
   const full = resolve(io.cwd, path)
@@ -24,7 +24,7 @@ export function readRunInput(path: string, io: Io): RunInput {
   return checked<RunInput>('RunInput', path, () => readFileSync(resolve(io.cwd, path), 'utf8'))
 }
 
-/** Mounted files are links into a folder of their own, `..data`; only the names of parts count. */
+/** The plan's parts joined. Mounted files are links into a folder of their own, `..data`, so only names of parts count. */
 function joined(folder: string): string {
   const names = readdirSync(folder).filter(isPartName).sort()
   const missing = Array.from({ length: Math.max(names.length, 1) }, (_, index) => partName(index)).find(
@@ -57,7 +57,7 @@ function checked<T>(kind: 'JobPlan' | 'RunInput', path: string, read: () => stri
     throw new UsageError(
       `\`${path}\` is not a ${kind} this version understands: ${fault.instancePath || 'the document'} ${fault.message}.`,
     )
-  return value as T // the validator has just said so
+  return value as T // as validated above
 }
 
 function messageOf(error: unknown): string {

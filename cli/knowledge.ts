@@ -17,24 +17,24 @@ import {
 } from '#jobs'
 import type { ActivationKnowledge, Knowledge, Outcome, StoreKnowledge } from '#views'
 
-/** Days of history that a picture shows. */
+/** How many days of history a picture shows. */
 const shownDays = 31
-/** Runs of an Activation that are looked through for since when something is so. */
+/** How many Runs of an Activation are read to find since when something has been so. */
 const pastRuns = 60
 
 type Asked = {
   readonly compilation: Compilation
   /** What was run just now. */
   readonly outcomes: readonly Outcome[]
-  /** Runs from this instant on are none that were before. */
+  /** Only runs before this instant count as earlier ones. */
   readonly at: Date
-  /** Segment → run whose delivered set is acknowledged. */
+  /** The run whose delivered set is acknowledged, by Segment. */
   readonly baselinesOf: (activation: JobPlan['target']) => Readonly<Record<string, string>>
-  /** Also what only pictures need, and costs a look at everybody. */
+  /** Whether to find what only pictures need, which costs a look at every person. */
   readonly isWhole: boolean
 }
 
-/** Reads what stores, landing zones and Campaign know; what cannot be read is said in `gaps`, and the rest stands. */
+/** Reads what stores, landing zones and Campaign know; what cannot be read is listed in `gaps`. */
 export async function knowledgeOf(asked: Asked, ports: Ports): Promise<Knowledge> {
   const gaps: string[] = []
   const stores: StoreKnowledge[] = []
@@ -59,7 +59,7 @@ async function orGap(gaps: string[], what: string, work: () => Promise<void>): P
     await work()
   } catch (error) {
     if (!(error instanceof JobError)) throw error
-    // A store that nothing was run for yet has nothing to tell.
+    // A store for which nothing was run yet knows nothing.
     if (error.reason !== 'NotEvaluated') gaps.push(`${what}: ${error.message}`)
   }
 }
@@ -90,7 +90,7 @@ async function storeKnowledge(
     await orGap(gaps, `Why people came and went in ${store.name} is not known`, async () => {
       turnover = await turnoverOf(open)
     })
-  // Assigned in a function, which the type checker does not see.
+  // A function assigns it, which the type checker does not see.
   const found = records as Awaited<ReturnType<typeof largestRecords>> | null
   return {
     namespace: target.namespace,

@@ -8,13 +8,13 @@ import { parse } from 'yaml'
 import { apiVersion, group, type Kind, kinds, type ResourceByKind, version } from '#crds'
 import { type OptionSpec, text, UsageError, type Values } from './command.ts'
 
-/** kubectl's page: a list of 20,000 Jobs in one answer would hold the process for seconds. */
+/** kubectl's page size: a list of 20,000 Jobs in one answer would block the process for seconds. */
 const pageSize = 500
 
-/** Who wrote a field, for whoever asks the API server; and fields that it does not know it shall refuse, not drop. */
+/** The name of the writer for the API server, which is to refuse unknown fields rather than drop them. */
 const writing = { fieldManager: 'convoke-cli', fieldValidation: 'Strict' }
 
-/** How a command is told which cluster and namespace it is about; the same words as kubectl's. */
+/** Options for the cluster and namespace of a command, with kubectl's names. */
 export const clusterOptions = {
   kubeconfig: { type: 'string', value: 'FILE', help: 'which clusters there are (default: as kubectl has it)' },
   context: { type: 'string', value: 'CONTEXT', help: 'of the kubeconfig (default: its current one)' },
@@ -22,26 +22,26 @@ export const clusterOptions = {
 } as const satisfies Record<string, OptionSpec>
 
 /**
- * An API server as commands see it. Whatever it refuses, and whatever keeps it from answering, is UsageError with the next step. Paths
- * are from its root.
+ * An API server as commands see it. Refusals, and servers that do not answer, throw UsageError with the next step. Paths begin at the
+ * server's root.
  */
 export type Cluster = {
   readonly server: string
   readonly context: string
-  /** The one asked for, or else the context's, or else `default`. */
+  /** The namespace that was asked for, else the context's, else `default`. */
   readonly namespace: string
-  /** Is it the one that the context has anyway? */
+  /** Whether the context has this namespace anyway. */
   readonly isDefaultNamespace: boolean
-  /** Null where there is no such object. */
+  /** null where there is no such object. */
   readonly get: <T>(path: string) => Promise<T | null>
   /** All pages of a list, without `metadata.managedFields`; null for a path that the server does not know. */
   readonly list: <T>(path: string, query?: Readonly<Record<string, string>>) => Promise<readonly T[] | null>
   readonly create: <T>(path: string, object: object) => Promise<T>
-  /** A JSON merge patch. */
+  /** Applies a JSON merge patch. */
   readonly patch: <T>(path: string, changes: object) => Promise<T>
-  /** With what it owns, in the background. What is not there is no fault. */
+  /** Deletes an object, and in the background what it owns. Nothing happens where there is none. */
   readonly remove: (path: string) => Promise<void>
-  /** Text as it comes; `status` 200 or what the server answered instead, with its words as the text. */
+  /** Text as it comes. `status` is 200, or the server's other status with its message as the text. */
   readonly stream: (
     path: string,
     query: Readonly<Record<string, string>>,
@@ -49,18 +49,18 @@ export type Cluster = {
   ) => Promise<{ readonly status: number; readonly text: AsyncIterable<string> }>
 }
 
-/** The path of a kind's resources in a namespace, everywhere (null), or of one of them. */
+/** The path of a kind's resources: in a namespace, everywhere (null), or of one of them. */
 export function pathOf(kind: Kind, namespace: string | null, name: string | null = null): string {
   const place = namespace === null ? '' : `namespaces/${namespace}/`
   return `/apis/${apiVersion}/${place}${kinds[kind].plural}${name === null ? '' : `/${name}`}`
 }
 
-/** The option to put behind a command that is about the same namespace; nothing where the context has it anyway. */
+/** The option for commands about the same namespace; empty where the context has it anyway. */
 export function inNamespace({ namespace, isDefaultNamespace }: Cluster): string {
   return isDefaultNamespace ? '' : ` -n ${namespace}`
 }
 
-/** The cluster that the options name. Nothing is sent yet. An answer that takes longer than the patience is none. */
+/** The cluster that the options name. Nothing is sent yet. A request that takes longer than the patience fails. */
 export async function openCluster(values: Values, patienceMilliseconds: number | null = null): Promise<Cluster> {
   const config = await connect({ kubeconfig: text(values, 'kubeconfig'), context: text(values, 'context') })
   const own = config.getContextObject(config.currentContext)?.namespace ?? 'default'
@@ -68,7 +68,7 @@ export async function openCluster(values: Values, patienceMilliseconds: number |
   return clusterOf(config, namespace, namespace === own, patienceMilliseconds)
 }
 
-/** Resources of a kind in these namespaces or (null) in all of them, in the API server's order. */
+/** Resources of a kind in these namespaces, or in all (null), in the API server's order. */
 export async function resourcesOf<K extends Kind>(
   cluster: Cluster,
   kind: K,
@@ -86,8 +86,9 @@ export async function resourcesOf<K extends Kind>(
 }
 
 /**
- * Every resource that people write, in these namespaces or (null) in all of them, without `metadata.managedFields`; kinds in the order of
- * `kinds`, each in the API server's order. All or nothing: what cannot be reached, read or is not installed throws UsageError.
+ * Every resource that people write, in these namespaces or in all (null), without `metadata.managedFields`; kinds in the order of
+ * `kinds`, each in the API server's order. All or nothing: throws UsageError for a kind that cannot be reached or read, or is not
+ * installed.
  */
 export async function resourcesIn(cluster: Cluster, namespaces: readonly string[] | null): Promise<readonly unknown[]> {
   // The keys of a table of literals. A Run says what is done, not what is wanted.
@@ -96,14 +97,14 @@ export async function resourcesIn(cluster: Cluster, namespaces: readonly string[
 }
 
 /**
- * Where a file, KUBECONFIG, ~/.kube/config or (in a Pod) the service account says the cluster is; `context` null is the current one.
- * Nothing is sent yet. No such place is UsageError.
+ * Where a file, KUBECONFIG, ~/.kube/config or (in a Pod) the service account says that the cluster is; `context` null is the current one.
+ * Nothing is sent yet. Throws UsageError where there is none.
  */
 export async function connect(options: {
   readonly kubeconfig: string | null
   readonly context: string | null
 }): Promise<KubeConfig> {
-  // 0.8 s to load, which no other command should wait for.
+  // This takes 0.8 s to load, which no other command should wait for.
   const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
   try {
@@ -112,14 +113,14 @@ export async function connect(options: {
   } catch (error) {
     throw new UsageError(`${options.kubeconfig ?? 'The kubeconfig'} cannot be read: ${reasonOf(error)}.`)
   }
-  // client-node refuses plain http, as `kubectl proxy` speaks it, where certificates are to be checked; there are none.
+  // client-node refuses plain http, as `kubectl proxy` speaks it, where certificates are to be checked; here there are none.
   config.clusters = config.clusters.map((cluster) =>
     cluster.server.startsWith('http:') ? { ...cluster, skipTLSVerify: true } : cluster,
   )
   useTokenFiles(config, options.kubeconfig)
   if (options.context !== null) config.setCurrentContext(options.context)
   const cluster = config.getCurrentCluster()
-  // What the client assumes where it finds nothing.
+  // The client's default where it finds no configuration.
   if (cluster?.name === 'cluster' && cluster.server === 'http://localhost:8080')
     throw new UsageError(
       'No cluster is configured: there is no KUBECONFIG and no ~/.kube/config. Name one with --kubeconfig FILE.',
@@ -135,13 +136,13 @@ export async function connect(options: {
   return config
 }
 
-/** client-node knows of `tokenFile`, which may change, only in a Pod. */
+/** Makes client-node read `tokenFile` again and again, as the file may change; by itself it does so only in a Pod. */
 function useTokenFiles(config: KubeConfig, kubeconfig: string | null): void {
   const files = [kubeconfig ?? process.env['KUBECONFIG']?.split(delimiter) ?? join(homedir(), '.kube', 'config')].flat()
   for (const file of files.filter((name) => existsSync(name))) {
     const text = readFileSync(file, 'utf8')
     if (!text.includes('tokenFile')) continue
-    // As far as client-node has just read it.
+    // client-node has just read the same text.
     const read = parse(text) as { readonly users?: readonly { readonly name: string; readonly user?: NamedFile }[] }
     for (const { name, user } of read.users ?? [])
       if (user?.tokenFile !== undefined && !user.token)
@@ -155,7 +156,7 @@ function useTokenFiles(config: KubeConfig, kubeconfig: string | null): void {
 
 type NamedFile = { readonly tokenFile?: string; readonly token?: string }
 
-/** What client-node makes of a Pod's service account. */
+/** The provider that client-node makes for a Pod's service account. */
 function tokenFileProvider(tokenFile: string): object {
   return { name: 'tokenFile', config: { tokenFile } }
 }
@@ -212,7 +213,7 @@ function clusterOf(
   ): Promise<T | null> => {
     const answer = await send(method, path, query, body)
     const said = await bodyText(answer.body)
-    // The caller knows what the API has at the path.
+    // The caller knows the type of the path's answer.
     if (answer.status < 300) return JSON.parse(said) as T
     if (answer.status === 404 && method !== 'POST') return null
     throw fault(answer.status, said, `${method} ${path}`)
@@ -242,14 +243,14 @@ function clusterOf(
   }
 }
 
-/** A list in pages; null where the first has no answer. */
+/** A list, page by page; null where the first page has no answer. */
 async function listPages<T>(
   read: (page: Readonly<Record<string, string>>) => Promise<unknown>,
 ): Promise<readonly T[] | null> {
   const items: T[] = []
   let next = ''
   do {
-    // The API server's answer to a list.
+    // The API server's form of a list.
     const page = (await read({ limit: String(pageSize), ...(next === '' ? {} : { continue: next }) })) as {
       readonly items: readonly (T & { readonly metadata: { managedFields?: unknown } })[]
       readonly metadata: { readonly continue?: string }
@@ -295,7 +296,7 @@ function rightToAskFor(said: string): string {
   return `Ask for the right to ${verb} ${resource}${apiGroup === '' ? '' : `.${apiGroup}`} in the namespace ${namespace}.`
 }
 
-/** The message of a Kubernetes Status, or the answer as it came. Without a final stop. */
+/** The message of a Kubernetes Status, or the answer as it came; without a final stop. */
 function saidBy(body: string): string {
   try {
     const status: { readonly message?: unknown } = JSON.parse(body)
@@ -305,14 +306,14 @@ function saidBy(body: string): string {
   }
 }
 
-/** The whole body. */
+/** The whole body as text. */
 async function bodyText(body: IncomingMessage): Promise<string> {
   const parts: Buffer[] = []
   for await (const part of body) parts.push(Buffer.from(part))
   return Buffer.concat(parts).toString()
 }
 
-/** One line. Some errors say only that it failed; the reason is their cause, or the first of several. */
+/** The reason in one line. Some errors say only that something failed; their cause, or the first of several, has the reason. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return reasonOf(error.errors[0])
   if (!(error instanceof Error)) return String(error)

@@ -15,15 +15,15 @@ export type Seen = { readonly knowledge: Knowledge; readonly ports: Ports }
 export type Look = {
   readonly where: Whereabouts
   readonly at: Date
-  /** Also what only pictures need, and costs a look at everybody. */
+  /** Whether to find what only pictures need, which costs a look at every person. */
   readonly isWhole: boolean
   /** Whether the databases of a work directory are opened. */
   readonly asksCampaign?: boolean
 }
 
 /**
- * Opens what is at hand of a project (volumes, the databases of a work directory or those that were named), looks at it and hands it on.
- * Nothing is run and nothing changed; without volumes nothing is known.
+ * Opens what a project has at hand (volumes, and databases that were named or lie in a work directory), looks at it and hands it to
+ * `then`. Nothing is run or changed; without volumes nothing is known.
  */
 export async function lookAround<T>(
   compilation: Compilation,
@@ -59,6 +59,6 @@ export async function lookAround<T>(
     ports,
   )
   line.clear()
-  // Awaited here: what was opened ends with this function.
+  // Awaited here, since everything that was opened is closed with this function.
   return await then({ knowledge, ports })
 }

@@ -7,7 +7,7 @@ import { type Command, exitCodes, type Io, UsageError } from './command.ts'
 import { safeIo } from './safe-output.ts'
 import { version } from './version.ts'
 
-/** Every command; loaded on demand, so that none pays for what another needs. */
+/** Every command, loaded on demand, so that none pays for what another needs. */
 export const commands: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
   check: () => import('./commands/check.ts'),
   explain: () => import('./commands/explain.ts'),
@@ -46,7 +46,7 @@ async function stepNamed(name: Step): Promise<{ readonly command: Command }> {
   return { command: stepCommand(name) }
 }
 
-/** Runs one command line and gives the exit code. Whatever goes wrong is caught here, once. */
+/** Runs one command line and resolves with its exit code. All errors are caught here, once. */
 export async function main(argv: readonly string[], bare: Io): Promise<number> {
   const io = safeIo(bare)
   const [name, ...rest] = argv
@@ -106,13 +106,13 @@ function parse(
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   } catch (error) {
-    // parseArgs words its own complaints well enough; the next step is ours.
+    // parseArgs words its complaints well enough; the next step is ours.
     const said = error instanceof Error ? error.message.split('. ')[0] : String(error)
     throw new UsageError(`${said}. See \`${program} ${command.usage.split(' ')[0]} --help\`.`)
   }
 }
 
-/** What stands before a command in the overview. */
+/** Headings in the overview, each before the command that begins it. */
 const chapters: Readonly<Record<string, string>> = {
   check: 'With files',
   status: 'In a cluster',
@@ -177,16 +177,16 @@ if (import.meta.main) {
     throw error
   })
   const work = main(process.argv.slice(2), {
-    // Set by bin/kubectl-convoke.
+    // bin/kubectl-convoke sets this.
     program: process.env['CONVOKE_PROGRAM'] === 'kubectl convoke' ? 'kubectl convoke' : 'convoke',
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     document: (text) => void process.stdout.write(text),
     isTerminal: process.stderr.isTTY === true && process.env['CI'] === undefined && process.env['TERM'] !== 'dumb',
-    // Some terminals do not say how high they are.
+    // Some terminals do not tell their height.
     rows: process.stdout.isTTY === true ? process.stdout.rows || 24 : null,
     columns: process.stdout.columns ?? process.stderr.columns ?? 100,
-    // Findings go to either stream; a file that one of them is led to stays plain.
+    // Findings go to either stream; where one of them is a file, it gets no colours.
     colour: process.env['NO_COLOR']
       ? false
       : process.env['FORCE_COLOR']
@@ -200,14 +200,14 @@ if (import.meta.main) {
     signal: abort.signal,
   })
   process.exitCode = await Promise.race([work, endOfGrace(abort.signal)])
-  // Whoever asked to stop does not wait for what is still open.
+  // A process that was asked to stop does not wait for what is still open.
   if (abort.signal.aborted) exitNow()
 }
 
 async function ask(question: string): Promise<string> {
   const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  // Ctrl-C and Ctrl-D end it without an answer.
+  // Ctrl-C and Ctrl-D end the question without an answer.
   const ended = new Promise<string>((answered) => terminal.once('close', () => answered('')))
   try {
     return await Promise.race([terminal.question(question), ended])
@@ -216,7 +216,7 @@ async function ask(question: string): Promise<string> {
   }
 }
 
-/** Of a command that does not end by itself within this time after it was asked to; less than a Pod's usual 30 s. */
+/** How long a command may take to end after it was asked to stop; less than a Pod's usual 30 s. */
 async function endOfGrace(stop: AbortSignal): Promise<number> {
   await new Promise((asked) => stop.addEventListener('abort', asked, { once: true }))
   await sleep(20_000, null, { ref: false })
@@ -224,7 +224,7 @@ async function endOfGrace(stop: AbortSignal): Promise<number> {
 }
 
 function exitNow(): void {
-  // A call of the file system that never comes back, into a pipe or to a server that is gone, would hold up the process's own end.
+  // A call of the file system that never returns, into a pipe or to a server that is gone, would hold up the process's end.
   if (process.getActiveResourcesInfo().some((what) => what.startsWith('FSReq'))) {
     process.emit('exit', Number(process.exitCode))
     process.kill(process.pid, 'SIGKILL')

@@ -1,18 +1,18 @@
-// Text from data and YAML inside Markdown, which a pull request's page shows: none of it is markup there, names nobody, and links nowhere.
+// Text from data and YAML inside Markdown for a pull request's page: nothing in it is markup, mentions anybody, or links anywhere.
 import { visible } from '#compiler'
 
-/** The text as it is: what Markdown or HTML would take for more has a backslash before it. */
+/** The text as it is, with a backslash before everything that Markdown or HTML would interpret. */
 export function plainMarkdown(text: string): string {
   return (
     visible(text.replace(/\s*[\r\n]\s*/g, ' '))
       .replace(/[\\`*_{}[\]<>()#+!|~&]/g, '\\$&')
-      // Nobody is called, no issue is named, and no address becomes a link.
+      // No mention, no reference to an issue, and no address that becomes a link.
       .replace(/@(?=\w)/g, '@\u2060')
       .replace(/\b(https?|www)(?=[:.])/g, '$1\u2060')
   )
 }
 
-/** The text as code; its fence is longer than any run of backticks in it. In a table a bar has a backslash. */
+/** The text as code; its fence is longer than any run of backticks in it. In a table, bars get a backslash. */
 export function codeMarkdown(text: string, isInTable = false): string {
   const shown = visible(text.replace(/\s*[\r\n]\s*/g, ' '))
   const fence = '`'.repeat(longestRun(shown) + 1)
@@ -27,7 +27,7 @@ export function blockMarkdown(lines: readonly string[], language: string): strin
   return `${fence}${language}\n${shown.join('\n')}\n${fence}`
 }
 
-/** A message whose words stand in backticks: code where they do, plain text elsewhere. */
+/** A message in which words in backticks become code, and the rest plain text. */
 export function messageMarkdown(message: string): string {
   return message
     .split('`')
@@ -39,7 +39,7 @@ function longestRun(text: string): number {
   return Math.max(0, ...[...text.matchAll(/`+/g)].map(([run]) => run.length))
 }
 
-/** Columns of a table; numbers stand right. Cells are Markdown already. */
+/** A table from cells that are Markdown already; numbers are aligned to the right. */
 export function tableMarkdown(
   headers: readonly string[],
   rows: readonly (readonly (string | number | null)[])[],

@@ -4,10 +4,10 @@ import { count, percent } from '#views'
 import { fitted } from './paint.ts'
 import { table } from './table.ts'
 
-/** Pairs that stand below each other where a matrix is too wide. */
+/** How many pairs are listed where a matrix is too wide. */
 const mostPairs = 40
 
-/** A matrix where it fits into so many columns, else the pairs that share most. */
+/** A matrix where it fits into this many columns, else a list of the pairs that share most. */
 export function matrixText({ segments, shared }: Overlap, columns: number): string {
   const width = Math.max(3, ...shared.flat().map((people) => count(people).length))
   const names = Math.min(40, Math.max(...segments.map((name) => visible(name).length)))

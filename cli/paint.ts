@@ -1,7 +1,7 @@
 import stringWidth from 'string-width'
 import type { Io } from './command.ts'
 
-/** Colours for a terminal; the text as it is elsewhere. */
+/** Colours on a terminal; elsewhere the text unchanged. */
 export type Paint = Readonly<Record<keyof typeof styles, (text: string) => string>>
 
 const styles = { bold: '1', dim: '2', red: '31', green: '32', yellow: '33', cyan: '36' } as const
@@ -14,12 +14,12 @@ export function painterOf({ colour }: Pick<Io, 'colour'>): Paint {
   return Object.fromEntries(styled)
 }
 
-/** How many columns of a terminal a text takes: wide characters and emoji take two, colours and combining marks none. */
+/** How many columns a text takes on a terminal: wide characters and emoji two, colours and combining marks none. */
 export function widthOf(text: string): number {
   return stringWidth(text)
 }
 
-/** The text with spaces up to so many columns, behind it or before it. */
+/** The text, padded with spaces to this many columns, behind it or before it. */
 export function padded(text: string, columns: number, side: 'left' | 'right' = 'left'): string {
   const space = ' '.repeat(Math.max(0, columns - widthOf(text)))
   return side === 'left' ? text + space : space + text
@@ -27,7 +27,7 @@ export function padded(text: string, columns: number, side: 'left' | 'right' = '
 
 const characters = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
-/** As much of a text without colours as fits into so many columns, with an ellipsis where something is left out. */
+/** As much of a text without colours as fits into this many columns, with an ellipsis where it is cut. */
 export function fitted(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text
   let [kept, width] = ['', 0]
@@ -39,7 +39,7 @@ export function fitted(text: string, columns: number): string {
   return `${kept}…`
 }
 
-/** Lines of at most `width` columns where words allow it, each behind the indent. */
+/** Lines of at most `width` columns, where words allow it, each behind the indent. */
 export function wrapped(text: string, width: number, indent: string): string {
   return text
     .split('\n')

@@ -5,13 +5,13 @@ import { JobError, type Ports, type Progress } from '#jobs'
 import type { Io } from './command.ts'
 
 export type Places = {
-  /** Folder in which a claim is the folder of its name. */
+  /** The folder in which each claim is a folder with the claim's name. */
   readonly volumes: string
-  /** Folder in which a secret's key is the file NAME/KEY; null where none was given. */
+  /** The folder in which a secret's key is the file NAME/KEY; null where none was given. */
   readonly secrets: string | null
-  /** CampaignInstance → connection URL. */
+  /** Connection URLs by CampaignInstance. */
   readonly databases: ReadonlyMap<string, string>
-  /** Parent of the scratch folder; null for the system's own. */
+  /** Parent of the scratch folder; null: the system's own. */
   readonly scratchParent: string | null
 }
 
@@ -49,10 +49,12 @@ export function portsFor(
   }
 }
 
-/** Of processes of this machine; another container that shares the folder has another name, and process ids of its own. */
+/**
+ * Prefix of scratch folders of processes on this machine; another container that shares the folder has another host name and process ids.
+ */
 const ownPrefix = `convoke-${hostname().replaceAll(/[^A-Za-z0-9]/g, '')}-`
 
-/** Removes what processes left there that were killed. What cannot be removed is somebody else's. */
+/** Removes what killed processes left there. What cannot be removed is somebody else's. */
 function sweep(parent: string): void {
   for (const name of readdirSync(parent)) {
     if (!name.startsWith(ownPrefix)) continue
@@ -84,7 +86,7 @@ function missingVolume(claimName: string, folder: string, namespace: string | nu
 
 function missingSecret(name: string, key: string, secrets: string | null, namespace: string | null): JobError {
   const folder = secrets === null ? null : join(secrets, name)
-  // An optional Secret that is not there is mounted as an empty folder.
+  // An optional Secret that is missing is mounted as an empty folder.
   const isThere = folder !== null && existsSync(folder) && readdirSync(folder).some((entry) => !entry.startsWith('.'))
   const message =
     namespace !== null

@@ -7,7 +7,7 @@ import { table } from './table.ts'
 
 type Stores = readonly { readonly store: string; readonly datasets: readonly DatasetPreview[] }[]
 
-/** Files and bad rows of one kind that are named before the rest is counted. */
+/** How many files, and bad rows of one kind, are named; the rest is counted. */
 const named = 8
 
 /** What a preview found, for people: a part for each Dataset. */

@@ -6,12 +6,12 @@ import { fitted } from './paint.ts'
 
 export type ProgressLine = {
   readonly show: (progress: Progress) => void
-  /** A line that stays. */
+  /** Prints a line that stays. */
   readonly say: (line: string) => void
   readonly clear: () => void
 }
 
-/** On a terminal one line that is drawn over; elsewhere only what is said to stay. */
+/** On a terminal one line that is drawn over; elsewhere only the lines that stay. */
 export function progressLine(io: Io): ProgressLine {
   let drawn = false
   let last = 0
@@ -40,16 +40,16 @@ export function progressLine(io: Io): ProgressLine {
   }
 }
 
-/** Units that are how the work is cut, and nothing that people count. */
+/** Units in which the work is divided, which people do not count. */
 const ownUnits = new Set(['buckets', 'starting'])
 
-/** `ingest   orders ████░░░░ 42 % · 12,000 rows/s · 8 s left`; `done` and `seconds` are since this work began. */
+/** `ingest   orders ████░░░░ 42 % · 12,000 rows/s · 8 s left`; `done` and `seconds` count from when this work began. */
 export function progressText({ step, subject, done, total, unit }: Progress, since: number, seconds: number): string {
   const isKnown = total !== null && total > 0
   const part = isKnown
     ? `${bar(done / total)} ${Math.floor((100 * done) / total)} %`
     : `${done === 0 ? '' : `${count(done)} `}${unit}`
-  // Of the first moments nothing can be told.
+  // The first moments allow no estimate.
   const isSteady = seconds >= 2 && since > 0
   const rate = isSteady && !ownUnits.has(unit) ? ` · ${count(Math.round(since / seconds))} ${unit}/s` : ''
   const left = isSteady && isKnown && done < total ? ` · ${duration(((total - done) * seconds) / since)} left` : ''

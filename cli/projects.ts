@@ -1,12 +1,12 @@
 import { dirname } from 'node:path'
 import type { Diagnostic } from '#compiler'
 
-/** Resources of which a project has one of each name: where several of them are there twice, so is a project. */
+/** Kinds of which a project has one resource of each name: where several of these occur twice, there are two projects. */
 const ofAProject = new Set(['Organization', 'ProfileStore', 'CampaignInstance'])
 
 /**
- * The folders of projects that were given at once, where what is there twice says that they are several; null where it does not. A project
- * is the folder right below what two files with a name in common lie in together.
+ * The folders of several projects that were given at once, recognised by resources that occur twice; null where there is one project. A
+ * project is the folder right below the folder that two files with a common name share.
  */
 export function projectsIn(
   diagnostics: readonly Diagnostic[],

@@ -5,7 +5,7 @@ import { type Io, type OptionSpec, text, UsageError, type Values } from './comma
 
 export const reportOption = (help: string): OptionSpec => ({ type: 'string', value: 'FILE', help })
 
-/** Where `--report` asks for a page; null where it does not. A folder is wrong use, said before any work is done. */
+/** Where `--report` asks for a page; null where it is absent. Throws UsageError for a folder, before any work is done. */
 export function reportFile(values: Values, io: Io): string | null {
   const given = text(values, 'report')
   if (given === null) return null
@@ -15,7 +15,7 @@ export function reportFile(values: Values, io: Io): string | null {
   return path
 }
 
-/** Writes the page whole or not at all, and says where it is. False where it could not be written, which is said too. */
+/** Writes the page whole or not at all, and prints where it is. false where it could not be written, which is printed too. */
 export function writeReport(path: string, page: string, io: Io): boolean {
   const shown = relative(io.cwd, path).startsWith('..') ? path : relative(io.cwd, path)
   try {
@@ -32,7 +32,7 @@ export function writeReport(path: string, page: string, io: Io): boolean {
   return true
 }
 
-/** What a page calls the project that these paths are: as they were given, without what only this machine knows. */
+/** A page's name for the project at these paths: as they were given, without what only this machine knows. */
 export function projectName(paths: readonly string[], io: Io): string {
   const names = paths.map((path) => {
     const full = resolve(io.cwd, path)

@@ -18,13 +18,13 @@ import { sparkText } from './spark.ts'
 
 type Column = {
   readonly header: string
-  /** Null: nothing to say. */
+  /** The column's value for a row; null: empty. */
   readonly of: (row: SegmentRow) => number | string | null
-  /** What stands in the line of sums; null: nothing. */
+  /** The value in the line of sums; null: empty. */
   readonly sum: ((rows: readonly SegmentRow[]) => number | null) | null
   readonly paint?: keyof Paint
   readonly isSigned?: boolean
-  /** Columns with a higher number go first where there is no room. */
+  /** Where there is no room, columns with a higher number go first. */
   readonly rank: number
 }
 
@@ -33,7 +33,7 @@ const total =
   (rows: readonly SegmentRow[]): number | null =>
     rows.every((row) => of(row) === null) ? null : rows.reduce((sum, row) => sum + (of(row) ?? 0), 0)
 
-/** A count of this run, null where the row was no part of it. */
+/** A count of this run; null where the row was no part of it. */
 const sent = (of: (row: SegmentRow) => number | null) => (row: SegmentRow) =>
   row.isInRun && row.held === null ? of(row) : null
 
@@ -93,7 +93,7 @@ const columns: readonly Column[] = [
   { header: 'exits', of: sent(({ exits }) => exits), sum: total(sent(({ exits }) => exits)), rank: 4 },
 ]
 
-/** The table of a run and what is to be known of it, within the width of the terminal. */
+/** The table of a run and its notes, within the terminal's width. */
 export function runText(
   document: RunDocument,
   place: string,
@@ -171,7 +171,7 @@ function tableText(document: RunDocument, shown: readonly SegmentRow[], width: n
     if (note === null) return [text.trimEnd()]
     const [words, tone] = note
     if (taken + 2 + widthOf(words) <= width) return [`${text}  ${paint[tone](words)}`]
-    // The commonest reason stands in the sum.
+    // The commonest reason is in the line of sums.
     if (tone === 'dim' && words === commonest) return [text.trimEnd()]
     return [text.trimEnd(), ...wrapped(words, width, '    ').split('\n').map(paint[tone])]
   }
@@ -204,7 +204,7 @@ function headingOf(activation: string | null, { next, at, segments }: RunDocumen
   return `${paint.bold(visible(activation))} ${paint.dim(`· ${counted(size, 'Segment')}${due}`)}`
 }
 
-/** What a row's numbers do not say. */
+/** What a row's numbers do not say; null: nothing. */
 function noteOf(row: SegmentRow, { at }: RunDocument): readonly [words: string, tone: keyof Paint] | null {
   const { error, held, standing, rejected, rejectedBy, isInRun, activation, files, rows } = row
   if (error !== null) return [oneLine(error), 'red']
@@ -242,7 +242,7 @@ function reasonOf({ standing }: SegmentRow): string {
   ])
 }
 
-/** The balance, written out: what became of all members, and of all rows. */
+/** The balance in words: what came of all members, and of all rows. */
 function sums({ segments }: RunDocument): readonly string[] {
   const ways = segments.filter(({ standing }) => standing !== null)
   if (ways.length === 0) return []
@@ -288,10 +288,10 @@ function equation(whole: number, one: string, parts: readonly (readonly [value: 
   return `${counted(whole, one)} = ${said.map(([value, words]) => `${count(value)} ${words}`).join(' + ')}`
 }
 
-/** Lines of one kind that are told before they are counted. */
+/** How many lines of one kind are printed; the rest is counted. */
 const mostLines = 10
 
-/** What steps warned of, what failed, what waits. */
+/** What steps warned of, what failed, and what waits. */
 function told({ runs, notices, gaps }: RunDocument, paint: Paint, width: number): readonly string[] {
   const lines = (all: readonly string[], mark: string, tone: keyof Paint, where: string): readonly string[] => {
     if (all.length === 0) return []
@@ -310,7 +310,7 @@ function told({ runs, notices, gaps }: RunDocument, paint: Paint, width: number)
       steps.flatMap((step) => pick(step).map((words) => `${step.step} ${target.name}: ${words}`)),
     )
   return [
-    // A held Segment stands in the table with its reason.
+    // A held Segment is in the table, with its reason.
     ...lines(
       ofSteps(({ warnings = [] }) => warnings.filter(({ code }) => code !== 'Held').map(({ message }) => message)),
       '!',

@@ -1,4 +1,4 @@
-// `convoke run`: what is due at an instant, in one process, by the same rules as in a cluster.
+// `convoke run`: everything that is due at an instant, in one process, by the same rules as in a cluster.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ActivationModel, type Compilation, type Schedule, type Scheduled, schedulesOf } from '#compiler'
@@ -63,16 +63,16 @@ export type RunOutcome = {
   readonly scheduledTime: string
   readonly trigger: RunRecord['spec']['trigger']
   readonly attempt: number
-  /** What every step of the Run said last; one that an earlier attempt did is not done again. */
+  /** What each step of the Run reported last; a step that an earlier attempt completed is not repeated. */
   readonly steps: readonly RunReport[]
   readonly outcome: 'Succeeded' | 'Held' | 'Failed'
-  /** Of the Run's condition `Succeeded`; the message is empty where there is nothing to add. */
+  /** Reason of the Run's condition `Succeeded`, and its message, which is empty where there is nothing to add. */
   readonly reason: string
   readonly message: string
   readonly seconds: number
 }
 
-/** A target whose slot is due and not run now, or whose slots were never run. `message` in words. */
+/** A target whose slot is due and not run now, or that has slots which were never run. `message` is for people. */
 export type Notice = { readonly kind: 'waiting' | 'missed'; readonly target: TargetKey; readonly message: string }
 
 export type Done = { readonly runs: readonly RunOutcome[]; readonly notices: readonly Notice[] }
@@ -81,23 +81,23 @@ export type Done = { readonly runs: readonly RunOutcome[]; readonly notices: rea
 type Target = {
   readonly key: TargetKey
   readonly resource: Scheduled['resource']
-  /** null while nothing can be run of it. */
+  /** null while the target cannot run. */
   readonly plan: JobPlan | null
   readonly scheduled: readonly Pick<Scheduled, 'schedule' | 'evaluation'>[]
-  /** Activations: name of the store whose evaluation they deliver, and of the CampaignInstance. */
+  /** For Activations: the name of the store whose evaluation they deliver, and the CampaignInstance. */
   readonly store: string | null
   readonly instance: ActivationModel['instance']
 }
 
-/** Nobody edits a resource while a laptop sleeps: conditions are of the one generation there is. */
+/** Nobody edits resources while they are run here, so conditions are always of the one generation. */
 const generation = 1
 
-/** What the laptop is asked to do `steps` with; a test gives its own. */
+/** The steps as this machine runs them; a test gives its own. */
 export type Steps = typeof steps
 
 /**
- * Everything that is due at an instant, in one process: each CampaignSource's extract, each ProfileStore's ingest and evaluate, then each
- * Activation's export and import. One that fails stays due, and the others go on. What was cut off is taken up again.
+ * Runs everything that is due at an instant, in one process: each CampaignSource's extract, each ProfileStore's ingest and evaluate, then
+ * each Activation's export and import. A Run that fails stays due, and the others go on. A Run that was cut off is taken up again.
  */
 export async function runDue(
   compilation: Compilation,
@@ -112,7 +112,7 @@ export async function runDue(
   const moment: Moment = { nowMs: at.getTime(), generation }
   const outcomes: RunOutcome[] = []
   const notices: Notice[] = []
-  /** Names of Runs that were made in this call. */
+  /** Names of the Runs that were made in this call. */
   const ofNow = new Set<string>()
   using ports = portsFor(
     { ...places, databases: databases.urls, scratchParent: join(work.path, 'scratch') },
@@ -120,7 +120,7 @@ export async function runDue(
     line.show,
   )
   try {
-    // Logs first: the ingest that follows takes them in, and the evaluation after it sees them; deliveries see that.
+    // Logs come first: the next ingest takes them in, the evaluation after it sees them, and deliveries see that.
     for (const kind of ['CampaignSource', 'ProfileStore', 'Activation'] as const)
       for (const target of targetsOf(compilation, kind)) await runTarget(withDeparture(target))
   } finally {
@@ -138,7 +138,10 @@ export async function runDue(
     }
   }
 
-  /** An Activation whose last Segments were deleted with `deletionPolicy: ExportExits` still has to say that everybody leaves. */
+  /**
+   * The target; where an Activation's last Segments were deleted with `deletionPolicy: ExportExits`, with the plan to say that all
+   * members leave.
+   */
   function withDeparture(target: Target): Target {
     const { key, resource } = target
     if (target.plan !== null || resource.kind !== 'Activation') return target
@@ -160,12 +163,12 @@ export async function runDue(
     return { ...target, plan: planWithoutSegments(before), scheduled, store }
   }
 
-  /** Since when the target has the schedule it has. */
+  /** Stores since when the target has its present schedule. */
   function noteSchedule({ key, scheduled, resource }: Target): void {
     const { observedSchedule: before, scheduleChangedTime } = memoryOf(key)
     const observedSchedule = isSuspended(resource) ? 'suspended' : (scheduleText(scheduled) ?? before)
     const hasChanged = before !== undefined && before !== observedSchedule
-    // Between the two looks, and nobody knows when: what came due after the first belongs to the schedule of now.
+    // The schedule changed between two looks, nobody knows when: what came due after the first look belongs to the present schedule.
     const { lookedAt } = work.state()
     const changed =
       hasChanged && lookedAt !== null
@@ -179,7 +182,7 @@ export async function runDue(
     })
   }
 
-  /** The Run of the slot that is due, or what is left to do of the newest one; null where nothing is. */
+  /** The Run of the slot that is due, or the unfinished Run of the newest slot; null where nothing is left to do. */
   function dueRun(target: Target, evaluation: Evaluation): RunRecord | null {
     const { key, plan, resource } = target
     const entry = isSuspended(resource) ? undefined : target.scheduled.find((each) => each.evaluation === evaluation)
@@ -201,7 +204,7 @@ export async function runDue(
         store: storeMemory(target, entry.schedule),
         floor: ownFloor(target),
       })
-    // Nobody is there at each slot of a streaming evaluation: the latest does what those before it would have done.
+    // Nobody is there at each slot of a streaming evaluation: the latest one does the work of those before it.
     const latest = agendaBy('Latest')
     const isWaitedFor = latest.due !== null && timeText(latest.due.slotMs) === waitsFor
     const agenda = resource.kind === 'Activation' && !isWaitedFor ? agendaBy(resource.spec.catchUp) : latest
@@ -226,7 +229,7 @@ export async function runDue(
     return begun(target, { evaluation, slotMs, trigger, request: null })
   }
 
-  /** What failed or was cut off: another attempt of the same Run, or, where the plan is another by now, another Run of its slot. */
+  /** What failed or was cut off: another attempt of the same Run or, where the plan has changed, a new Run of its slot. */
   function takenUp(target: Target, evaluation: Evaluation, left: RunRecord): RunRecord | null {
     const slotMs = Date.parse(left.spec.scheduledTime)
     const deadline = deadlineOf(target.resource)
@@ -242,7 +245,7 @@ export async function runDue(
     return begun(target, { evaluation, slotMs, trigger: 'CatchUp', request: target.plan!.digest })
   }
 
-  /** The Run that somebody asked for by annotation or `convoke approve`; null where nobody did, or where it was made. */
+  /** The Run that somebody asked for by annotation or `convoke approve`; null where nobody did, or where it was made already. */
   function requestedRun(target: Target): RunRecord | null {
     const requestedAt = annotation(target, 'requestedAt')?.slice(0, 128)
     if (requestedAt === undefined || requestedAt === memoryOf(target.key).lastHandledRequestedAt || !target.plan)
@@ -261,7 +264,7 @@ export async function runDue(
     readonly request: string | null
   }
 
-  /** A Run as it is when it begins, written down; null where it has to wait. */
+  /** A Run as it begins, already written down; null where it has to wait. */
   function begun(target: Target, { evaluation, slotMs, trigger, request }: Asked): RunRecord | null {
     const { key, resource } = target
     const plan = target.plan!
@@ -321,25 +324,25 @@ export async function runDue(
     return run
   }
 
-  /** The slot stays due. */
+  /** Notes that the target waits; its slot stays due. */
   function waiting({ key }: Target, message: string): null {
     notices.push({ kind: 'waiting', target: key, message })
     return null
   }
 
-  /** Why nothing of the Activation's store may be delivered; null where nothing stands against it. */
+  /** Why nothing of the Activation's store may be delivered; null: deliveries go on. */
   function holdFor({ resource, store, plan }: Target): string | null {
-    // Who leaves because their Segment was deleted leaves whatever the data is.
+    // Exits of deleted Segments are delivered whatever the state of the data.
     if (resource.kind !== 'Activation' || store === null || plan?.export?.segments.length === 0) return null
     return holdOf(store, memoryOf(`ProfileStore/${resource.namespace}/${store}`).conditions)
   }
 
-  /** From the step where it stands, to its end. */
+  /** Runs the remaining steps, from the present one to the end. */
   async function advance(target: Target, from: RunRecord): Promise<void> {
     const { resource } = target
     const startedMs = io.now().getTime()
     let run = from
-    // What is neither finished nor of now was cut off in the middle of a step, which is done again.
+    // A Run that is neither finished nor made in this call was cut off within a step, which is repeated.
     if (isFinished(run) || !ofNow.has(run.name)) {
       const { finishedAt: _, ...status } = run.status
       const attempt = (status.attempt ?? 1) + (isFinished(run) ? 1 : 0)
@@ -366,7 +369,7 @@ export async function runDue(
         keep(target, run)
         continue
       }
-      // Nobody waits here for another attempt: whoever calls next makes one.
+      // Nobody waits here for another attempt: the next call makes it.
       const { reason, message } = next.kind === 'finish' ? next : end.fault!
       run = settled(target, after, plan, reason, message)
       break
@@ -390,7 +393,7 @@ export async function runDue(
       try {
         return [storedReport(name, { plan, input: inputOf(resource, run, plan, attempt), ports })]
       } catch {
-        // It was an earlier call that did it, and said so.
+        // An earlier call did this step, and said so.
         return []
       }
     }
@@ -405,7 +408,7 @@ export async function runDue(
   ): Promise<RunReport> {
     const startedMs = io.now().getTime()
     const input = inputOf(target.resource, run, plan, attempt)
-    // What a job was given lies beside the work, for whoever wants to repeat one step by hand.
+    // A job's input is kept beside the work, for people who want to repeat one step by hand.
     writeFileSync(join(folderOf(run.name), 'run.json'), `${JSON.stringify(input, null, 2)}\n`)
     const context = { plan, input, ports }
     const needsDatabase = name === 'import' || name === 'extract'
@@ -436,7 +439,7 @@ export async function runDue(
     if (plan) settled(target, run, plan, 'Replaced', message)
   }
 
-  /** The Run as it is finished, and what its target remembers of it, in one write. */
+  /** Writes the finished Run and what its target remembers of it in one write. */
   function settled(target: Target, run: RunRecord, plan: JobPlan, reason: ConditionReason, message: string): RunRecord {
     const { key, resource } = target
     const ended: RunRecord = { ...run, status: { ...run.status, ...finished(run, reason, message, moment) } }
@@ -467,7 +470,7 @@ export async function runDue(
         ...state,
         targets: { ...state.targets, [key]: { ...before, ...after } },
         runs: withinLimits(runs, key, resource.spec.historyLimits),
-        // What delivered nothing was no activation: corrected, it need not wait.
+        // A Run that delivered nothing was no activation: after a correction it need not wait.
         activated: hasDelivered(ended) ? state.activated : withoutRun(state.activated, ended.name),
       }
     })
@@ -487,7 +490,7 @@ export async function runDue(
     commitJson(join(folderOf(run), 'plan.json'), plan)
   }
 
-  /** The plan that a Run began with; null where it is not there any more. */
+  /** The plan that a Run began with; null where it is gone. */
   function planOf({ name, status }: RunRecord): JobPlan | null {
     try {
       const plan = JSON.parse(readFileSync(join(folderOf(name), 'plan.json'), 'utf8')) as JobPlan // written by `keepPlan`
@@ -515,7 +518,7 @@ export async function runDue(
     return { ...memory, sinceMs: msOf(memory.scheduleChangedTime) }
   }
 
-  /** How far the Activation's own last start pushes its next one; null where no interval is enforced. */
+  /** How far the Activation's own last start holds up its next one; null where no interval is enforced. */
   function ownFloor(target: Target): { readonly floorMs: number; readonly intervalMs: number } | null {
     const intervalMs = intervalMsOf(target)
     if (intervalMs === null) return null
@@ -523,7 +526,7 @@ export async function runDue(
     return { floorMs: last === null ? 0 : last + intervalMs, intervalMs }
   }
 
-  /** Before this instant none of the Activation's Segments may be activated again; of `except` they are already. */
+  /** None of the Activation's Segments may be activated again before this instant; the activation by `except` does not count. */
   function floorMsOf(target: Target, except: string): number {
     const intervalMs = intervalMsOf(target)
     if (intervalMs === null || !target.plan) return 0
@@ -535,7 +538,7 @@ export async function runDue(
   }
 }
 
-/** In the order of their names. */
+/** Targets of a kind, in the order of their names. */
 function targetsOf({ model, plans }: Compilation, kind: RunnableKind): readonly Target[] {
   const scheduled = Map.groupBy(schedulesOf(model), ({ resource }) => keyOf(resource))
   const of = (resource: Target['resource'], activation?: ActivationModel): Target => {
@@ -565,7 +568,7 @@ function runKey({ namespace }: Target['resource'], { name }: Pick<RunRecord, 'na
   return `${namespace}/${name}`
 }
 
-/** The oldest first. */
+/** Runs of a target, the oldest first. */
 function runsOf({ runs }: WorkState, key: TargetKey): readonly RunRecord[] {
   return Object.entries(runs)
     .filter(([place, { spec }]) => `${spec.target.kind}/${place.split('/')[0]}/${spec.target.name}` === key)
@@ -582,12 +585,12 @@ function isSuspended({ kind, spec, metadata }: Target['resource']): boolean {
   return metadata.annotations?.[annotations.suspend] === 'true' || (kind === 'Activation' && spec.suspend)
 }
 
-/** What Campaign had when the Run began: its attempts deliver the same, whatever an earlier one of them left in doubt. */
+/** What Campaign had when the Run began: all its attempts deliver the same, whatever an earlier one left in doubt. */
 function countedFrom({ begun, baselines = [] }: TargetState, run: RunRecord): readonly Baseline[] {
   return begun?.run === run.name ? begun.baselines : baselines
 }
 
-/** Seconds after its time in which a Run has to begin; null: no limit. What follows an evaluation has no time of its own. */
+/** How many seconds after its time a Run may begin; null: no limit. A Run after an evaluation has no time of its own. */
 function deadlineOf({ kind, spec }: Target['resource']): number | null {
   return kind === 'Activation' && spec.schedule.after === undefined ? (spec.startingDeadlineSeconds ?? null) : null
 }
@@ -598,12 +601,12 @@ function intervalMsOf({ instance }: Target): number | null {
   return (parseDurationSeconds(instance.spec.limits.minActivationInterval) ?? 0) * 1000
 }
 
-/** What an Activation's Run activates: keys of `activated`. */
+/** What an Activation's Run activates, as keys of `activated`. */
 function placesOf({ resource, plan, instance }: Target): readonly string[] {
   return (plan?.export?.segments ?? []).map(({ name }) => `${resource.namespace}/${instance?.name}/${name}`)
 }
 
-/** Whether a Segment may have got to Campaign by the Run. */
+/** Whether a Segment may have reached Campaign by the Run. */
 function hasDelivered({ status }: RunRecord): boolean {
   return status.segments === undefined
     ? status.steps?.some(({ reportDigest, name }) => name === 'export' && reportDigest === undefined) === true
@@ -614,7 +617,7 @@ function withoutRun(activated: WorkState['activated'], name: string): WorkState[
   return Object.fromEntries(Object.entries(activated).filter(([, { run }]) => run !== name))
 }
 
-/** Without the oldest finished Runs of a target beyond its limits; the latest one stays, since it says what is left to do. */
+/** The runs without a target's oldest finished ones beyond its limits; the latest one stays, since it shows what is left to do. */
 function withinLimits(
   runs: WorkState['runs'],
   key: TargetKey,

@@ -9,18 +9,18 @@ import {
   randomBytes,
 } from 'node:crypto'
 
-/** What a sealed line begins with. */
+/** The beginning of a sealed line. */
 const marker = 'convoke-sealed: '
 const cipher = 'aes-256-gcm'
 const padding = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }
 
-/** A pair for one answer. The public half, in PEM, goes to whoever seals. */
+/** A pair of keys for one answer; whoever seals the answer gets the public one, in PEM. */
 export function sealingKeys(): { readonly publicPem: string; readonly privateKey: KeyObject } {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 3072 })
   return { publicPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(), privateKey }
 }
 
-/** One line that only the private key's holder can read: for an answer about a person that goes through a log. */
+/** One line that only the private key's holder can read: for an answer about a person that passes through a log. */
 export function sealed(text: string, publicPem: string): string {
   const [key, iv] = [randomBytes(32), randomBytes(12)]
   const encryption = createCipheriv(cipher, key, iv)
@@ -29,7 +29,7 @@ export function sealed(text: string, publicPem: string): string {
   return `${marker}${parts.map((part) => part.toString('base64')).join('.')}`
 }
 
-/** The text of the sealed line in a log; null where there is none. Throws for one that was sealed for another key or was changed. */
+/** The text of the sealed line in a log; null where there is none. Throws for one that was sealed for another key, or was changed. */
 export function unsealed(log: string, privateKey: KeyObject): string | null {
   const line = log.split('\n').find((each) => each.startsWith(marker))
   if (line === undefined) return null

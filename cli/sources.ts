@@ -20,9 +20,9 @@ export type Input = { readonly sources: readonly Source[]; readonly diagnostics:
 const readable = /\.(?:ya?ml|json)$/i
 
 /**
- * The files of directories (YAML and JSON, hidden folders and node_modules left out), globs, single files, and standard input for `-`.
- * File names in messages are as short as they are from the working directory. What cannot be read is wrong use; what is not UTF-8 is a
- * finding.
+ * The files of directories (YAML and JSON, without hidden folders and node_modules), globs, single files, and standard input for `-`.
+ * Messages have file names relative to the working directory, where that is shorter. Throws UsageError for files that cannot be read; a
+ * file that is not UTF-8 is a finding.
  */
 export function readSources(paths: readonly string[], io: Io): Input {
   if (paths.length === 0)
@@ -91,8 +91,8 @@ function filesUnder(folder: string): string[] {
 }
 
 /**
- * Reads and compiles, with the settings of convoke.toml, which says what is read where no path is given. Findings of reading come first.
- * `namespace` is that of resources which name none; null for `default`.
+ * Reads and compiles with the settings of convoke.toml, which also names the default paths. Findings of reading come first. `namespace`
+ * is that of resources which name none; null: `default`.
  */
 export function compilePaths(
   paths: readonly string[],
@@ -110,17 +110,17 @@ export function compilePaths(
 export type Config = {
   readonly file: string | null
   readonly options: CompileOptions
-  /** What commands read where no path is given, relative to the working directory as all of these are. */
+  /** What commands read where no path is given; relative to the working directory, as all paths here. */
   readonly paths: readonly string[]
   readonly volumes: string | null
   readonly workdir: string | null
-  /** CampaignInstance → connection URL. */
+  /** Connection URLs by CampaignInstance. */
   readonly database: Readonly<Record<string, string>>
 }
 
 const settingNames = ['paths', 'volumes', 'workdir', 'database', 'severities'] as const
 
-/** convoke.toml of the working directory; wrong settings are wrong use. */
+/** The working directory's convoke.toml. Throws UsageError for wrong settings. */
 export function readConfig(io: Io): Config {
   const file = join(io.cwd, 'convoke.toml')
   const none = { file: null, options: {}, paths: [], volumes: null, workdir: null, database: {} }
@@ -155,7 +155,7 @@ export function readConfig(io: Io): Config {
     paths: named,
     volumes: folderOf(config, 'volumes'),
     workdir: folderOf(config, 'workdir'),
-    database: (database ?? {}) as Readonly<Record<string, string>>, // looked at above
+    database: (database ?? {}) as Readonly<Record<string, string>>, // checked above
   }
 }
 

@@ -1,6 +1,6 @@
 const bars = '▁▂▃▄▅▆▇█'
 
-/** Sizes over time in one line of blocks, from zero; the last `most` of them. Null for fewer than two: one size is no line. */
+/** Sizes over time as one line of blocks, from zero; only the last `most`. null for fewer than two sizes. */
 export function sparkText(values: readonly number[], most: number): string | null {
   const shown = values.slice(-most)
   if (shown.length < 2) return null

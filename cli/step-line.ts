@@ -13,7 +13,7 @@ export type StepOutcome = {
   readonly error: string | null
 }
 
-/** `✓ export   win-back   1.2 s  5,210 rows in 3 files`: one step that ended. */
+/** The line for a step that ended: `✓ export   win-back   1.2 s  5,210 rows in 3 files`. */
 export function stepLine({ step, outcome, target, seconds, totals, error }: StepOutcome): string {
   const what = error === null ? stepWords({ step, totals }) : `${outcome}: ${visible(error)}`
   const mark = outcome === 'Succeeded' ? '✓' : outcome === 'Held' ? '!' : '✗'

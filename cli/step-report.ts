@@ -13,19 +13,19 @@ import {
 } from '#crds'
 import { exitCodes, type Io, UsageError } from './command.ts'
 
-/** Which attempt of which step this process is, and where its Pod's termination message goes: null outside of Pods. */
+/** Which attempt of which step this process runs, and where its Pod's termination message goes (null outside of Pods). */
 export type Attempt = {
   readonly step: RunReport['step']
   readonly input: RunInput
   readonly terminationLog: string | null
 }
 
-/** Whoever is asked to stop has this long to end in order. Nothing needs it: every step may be killed at any instant. */
+/** How long a process that was asked to stop may take to end in order. No step needs this: each may be killed at any instant. */
 const graceMs = 1_500
 
 /**
- * The report of the work, or of what kept it from being done. In a Pod nobody reads standard error, so that there even an unreadable
- * plan is a report; elsewhere it is thrown. What the work opens in `open` is closed at the end, also where the work is not waited for.
+ * The report of the work, or of what kept it from being done. In a Pod nobody reads standard error, so even an unreadable plan becomes a
+ * report there; elsewhere it is thrown. What the work opens in `open` is closed at the end, even where the work is not waited for.
  */
 export async function attempted(
   { step, input, terminationLog }: Attempt,
@@ -67,7 +67,7 @@ export async function attempted(
   }
 }
 
-/** The namespace of the Pod that this process is in, null outside of Pods. */
+/** The namespace of this process's Pod; null outside of Pods. */
 export function namespaceOf({ terminationLog }: Attempt, plan: JobPlan): string | null {
   return terminationLog === null ? null : plan.target.namespace
 }

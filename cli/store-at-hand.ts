@@ -7,7 +7,7 @@ import { portsFor } from './ports.ts'
 import { progressLine } from './progress.ts'
 import { neededVolumes, type Whereabouts } from './whereabouts.ts'
 
-/** What a command that looks into one store asks with. */
+/** What a command that looks into one store gets to work with. */
 export type AtHand = {
   readonly open: OpenStore
   readonly plan: StorePlan
@@ -15,7 +15,7 @@ export type AtHand = {
   readonly ports: Ports
 }
 
-/** Opens a store on this machine for one look. What the data or the surroundings lack is said, and the exit code 1. */
+/** Opens a store on this machine for one look. Where its data or surroundings are not ready, that is printed, and the exit code is 1. */
 export async function withStore(
   compilation: Compilation,
   store: StoreModel,
@@ -52,7 +52,7 @@ export async function withStore(
   }
 }
 
-/** The one ProfileStore there is, or the one of that name. */
+/** The store with that name, or the only one. */
 export function storeNamed({ model }: Compilation, name: string | null): StoreModel {
   const stores = model.stores.filter((store) => name === null || store.resource.name === name)
   const [store, other] = stores
@@ -65,7 +65,7 @@ export function storeNamed({ model }: Compilation, name: string | null): StoreMo
   )
 }
 
-/** The Segment of that name, `NAMESPACE/NAME` where several have it; null where there is none. */
+/** The Segment with that name, or `NAMESPACE/NAME` where several have it; null where there is none. */
 export function segmentNamed({ model }: Compilation, given: string): SegmentModel | null {
   const [name = '', namespace] = given.split('/').toReversed()
   const found = model.segments.filter(
@@ -78,7 +78,7 @@ export function segmentNamed({ model }: Compilation, given: string): SegmentMode
   return found[0] ?? null
 }
 
-/** Likewise, with its store; wrong use where there is none. */
+/** The Segment with that name and its store; throws UsageError where there is none. */
 export async function neededSegment(
   compilation: Compilation,
   given: string,
@@ -92,7 +92,7 @@ export async function neededSegment(
   return { ...found, store: found.store }
 }
 
-/** Profile columns that options name; one that is not there is wrong use. */
+/** The profile columns that options name; throws UsageError for one that does not exist. */
 export async function columnsNamed(plan: StorePlan, paths: readonly string[]): Promise<StorePlan['profile']> {
   const columns = []
   for (const path of paths) {

@@ -1,12 +1,12 @@
 import { visible } from '#compiler'
 import { padded, widthOf } from './paint.ts'
 
-/** A cell as it is written, and how it is painted once its place is known. */
+/** A cell as it is written, and how it is painted once its width is known. */
 export type Painted = { readonly text: string; readonly paint: (text: string) => string }
 
 export type TableCell = string | number | null | Painted
 
-/** Columns as wide as their widest cell; numbers stand right. Texts are made visible; a painted one keeps its colour. */
+/** Columns as wide as their widest cell; numbers are aligned to the right. Texts are made visible; a painted cell keeps its colour. */
 export function table(headers: readonly string[], rows: readonly (readonly TableCell[])[]): string {
   const cells = rows.map((row) => row.map(cellOf))
   const right = headers.map((_, column) => rows.some((row) => typeof row[column] === 'number'))

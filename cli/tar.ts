@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 
-/** A packed archive (ustar) of texts by path, all of one time; paths have at most 100 bytes of ASCII. */
+/** A packed archive (ustar) of texts by path, all with one time; a path has at most 100 bytes of ASCII. */
 export function packed(files: ReadonlyMap<string, string>, at: Date): Buffer {
   const blocks = [...files].flatMap(([path, text]) => {
     const content = Buffer.from(text)

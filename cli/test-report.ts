@@ -16,7 +16,7 @@ export type CaseReport = {
   readonly case: Case
   readonly engine: string
   readonly result: CaseResult
-  /** As `convoke check -o json` prints them. */
+  /** Diagnostics as `convoke check -o json` prints them. */
   readonly diagnostics: readonly object[]
 }
 
@@ -55,7 +55,7 @@ export function testedDocument(
         name: report.case.name,
         engine: report.engine,
         passed: report.result.passed,
-        // A name that no Segment can have stands for an expression of the case's own.
+        // A name that no Segment can have stands for a case's own expression.
         segment: first === undefined || first.name.startsWith('$') ? null : first.name,
         lines: report.result.passed ? [] : failureOf(report),
       }
@@ -83,7 +83,7 @@ function expectedOf({ expected }: Case): unknown {
   }
 }
 
-/** Null for a case that could not be run; for an expected error the codes found, or null when there was none. */
+/** null for a case that could not be run; for an expected error the codes found, or null where there were none. */
 function actualOf({ case: { expected }, result }: CaseReport): unknown {
   switch (result.kind) {
     case 'blocked':
@@ -114,7 +114,7 @@ function statusOf(leaf: Coverage['leaves'][number]): LeafStatus {
   return leaf.true === 0 ? 'never true' : 'never false'
 }
 
-/** For people: a line for each case, and for those that failed what was expected, what was found, and why. */
+/** For people: a line for each case; for a failed one also what was expected, what was found, and why. */
 export function testText(reports: readonly CaseReport[], colour: boolean): string {
   const paint = (code: string, text: string): string => (colour ? `\x1b[${code}m${text}\x1b[0m` : text)
   const engines = [...new Set(reports.map(({ engine }) => engine))]
@@ -127,7 +127,7 @@ export function testText(reports: readonly CaseReport[], colour: boolean): strin
       if (broken.length > 0) failed += 1
       else passed += 1
       lines.push(`  ${broken.length > 0 ? paint('31', '✗') : paint('32', '✓')} ${each.name}`)
-      // What fails alike on all engines is said once.
+      // What fails in the same way on all engines is told once.
       for (const [text, alike] of Map.groupBy(broken, (report) => failureOf(report).join('\n'))) {
         const names = alike.map(({ engine }) => engine).join(', ')
         if (alike.length < engines.length) lines.push(`      on ${names}:`)
@@ -146,7 +146,7 @@ function listed(names: readonly string[]): string {
   return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
-/** At most so many people of a failed step are explained, and ids listed; the others are counted. */
+/** How many people of a failed step are explained, and how many ids listed; the others are counted. */
 const maxReasons = 3
 const maxIds = 10
 const maxLeafLength = 160
@@ -210,7 +210,7 @@ function idList(ids: readonly string[]): string {
   return `${sorted(ids).slice(0, maxIds).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
-/** The whole of a text in one line, cut where it is longer. */
+/** The whole text on one line, cut where it is longer. */
 function oneLine(text: string, length: number): string {
   const line = text.replace(/\s+/g, ' ')
   return line.length > length ? `${line.slice(0, Math.max(20, length) - 1)}…` : line

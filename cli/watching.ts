@@ -6,7 +6,7 @@ import { readConfig, readSources } from './sources.ts'
 
 const pollMilliseconds = 400
 
-/** Does something now, and again whenever a file that it reads changes, comes or goes; until interrupted. What fails is said, and goes on. */
+/** Works now, and again whenever a file that it reads changes, comes or goes, until interrupted. Failures are printed. */
 export async function whileWatched(paths: readonly string[], io: Io, work: () => Promise<number>): Promise<number> {
   const read = paths.length > 0 ? paths : readConfig(io).paths
   if (read.includes('-')) throw new UsageError('Standard input is read once; --watch takes files and directories.')
@@ -29,7 +29,7 @@ export async function whileWatched(paths: readonly string[], io: Io, work: () =>
   return exitCodes.fine
 }
 
-/** Which files there are, and when each was written last. */
+/** A text of which files there are and when each was last written, to notice changes. */
 function stateOf(paths: readonly string[], io: Io): string {
   try {
     return readSources(paths, io)
@@ -39,7 +39,7 @@ function stateOf(paths: readonly string[], io: Io): string {
       })
       .join('\n')
   } catch (error) {
-    // Somebody is writing it at this moment, or has removed it.
+    // Somebody is writing the file at this moment, or has removed it.
     if (error instanceof UsageError) return error.message
     throw error
   }

@@ -4,13 +4,13 @@ import { type Io, type OptionSpec, text, texts, UsageError, type Values } from '
 import { databasesOf } from './databases.ts'
 import { readConfig } from './sources.ts'
 
-/** Where the data of a project are on this machine: as options say, else convoke.toml. Paths are absolute. */
+/** Where a project's data are on this machine: as options say, else as convoke.toml says. Paths are absolute. */
 export type Whereabouts = {
-  /** The folder in which a claim is the folder of its name. */
+  /** The folder in which each claim is a folder with the claim's name. */
   readonly volumes: string | null
   readonly workdir: string | null
   readonly secrets: string | null
-  /** CampaignInstance → connection URL. */
+  /** Connection URLs by CampaignInstance. */
   readonly databases: ReadonlyMap<string, string>
 }
 
@@ -39,7 +39,7 @@ export const whereOptions = {
   },
 } as const satisfies Readonly<Record<string, OptionSpec>>
 
-/** Options win over convoke.toml. A folder of volumes that is not there is wrong use; a work directory may be made later. */
+/** Options win over convoke.toml. Throws UsageError where the folder of volumes is missing; a work directory may be made later. */
 export function whereabouts(values: Values, io: Io): Whereabouts {
   const config = readConfig(io)
   const folder = (name: 'volumes' | 'workdir'): string | null => {
@@ -59,7 +59,7 @@ export function whereabouts(values: Values, io: Io): Whereabouts {
   }
 }
 
-/** The folder of volumes, for what cannot do without. */
+/** The folder of volumes, for commands that need it; throws UsageError where there is none. */
 export function neededVolumes({ volumes }: Whereabouts): string {
   if (volumes === null) throw new UsageError('--volumes DIR is missing; `volumes` of convoke.toml can say it too.')
   return volumes

@@ -13,33 +13,33 @@ import { type Io, UsageError } from './command.ts'
 import { relativeTo, rfc3339 } from './instants.ts'
 import { painterOf } from './paint.ts'
 
-/** Why a person is, or is not, in a Segment. JSON data. */
+/** Why a person is, or is not, in a Segment; JSON data. */
 export type Answer = {
   readonly segment: string
-  /** Profile id of the store; null in the form without identity. */
+  /** The store's profile id; null in the form without identity. */
   readonly profile: string | null
-  /** The instant it is about, RFC 3339. */
+  /** The instant that the answer is for, in RFC 3339. */
   readonly at: string
   readonly isMember: boolean
-  /** What the last evaluation made of it; null where the Segment was not evaluated yet. `since` null: never in it. */
+  /** The result of the last evaluation; null where the Segment was not evaluated yet. `since` null: never in it. */
   readonly lastEvaluation: { readonly at: string; readonly isMember: boolean; readonly since: string | null } | null
-  /** Why segmentation leaves the profile out altogether; null where it does not. */
+  /** Why segmentation leaves the profile out; null: it does not. */
   readonly leftOut: string | null
-  /** When the conditions come out otherwise by time alone, RFC 3339; null: never, or not within what can be followed. */
+  /** When the conditions change by time alone, in RFC 3339; null: never, or not as far as that can be followed. */
   readonly turnsAt: string | null
   readonly why: Explanation
 }
 
 /**
- * The same without who it is: no id, no text, no time of day; counts, numbers, truth and days. What is said of days may still tell who
- * somebody is where few people are in a Segment.
+ * The answer without identity: no id, no text, no time of day; only counts, numbers, truth and days. The days may still identify somebody
+ * where few people are in a Segment.
  */
 export function withoutIdentity({ lastEvaluation, turnsAt: turns, why, ...answer }: Answer): Answer {
   return {
     ...answer,
     profile: null,
     lastEvaluation: lastEvaluation && { ...lastEvaluation, since: lastEvaluation.since?.slice(0, 10) ?? null },
-    // An answer of an older version has none.
+    // An answer of an older version lacks this field.
     turnsAt: turns?.slice(0, 10) ?? null,
     why: partWithout(why),
   }
@@ -89,7 +89,7 @@ function plainWithout(value: Plain): Plain {
   return typeof value === 'object' && value !== null ? withheld : value
 }
 
-/** Asks the store's data. A person that is not there, or not one, is UsageError; a Segment that does not compile too. */
+/** Asks the store's data. Throws UsageError for a person who is not there or not unique, and for a Segment that does not compile. */
 export async function answerOf(
   segment: SegmentModel,
   { model }: Compilation,
@@ -157,7 +157,7 @@ export function answerText(answer: Answer, io: Pick<Io, 'colour' | 'now'>): stri
       lastEvaluation.isMember === isMember ? '' : ` An evaluation at ${at} makes it ${isMember ? 'enter' : 'leave'}.`
     lines.push(`  ${then} ${was}.${next}`)
   }
-  // An answer of an older version has none.
+  // An answer of an older version lacks this field.
   if (leftOut === null && answer.turnsAt)
     lines.push(`  Time alone makes it ${isMember ? 'leave' : 'enter'} at ${answer.turnsAt}.`)
   return `${[...lines, '', ...treeOf(answer.why, '', '', paint)].join('\n')}\n`

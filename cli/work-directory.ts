@@ -4,15 +4,15 @@ import { commitJson, JobError, lockFolder } from '#jobs'
 import type { ActivationMemory, Baseline, Condition, RunRecord, SlotMemory, SourceMemory, StoreMemory } from '#protocol'
 import { UsageError } from './command.ts'
 
-/** What `convoke run` remembers between runs, as the operator remembers it in statuses. */
+/** What `convoke run` remembers between runs, as the operator does in statuses. */
 export type WorkState = {
   readonly formatVersion: typeof formatVersion
   /** The latest instant (`--at`) at which somebody asked what is due; null before the first. RFC 3339. */
   readonly lookedAt: string | null
   readonly targets: Readonly<Record<TargetKey, TargetState>>
-  /** By `namespace/name`: what is not finished, and as many of the finished ones as `historyLimits` says. */
+  /** Runs that are not finished, and as many finished ones as `historyLimits` says; by `namespace/name`. */
   readonly runs: Readonly<Record<string, RunRecord>>
-  /** By `namespace/CampaignInstance/Segment`: when it was activated last, and by which Run. The shortest interval counts from it. */
+  /** Each Segment's latest activation and its Run, from which the shortest interval counts; by `namespace/CampaignInstance/Segment`. */
   readonly activated: Readonly<Record<string, { readonly run: string; readonly time: string }>>
 }
 
@@ -23,13 +23,13 @@ export type TargetState = SlotMemory &
   StoreMemory &
   SourceMemory &
   ActivationMemory & {
-    /** ProfileStores: whether the data is as expected. */
+    /** For ProfileStores: whether the data is as expected. */
     readonly conditions?: readonly Condition[]
-    /** Activations: the Run that began last, and what Campaign was known to have then. */
+    /** For Activations: the Run that began last, and what Campaign was known to have then. */
     readonly begun?: { readonly run: string; readonly baselines: readonly Baseline[] }
     /** The slot that is due and may not begin yet. */
     readonly waitsFor?: string
-    /** As the annotations of the same names, for those who do not want to edit a file. */
+    /** The same as the annotations with these names, for people who do not want to edit a file. */
     readonly approve?: string
     readonly requestedAt?: string
     readonly lastHandledApprove?: string
@@ -46,8 +46,8 @@ export type WorkDirectory = Disposable & {
 }
 
 /**
- * Opens the work directory, making it where it is missing, for this process alone until it is disposed of. Every update is on disk when
- * it returns. Throws UsageError where another process works in it, or where what it remembers cannot be read.
+ * Opens the work directory for this process alone, until it is disposed of; makes it where it is missing. Every update is on disk when it
+ * returns. Throws UsageError where another process works in it, or where its memory cannot be read.
  */
 export function openWorkDirectory(path: string, now: () => Date): WorkDirectory {
   mkdirSync(path, { recursive: true })
@@ -74,7 +74,7 @@ export function openWorkDirectory(path: string, now: () => Date): WorkDirectory 
   }
 }
 
-/** What Campaign is known to have of an Activation: Segment → the Run whose delivered set was acknowledged. */
+/** What Campaign is known to have of an Activation: the Run whose delivered set was acknowledged, by Segment. */
 export function baselinesOf(
   { state }: Pick<WorkDirectory, 'state'>,
   namespace: string,
@@ -109,9 +109,9 @@ function stateOf(value: unknown, file: string): WorkState {
 }
 
 type FormatOne = {
-  /** `Kind/namespace/name[/evaluation]` → scheduled time of the last run that succeeded. */
+  /** Scheduled time of the last run that succeeded, by `Kind/namespace/name[/evaluation]`. */
   readonly lastSlots: Readonly<Record<string, string>>
-  /** `namespace/activation` → Segment → run whose delivered set is acknowledged. */
+  /** The run whose delivered set is acknowledged, by `namespace/activation` and Segment. */
   readonly baselines: Readonly<Record<string, Readonly<Record<string, string>>>>
 }
 

@@ -16,24 +16,24 @@ import { conditionOf, type Inventory, isFinished, isSuspended, keyOf, runsOf, st
 /** Something that does not go on by itself, or that somebody should know of. */
 export type Attention = {
   readonly severity: 'error' | 'warning'
-  /** Null for the cluster as a whole. */
+  /** null for the cluster as a whole. */
   readonly resource: { readonly kind: Kind; readonly namespace: string; readonly name: string } | null
-  /** The Run it is about, where the resource is its target. */
+  /** The Run that this is about, where `resource` is the Run's target; null: it is about no Run. */
   readonly run: string | null
-  /** A fact in a few words, behind the resource's name. */
+  /** A fact in a few words, to stand behind the resource's name. */
   readonly what: string
-  /** The code of a finding, or a reason in CamelCase. */
+  /** The code of a finding, or a condition's reason in CamelCase. */
   readonly reason: string
-  /** With the values and, often, the next step; may be empty or several lines. */
+  /** Details with the values and, often, the next step; may be empty, or several lines. */
   readonly message: string
   readonly since: string | null
-  /** Command lines of this program that are the next step. */
+  /** The next step, as command lines of this program. */
   readonly next: readonly (readonly string[])[]
 }
 
-/** A slot is late once it is over this; the operator takes it up within seconds. */
+/** A slot counts as late after this; the operator begins it within seconds. */
 const lateSeconds = 300
-/** A new resource is unseen once it is this old. */
+/** A resource counts as unseen after this. */
 const unseenSeconds = 30
 const recently = 7 * 86_400
 
@@ -46,7 +46,7 @@ export function attentionOf(inventory: Inventory, now: Date): readonly Attention
   for (const target of runnableKinds.flatMap((kind) => [...inventory[kind]]))
     found.push(...failedRuns(inventory, target, now), ...slotsOf(target, now))
   for (const activation of inventory.Activation) found.push(...heldSegments(activation, refused))
-  // What Ready repeats of a target's Runs and Segments stands there in full.
+  // What a target's Ready condition repeats of its Runs and Segments is told there in full.
   const told = new Set(
     found.filter(({ run }) => run !== null).map(({ resource }) => `${resource?.kind}/${resource?.name}`),
   )
@@ -85,7 +85,7 @@ function conditionsOf(resource: Resource): readonly Attention[] {
       }),
     ]
   const reconciling = conditionOf(resource, 'reconciling')
-  // All of a namespace say the same; once is enough.
+  // All resources of a namespace say the same, and once is enough.
   if (reconciling?.reason === 'CompileStopped' && resource.kind === 'ProfileStore')
     return [
       entry('error', resource, 'and its namespace cannot be compiled', reconciling.reason, {
@@ -105,7 +105,7 @@ function conditionsOf(resource: Resource): readonly Attention[] {
   ]
 }
 
-/** What is amiss with a Dataset's data, or with evaluating a Segment; the store says of the data the same again. */
+/** Problems of a Dataset's data, or of a Segment's evaluation. The store repeats those of its data. */
 function dataOf(resource: Resource): readonly Attention[] {
   return (resource.status?.conditions ?? []).flatMap(({ type, status, reason, message, lastTransitionTime: since }) => {
     if (status !== 'False' || (type !== dataComplete && type !== expectationsMet && type !== evaluated)) return []
@@ -121,7 +121,7 @@ function dataOf(resource: Resource): readonly Attention[] {
   })
 }
 
-/** Of each of a target's schedules the latest finished Run, where it failed. */
+/** For each schedule of a target, the latest finished Run, where it failed. */
 function failedRuns(inventory: Inventory, target: Resource, now: Date): readonly Attention[] {
   const runs = runsOf(inventory, target)
   return (['Batch', 'Streaming'] as const).flatMap((evaluation) => {
@@ -214,7 +214,7 @@ function slotsOf(target: ResourceByKind[RunnableKind], now: Date): readonly Atte
   return found
 }
 
-/** Resources, or changes of them, that the operator has not looked at: one entry for all. */
+/** Resources that the operator has not seen, or not since their latest change: one entry for all of them. */
 function unseen(inventory: Inventory, now: Date): readonly Attention[] {
   const waiting = Object.values(inventory)
     .flat()

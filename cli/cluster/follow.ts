@@ -9,20 +9,20 @@ import { conditionOf, isFinished, stateOf } from './resources.ts'
 import { runTables } from './screen.ts'
 
 const pollMilliseconds = 500
-/** After this a Run that nobody took up is worth a word. */
+/** A Run that nobody has begun after this is mentioned. */
 const unseenSeconds = 20
 
 export type Following = {
   readonly name: string
-  /** What the Run was when the following began; its steps that had ended are not told again. Null for a new one. */
+  /** The Run as it was when following began: steps that had ended by then are not told again. null: a new Run. */
   readonly before: Run | null
-  /** The retry that is waited for: its annotation convoke.dev/requestedAt. Null for the first attempt. */
+  /** The retry that is waited for, as its annotation convoke.dev/requestedAt; null: the first attempt. */
   readonly requestedAt: string | null
-  /** Null: for ever. */
+  /** null: without a limit. */
   readonly timeoutSeconds: number | null
 }
 
-/** Says what the steps of a Run do until it is finished. Null when it was not waited for so long, or the user has had enough; it goes on then. */
+/** Tells what a Run's steps do until it is finished. null: the time was over, or the user interrupted; the Run goes on. */
 export async function follow(
   cluster: Cluster,
   { name, before, requestedAt, timeoutSeconds }: Following,
@@ -92,7 +92,7 @@ export async function follow(
   }
 }
 
-/** What became of a Run, and the exit code for that. `place` is put behind the commands of next steps. */
+/** How a Run ended, and the exit code for that. `place` is appended to commands of next steps. */
 export function endOf(run: Run, place: string, io: Io): { readonly text: string; readonly code: number } {
   const { startedAt, finishedAt, steps = [] } = run.status ?? {}
   const took =
@@ -120,7 +120,7 @@ export function endOf(run: Run, place: string, io: Io): { readonly text: string;
   return { text: `${parts.join('\n\n')}\n`, code: exitCodes.fine }
 }
 
-/** Reason and message of the condition. */
+/** Reason and message of the Run's condition. */
 function wordsOf(run: Run): string {
   const succeeded = conditionOf(run, 'succeeded')
   return [succeeded?.reason, succeeded?.message].filter(Boolean).join(': ')

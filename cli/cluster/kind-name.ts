@@ -1,7 +1,7 @@
 import { type Kind, kinds } from '#crds'
 import { UsageError } from '../command.ts'
 
-/** A kind by any of the names that kubectl takes for it, in any case; null for no such kind. */
+/** The kind for any name that kubectl takes for it, in any case; null: no such kind. */
 export function kindNamed(text: string): Kind | null {
   const wanted = text.toLowerCase().replace(/\.convoke\.dev$/, '')
   const found = Object.entries(kinds).find(([kind, { plural, singular, shortName }]) =>
@@ -10,7 +10,7 @@ export function kindNamed(text: string): Kind | null {
   return (found?.[0] as Kind | undefined) ?? null // a key of the table
 }
 
-/** `KIND/NAME`; or `NAME` of `otherwise`, the kind that is meant without one. */
+/** Kind and name from `KIND/NAME`, or from `NAME`, which then is of the kind `otherwise`. */
 export async function kindAndName(
   text: string,
   otherwise: Kind,
@@ -28,7 +28,7 @@ export async function unknownKind(text: string): Promise<string> {
   return `There is no kind \`${text}\`.${near === '' ? ` There are ${Object.keys(kinds).join(', ')}.` : near}`
 }
 
-/** ` Did you mean …?` or nothing. */
+/** ` Did you mean …?`, or empty. */
 export async function didYouMean(name: string, candidates: Iterable<string>): Promise<string> {
   const { alternatives, nearest } = await import('#compiler')
   const near = nearest(name, candidates)

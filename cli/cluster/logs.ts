@@ -12,16 +12,16 @@ import { runTables } from './screen.ts'
 const pollMilliseconds = 500
 
 export type LogsOptions = {
-  /** Where a page of the Run goes. */
+  /** The file for a page of the Run; null: no page. */
   readonly page: string | null
-  /** Null: all of them. */
+  /** null: all steps. */
   readonly step: RunReport['step'] | null
   readonly follow: boolean
   readonly tail: number | null
   readonly timestamps: boolean
-  /** Shows the lines that a report is made of. */
+  /** Whether the lines that hold a report are shown as they are. */
   readonly isRaw: boolean
-  /** Only the reports, as one JSON document. */
+  /** Whether only the reports are shown, as one JSON document. */
   readonly isDocument: boolean
 }
 
@@ -30,13 +30,13 @@ type Step = NonNullable<NonNullable<Run['status']>['steps']>[number]
 export type PodReport = {
   readonly step: string
   readonly job: string | null
-  /** Null where only the Run itself remembers the step. */
+  /** null where only the Run itself remembers the step. */
   readonly pod: string | null
   readonly report: RunReport | null
   readonly details: readonly Detail[]
 }
 
-/** Shows the logs of a Run's Pods, of each once; when following, until the Run (or the step) is finished. */
+/** Shows the logs of a Run's Pods, each once; when following, until the Run (or the step) is finished. */
 export async function showLogs(cluster: Cluster, name: string, options: LogsOptions, io: Io): Promise<number> {
   const paint = painterOf(io)
   const found: PodReport[] = []
@@ -121,7 +121,7 @@ export async function showLogs(cluster: Cluster, name: string, options: LogsOpti
       return exitCodes.fine
     }
   } catch (error) {
-    // The user has seen enough.
+    // The user interrupted.
     if (io.signal.aborted) return exitCodes.fine
     throw error
   }
@@ -136,7 +136,7 @@ function nothingYet(run: Run, { step }: LogsOptions): string {
   return `· The Run has not started a step${words === '' ? '; the operator has not taken it up yet' : `. ${words}`}`
 }
 
-/** What a step reported, for people: the line of `convoke run`, what is to be known, and a row for each detail. */
+/** A step's report for people: the line of `convoke run`, its notes, and a row for each detail. */
 function reportText(report: RunReport, details: readonly Detail[], run: Run): string {
   const { step, outcome, totals, startedAt, finishedAt, warnings = [], error } = report
   const seconds = (Date.parse(finishedAt) - Date.parse(startedAt)) / 1000
@@ -165,7 +165,7 @@ function rememberedText(
   return reportPath === undefined ? line : `${line}\n  The whole report: ${reportPath}`
 }
 
-/** A row for each detail of a report, with a column for whatever any of them tells. */
+/** A row for each detail of a report, with a column for everything that any detail tells. */
 export function detailTable(details: readonly Detail[]): string {
   const subjects = { dataset: 'Dataset', table: 'table', segment: 'Segment', file: 'file' } as const
   const present = (Object.keys(subjects) as (keyof typeof subjects)[]).filter((key) =>

@@ -18,7 +18,7 @@ import { endOf, follow } from './follow.ts'
 import { didYouMean, kindAndName } from './kind-name.ts'
 import { conditionOf, isFinished, stateOf } from './resources.ts'
 
-/** `run TARGET` and `run --retry RUN`. */
+/** Runs `run TARGET` and `run --retry RUN`. */
 export async function runInCluster({ positionals, values, io }: Parameters<Command['run']>[0]): Promise<number> {
   const retry = text(values, 'retry')
   const [target, ...more] = positionals
@@ -39,7 +39,7 @@ export async function runInCluster({ positionals, values, io }: Parameters<Comma
   return started(cluster, found, { evaluation: kind === 'ProfileStore' ? (evaluation ?? 'Batch') : null }, values, io)
 }
 
-/** A resource of the cluster's namespace; what is not there is wrong use, with the likely name. */
+/** A resource in the cluster's namespace; throws UsageError with the likely name where it is missing. */
 export async function existing<K extends RunnableKind>(
   cluster: Cluster,
   kind: K,
@@ -58,7 +58,7 @@ export async function existing<K extends RunnableKind>(
   )
 }
 
-/** A Run of the cluster's namespace, with or without `Run/` before its name; what is not there is wrong use. */
+/** A Run in the cluster's namespace, with or without `Run/` before its name; throws UsageError where it is missing. */
 export async function existingRun(cluster: Cluster, given: string, io: Io): Promise<Run> {
   const name = given.replace(/^runs?\//i, '')
   const run = await cluster.get<Run>(pathOf('Run', cluster.namespace, name))
@@ -69,7 +69,7 @@ export async function existingRun(cluster: Cluster, given: string, io: Io): Prom
   )
 }
 
-/** Makes a manual Run of the target, says its name, and follows it where that was asked for. */
+/** Makes a manual Run of the target, prints its name, and follows it if asked to. */
 export async function started(
   cluster: Cluster,
   { kind, metadata }: Resource & { readonly kind: RunnableKind },

@@ -1,4 +1,4 @@
-// What may leave the house in a support bundle: nothing that says who anybody is, and nothing that opens a door.
+// What a support bundle may contain: nothing that identifies a person, and no credentials.
 import { isRecord } from '#crds'
 
 const patterns: readonly (readonly [pattern: RegExp, by: string])[] = [
@@ -16,24 +16,24 @@ const patterns: readonly (readonly [pattern: RegExp, by: string])[] = [
   [/\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b/g, '(IBAN)'],
 ]
 
-/** A text of a log or a message. */
+/** The text of a log or a message, masked. */
 export function maskedText(text: string): string {
   return patterns.reduce((masked, [pattern, by]) => masked.replaceAll(pattern, by), text)
 }
 
-/** Texts of an expression are values of people's data: how long they are is kept. */
+/** An expression with its texts masked, since they are values of people's data; their lengths stay. */
 export function maskedExpression(text: string): string {
   return text.replaceAll(/"(?:[^"\\]|\\.)*"?/g, (literal) => `"${'·'.repeat(Math.max(0, literal.length - 2))}"`)
 }
 
-/** Texts that are copies of what stands elsewhere, or nobody's concern. */
+/** Fields that are copies of others, or that nobody needs. */
 const leftOut: ReadonlySet<string> = new Set(['managedFields', 'kubectl.kubernetes.io/last-applied-configuration'])
 /** Fields of resources that hold an expression. */
 const expressions: ReadonlySet<string> = new Set(['expression', 'acceptedExpression'])
-/** Fields of objects of Kubernetes that hold contents. */
+/** Fields of Kubernetes objects that hold contents. */
 const contents: ReadonlySet<string> = new Set(['data', 'binaryData', 'stringData'])
 
-/** An object of the API server. Of Pods only the names of environment variables are kept, of annotations of others only the names. */
+/** An object of the API server, masked. Environment variables of Pods, and annotations of others, keep only their names. */
 export function maskedObject(value: unknown, path: readonly string[] = []): unknown {
   if (typeof value === 'string') return maskedText(value)
   if (Array.isArray(value)) return value.map((item) => maskedObject(item, path))

@@ -1,15 +1,15 @@
 import { container, type Pod, podsOfJob, stateOfPod, unscheduledReason } from '#crds'
 import type { Cluster } from '../kubernetes.ts'
 
-/** Pods of a Job, the first attempt first. */
+/** The Pods of a Job, the first one first. */
 export async function podsOf(cluster: Cluster, job: string): Promise<readonly Pod[]> {
   const pods = await cluster.list<Pod>(...podsOfJob(cluster.namespace, job))
-  // Times are whole seconds.
+  // Creation times are whole seconds.
   const madeAt = ({ metadata }: Pod): string => `${metadata.creationTimestamp ?? ''} ${metadata.name}`
   return [...(pods ?? [])].sort((a, b) => (madeAt(a) < madeAt(b) ? -1 : 1))
 }
 
-/** What the Pod is waiting for in words, or null where its container has begun (and perhaps ended). */
+/** What the Pod is waiting for, in words; null where its container has begun (and may have ended). */
 export function waitingFor(pod: Pod): string | null {
   const state = stateOfPod(pod)
   if (state?.running || state?.terminated) return null
@@ -17,7 +17,7 @@ export function waitingFor(pod: Pod): string | null {
   return unscheduledReason(pod) ?? pod.status?.message ?? pod.status?.phase ?? 'Pending'
 }
 
-/** How the container was ended where it did not end well; null otherwise. */
+/** How the container ended, where it did not end well; null otherwise. */
 export function badEndOf(pod: Pod): string | null {
   const terminated = stateOfPod(pod)?.terminated
   if (!terminated || terminated.exitCode === 0) return null
@@ -26,12 +26,12 @@ export function badEndOf(pod: Pod): string | null {
 
 export type LogOptions = {
   readonly follow: boolean
-  /** Lines from the end; null for all. */
+  /** How many lines from the end; null: all. */
   readonly tail: number | null
   readonly timestamps: boolean
 }
 
-/** The log of a Pod's work, line by line as it comes; null where there is none (any more). */
+/** The log of a Pod's work, line by line as it comes; null where there is none, or none any more. */
 export async function logOf(
   cluster: Cluster,
   pod: Pod,
@@ -49,7 +49,7 @@ export async function logOf(
     signal,
   )
   if (status === 200) return linesOf(text)
-  for await (const _ of text); // leaves the connection free
+  for await (const _ of text); // frees the connection
   return null
 }
 

@@ -1,12 +1,12 @@
 import { annotations, conditionTypes, type Kind, kinds, type Resource, type ResourceByKind, type Run } from '#crds'
 import { type Cluster, resourcesOf } from '../kubernetes.ts'
 
-/** What a cluster held at one moment, by kind, each in the order of namespace and name. */
+/** What a cluster held at one moment: by kind, each in the order of namespace and name. */
 export type Inventory = { readonly [K in Kind]: readonly ResourceByKind[K][] }
 
 export type Condition = NonNullable<NonNullable<Resource['status']>['conditions']>[number]
 
-/** Everything in a namespace or (null) everywhere. */
+/** All resources in a namespace; null: in all namespaces. */
 export async function inventoryOf(cluster: Cluster, namespace: string | null): Promise<Inventory> {
   const lists = (Object.keys(kinds) as Kind[]).map(async (kind) => {
     const found = await resourcesOf(cluster, kind, namespace === null ? null : [namespace])
@@ -32,7 +32,7 @@ export function isSuspended(resource: Resource): boolean {
   )
 }
 
-/** How a Run stands: what its condition Succeeded says, or that nobody has looked at it. */
+/** The state of a Run: what its condition Succeeded says, or that nobody has looked at it yet. */
 export function stateOf(run: Run): 'unseen' | 'pending' | 'running' | 'succeeded' | 'held' | 'failed' {
   const succeeded = conditionOf(run, 'succeeded')
   if (!succeeded) return 'unseen'
@@ -45,7 +45,7 @@ export function isFinished(run: Run): boolean {
   return ['succeeded', 'held', 'failed'].includes(stateOf(run))
 }
 
-/** Runs of a target, the latest slot first; those of one slot in the order they were made, the latest first. */
+/** Runs of a target, the latest slot first; of those with one slot, the one made last comes first. */
 export function runsOf(inventory: Pick<Inventory, 'Run'>, target: Resource): readonly Run[] {
   return inventory.Run.filter(
     ({ metadata, spec }) =>

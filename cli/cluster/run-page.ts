@@ -5,13 +5,13 @@ import type { Io } from '../command.ts'
 import { type Cluster, resourcesIn } from '../kubernetes.ts'
 import { readConfig } from '../sources.ts'
 
-/** What a Pod reported of one step of a Run; null where only the Run itself remembers it. */
+/** What a Pod reported of one step of a Run; null where only the Run itself remembers the step. */
 export type SteppedReport = { readonly step: string; readonly report: RunReport | null }
 
-/** The page of one Run in a cluster: what its steps said, and how the Segments it is about stand by their statuses. */
+/** The page of one Run in a cluster: what its steps said, and the state of its Segments by their statuses. */
 export async function runPage(cluster: Cluster, run: Run, reports: readonly SteppedReport[], io: Io): Promise<string> {
   const { namespace } = cluster
-  const objects = (await resourcesIn(cluster, [namespace])) as readonly Resource[] // as the API server has checked them
+  const objects = (await resourcesIn(cluster, [namespace])) as readonly Resource[] // checked by the API server
   const compilation = compileObjects(objects, readConfig(io).options)
   const outcome = outcomeOf(run, namespace, reports)
   const at = new Date(run.status?.finishedAt ?? run.status?.now ?? run.spec.now ?? run.spec.scheduledTime)
@@ -25,12 +25,12 @@ export async function runPage(cluster: Cluster, run: Run, reports: readonly Step
   return runReport(about(run, document), { where: `${run.metadata.name}, ${namespace}`, isPart: true })
 }
 
-/** The document without what this Run did nothing for. */
+/** The document, without everything that this Run did nothing for. */
 function about({ spec: { target } }: Run, document: RunDocument): RunDocument {
   const own = document.segments.filter((row) =>
     target.kind === 'Activation' ? row.activation === target.name : row.store === target.name,
   )
-  // An evaluation delivers nothing: each Segment stands there once, without its ways to Campaign.
+  // An evaluation delivers nothing: each Segment has one row, without its ways to Campaign.
   const once = new Map(
     own.map((row) => [
       row.segment,
@@ -77,7 +77,7 @@ function outcomeOf(run: Run, namespace: string, reports: readonly SteppedReport[
   }
 }
 
-/** What a Run keeps of each Segment when the Pod that said it is gone. */
+/** What a Run remembers of each Segment when the Pod that reported it is gone. */
 function remembered({ status }: Run): NonNullable<RunReport['details']> {
   return (status?.segments ?? []).map(({ segment, members, realized, exited, backfill, manifest, held }) => ({
     segment,
@@ -90,7 +90,7 @@ function remembered({ status }: Run): NonNullable<RunReport['details']> {
   }))
 }
 
-/** What statuses say of stores, Datasets and Segments. */
+/** What the statuses of stores, Datasets and Segments say. */
 function knowledgeIn(objects: readonly Resource[], namespace: string): Knowledge {
   const of = <K extends Resource['kind']>(kind: K): readonly Extract<Resource, { kind: K }>[] =>
     objects.filter((each): each is Extract<Resource, { kind: K }> => each.kind === kind)

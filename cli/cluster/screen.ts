@@ -10,9 +10,9 @@ import type { Attention } from './attention.ts'
 import { isFinished, runsOf } from './resources.ts'
 import { rowsOf, tableOf } from './tables.ts'
 
-/** Runs of a target that is named. */
+/** How many Runs are shown of a target that was asked for. */
 const shownRuns = 5
-/** Lines of a message where nobody asked for that resource. */
+/** How many lines of a message are shown where the resource was not asked for. */
 const shownLines = 6
 
 /** The whole answer of `status -o json`. */
@@ -47,7 +47,7 @@ export function screenOf(seen: Seen, io: Pick<Io, 'program' | 'columns' | 'colou
   return `${parts.join('\n\n')}\n`
 }
 
-/** The kinds to show, with what there is of each. Where nobody asked for one: of Runs those under way, and no Organizations. */
+/** The kinds to show, each with its resources. Where no kind was asked for, only Runs at work are shown, and no Organizations. */
 function sections({ inventory, wanted }: Pick<Seen, 'inventory' | 'wanted'>) {
   // The keys of a table of literals.
   return (Object.keys(kinds) as Kind[])
@@ -136,7 +136,7 @@ function detailsOf(
   return parts
 }
 
-/** What each step of a Run did, and what became of each Segment. */
+/** What each step of a Run did, and what came of each Segment. */
 export function runTables({ status }: Run, now: Date): readonly string[] {
   const { steps = [], segments = [] } = status ?? {}
   const parts: string[] = []

@@ -12,11 +12,11 @@ type Named = {
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly creationTimestamp?: string }
 }
 
-/** Lines of each Pod's log, from the end; and Pods, the newest first. */
+/** How many lines of each Pod's log, from its end, and of how many Pods, the newest first. */
 const [longestLog, mostPods] = [2000, 60]
 const operatorPods = 'app.kubernetes.io/name=convoke,app.kubernetes.io/component=operator'
 
-/** Files of a support bundle by path. Whatever cannot be had is told in `left-out.txt`, and the rest is there. */
+/** The files of a support bundle, by path. Whatever cannot be fetched is listed in `left-out.txt`, and the rest is there. */
 export async function supportFiles(
   cluster: Cluster,
   namespace: string,

@@ -4,11 +4,11 @@ import type { Paint } from '../paint.ts'
 import { type TableCell, table } from '../table.ts'
 import { conditionOf, type Inventory, isFinished, isSuspended, runsOf, stateOf } from './resources.ts'
 
-/** Of one resource, what is asked first. In JSON as it is (times in RFC 3339), in text in a person's words. */
+/** A fact about a resource. JSON has it as it is (times in RFC 3339), text in people's words. */
 export type Fact = string | number | boolean | Date | null
 
 type Column<R> = {
-  /** Of the JSON; the header where that has no words of its own. */
+  /** The fact's key in JSON, and its header where the column has no other. */
   readonly key: string
   readonly header?: string
   readonly fact: (resource: R, inventory: Inventory, now: Date) => Fact
@@ -112,7 +112,7 @@ const tables: { readonly [K in Kind]: readonly Column<ResourceByKind[K]>[] } = {
 
 export type Row = { readonly namespace: string; readonly name: string; readonly [key: string]: Fact }
 
-/** The resources of a kind as rows of facts. */
+/** The resources of a kind, as rows of facts. */
 export function rowsOf<K extends Kind>(
   kind: K,
   resources: readonly ResourceByKind[K][],
@@ -126,7 +126,7 @@ export function rowsOf<K extends Kind>(
   }))
 }
 
-/** The resources of a kind as a table, with their namespaces where they may be of several. */
+/** The resources of a kind as a table, with their namespaces where there may be several. */
 export function tableOf<K extends Kind>(
   kind: K,
   resources: readonly ResourceByKind[K][],
@@ -135,7 +135,7 @@ export function tableOf<K extends Kind>(
   { paint, withNamespace }: { readonly paint: Paint; readonly withNamespace: boolean },
 ): string {
   const columns = columnsOf(kind).filter(({ fact, text }) =>
-    // A column that says nothing of any of them only takes room.
+    // A column that is empty for all of them only takes room.
     resources.some((resource) => (text ?? fact)(resource, inventory, now) !== null),
   )
   const rows = resources.map((resource) => [
@@ -167,7 +167,7 @@ function painted(key: string, cell: string | number | null, paint: Paint): Table
   return /^(?:ready|succeeded)/.test(cell) ? { text: cell, paint: paint.green } : cell
 }
 
-/** One word for the conditions. */
+/** The conditions in one word. */
 function readiness(resource: ResourceByKind[Exclude<Kind, 'Run'>]): string {
   if (conditionOf(resource, 'guardrailsPassed')?.status === 'False') return 'refused'
   if (conditionOf(resource, 'stalled')?.status === 'True') return 'stalled'
@@ -178,7 +178,7 @@ function readiness(resource: ResourceByKind[Exclude<Kind, 'Run'>]): string {
   return ready.status === 'True' ? 'ready' : ready.status === 'False' ? 'not ready' : 'unknown'
 }
 
-/** Of a target's latest Run: what it does now, or how it ended. */
+/** What a target's latest Run does now, or how it ended. */
 function outcome(resource: ResourceByKind[RunnableKind], inventory: Inventory): Fact {
   const [latest] = runsOf(inventory, resource)
   if (latest) return outcomeOf(latest)

@@ -22,9 +22,9 @@ import { badEndOf, logOf, podsOf, waitingFor } from './pods.ts'
 import { conditionOf } from './resources.ts'
 
 const pollMilliseconds = 500
-/** Scheduling and pulling an image included. */
+/** Includes scheduling and pulling an image. */
 const patienceSeconds = 300
-/** What is left behind when this process is killed goes by itself. */
+/** What is left when this process is killed is deleted by Kubernetes after this. */
 const keptSeconds = 300
 const folder = '/convoke/why'
 
@@ -40,7 +40,7 @@ type PodSpec = {
   readonly [field: string]: unknown
 }
 
-/** Asks the store's volume by a short-lived Job, which is gone afterwards, with the Secret that holds the question. */
+/** Asks the store's volume by a short-lived Job. The Job is deleted afterwards, with the Secret that holds the question. */
 export async function answerInCluster({ segment, who, at }: Question, values: Values, io: Io): Promise<Answer> {
   const cluster = await openCluster(values)
   const { store, segments } = await definitionsFor(cluster, segment, io)
@@ -61,7 +61,7 @@ export async function answerInCluster({ segment, who, at }: Question, values: Va
       kind: 'Secret',
       metadata: { name, labels: { [labels.managedBy]: 'convoke-cli' } },
       stringData: {
-        // Who is asked about stands in no command line that others may read, and the answer in no log.
+        // The person's id is in no command line that others may read, and the answer in no log.
         person: who,
         'key.pem': keys.publicPem,
         'resources.json': JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [store, ...segments] }),
@@ -89,7 +89,7 @@ export async function answerInCluster({ segment, who, at }: Question, values: Va
   }
 }
 
-/** The store, and its Segments that the answer depends on, as they are evaluated. */
+/** The store, and the Segments that the answer depends on, as they are evaluated. */
 async function definitionsFor(
   cluster: Cluster,
   name: string,
@@ -129,7 +129,7 @@ async function definitionsFor(
   }
 }
 
-/** While its expression has an error, a Segment is evaluated by the latest one that had none. */
+/** The Segment as it is evaluated: while its expression has an error, with the latest one that had none. */
 function asEvaluated(segment: Segment): { readonly segment: Segment; readonly isEarlier: boolean } {
   const accepted = segment.status?.acceptedExpression
   if (conditionOf(segment, 'guardrailsPassed')?.status !== 'False' || accepted === undefined)
@@ -139,11 +139,11 @@ function asEvaluated(segment: Segment): { readonly segment: Segment; readonly is
 
 function bare<R extends ProfileStore | Segment>({ kind, metadata, spec }: R): R {
   const { name, namespace } = metadata
-  // The same kind, without what nobody reads.
+  // The same kind, without fields that nobody reads.
   return { apiVersion, kind, metadata: { name, namespace }, spec } as R
 }
 
-/** A Job whose Pod got onto a node with the store's volume, to do as it did: the newest of the store, or of anything. */
+/** A Job whose Pod got onto a node with the store's volume, as a model: the newest of the store, or of any; null: there is none. */
 async function jobLike(cluster: Cluster, store: string): Promise<Job | null> {
   const found = await cluster.list<Job>(`/apis/batch/v1/namespaces/${cluster.namespace}/jobs`, {
     labelSelector: `${labels.managedBy}=${managedBy}`,

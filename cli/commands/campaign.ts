@@ -144,7 +144,7 @@ export const command: Command = {
           .flat()
           .map(({ file, reasons }) => ({
             file,
-            // What waits stands above, with its key.
+            // Rows that wait are listed above, with their keys.
             reasons: Object.fromEntries([...reasons].filter(([reason]) => !isWaitingReason(reason))),
           }))
           .filter(({ reasons }) => Object.keys(reasons).length > 0)

@@ -77,7 +77,7 @@ export const command: Command = {
     let { input, compilation } = compilePaths(positionals, io)
     if (values['fix'] === true) {
       let applied = 0
-      // A fix can uncover another fault; a few rounds settle what can be settled.
+      // A fix can uncover another fault; a few rounds apply all fixes that there are.
       for (let round = 0; round < 5; round += 1) {
         const fixes = applyFixes(input.sources, compilation.diagnostics, ['safe'])
         if (fixes.applied === 0) break
@@ -138,13 +138,13 @@ export const command: Command = {
 
 type Note = { readonly store: string; readonly code: string; readonly message: string }
 
-/** What the data of the stores says, by what lies in the folder of their volumes. */
+/** Notes about the stores' data, from what lies in the folder of their volumes. */
 async function notesOf({ plans }: Compilation, volumes: string, io: Io): Promise<readonly Note[]> {
   const [{ storeNotes }, { portsFor }] = await Promise.all([import('#jobs'), import('../ports.ts')])
   using ports = portsFor({ volumes, secrets: null, databases: new Map(), scratchParent: null }, io, () => {})
   return plans
     .filter(({ target }) => target.kind === 'ProfileStore')
-    .flatMap(({ store }) => storeNotes(store!, ports).map((note) => ({ store: store!.name, ...note }))) // a store's plan has it
+    .flatMap(({ store }) => storeNotes(store!, ports).map((note) => ({ store: store!.name, ...note }))) // such a plan has a store
 }
 
 function positiveNumber(given: string): number {
@@ -152,7 +152,7 @@ function positiveNumber(given: string): number {
   return Number(given)
 }
 
-/** So many findings, errors before warnings, in the order they had. */
+/** At most this many findings, errors before warnings, each in their order. */
 function severest(diagnostics: readonly Diagnostic[], most: number): readonly Diagnostic[] {
   const rank = ['error', 'warning', 'info']
   const chosen = new Set(
@@ -161,7 +161,7 @@ function severest(diagnostics: readonly Diagnostic[], most: number): readonly Di
   return diagnostics.filter((diagnostic) => chosen.has(diagnostic))
 }
 
-/** GitHub counts paths from the root of the checkout, wherever in it the command runs. */
+/** Paths from the root of the checkout, as GitHub counts them, wherever in it the command runs. */
 function pathInRepository(io: Io): (file: string) => string {
   const root = io.env['GITHUB_WORKSPACE']
   return (file) => {

@@ -29,7 +29,7 @@ export const command: Command = {
   run: async ({ positionals, io }) => {
     const [shell = '', ...more] = positionals
     if (!Object.hasOwn(scripts, shell) || more.length > 0) throw new UsageError(`Name a shell: ${shells.join(', ')}.`)
-    const file = scripts[shell as keyof typeof scripts] // it has just been found there
+    const file = scripts[shell as keyof typeof scripts] // checked above
     io.document(readFileSync(new URL(`../completion/${file}`, import.meta.url), 'utf8'))
     return exitCodes.fine
   },

@@ -78,10 +78,10 @@ export const command: Command = {
   },
 }
 
-/** Names the files of a catalog, so that the next one knows what of them is not there any more. */
+/** The file with the names of the catalog's files, so that the next catalog knows which of them to remove. */
 const listName = '.convoke-catalog'
 
-/** Files of the catalog that the folder holds; a folder with anything else is not ours to write into. */
+/** The catalog's files that the folder holds. Throws UsageError for a folder with other files: it is not ours to write into. */
 function earlierFiles(out: string): readonly string[] {
   if (!existsSync(out)) return []
   const list = join(out, listName)
@@ -92,7 +92,7 @@ function earlierFiles(out: string): readonly string[] {
       return (
         readFileSync(list, 'utf8')
           .split('\n')
-          // Never a way out of the folder, whatever somebody wrote into the list.
+          // No path out of the folder, whatever somebody wrote into the list.
           .filter((file) => /^[\w.-]+(?:\/[\w.-]+)*$/.test(file) && !file.split('/').includes('..'))
       )
   } catch {

@@ -37,7 +37,7 @@ export const command: Command = {
   },
 }
 
-/** As `git apply` takes it. */
+/** A patch as `git apply` takes it. */
 function patchOf(file: string, before: string, after: string): string {
   return createTwoFilesPatch(file, file, before, after, undefined, undefined, {
     context: 3,

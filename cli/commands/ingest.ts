@@ -8,7 +8,7 @@ import { stepCommand } from './step.ts'
 
 const step = stepCommand('ingest')
 
-/** The step of a Job, and a look at what it would do, which needs the resources as people write them. */
+/** The step of a Job; and a preview of it, which needs the resources as people write them. */
 export const command: Command = {
   ...step,
   summary: `${step.summary}; with --preview, what it would find`,
@@ -60,7 +60,7 @@ export const command: Command = {
     if (errors.length > 0) io.err(`${renderText(errors, input.sources, { colour: io.colour, width: io.columns })}\n`)
     const plans = compilation.plans.filter(({ ingest }) => ingest !== undefined)
     const wanted = texts(values, 'dataset')
-    const known = plans.flatMap(({ ingest }) => ingest!.datasets.map(({ name }) => name)) // filtered by it
+    const known = plans.flatMap(({ ingest }) => ingest!.datasets.map(({ name }) => name)) // as filtered
     const missing = wanted.find((name) => !known.includes(name))
     if (missing !== undefined)
       throw new UsageError(`There is no Dataset \`${missing}\` there; there is ${known.join(', ') || 'none'}.`)

@@ -32,7 +32,7 @@ export const command: Command = {
     }
     let written = 0
     for (const template of filesUnder(templates)) {
-      // A `.gitignore` among the templates would be one of Convoke's own.
+      // A `.gitignore` among the templates would apply to Convoke's own repository.
       const name = relative(templates, template).replace(/^gitignore$/, '.gitignore')
       const file = join(folder, name)
       const shown = relative(io.cwd, file)
@@ -55,7 +55,7 @@ export const command: Command = {
   },
 }
 
-/** What a repository has that was made a moment ago. */
+/** What a freshly made repository may hold. */
 const quiet = new Set(['.git', '.gitignore', '.gitattributes', 'LICENSE', 'README.md'])
 
 const templates = join(import.meta.dirname, '..', 'init')

@@ -23,7 +23,7 @@ export const command: Command = {
         try {
           return readConfig({ ...io, cwd: folder ?? io.cwd }).options
         } catch (error) {
-          // A setting that is wrong is said once by `check`; an editor goes on without it.
+          // `check` reports a wrong setting once; an editor goes on without it.
           connection.console.warn(error instanceof Error ? error.message : String(error))
           return {}
         }

@@ -77,7 +77,7 @@ export const command: Command = {
   run: async ({ positionals, values, io }) => {
     if (positionals.length > 0) throw new UsageError(`operator takes options only, not \`${positionals[0]}\`.`)
     const options = optionsOf(values, io)
-    // It lives for months beside others: a quarter less memory at 10,000 Segments is worth 5 % of the start.
+    // The process lives for months beside others: a quarter less memory at 10,000 Segments is worth 5 % of the start.
     setFlagsFromString('--heap-growing-percent=15')
     const [{ connect }, { transportOf }, { admissionThread, compilerThreads, startOperator, realClock }] =
       await Promise.all([import('../kubernetes.ts'), import('../cluster-transport.ts'), import('#operator')])
@@ -121,13 +121,13 @@ export const command: Command = {
   },
 }
 
-/** 10,000 Segments are compiled in a few seconds, on a busy machine in fifteen; what needs more waits for its like alone. */
+/** 10,000 Segments compile in a few seconds, on a busy machine in fifteen. Namespaces that need longer wait only for each other. */
 const compilerLimits = { quickMs: 30_000, longestMs: 120_000 }
 
-/** The API server waits for ten seconds. */
+/** Less than the ten seconds that the API server waits. */
 const longestAdmissionMs = 7000
 
-/** Of each of the compiler's threads: three tenths of what the container has, so that two and the rest find room. */
+/** The heap of each of the compiler's threads: three tenths of the container's memory, so that two threads and the rest find room. */
 function compilerMiB(): number {
   const mostMiB = 1024
   const constrained = process.constrainedMemory() / 2 ** 20
@@ -174,7 +174,7 @@ function optionsOf(values: Values, io: Io): OperatorOptions {
   }
 }
 
-/** null where it is not given. */
+/** null where the option is absent. */
 function number(values: Values, name: string, least: number, most: number): number | null {
   const given = text(values, name)
   if (given === null) return null
@@ -184,7 +184,7 @@ function number(values: Values, name: string, least: number, most: number): numb
   return value
 }
 
-/** Of the Pod; null outside of one. */
+/** The Pod's namespace; null outside of a Pod. */
 function ownNamespace(): string | null {
   const file = join(serviceAccountFolder, 'namespace')
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : null
@@ -200,7 +200,7 @@ function certificateIn(folder: string): Certificate {
   }
 }
 
-/** For people at a terminal. */
+/** The line for people at a terminal. */
 function lineOf({ level, message, ...fields }: LogLine, io: Io): string {
   const rest = Object.entries(fields)
     .map(([name, value]) => `${name}=${value}`)

@@ -2,7 +2,7 @@ import { type Command, choice, exitCodes, text, UsageError } from '../command.ts
 import { compilePaths } from '../sources.ts'
 import { volumesOption, whereabouts } from '../whereabouts.ts'
 
-/** Segments of which each two are compared at most. */
+/** At most this many Segments are compared with each other. */
 const mostSegments = 500
 
 export const command: Command = {

@@ -141,7 +141,7 @@ function earlier(
   }
 }
 
-/** Sizes of what is new, redefined or newly delivered, where the store's data is at hand, and how all stands. */
+/** Audience sizes of Segments that are new, redefined or newly delivered, where the store's data is at hand, and the present state. */
 async function audiencesOf(
   plan: ChangePlan,
   before: Compilation,

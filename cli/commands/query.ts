@@ -14,7 +14,7 @@ import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageEr
 import { compilePaths } from '../sources.ts'
 import { volumesOption, whereabouts } from '../whereabouts.ts'
 
-/** Values of an attribute that are shown; the others are counted. */
+/** How many values of an attribute are shown; the others are counted. */
 const mostValues = 20
 
 export const command: Command = {
@@ -152,7 +152,7 @@ type Found = {
     readonly attribute: string
     readonly values: readonly { readonly value: string | null; readonly people: number }[]
   }
-  /** Segments that have some of them, by their last evaluation, most first. */
+  /** Segments that have some of them at their last evaluation, most first. */
   readonly overlap?: readonly { readonly segment: string; readonly people: number }[]
   readonly sweep?: {
     readonly number: string
@@ -177,7 +177,7 @@ function segmentsOf(
 
 const mostPoints = 50
 
-/** `30`, `30 days`, `30 days=14,60`: a number of the expression, and what else it might be. */
+/** A number of the expression with other values for it: `30`, `30 days`, `30 days=14,60`. */
 function numberSwept(
   given: string | null,
   expression: string,
@@ -281,7 +281,7 @@ async function answerText(
     )
   else if (sample.length > 0) parts.push(`for example ${sample.join(', ')}`)
   const [first, ...more] = parts
-  // The short form stays in three lines.
+  // The short form has three lines.
   return `${more.length > 2 || more.some((part) => part.includes('\n')) ? parts.join('\n\n') : [first, ...more].join('\n')}\n`
 }
 

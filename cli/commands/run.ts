@@ -61,7 +61,7 @@ export const command: Command = {
     if (here.length > 0) return runHere(args)
     const path = args.positionals.find((each) => isPath(each, args.io))
     if (there.length === 0 && (path !== undefined || args.positionals.length === 0)) {
-      // A project that says where its data are is run without options.
+      // A project whose convoke.toml says where its data are needs no options.
       const { workdir, volumes } = readConfig(args.io)
       if (workdir !== null && volumes !== null) return runHere(args)
     }
@@ -98,7 +98,7 @@ async function runHere({ positionals, values, io }: Parameters<Command['run']>[0
     )
   const isFaulty = diagnostics.some((diagnostic) => diagnostic.severity === 'error')
 
-  // A document and a page tell all there is; the table what was done.
+  // A document and a page tell everything, the table only what was done.
   const isWhole = output === 'json' || page !== null
   const { outcomes, notices, knowledge } =
     isFaulty && !existsSync(workdir)
@@ -130,7 +130,7 @@ type Wanted = {
   readonly isWhole: boolean
 }
 
-/** Runs what is due, unless the resources have errors, and reads what is known then. */
+/** Runs what is due, unless the resources have errors, and reads what is known afterwards. */
 async function runAndLook(
   compilation: Compilation,
   { at, workdir, volumes, secrets, named, isFaulty, isWhole }: Wanted,
@@ -162,7 +162,7 @@ async function runAndLook(
     ? { runs: [], notices: [] }
     : await runDue(compilation, at, work, places, databases, io, line)
   using ports = portsFor(places, io, line.show)
-  // What was not due has its lists in Campaign too.
+  // What was not due has lists in Campaign too.
   if (isWhole) await databases.open(plans.filter((plan) => plan.import && databases.isThere(plan.import.instance)))
   const knowledge = await knowledgeOf(
     {

@@ -45,7 +45,7 @@ export const command: Command = {
 
 type WrittenKind = (typeof writtenKinds)[number]
 
-/** As kubectl takes kinds: in any case, in the plural, or short. */
+/** The kind for a name as kubectl takes it: in any case, in the plural, or short. */
 function kindNamed(given: string): WrittenKind {
   const wanted = given.toLowerCase()
   const found = writtenKinds.find((kind) => {
@@ -59,7 +59,7 @@ function kindNamed(given: string): WrittenKind {
   )
 }
 
-/** A `oneOf` of kinds would make editors say of every fault that no kind fits. */
+/** One schema for all kinds. With a `oneOf` of them, editors would report every fault as no kind fitting. */
 function combinedSchema(): object {
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
@@ -94,7 +94,7 @@ function editorSchema(kind: WrittenKind): JsonSchema {
   return withoutServerFields(schemaOf(kind))
 }
 
-/** A field with an empty schema is one that the API server fills in: it may stand there, but nobody is asked to write it. */
+/** The schema without fields that the API server fills in (their schema is empty): they are allowed, but nobody is asked to write them. */
 function withoutServerFields(schema: JsonSchema): JsonSchema {
   return Object.fromEntries(
     Object.entries(schema).map(([keyword, value]) =>

@@ -55,7 +55,7 @@ export const command: Command = {
 
 const utc = /^(?:Etc\/)?(?:UTC|GMT|UCT|Zulu|Universal)$/
 
-/** `  Sat 05:00 +0200`: what clocks say in the schedule's own zone; nothing where that is UTC. */
+/** `  Sat 05:00 +0200`: the time in the schedule's own zone; empty where that is UTC. */
 function localText(at: string, timeZone: string): string {
   if (utc.test(timeZone)) return ''
   const parts = new Intl.DateTimeFormat('en-GB', {

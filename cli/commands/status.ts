@@ -23,7 +23,7 @@ export const command: Command = {
   examples: ['convoke status', 'convoke status -A --watch', 'convoke status Activation/win-back segments'],
   run: async ({ positionals, values, io }) => {
     const output = choice(values, 'output', ['text', 'json'])
-    // The client takes most of a second to load, and everything else is small beside it.
+    // The client takes most of a second to load; everything else is small beside it.
     const [{ openCluster }, { inventoryOf }, { attentionOf }, { screenOf, statusDocument }] = await Promise.all([
       import('../kubernetes.ts'),
       import('../cluster/resources.ts'),
@@ -56,7 +56,7 @@ export const command: Command = {
   },
 }
 
-/** A kind, or one resource of it. */
+/** A kind, or one resource of it (`name`). */
 export type Wanted = { readonly kind: Kind; readonly name: string | null }
 
 export type Seen = {
@@ -67,7 +67,7 @@ export type Seen = {
   readonly wanted: readonly Wanted[]
   readonly place: {
     readonly context: string
-    /** Null: all of them. */
+    /** null: all namespaces. */
     readonly namespace: string | null
     readonly isDefaultNamespace: boolean
   }
@@ -103,7 +103,7 @@ async function mustExist({ inventory, wanted, place }: Seen): Promise<void> {
   }
 }
 
-/** Draws over what stood there, until interrupted. What keeps the server from answering is drawn too: it may pass. */
+/** Draws the screen over the one before, until interrupted. A server that does not answer is drawn too: that may pass. */
 async function watch(screen: () => Promise<string>, io: Io): Promise<number> {
   while (!io.signal.aborted) {
     const text = await screen().catch((error: unknown) => {

@@ -21,7 +21,7 @@ export const stepOptions = {
   },
 } as const satisfies Record<string, OptionSpec>
 
-/** What the containers run: plan and run input in, RunReport out (standard output, and the Pod's termination message). */
+/** The command of a container: plan and run input in, RunReport out (standard output, and the Pod's termination message). */
 export function stepCommand(step: Step): Command {
   return {
     summary: `One job step: ${steps[step].summary}`,
@@ -45,7 +45,7 @@ export function stepCommand(step: Step): Command {
       const attempt: Attempt = { step, input, terminationLog: text(values, 'termination-log') }
       const report = await attempted(attempt, io, async (open) => {
         const plan = readPlan(required(values, 'plan', 'PATH'), io)
-        // DuckDB and the clients of stores and databases are loaded only by what works with them.
+        // DuckDB and the clients of stores and databases are loaded only by steps that use them.
         const [{ steps: work }, { portsFor }] = await Promise.all([import('#jobs'), import('../ports.ts')])
         const line = progressLine(io)
         open.defer(line.clear)

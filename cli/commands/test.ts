@@ -117,7 +117,7 @@ type Opened = AsyncDisposable & {
   readonly list: readonly { readonly name: string; readonly on: (suite: Suite) => Engine }[]
 }
 
-/** All that are here for `all`, which says what they are; a Spark that is asked for by name and is not here is wrong use. */
+/** All engines here for `all`, with a note of which they are. Throws UsageError for a Spark that is asked for by name and missing. */
 async function openEngines(wanted: 'reference' | 'duckdb' | 'spark' | 'all', io: Io): Promise<Opened> {
   const list: Opened['list'][number][] = []
   await using opened = new AsyncDisposableStack()

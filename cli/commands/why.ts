@@ -56,7 +56,7 @@ export const command: Command = {
   },
 }
 
-/** The answer, or why there is none, for the holder of a key only. */
+/** The answer, or why there is none, readable only with the question's key. */
 async function sealedAnswer(question: Question, paths: readonly string[], seal: string, values: Values, io: Io) {
   const { sealed } = await import('../seal.ts')
   const key = readText(seal, io)
@@ -76,7 +76,7 @@ async function sealedAnswer(question: Question, paths: readonly string[], seal: 
   }
 }
 
-/** Null where the data could not be asked, which is said. */
+/** null where the data could not be asked, which is printed. */
 async function answerHere({ segment, who, at }: Question, paths: readonly string[], values: Values, io: Io) {
   const volumes = neededVolumes(whereabouts(values, io))
   const [{ compilePaths }, { answerOf }, { JobError }, { portsFor }] = await Promise.all([

@@ -3,34 +3,34 @@ import { type JsonSchema, schemaOf, writtenKinds } from '#crds'
 
 export type Path = readonly (string | number)[]
 
-/** What the cursor stands in. */
+/** What the cursor is in. */
 export type Cursor = {
-  /** As far as the document says them. */
+  /** Kind and name, as far as the document has them. */
   readonly kind: string
   readonly namespace: string
   readonly name: string
-  /** The resource as a plain value, whether it is well-formed or not. */
+  /** The resource as a plain value, well-formed or not. */
   readonly value: unknown
   /** Path of the key or value at the cursor. */
   readonly path: Path
   readonly role: 'key' | 'value'
   /** The key, or the value as text. */
   readonly text: string
-  /** The cursor's place in `text`. */
+  /** The cursor's offset in `text`. */
   readonly offset: number
 }
 
-/** A character of nobody's text: put where the cursor is, it is found again wherever the YAML reader takes it. */
+/** A character that no text has: put in at the cursor, it is found wherever the YAML reader takes it. */
 const probe = '\ue000'
 
-/** For what stands at the cursor; null between things. */
+/** What stands at the cursor; null between things. */
 export function cursorAt(source: Source, offset: number): Cursor | null {
   return probed(source, offset, offset, probe)
 }
 
 /**
- * For what could stand at the cursor, where a word may have been begun: first taken as a key, then as a value. A key is right only where
- * the kind's schema has fields.
+ * What could stand at the cursor, where a word may have been begun: tried first as a key, then as a value. It is a key only where the
+ * kind's schema has fields.
  */
 export function completionAt(
   source: Source,
@@ -46,7 +46,7 @@ export function completionAt(
   return value ? { cursor: value, start, end } : null
 }
 
-/** Expressions of Segments, and those of a SegmentTest's cases. */
+/** Whether the path is that of an expression: a Segment's, or that of a SegmentTest's case. */
 export function isExpression(path: Path): boolean {
   return path[0] === 'spec' && path.at(-1) === 'expression'
 }
@@ -71,7 +71,7 @@ function probed(source: Source, start: number, end: number, inserted: string): C
   const text = source.text.slice(from, start) + inserted + source.text.slice(end, to)
   const { documents, faults } = readYaml(text)
   const at = start - from
-  // A probe that breaks the YAML around it was put in as the wrong thing.
+  // The probe breaks the YAML around it, so it was put in as the wrong thing.
   if (faults.some((fault) => fault.start <= at + inserted.length && fault.end >= at)) return null
   for (const document of documents) {
     const found = find(document, [])

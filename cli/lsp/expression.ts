@@ -1,6 +1,6 @@
 import { functions, type ObjectType, type Token, type Type, tokenize, type UnionTypes } from '#compiler'
 
-/** What an expression is at a place: what stands before the cursor and what names mean there. */
+/** What can stand at a place in an expression: what is before the cursor, and what names mean there. */
 export type ExpressionPlace =
   | { readonly kind: 'segment'; readonly name: string }
   /** A text that is compared with a field. */
@@ -9,14 +9,14 @@ export type ExpressionPlace =
   | { readonly kind: 'name'; readonly chain: readonly string[]; readonly owner: Type | null; readonly scope: Scope }
 
 export type Scope = {
-  /** Fields that a bare name can be. */
+  /** Fields that a bare name can mean. */
   readonly fields: ReadonlyMap<string, Type>
   readonly variables: ReadonlyMap<string, Type>
 }
 
 /**
- * Reads an expression up to the end of the word at the cursor. Half-written expressions are the rule here, so this goes by tokens: brackets
- * that are open, and the chains of names before them.
+ * Reads an expression up to the end of the word at the cursor. Expressions are mostly half-written here, so this goes by tokens: open
+ * brackets, and the chains of names before them.
  */
 export function expressionPlace(text: string, offset: number, types: UnionTypes | null): ExpressionPlace | null {
   const tokens = tokenize(text, () => {}).filter((token) => token.kind !== 'end')
@@ -41,7 +41,7 @@ export function expressionPlace(text: string, offset: number, types: UnionTypes 
   return { kind: 'name', chain: [word?.text ?? ''], owner: null, scope }
 }
 
-/** Fields that stand behind a dot; an array has those of its items. */
+/** Fields that can follow behind a dot; an array has those of its items. */
 export function fieldsOf(type: Type | null): ReadonlyMap<string, Type> {
   if (type?.kind === 'object') return type.fields
   return type?.kind === 'array' ? fieldsOf(type.items) : new Map()
@@ -60,7 +60,7 @@ function isUnclosed(text: string, token: Token): boolean {
 }
 
 function stringPlace(tokens: readonly Token[], at: number, types: UnionTypes | null): ExpressionPlace {
-  // Back over a list of texts: `["a", "b`, `("a", "b`.
+  // Goes back over a list of texts: `["a", "b`, `("a", "b`.
   let start = at
   while (tokens[start - 1]?.text === ',' && tokens[start - 2]?.kind === 'string') start -= 2
   const opening = tokens[start - 1]
@@ -73,7 +73,7 @@ function stringPlace(tokens: readonly Token[], at: number, types: UnionTypes | n
   return { kind: 'text', field: chain && typeOfChain(chain, scope) }
 }
 
-/** The chain of names that ends at a token; filters within it are passed over, and so are methods that keep the array. */
+/** The chain of names that ends at a token; filters in it are skipped, and so are methods that keep the array. null: no chain. */
 function chainBefore(tokens: readonly Token[], end: number): readonly string[] | null {
   const names: string[] = []
   let at = end
@@ -141,7 +141,7 @@ function chainAfter(tokens: readonly Token[], start: number): string[] {
   return names
 }
 
-/** What bare names mean inside a bracket: fields of the items in a filter, in a method's condition, and of events in a CHAIN. */
+/** What bare names mean inside a bracket: fields of items in a filter or a method's condition, fields of events in a CHAIN. */
 function elementIn(
   tokens: readonly Token[],
   opening: number,

@@ -13,7 +13,7 @@ import type { JsonSchema } from '#crds'
 import type { Cursor } from './cursor.ts'
 import type { Workspace } from './workspace.ts'
 
-/** The store that a document's expressions and attribute paths are about, also while the document is not well-formed. */
+/** The store that a document's expressions and attribute paths are about, even while the document is not well-formed. */
 export function storeOf(workspace: Workspace, cursor: Cursor): StoreModel | null {
   const { model } = workspace.compilation()
   const named = (name: unknown): StoreModel | null =>
@@ -31,7 +31,7 @@ export function storeOf(workspace: Workspace, cursor: Cursor): StoreModel | null
   return segment?.store ?? (model.stores.length === 1 ? model.stores[0]! : null)
 }
 
-/** What an attribute path in a mapping or identity is a path of; null where the field holds none. */
+/** Whether an attribute path in a mapping or identity leads into profiles or events; null where the field holds no path. */
 export function attributeRoot(cursor: Cursor, types: UnionTypes): 'profile' | 'event' | null {
   const path = cursor.path.filter((part) => typeof part === 'string').join('.')
   if (cursor.kind === 'Activation' && path === 'spec.mapping.source') return 'profile'
@@ -70,7 +70,7 @@ export function functionText(name: string): string | null {
   return `\`\`\`\n${entry.signature}\n\`\`\`\n${entry.doc}\n\nExamples:\n\`\`\`\n${examples}\n\`\`\``
 }
 
-/** Methods of a type, functions where it is null. */
+/** Methods of a type; functions, where the type is null. */
 export function functionsFor(type: Type | null): readonly { readonly name: string; readonly entry: FunctionEntry }[] {
   const groups = type === null ? null : groupsOf(type)
   return Object.entries<FunctionEntry>(functions).flatMap(([name, entry]) =>
@@ -112,7 +112,7 @@ export function schemaText(name: string, schema: JsonSchema): string {
   )
 }
 
-/** The values that a field takes as they are, where it takes a few; null where it takes any. */
+/** The values that a field takes, where they are few; null where it takes any value. */
 export function valuesOf(schema: JsonSchema | undefined): readonly unknown[] | null {
   const forms = Array.isArray(schema?.['anyOf']) ? schema['anyOf'] : []
   const values = [schema, ...forms].flatMap((each) => (Array.isArray(each?.['enum']) ? each['enum'] : []))
@@ -128,7 +128,7 @@ const typeWords: Readonly<Record<string, string>> = {
   object: 'a map',
 }
 
-/** A resource in a few lines, for whoever meets its name elsewhere. */
+/** A resource in a few lines, shown where its name occurs. */
 export function resourceText(resource: AnyResource): string {
   const lines = [`**${resource.kind}** \`${resource.name}\``]
   if (resource.kind === 'Segment') {

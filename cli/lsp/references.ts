@@ -13,24 +13,24 @@ import {
 import { type Kind, referredKind } from '#crds'
 import { isExpression, type Path } from './cursor.ts'
 
-/** A place that says a resource's name. */
+/** A place that names a resource. */
 export type Mention = {
   readonly source: Source
-  /** The name alone, without the quotes around it. */
+  /** The name alone, without its quotes. */
   readonly span: { readonly start: number; readonly end: number }
   readonly isDefinition: boolean
-  /** What to put where so that another name is said. */
+  /** The edit that puts another name there. */
   readonly renamed: (name: string) => { readonly start: number; readonly end: number; readonly text: string }
 }
 
-/** The kind that a field of this path names, or null where it names none. */
+/** The kind that a field of this path names; null where it names none. */
 export function kindNamedAt(path: Path): Kind | null {
   const [holder, last] = path.at(-1) === 'name' ? [path.at(-2), path.at(-3)] : [undefined, undefined]
   const field = typeof holder === 'number' ? last : holder
   return typeof field === 'string' ? referredKind(field) : null
 }
 
-/** Every place that names the resource: its own, references, and `inSegment` in expressions, well-formed or not. */
+/** Every place that names the resource: its own name, references, and `inSegment` in expressions, well-formed or not. */
 export function mentionsOf(sources: readonly Source[], wanted: ResourceName): Mention[] {
   return sources
     .filter((source) => source.text.includes(wanted.name))

@@ -53,11 +53,11 @@ import { fileOf, openWorkspace, type Position, rangeIn, uriOf, type Workspace } 
 
 export type ServerOptions = {
   readonly version: string
-  /** Settings of a folder's convoke.toml; of the working directory's where the editor has no folder open. */
+  /** Settings of a folder's convoke.toml, or of the working directory's where the editor has no folder open. */
   readonly settings: (folder: string | null) => CompileOptions
 }
 
-/** Serves one editor until the connection closes. */
+/** Serves one editor, until the connection closes. */
 export function serve(connection: Connection, { version, settings }: ServerOptions): void {
   let root: string | null = null
   const workspace = openWorkspace(() => settings(root))
@@ -87,7 +87,7 @@ export function serve(connection: Connection, { version, settings }: ServerOptio
   })
   connection.onInitialized(() => {
     schedule()
-    // An editor that cannot watch files tells of its own ones all the same.
+    // An editor that cannot watch files still tells of those that it has open.
     connection.client
       .register(DidChangeWatchedFilesNotification.type, {
         watchers: [{ globPattern: '**/*.{yaml,yml,json}' }, { globPattern: '**/convoke.toml' }],
@@ -107,7 +107,7 @@ export function serve(connection: Connection, { version, settings }: ServerOptio
     schedule()
   })
 
-  /** Several changes that arrive together are checked once. */
+  /** Changes that arrive together are checked once. */
   function schedule(): void {
     if (isScheduled) return
     isScheduled = true
@@ -129,7 +129,7 @@ export function serve(connection: Connection, { version, settings }: ServerOptio
     }
   }
 
-  /** What the cursor is on, for the requests that go by a place; null outside of our documents. */
+  /** What the cursor is on, for requests about a place; null outside of our documents. */
   function at(
     uri: string,
     position: Position,
@@ -432,7 +432,7 @@ function expressionItems(workspace: Workspace, cursor: Cursor, place: Expression
   ]
 }
 
-/** The resource whose name the cursor is on: its own, a reference, or one in `inSegment`. */
+/** The resource whose name the cursor is on: its own name, a reference, or one in `inSegment`; null: none. */
 function namedAt(cursor: Cursor): ResourceName | null {
   if (cursor.role !== 'value') return null
   const { namespace } = cursor
@@ -444,7 +444,7 @@ function namedAt(cursor: Cursor): ResourceName | null {
   return place?.kind === 'segment' ? { kind: 'Segment', namespace, name: place.name } : null
 }
 
-/** From a path in an expression or a mapping to the property of the union schema. */
+/** The property in the union schema for a path in an expression or a mapping. */
 function attributeDefinition(workspace: Workspace, cursor: Cursor): Location | null {
   const store = storeOf(workspace, cursor)
   if (!store?.resource.origin || cursor.role !== 'value') return null

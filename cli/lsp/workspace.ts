@@ -15,19 +15,19 @@ export type Position = { readonly line: number; readonly character: number }
 export type Range = { readonly start: Position; readonly end: Position }
 
 /**
- * All files of a workspace that hold resources of Convoke: as an editor has them open, otherwise as they lie on disk. Sources that did
- * not change stay the same objects, so that compiling again costs only what did.
+ * All files of a workspace that hold Convoke's resources: as open in an editor, otherwise as on disk. Sources that did not change stay
+ * the same objects, so that compiling again costs only what changed.
  */
 export type Workspace = {
-  /** Reads a folder, or a file again that changed outside the editor. */
+  /** Reads a folder, or again a file that changed outside the editor. */
   readonly load: (path: string) => void
-  /** The text in an editor; null gives the file back to the disk. */
+  /** Takes the text in an editor; null: the file on disk counts again. */
   readonly edit: (uri: string, text: string | null) => void
   readonly sources: () => readonly Source[]
   readonly source: (uri: string) => Source | null
-  /** Of the present texts; computed when asked for. Fixes are as their rules claim. */
+  /** The compilation of the present texts, made on demand. Fixes are as their rules claim. */
   readonly compilation: () => Compilation
-  /** The same with fixes that were tried out, which takes a second compilation. */
+  /** The same with verified fixes, which takes a second compilation. */
   readonly verified: () => Compilation
   readonly rangeOf: (file: string, span: { readonly start: number; readonly end: number }) => Range
 }
@@ -45,7 +45,7 @@ export function openWorkspace(options: () => CompileOptions): Workspace {
     compiled = null
     tried = null
   }
-  /** The usual case, one file among thousands, costs no walk over all. */
+  /** Replaces one source; the usual case, one file among thousands, costs no walk over all. */
   const replace = (before: Source | undefined, after: Source): void => {
     const at = before && all && isOurs(after) ? all.indexOf(before) : -1
     const kept = all
@@ -93,7 +93,7 @@ export function openWorkspace(options: () => CompileOptions): Workspace {
   }
 }
 
-/** Positions of the protocol count from 0, in UTF-16 code units. */
+/** The protocol's positions count from 0, in UTF-16 code units. */
 export function rangeIn(text: string, span: { readonly start: number; readonly end: number }): Range {
   const index = lineIndexOf(text)
   const at = (offset: number): Position => {
@@ -112,7 +112,7 @@ export function uriOf(file: string): string {
   return file.startsWith('/') || /^[A-Za-z]:[\\/]/.test(file) ? pathToFileURL(file).href : file
 }
 
-/** A workspace holds other YAML too, templates among it that are none; only what names our group is looked at. */
+/** A workspace holds other YAML too, and templates that are no YAML; only files that name our group are read. */
 function isOurs(source: Source): boolean {
   return source.text.includes('convoke.dev/')
 }
@@ -130,7 +130,7 @@ function filesAt(path: string): string[] {
 
 const readable = /\.(?:ya?ml|json)$/i
 
-/** Null for a file that is gone, or whose text is none. */
+/** null for a file that is gone, or that is no text. */
 function fileText(file: string): string | null {
   const stat = statSync(file, { throwIfNoEntry: false })
   if (!stat?.isFile()) return null
