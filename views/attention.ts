@@ -1,4 +1,4 @@
-// What somebody should look at after a run: worst first, and of one kind together, however many there are.
+// What somebody should look at after a run: the worst first, and entries of one kind together, however many there are.
 import { holdPicture } from './charts.ts'
 import { type Html, html, listedParts, named, said, time } from './html.ts'
 import type { Names } from './names.ts'
@@ -6,11 +6,11 @@ import type { RunDocument, SegmentRow, StoreRow } from './run-document.ts'
 import { count, counted, date, listed, ordinal, percent, shortTime } from './words.ts'
 
 export type Entry = {
-  /** A failure; a decision that waits; something to look at; good to know. */
+  /** A failure; a decision that waits; something to look at; something good to know. */
   readonly level: 'bad' | 'decide' | 'look' | 'know'
   readonly title: Html
   readonly why: Html | null
-  /** The command or place that helps. */
+  /** The command or place that helps; null: none. */
   readonly act: Html | null
   readonly picture?: Html | null
 }
@@ -22,7 +22,7 @@ export function attentionOf(document: RunDocument, names: Names): readonly Entry
   return levels.flatMap((level) => entries.filter((entry) => entry.level === level))
 }
 
-/** Of one kind that many told on their own before they are told together. */
+/** Up to this many entries of one kind are told one by one; more are told together. */
 const mostOfAKind = 3
 
 type Rule = (document: RunDocument, names: Names) => readonly Entry[]
@@ -88,7 +88,7 @@ function brokenSegments({ findings }: RunDocument): readonly Entry[] {
   })
 }
 
-/** What can be delivered to nobody, or of which Campaign took nothing: never a tick. */
+/** Segments that can be delivered to nobody, or of which Campaign took nothing: never a tick. */
 function nothingArrives({ segments }: RunDocument, { link, people }: Names): readonly Entry[] {
   const entries: Entry[] = []
   for (const row of segments) {
@@ -171,7 +171,7 @@ function heldSegments({ segments, at }: RunDocument, names: Names): readonly Ent
   ]
 }
 
-/** The display names of a few, and how many more. */
+/** The display names of the first few, and how many more there are. */
 function namesOf(rows: readonly SegmentRow[], most = 6): Html {
   return listedParts(
     rows.map(({ displayName }) => named(displayName, 60)),
@@ -214,7 +214,7 @@ function heldEntry(row: SegmentRow, at: string, { link, people }: Names): Entry 
   }
 }
 
-/** Members of Activations that were not due, or whose run failed, and of those that never ran. */
+/** Members of Activations that were not due, whose run failed, or that never ran. */
 function waiting({ segments, next, at }: RunDocument): readonly Entry[] {
   const late = segments.filter(
     ({ standing, error, isInRun }) => standing && standing.undelivered > 0 && error === null && !isInRun,
@@ -231,7 +231,7 @@ function waiting({ segments, next, at }: RunDocument): readonly Entry[] {
   })
 }
 
-/** What Datasets expect of their data and was not so. */
+/** Expectations of Datasets that their data does not meet. */
 function expectations({ runs }: RunDocument): readonly Entry[] {
   const details = runs.flatMap(({ steps }) =>
     steps.filter(({ step }) => step === 'ingest').flatMap(({ details: own = [] }) => own),
@@ -266,14 +266,14 @@ function notices({ notices: all }: RunDocument): readonly Entry[] {
   )
 }
 
-/** Whom Campaign does not know yet, and what it refused. */
+/** People whom Campaign does not know yet, and rows that it refused. */
 function rejected({ segments, stores }: RunDocument): readonly Entry[] {
   const one = stores.length === 1 ? stores[0]!.people[0] : 'person'
   const standing = segments.filter((row) => row.standing && row.standing.held === 0)
   const sum = (of: (row: SegmentRow) => number | null): number =>
     standing.reduce((total, row) => total + (of(row) ?? 0), 0)
   const isAsked = standing.some((row) => row.standing!.inCampaign !== null)
-  // Without Campaign's own side only what the imports told is known.
+  // Where Campaign itself was not asked, only what the imports told is known.
   const waits = isAsked ? (row: SegmentRow) => row.standing!.waiting : (row: SegmentRow) => row.waiting
   const refuses = isAsked ? (row: SegmentRow) => row.standing!.rejected : (row: SegmentRow) => row.rejected
   const lists = html`Lines and reasons lie beside each file,<br>as <code>….rejects.csv</code>`
@@ -307,7 +307,7 @@ function rejected({ segments, stores }: RunDocument): readonly Entry[] {
   return entries
 }
 
-/** A row without a recipient is listed with the rejected ones, and waits. */
+/** Whether the reason is a missing recipient: such a row is listed with the rejected ones, and waits. */
 export function isWaitingReason(reason: string): boolean {
   return /^no row of .* has this key/.test(reason)
 }
@@ -324,7 +324,7 @@ function leftOut({ segments }: RunDocument): readonly Entry[] {
   const entries: Entry[] = []
   const byColumn = new Map<string, { total: number; rows: { row: SegmentRow; people: number }[] }>()
   for (const row of segments) {
-    // Who is left out whole is said on its own.
+    // A Segment that is left out as a whole has an entry of its own.
     if (isLeftOutWhole(row)) continue
     for (const [column, people] of Object.entries(row.standing?.missing ?? {})) {
       const own = byColumn.get(column) ?? { total: 0, rows: [] }
@@ -463,7 +463,7 @@ function cutExpression(text: string): string {
   return `'${line.length > 48 ? `${line.slice(0, 47)}…` : line}'`
 }
 
-/** More than half of it changed at once, which no breaker looked at. */
+/** Segments of which more than half changed at once, and which no breaker looked at. */
 function turnedOver({ segments, at }: RunDocument, { link }: Names): readonly Entry[] {
   const seen = new Set<string>()
   const found = segments.filter((row) => {
@@ -491,7 +491,7 @@ function median(values: readonly number[]): number {
   return values.length === 0 ? 0 : [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!
 }
 
-/** A period of the calendar that a condition names, where it began on this very day. */
+/** A calendar period that a condition names and that began on this very day; null: none. */
 function periodOf(expression: string, at: string): { term: string; now: string; again: string } | null {
   const [term, which, unit] = /\b(last|this)\s+(week|month|year)\b/i.exec(expression) ?? []
   const day = new Date(at)
@@ -537,7 +537,7 @@ function edited({ segments }: RunDocument, { link }: Names): readonly Entry[] {
   )
 }
 
-/** What steps warned of and nothing above tells better. */
+/** Warnings of steps that no other entry tells better. */
 function warnings({ runs }: RunDocument): readonly Entry[] {
   const told = runs.flatMap(({ target, steps }) =>
     steps.flatMap(({ step, warnings: own = [] }) =>
@@ -595,7 +595,7 @@ export function attentionList(entries: readonly Entry[]): Html {
   })}</ol>`
 }
 
-/** `household` or, of several stores, `person`. */
+/** The word for a store's people, such as `household`; `person` where there are several stores. */
 export function peopleWords(stores: readonly StoreRow[]): readonly [one: string, many: string] {
   const words = new Set(stores.map(({ people }) => people.join()))
   return words.size === 1 ? stores[0]!.people : ['person', 'people']

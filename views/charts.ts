@@ -1,9 +1,9 @@
-// Pictures as plain SVG: no view box, so that text keeps its size at any width; widths in per cent, heights in pixels. Each says in a
-// sentence what it shows. Only the path of a line is stretched, in a frame of its own.
+// Pictures as plain SVG without a view box, so that text keeps its size at any width: widths are in per cent, heights in pixels. Each
+// says in a sentence what it shows. Only the path of a line is stretched, in a frame of its own.
 import { type Html, html } from './html.ts'
 import { count, date, percent, signed } from './words.ts'
 
-/** A length along a picture, in per cent of it. */
+/** A length along a picture, in per cent of its width. */
 function along(value: number): string {
   return `${Math.round(value * 100) / 100}%`
 }
@@ -14,7 +14,7 @@ function round(value: number): number {
 
 export type Point = { readonly at: string; readonly value: number }
 
-/** Sizes over time, small: from zero, so that what hardly moves looks so. Nothing for fewer than two. */
+/** Sizes over time, in small; from zero, so that a size that hardly moves looks so. null for fewer than two. */
 export function sparkline(points: readonly Point[], width = 112, height = 28): Html | null {
   const last = points.at(-1)
   if (last === undefined || points.length < 2) return null
@@ -28,7 +28,10 @@ export function sparkline(points: readonly Point[], width = 112, height = 28): H
   return html`<svg width="${width}" height="${height}" role="img" aria-label="${words}"><polygon class="f-soft" points="${left},${bottom} ${line} ${x(points.length - 1)},${bottom}"/><polyline class="s-main" fill="none" stroke-width="1.5" stroke-linejoin="round" points="${line}"/><circle class="f-main" cx="${x(points.length - 1)}" cy="${y(last.value)}" r="2.4"/></svg>`
 }
 
-/** Went to the left, came to the right of a middle line; `most` is the largest of either in the whole column. At least a sliver for one. */
+/**
+ * Bars for people who left (to the left) and came (to the right of a middle line); `most` is the largest of either in the column. Even
+ * one person shows.
+ */
 export function flow(went: number, came: number, most: number): Html {
   const half = 118
   const room = half - 46
@@ -40,13 +43,13 @@ export function flow(went: number, came: number, most: number): Html {
 export type BarPart = {
   readonly value: number
   readonly fill: 'main' | 'main2' | 'main3' | 'soft' | 'out' | 'hatch' | 'bad' | 'held' | 'came' | 'went'
-  /** What stands in it where there is room; its number follows. */
+  /** The text in the bar, where there is room; its number follows. */
   readonly label?: string
-  /** Drawn as an outline: it is not there any more. */
+  /** Drawn as an outline: it is no longer there. */
   readonly isGone?: boolean
 }
 
-/** A bar made of parts, on a scale on which `whole` fills the width. */
+/** A bar made of parts, on a scale where `whole` fills the width. */
 export function stacked(parts: readonly BarPart[], whole: number, words: string, height = 34): Html {
   const scale = (value: number): number => (whole === 0 ? 0 : (100 * value) / whole)
   let from = 0
@@ -55,7 +58,7 @@ export function stacked(parts: readonly BarPart[], whole: number, words: string,
     const [x, width] = [from, scale(value)]
     from += width
     const text = label === undefined ? null : `${label} ${count(value)}`
-    // A character takes about 7 of the 1,112 pixels of a wide page; on a narrow one there is no text in bars.
+    // A character takes about 7 of the 1,112 pixels of a wide page; on narrow pages bars have no text.
     const fits = text !== null && width * 11 > text.length * 7.2 + 24
     const light = fill === 'soft' || fill === 'main3' || isGone ? 'b' : 'on'
     return [
@@ -69,31 +72,31 @@ export function stacked(parts: readonly BarPart[], whole: number, words: string,
   return html`<svg class="chart stack" height="${height}" role="img" aria-label="${words}">${drawn}</svg>`
 }
 
-/** The small square that stands for a fill beside its words. */
+/** The small square that shows a fill beside its words. */
 export function swatch(fill: BarPart['fill']): Html {
   return html`<svg width="10" height="10" aria-hidden="true"><rect class="f-${fill}" width="10" height="10"/></svg>`
 }
 
-/** A part of a whole on a track, for a row that says the numbers itself. `from` begins it elsewhere than at the left. */
+/** A part of a whole on a track, for a row that has the numbers itself. `from`: where the bar begins, if not at the left. */
 export function gauge(value: number, whole: number, state: 'main' | 'held' | 'bad' = 'main', from = 0): Html {
   const share = whole === 0 ? 0 : Math.min(100, (100 * value) / whole)
   const start = whole === 0 ? 0 : (100 * from) / whole
   return html`<svg class="chart" height="6" aria-hidden="true"><rect class="f-line" width="100%" height="6" rx="3"/><rect class="f-${state}" x="${along(start)}" width="${along(value === 0 ? 0 : Math.max(0.6, share))}" height="6" rx="3"/></svg>`
 }
 
-/** The same with the outline of what was before. */
+/** A gauge with the outline of its former value. */
 export function gaugeChange(before: number, after: number, whole: number, state: 'main' | 'held' | 'bad'): Html {
   const share = (value: number): string => along(whole === 0 ? 0 : Math.min(100, (100 * value) / whole))
   return html`<svg class="chart" height="6" aria-hidden="true"><rect class="f-line" width="100%" height="6" rx="3"/><rect class="f-came" width="${share(Math.max(before, after))}" height="6" rx="3"/><rect class="f-${state}" width="${share(Math.min(before, after))}" height="6" rx="3"/></svg>`
 }
 
-/** How much of a Segment arrived, in a table's row. */
+/** How much of a Segment has arrived, for a table's row. */
 export function share(value: number, whole: number): Html {
   const width = whole === 0 ? 0 : Math.round((72 * value) / whole)
   return html`<svg width="72" height="6" aria-hidden="true"><rect class="f-line" width="72" height="6" rx="3"/><rect class="f-main" width="${Math.max(value > 0 ? 2 : 0, width)}" height="6" rx="3"/></svg>`
 }
 
-/** Members against a list that does not move: what a hold looks like. `heldFrom`: the first point of the hold. */
+/** Members against a list that does not move, which is how a hold looks. `heldFrom`: the first point of the hold; null: nothing to show. */
 export function holdPicture(members: readonly Point[], list: number, heldFrom: number, heldSince: string): Html | null {
   const last = members.at(-1)
   if (!last || members.length < 2) return null
@@ -120,7 +123,9 @@ export type SizePoint = {
   readonly edited: boolean
 }
 
-/** Sizes day by day, and below them who came (above a line) and who went (below it). The first day is marked, not drawn: nobody came then. */
+/**
+ * Sizes day by day, and below them who came (above a line) and who left (below it). The first day is marked, not drawn: nobody came then.
+ */
 export function sizeOverTime(points: readonly SizePoint[]): Html | null {
   const last = points.at(-1)
   const first = points[0]
@@ -161,7 +166,7 @@ export function sizeOverTime(points: readonly SizePoint[]): Html | null {
   )}${largest.entered > 0 && largest !== last && html`<text class="t-came" x="${along(x(at(largest)))}" y="${round(middle - bar(largest.entered)) - 5}" text-anchor="middle">${signed(largest.entered)}</text>`}${deepest.exited > 0 && deepest !== last && html`<text class="t-went" x="${along(x(at(deepest)))}" y="${round(middle + bar(deepest.exited)) + 13}" text-anchor="middle">${signed(-deepest.exited)}</text>`}${ticks.map((index) => html`<text class="k" x="${along(x(index))}" y="${bottom - 4}" text-anchor="${anchor(index)}">${date(points[index]!.at)}</text>`)}</svg><svg class="chart" height="${bottom}" aria-hidden="true"><text class="t-main big" x="0" y="${Math.max(16, round(y(last.members)) + 6)}">${count(last.members)}</text><text class="t-came b" x="0" y="${middle - 7}">${signed(last.entered)} came</text><text class="t-went b" x="0" y="${middle + 16}">${signed(-last.exited)} went</text></svg></div>`
 }
 
-/** The smallest of 1, 2, 4, 5, 6, 8, 10 times a power of ten that is not below; its half is written at the axis too. */
+/** The smallest of 1, 2, 4, 5, 6, 8, 10 times a power of ten that is not below the value; the axis also shows half of it. */
 function niceCeiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(2, value)))
   for (const step of [1, 2, 4, 6, 8, 10]) if (step * power >= value) return Math.max(2, step * power)
@@ -169,15 +174,15 @@ function niceCeiling(value: number): number {
 }
 
 export type Step = {
-  /** What remains after it, or, of an alternative, what it adds. */
+  /** What remains after the condition; for an alternative, what it adds. */
   readonly label: string
   readonly value: number
   readonly kind: 'all' | 'kept' | 'dropped' | 'result'
-  /** Where the bar begins: what stands before it. */
+  /** Where the bar begins, behind what stands before it. */
   readonly from?: number
 }
 
-/** What each condition keeps and drops. Labels stand left, or above where it is narrow. */
+/** What each condition keeps and drops. Labels are at the left, or above where the page is narrow. */
 export function waterfall(steps: readonly Step[], whole: number): Html {
   const scale = (value: number): number => (whole === 0 ? 0 : (86 * value) / whole)
   return html`<ol class="steps waterfall">${steps.map(({ label, value, kind, from = 0 }) => {
@@ -191,7 +196,7 @@ export function waterfall(steps: readonly Step[], whole: number): Html {
   })}</ol>`
 }
 
-/** Bars side by side from zero, one of them the one that is so now. */
+/** Bars side by side from zero; one of them is the present value. */
 export function columns(
   bars: readonly { readonly label: string; readonly value: number; readonly isNow: boolean }[],
 ): Html {
@@ -207,7 +212,7 @@ export function columns(
   )}</svg>`
 }
 
-/** A value against a limit that stands as a dashed line with its words above. */
+/** A value against a limit, which is a dashed line with words above. */
 export function againstLimit(
   rows: readonly {
     readonly label: string
@@ -229,7 +234,7 @@ export function againstLimit(
   )}<line class="s-ink3" stroke-dasharray="3 3" x1="${along(x(limit.share))}" x2="${along(x(limit.share))}" y1="18" y2="${height}"/></svg>`
 }
 
-/** What a day holds: a dot with its time for each run, a band for what runs all the time. */
+/** What happens in a day: a dot with its time for each run, a band for what runs all the time. */
 export function dayAxis(
   rows: readonly { readonly label: string; readonly times: readonly string[]; readonly band: string | null }[],
   from: string,
@@ -251,7 +256,7 @@ export function dayAxis(
   )}</svg></div>`
 }
 
-/** A list of bars with their share of a whole: who else somebody is. */
+/** Bars with their share of a whole: in which other Segments people are. */
 export function ranked(rows: readonly { readonly label: Html; readonly value: number }[], whole: number): Html {
   const most = Math.max(1, ...rows.map(({ value }) => value))
   return html`<ol class="steps ranked">${rows.map(({ label, value }) => {

@@ -8,7 +8,7 @@ const keywords = new Set(
 )
 const units = /^(?:millisecond|second|minute|hour|day|week|month|year|decade|centur|millenni)/
 
-/** With its colours; what is underlined as wrong lies between `start` and `end`. */
+/** The expression with colours; `start` and `end` enclose what is underlined as wrong. */
 export function expressionHtml(
   text: string,
   wrong: readonly { readonly start: number; readonly end: number }[] = [],
@@ -44,7 +44,7 @@ export function expressionHtml(
   return html`<pre>${parts}</pre>`
 }
 
-/** `link` is where a Segment that an expression names leads. */
+/** `link` gives the link for a Segment that an expression names. */
 export function phraseHtml(phrase: Phrase, link: (segment: string) => Html): Html {
   return html`${phrase.map((word) =>
     typeof word === 'string'

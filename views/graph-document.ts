@@ -1,10 +1,10 @@
-// What feeds what, with how much of it, as programs read it: the document of `graph -o json`.
+// What feeds what, and how much, for programs: the document of `graph -o json`.
 import { type Compilation, type Graph, graphOf } from '#compiler'
 import type { Kind } from '#crds'
 import type { RunDocument, SegmentRow } from './run-document.ts'
 
 export type GraphDocument = {
-  /** The instant of the data that sizes are of, RFC 3339; null where no store is known. */
+  /** The instant of the data that sizes are of, in RFC 3339; null where no store is known. */
   readonly at: string | null
   readonly nodes: readonly GraphDocumentNode[]
   readonly edges: readonly GraphDocumentEdge[]
@@ -21,7 +21,7 @@ export type GraphDocumentNode = {
   readonly displayName: string | null
   /** `Event, NDJSON, Streaming` */
   readonly detail: string
-  /** Null where it is not known, or there is nothing to count. */
+  /** null where the size is not known, or there is nothing to count. */
   readonly size: Size | null
   readonly uses: Graph['nodes'][number]['uses']
   readonly severity: Graph['nodes'][number]['severity']
@@ -31,10 +31,10 @@ export type GraphDocumentNode = {
 export type GraphDocumentEdge = {
   readonly from: string
   readonly to: string
-  /** From Campaign's logs back to a store. */
+  /** Whether the edge leads from Campaign's logs back to a store. */
   readonly returns: boolean
   readonly size: Size | null
-  /** Of a Segment and its Activation: the circuit breaker holds it. */
+  /** For an edge from a Segment to its Activation: whether the circuit breaker holds it. */
   readonly held: boolean
 }
 
@@ -107,7 +107,7 @@ function sizesOf({ stores, segments }: RunDocument) {
       add(nodes, self, row.members, 'members')
     }
     for (const [from, to, count] of wayOf(row)) {
-      // From a Segment of one's own to its Activation; behind that all of them together.
+      // From a Segment to its own Activation these are members; behind it, memberships of all Segments together.
       add(edges, `${from} ${to}`, count, from === self ? 'members' : 'memberships')
       if (to.startsWith('Activation/') || to.startsWith('CampaignInstance/')) add(nodes, to, count, 'memberships')
     }
@@ -118,7 +118,7 @@ function sizesOf({ stores, segments }: RunDocument) {
     edge: (from: string, to: string): Size | null => {
       const found = edges.get(`${from} ${to}`)
       if (found) return found
-      // What feeds a Segment is as much as is in it: people of a store; members of another Segment who are asked about.
+      // Into a Segment: from a store as many as are in it, from another Segment the members of that one.
       const [count, feeds] = to.startsWith('Segment/') ? [members.get(to), members.get(from)] : []
       if (count === undefined) return null
       return { count: from.startsWith('Segment/') ? (feeds ?? count) : count, unit: 'members' }

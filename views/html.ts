@@ -1,4 +1,4 @@
-// The one place where text becomes HTML or SVG: whatever is put into a template is escaped, unless a template made it.
+// The one place where text becomes HTML or SVG: every value in a template is escaped, unless a template made it.
 import { visible } from '#compiler'
 import { count, cut } from './words.ts'
 
@@ -7,7 +7,10 @@ export type Html = { readonly markup: string }
 
 type Part = Html | string | number | false | null | undefined | readonly Part[]
 
-/** A template whose values are escaped; null, undefined and false are nothing, lists follow each other. For text and for attributes in double quotes. */
+/**
+ * A template with escaped values, for text and for attributes in double quotes. null, undefined and false give nothing; lists follow each
+ * other.
+ */
 export function html(strings: TemplateStringsArray, ...values: readonly Part[]): Html {
   let markup = strings[0] ?? ''
   for (const [index, value] of values.entries()) markup += markupOf(value) + (strings[index + 1] ?? '')
@@ -21,12 +24,12 @@ function markupOf(part: Part): string {
   return 'markup' in part ? part.markup : part.map(markupOf).join('')
 }
 
-/** Markup that is ours as it stands: styles, scripts. Never for what comes from data. */
+/** Markup of our own as it stands: styles and scripts. Never for data. */
 export function trusted(markup: string): Html {
   return { markup }
 }
 
-/** Control characters are made visible, lines stay lines. */
+/** The text with control characters made visible; lines stay lines. */
 export function escaped(text: string): string {
   const plain = text.split('\n').map(visible).join('\n')
   return plain.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
@@ -38,25 +41,25 @@ export function named(text: string, most = 80): Html {
   return short === text ? html`<bdi>${text}</bdi>` : html`<bdi title="${text}">${short}</bdi>`
 }
 
-/** A message as it is written for a terminal, with what stands in backticks as code. */
+/** A message written for a terminal, with words in backticks as code. */
 export function said(message: string): Html {
   return html`${message.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part))}`
 }
 
-/** `a, b and c` of markup; beyond `most` the last says how many are left out. */
+/** `a, b and c` of markup; beyond `most` the last part says how many are left out. */
 export function listedParts(parts: readonly Html[], most = Number.POSITIVE_INFINITY): Html {
   const shown = parts.length > most ? [...parts.slice(0, most - 1), html`${parts.length - most + 1} more`] : parts
   return html`${shown.map((part, index) => html`${index > 0 && (index === shown.length - 1 ? ' and ' : ', ')}${part}`)}`
 }
 
-/** `12.4 M` with the whole number in its title; up to seven digits as it is. */
+/** `12.4 M` with the whole number in its title; a number of up to seven digits as it is. */
 export function amount(value: number): Html {
   if (Math.abs(value) < 10_000_000) return html`${count(value)}`
   const [size, unit] = Math.abs(value) >= 1e9 ? [1e9, 'bn'] : [1e6, 'M']
   return html`<span title="${count(value)}">${(value / size).toFixed(1)} ${unit}</span>`
 }
 
-/** A moment as a machine reads it, around the words for it. */
+/** A moment for machines, around the words for it. */
 export function time(instant: string, words: string): Html {
   return html`<time datetime="${instant}">${words}</time>`
 }

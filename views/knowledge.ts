@@ -13,27 +13,27 @@ export type Knowledge = {
 export type StoreKnowledge = Named & {
   readonly profiles: number
   readonly events: number
-  /** Profiles that segmentation leaves out since they are over a limit. */
+  /** How many profiles segmentation leaves out because they exceed a limit. */
   readonly leftOut: { readonly eventsPerProfile: number; readonly identitiesPerProfile: number }
   readonly datasets: readonly DatasetKnowledge[]
-  /** Oldest first; the newest one is the current membership. */
+  /** Evaluations, oldest first; the newest one is the present membership. */
   readonly evaluations: readonly EvaluationKnowledge[]
-  /** People in any Segment, and in any that is delivered; who came and went since the evaluation before. Null: not looked at. */
+  /** People in any Segment, and in any that is delivered, with who came and left since the evaluation before; null: not looked at. */
   readonly people: { readonly any: PeopleKnowledge; readonly delivered: PeopleKnowledge } | null
   /** The most events that one person has; null: not looked at. */
   readonly eventsOfOnePerson: number | null
-  /** Segment → why people came and went at its last evaluation; those of which it is not known are not in it. */
+  /** Why people came and left at a Segment's last evaluation; Segments for which that is not known are missing. */
   readonly turnover: ReadonlyMap<string, TurnoverKnowledge>
 }
 
 export type TurnoverKnowledge = { readonly entered: ReasonCounts; readonly exited: ReasonCounts }
 
-/** People with new data, people of whom nothing is new so that it was time alone, and people of an edited Segment. */
+/** People with new data; people without new data, who moved by time alone; people of an edited Segment. */
 export type ReasonCounts = { readonly byData: number; readonly byTime: number; readonly byEdit: number }
 
 export type PeopleKnowledge = {
   readonly members: number
-  /** Null at the first evaluation. */
+  /** null at the first evaluation. */
   readonly came: number | null
   readonly went: number | null
 }
@@ -44,7 +44,7 @@ export type DatasetKnowledge = {
   readonly records: number
   readonly badRows: number
   readonly newestFile: string | null
-  /** RFC 3339; null where it has no events, or they were not looked at. */
+  /** RFC 3339; null where the Dataset has no events, or they were not looked at. */
   readonly newestEvent: string | null
 }
 
@@ -52,7 +52,7 @@ export type EvaluationKnowledge = {
   readonly evaluation: 'Batch' | 'Streaming'
   /** RFC 3339. */
   readonly evaluatedAt: string
-  /** The Segments it evaluated. */
+  /** The Segments that it evaluated. */
   readonly segments: readonly {
     readonly segment: string
     readonly digest: string
@@ -65,13 +65,13 @@ export type EvaluationKnowledge = {
 export type ActivationKnowledge = Named & {
   /** Runs before this one, oldest first. */
   readonly past: readonly { readonly run: string; readonly steps: readonly RunReport[] }[]
-  /** Segment → people in the acknowledged delivered set. */
+  /** How many people the acknowledged delivered set has, by Segment. */
   readonly delivered: ReadonlyMap<string, number>
-  /** Segment → column of Campaign that would be empty → members left out for it. */
+  /** How many members are left out because a column of Campaign would be empty; by Segment and column. */
   readonly incomplete: ReadonlyMap<string, ReadonlyMap<string, number>>
-  /** Segment → why rows of the run were rejected → how many. */
+  /** How many rows of the run were rejected; by Segment and reason. */
   readonly rejects: ReadonlyMap<string, ReadonlyMap<string, number>>
-  /** Segment → what Campaign made of the delivered set; null where Campaign is not asked. */
+  /** What Campaign made of the delivered set, by Segment; null where Campaign is not asked. */
   readonly campaign: ReadonlyMap<string, CampaignKnowledge> | null
 }
 

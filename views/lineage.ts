@@ -12,16 +12,16 @@ export type LineageNode = {
 }
 
 export type Lineage = {
-  /** Left to right. */
+  /** Columns from left to right. */
   readonly columns: readonly { readonly heading: string; readonly nodes: readonly LineageNode[] }[]
   readonly edges: readonly (readonly [from: string, to: string])[]
-  /** One sentence that tells what is seen. */
+  /** One sentence that tells what the picture shows. */
   readonly words: string
 }
 
 const rowHeight = 64
 const nodeHeight = 44
-/** Nodes of a column that are drawn; the rest are counted. */
+/** How many nodes of a column are drawn; the others are counted. */
 const mostNodes = 7
 
 /** A picture on wide pages, a list on narrow ones. */
@@ -51,7 +51,7 @@ export function lineagePicture({ columns, edges, words }: Lineage): Html {
     for (const [row, node] of nodes.entries())
       places.set(node.id, { x: column * (width + gap), y: top + row * rowHeight, node })
   }
-  // What is counted together takes the lines of all it stands for.
+  // A node that counts others together has the lines of all that it stands for.
   const drawnOf = new Map(
     filled.flatMap(({ heading, nodes }) =>
       nodes.map(({ id }) => [id, places.has(id) ? id : `more-${heading}`] as const),

@@ -1,14 +1,14 @@
-// How resources of a run are called and linked on a page.
+// How resources of a run are named and linked on a page.
 import { type Html, html, named } from './html.ts'
 import type { RunDocument, SegmentRow } from './run-document.ts'
 import { counted } from './words.ts'
 
 export type Names = {
-  /** The display name, leading to its row. */
+  /** The display name with a link to the Segment's row. */
   readonly link: (row: Pick<SegmentRow, 'namespace' | 'segment' | 'displayName' | 'activation'>) => Html
-  /** `12 households`: as the Segment's store calls its people. */
+  /** `12 households`: the people, in the word that the Segment's store has for them. */
   readonly people: (row: Pick<SegmentRow, 'store' | 'namespace'>, value: number) => string
-  /** Whether there is more than one namespace, so that names need theirs. */
+  /** Whether there are several namespaces, so that names need theirs. */
   readonly isSpread: boolean
 }
 

@@ -1,25 +1,25 @@
-// The frame of every page: one HTML file that asks nobody for anything.
+// The frame of every page: one HTML file that loads nothing from anywhere.
 import { createHash } from 'node:crypto'
 import { type Html, html, trusted } from './html.ts'
 import { style } from './style.ts'
 
 export type Page = {
-  /** For the tab; short, the most telling words first. */
+  /** The title for the tab: short, the most telling words first. */
   readonly title: string
-  /** What stands at the right of the bar: which project this is. */
+  /** The text at the right of the bar: which project this is. */
   readonly where: string
-  /** Links of the bar; none in a file that stands alone. */
+  /** Links in the bar; none in a file that stands alone. */
   readonly nav?: readonly { readonly href: string; readonly text: string; readonly isHere: boolean }[]
-  /** Where the brand leads. */
+  /** Where the brand links to. */
   readonly home?: string
   readonly meta: Html
   readonly headline: Html
   readonly lead: Html | null
   readonly body: readonly (Html | null)[]
   readonly footer: readonly Html[]
-  /** The file beside the page that has its style, relative to it; a page that stands alone has it within. */
+  /** The style's file beside the page, relative to it; a page that stands alone contains its style. */
   readonly styleFile?: string
-  /** A script of ours, which adds to what is readable without it; and files beside the page that it loads. */
+  /** A script of ours, which adds to a page readable without it, and the files beside the page that it loads. */
   readonly script?: { readonly text: string; readonly loads: readonly string[] }
 }
 
@@ -34,7 +34,7 @@ export function pageText(page: Page): string {
     : null
   const policy = [
     "default-src 'none'",
-    // Files beside a page opened from disk have no origin that 'self' could mean.
+    // Files beside a page that is opened from disk have no origin that 'self' could mean.
     styleFile === undefined ? `style-src '${digest(style)}'` : "style-src 'self' file:",
     ...(script ? [`script-src '${digest(script.text)}'${script.loads.length > 0 ? " 'self' file:" : ''}`] : []),
     "base-uri 'none'",
@@ -72,7 +72,7 @@ ${scripts}
   }\n`
 }
 
-/** A part of a page: a heading, one sentence how to read what follows, and that. */
+/** A part of a page: a heading, one sentence on how to read what follows, and its content. */
 export function section(
   id: string,
   heading: string,

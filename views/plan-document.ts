@@ -1,19 +1,19 @@
-// What a change does when it is applied: the document of `plan -o json`, and all that its page shows.
+// What a change does when it is applied: the document of `plan -o json`, and everything that its page shows.
 import type { ChangePlan, Compilation } from '#compiler'
 import type { JobPlan } from '#crds'
 import { type Finding, type NextSlot, nextSlots, type RunDocument } from './run-document.ts'
 
-/** What a query found of a Segment that is new, redefined or delivered for the first time. */
+/** What a query found for a Segment that is new, redefined or delivered for the first time. */
 export type AudienceCount = {
   readonly segment: string
   readonly namespace: string
   readonly store: string
-  /** Members by the last evaluation; null for a Segment it does not know. */
+  /** Members at the last evaluation; null for a Segment that it does not know. */
   readonly before: number | null
   readonly after: number
   readonly entered: number
   readonly exited: number
-  /** CampaignInstance → what it makes of those who enter. */
+  /** What Campaign would make of those who enter, by CampaignInstance. */
   readonly campaign: Readonly<Record<string, { readonly unknown: number; readonly optedOut: number }>>
 }
 
@@ -24,17 +24,17 @@ export type PlannedAudience = AudienceCount & {
   readonly deliveries: readonly PlannedDelivery[]
 }
 
-/** The next delivery of a Segment by one Activation, as the data of the last evaluation let expect it. */
+/** The next delivery of a Segment by one Activation, as expected from the data of the last evaluation. */
 export type PlannedDelivery = {
   readonly activation: string
-  /** RFC 3339; null where it has no further slot. */
+  /** RFC 3339; null where there is no further slot. */
   readonly at: string | null
-  /** It was not delivered by this Activation before: everybody is sent, and no breaker looks. */
+  /** Whether this Activation has not delivered it before: everybody is sent, and no breaker looks. */
   readonly isFirst: boolean
-  /** People on the list it changes; null where nobody has told. */
+  /** How many people are on the list that it changes; null where that is not known. */
   readonly list: number | null
   readonly rows: number
-  /** The breaker would hold it. */
+  /** Why the breaker would hold it; null: it would not. */
   readonly held: {
     readonly direction: 'entered' | 'exited' | 'empty'
     readonly people: number
@@ -45,10 +45,10 @@ export type PlannedDelivery = {
 
 export type PlanDocument = ChangePlan & {
   readonly at: string
-  /** What it is compared with, as it was asked for. */
+  /** What the resources are compared with, as it was asked for. */
   readonly against: string
   readonly audiences: readonly PlannedAudience[]
-  /** Whether data were at hand, so that no audience means no change. */
+  /** Whether data was at hand, so that an empty list of audiences means no change. */
   readonly isCounted: boolean
   readonly next: readonly NextSlot[]
   readonly findings: readonly Finding[]
@@ -63,7 +63,7 @@ export type PlanDocument = ChangePlan & {
   }
 }
 
-/** Segments that an Activation delivers after the change and did not before, by `namespace/name`. */
+/** Segments that an Activation delivers after the change and did not before, by `namespace/name` of the Activation. */
 export function newlyDelivered(before: Compilation, after: Compilation): ReadonlyMap<string, readonly string[]> {
   const ways = ({ model }: Compilation): Set<string> =>
     new Set(
@@ -97,9 +97,9 @@ export function planDocument({
   readonly after: Compilation
   readonly at: Date
   readonly against: string
-  /** Null where no data were at hand. */
+  /** null where no data was at hand. */
   readonly counts: readonly AudienceCount[] | null
-  /** How all stands now, by the resources after the change; null where nobody has looked. */
+  /** The present state, by the resources after the change; null where nobody has looked. */
   readonly known: RunDocument | null
   readonly gaps: readonly string[]
 }): PlanDocument {
@@ -182,7 +182,7 @@ function deliveriesOf(
     })
 }
 
-/** What the breaker of an Activation would say: the same comparison as an export makes, with what a query found. */
+/** What an Activation's breaker would say: the comparison that an export makes, with what a query found. */
 function heldBy(
   breaker: NonNullable<JobPlan['export']>['circuitBreaker'] | null,
   list: number,

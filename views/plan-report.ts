@@ -1,4 +1,4 @@
-// The page of a plan: what somebody has to decide before a change is merged, what it does to audiences, what it changes, what comes then.
+// The page of a plan: what has to be decided before a change is merged, what it does to audiences, what it changes, what comes next.
 import { diffWordsWithSpace } from 'diff'
 import { attentionList, type Entry } from './attention.ts'
 import { againstLimit, type BarPart, gaugeChange, stacked, swatch } from './charts.ts'
@@ -7,7 +7,7 @@ import { pageText, section } from './page.ts'
 import type { PlanDocument, PlannedAudience, PlannedDelivery } from './plan-document.ts'
 import { count, counted, fullTime, percent, shortTime } from './words.ts'
 
-/** Changes, audiences and slots that a page shows one by one. */
+/** How many changes, audiences and slots a page shows one by one. */
 const most = { changes: 60, audiences: 24, slots: 9, entries: 12 } as const
 
 export function planReport(plan: PlanDocument, { where }: { readonly where: string }): string {
@@ -248,7 +248,7 @@ function changeSection({ changes }: PlanDocument): Html {
   )
 }
 
-/** What was and what is, line by line, with what differs in a line marked. */
+/** Before and after, line by line, with the differences within a line marked. */
 function diffLines(before: string | null, after: string | null): Html {
   const parts = before !== null && after !== null ? diffWordsWithSpace(before, after) : []
   const side = (text: string | null, mine: 'added' | 'removed', sign: string, word: string): Html | null => {

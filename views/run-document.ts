@@ -1,4 +1,4 @@
-// What one `convoke run` did and what is so after it: the document of `-o json`, and all that the report shows.
+// What one `convoke run` did and how things are after it: the document of `-o json`, and everything that the report shows.
 import {
   type Compilation,
   graphOf,
@@ -26,7 +26,7 @@ export type RunDocument = {
   readonly at: string
   readonly seconds: number
   readonly runs: readonly Outcome[]
-  /** What is due and was not run now, and slots that were never run. */
+  /** Slots that are due and were not run now, and slots that were never run. */
   readonly notices: readonly {
     readonly kind: 'waiting' | 'missed'
     readonly target: string
@@ -34,9 +34,9 @@ export type RunDocument = {
   }[]
   readonly segments: readonly SegmentRow[]
   readonly stores: readonly StoreRow[]
-  /** Closest to their limit first. */
+  /** Uses of limits, those closest to their limit first. */
   readonly guardrails: readonly GuardrailRow[]
-  /** The next slot of each schedule, soonest first. */
+  /** The next slot of each schedule, the soonest first. */
   readonly next: readonly NextSlot[]
   readonly findings: readonly Finding[]
   /** What could not be found out, as sentences. */
@@ -58,7 +58,7 @@ export type NextSlot = {
   readonly name: string
   readonly evaluation: 'Batch' | 'Streaming' | null
   readonly at: string
-  /** How often it comes within the next 24 hours, up to 1,000. */
+  /** How many slots it has within the next 24 hours, up to 1,000. */
   readonly often: number
 }
 
@@ -74,7 +74,7 @@ export type GuardrailRow = {
 export type StoreRow = {
   readonly namespace: string
   readonly name: string
-  /** `household`, `households`: what its people are called. */
+  /** The words for its people: `household`, `households`. */
   readonly people: readonly [one: string, many: string]
   readonly profiles: number
   readonly events: number
@@ -93,28 +93,28 @@ export type SizeAt = {
   readonly members: number
   readonly entered: number
   readonly exited: number
-  /** The definition is another one than before. */
+  /** Whether the definition changed since the evaluation before. */
   readonly edited: boolean
 }
 
 export type Held = {
   readonly message: string
-  /** The list would grow too much, shrink too much, or be empty. */
+  /** Whether the list would grow too much, shrink too much, or be empty. */
   readonly direction: 'entered' | 'exited' | 'empty'
-  /** People who would come or go. */
+  /** How many people would come or go. */
   readonly wouldChange: number | null
-  /** People on the list it is compared with. */
+  /** How many people are on the list that it is compared with. */
   readonly baseline: number | null
   readonly percent: number | null
   readonly limit: number | null
-  /** The slot of the first of the runs in a row that held it, as far as reports go back. RFC 3339. */
+  /** The slot of the first of the consecutive runs that held it, as far as reports go back. RFC 3339. */
   readonly since: string | null
   readonly runs: number
-  /** People of the list who are no members any more. */
+  /** How many people on the list are no longer members. */
   readonly noLongerMembers: number | null
 }
 
-/** Of one Segment and one way to Campaign; a Segment that nothing delivers has one row with `activation` null. */
+/** One Segment on one way to Campaign; a Segment that nothing delivers has one row with `activation` null. */
 export type SegmentRow = {
   readonly namespace: string
   readonly segment: string
@@ -127,43 +127,43 @@ export type SegmentRow = {
   readonly destination: string | null
   readonly instance: string | null
   readonly syncType: 'Audience' | 'Profile' | null
-  /** The expression does not compile, or a step failed at it. */
+  /** Why the expression does not compile, or how a step failed at it; null: neither. */
   readonly error: string | null
   readonly evaluatedAt: string | null
   readonly members: number | null
   readonly previousMembers: number | null
-  /** By the newest evaluation. */
+  /** How many entered at the newest evaluation. */
   readonly entered: number | null
   readonly exited: number | null
-  /** Why they came and went; null where it is not known, or nobody was looked at before. */
+  /** Why they came and left; null where that is not known, or there was no evaluation before. */
   readonly turnover: TurnoverKnowledge | null
-  /** One entry a day, oldest first. */
+  /** Sizes, one entry a day, oldest first. */
   readonly history: readonly SizeAt[]
 
-  /** Null where it is not held. */
+  /** null where it is not held. */
   readonly held: Held | null
   /** Whether a run of this document tried to deliver it. */
   readonly isInRun: boolean
   readonly backfill: boolean
   readonly files: readonly string[]
-  /** Rows of these files: `realized` say who is in, `exits` who is not any more. */
+  /** How many rows these files have: `realized` rows say who is in, `exits` who is no longer in. */
   readonly rows: number | null
   readonly realized: number | null
   readonly exits: number | null
-  /** Rows that Campaign took note of: imported, or published where it reads the landing zone itself. */
+  /** How many rows Campaign took note of: imported, or published where it reads the landing zone itself. */
   readonly delivered: number | null
   readonly updated: number | null
   readonly unchanged: number | null
   readonly rejected: number | null
-  /** Of these rows, those that wait for their recipient. rows = updated + unchanged + rejected + rowsWaiting + exits. */
+  /** How many of these rows wait for their recipient. rows = updated + unchanged + rejected + rowsWaiting + exits. */
   readonly rowsWaiting: number | null
-  /** Rows of earlier runs whose recipient is there now. */
+  /** How many rows of earlier runs have their recipient now. */
   readonly arrived: number | null
-  /** Rows that wait in Campaign for their recipient, those of earlier runs among them. */
+  /** How many rows wait in Campaign for their recipient, including those of earlier runs. */
   readonly waiting: number | null
-  /** Why rows were rejected, or wait. */
+  /** How many rows were rejected or wait, by reason. */
   readonly rejectedBy: Readonly<Record<string, number>>
-  /** Joined and left the list in Campaign. */
+  /** How many joined the list in Campaign; `removed`: how many left it. */
   readonly added: number | null
   readonly removed: number | null
   readonly seconds: number
@@ -176,21 +176,21 @@ export type SegmentRow = {
  * members = delivered + leftOut + held + undelivered + unaccounted; delivered = inCampaign + waiting + rejected where Campaign was asked.
  */
 export type Standing = {
-  /** Of the delivery's evaluation. */
+  /** Members at the delivery's evaluation. */
   readonly members: number
   readonly delivered: number
   readonly leftOut: { readonly missingMandatory: number; readonly duplicateKey: number }
-  /** Of those left out for want of a value: which column would be empty. */
+  /** How many of those left out lack a value, by the column that would be empty. */
   readonly missing: Readonly<Record<string, number>>
   readonly held: number
-  /** Members that no run has delivered yet: it failed, or has not come to them. */
+  /** How many members no run has delivered yet: it failed, or has not come to them. */
   readonly undelivered: number
   /** What the sum lacks; 0 unless something is wrong. */
   readonly unaccounted: number
   readonly inCampaign: number | null
-  /** Delivered, but Campaign has no such recipient: they wait for one. */
+  /** Delivered, but Campaign has no such recipient yet: they wait for one. */
   readonly waiting: number | null
-  /** Delivered, and refused for something else. */
+  /** Delivered, and refused for another reason. */
   readonly rejected: number | null
   readonly optedOut: number | null
 }
@@ -275,10 +275,10 @@ function guardrailRows(compilation: Compilation, { stores }: Knowledge): readonl
 
 const mostOften = 1000
 
-/** What is done first of what is due at one instant. */
+/** The order of targets that are due at the same instant. */
 const order: readonly string[] = ['CampaignSource', 'ProfileStore', 'Activation']
 
-/** When what is scheduled comes next after an instant. */
+/** The next slot of each schedule after an instant. */
 export function nextSlots(model: Model, at: Date): readonly NextSlot[] {
   return schedulesOf(model)
     .flatMap(({ resource, evaluation, schedule }): NextSlot[] => {
@@ -335,7 +335,7 @@ function segmentRows(
       }
     })
   })
-  // Delivered ones first, by Activation; the others after them.
+  // Segments that are delivered come first, by Activation.
   const key = (row: SegmentRow): string =>
     `${row.activation === null ? 1 : 0}/${row.activation ?? ''}/${row.namespace}/${row.segment}`
   return rows.sort((a, b) => (key(a) < key(b) ? -1 : 1))
@@ -409,7 +409,7 @@ function newestOf(segment: string, known: StoreKnowledge | null): SizeAt | null 
   return null
 }
 
-/** A Segment's sizes, one a day: the last of the day, with all that came and went in it. */
+/** A Segment's sizes, one a day: the last of the day, with everybody who came and left on that day. */
 export function historyOf(segment: string, known: StoreKnowledge | null): readonly SizeAt[] {
   const days: SizeAt[] = []
   let digest: string | null = null
@@ -456,7 +456,7 @@ function deliveryOf(
   const imported = detailsOf(steps, 'import').filter((detail) =>
     detail.file === undefined ? detail.segment === segment : names.includes(detail.file),
   )
-  // What arrives of earlier runs is told apart from the files of this one.
+  // Rows of earlier runs that arrive are told apart from the files of this run.
   const ofFiles = imported.filter(({ file }) => file !== undefined)
   const failed = steps.find(({ error }) => error !== undefined)
   const isUncertain = [exported, ...imported].some((detail) => detail?.counts?.['uncertain'] === 1)
@@ -487,7 +487,7 @@ function deliveryOf(
     rejected: sum(ofFiles, 'rejected'),
     rowsWaiting: sum(ofFiles, 'waiting'),
     arrived: hasImport ? (imported.find(({ file }) => file === undefined)?.counts?.['arrived'] ?? 0) : null,
-    // Told of a Segment apart from its files, where any wait.
+    // An import tells of waiting rows apart from files, where there are any.
     waiting: hasImport ? (imported.find(({ file }) => file === undefined)?.counts?.['waiting'] ?? 0) : null,
     rejectedBy: Object.fromEntries(known?.rejects.get(segment) ?? []),
     added: sum(imported, 'added'),
@@ -499,7 +499,7 @@ function deliveryOf(
 
 type Told = { readonly detail: Detail; readonly slot: string | null; readonly isWhole: boolean }
 
-/** What the runs said of a Segment, newest first: the one at hand, then those before it. */
+/** What the runs said of a Segment, newest first: this one, then those before it. */
 function toldOf(segment: string, outcome: Outcome | null, known: ActivationKnowledge | null): readonly Told[] {
   const runs = [...(known?.past ?? []), ...(outcome ? [outcome] : [])].toReversed()
   return runs.flatMap(({ run, steps }): Told[] => {
@@ -537,7 +537,7 @@ function standingOf(
   if (last.detail.held !== undefined) return { ...standing, held: members }
   const { missingMandatory = 0, duplicateKey = 0 } = last.detail.counts ?? {}
   const possible = members - missingMandatory - duplicateKey
-  // Of a run that did not come to its end, some of what is possible may be delivered; of another, all of it.
+  // A run that did not come to its end may have delivered some of what was possible; any other has delivered all of it.
   const delivered = last.isWhole ? (set ?? possible) : Math.min(set ?? 0, possible)
   return {
     ...standing,
@@ -587,7 +587,7 @@ function heldOf(
   }
 }
 
-/** The slot that a run's name tells, in RFC 3339. */
+/** The slot in a run's name, in RFC 3339; null: none. */
 function slotOf(run: string): string | null {
   const [, minutes] = /-(\d{7,9})(?:-[0-9a-f]{8})?$/.exec(run) ?? []
   return minutes === undefined ? null : new Date(Number(minutes) * 60_000).toISOString().replace('.000Z', 'Z')

@@ -1,4 +1,4 @@
-// The report of one run: did it arrive, who came and went and why, what needs somebody, what comes next.
+// The report of one run: whether it arrived, who came and left and why, what needs somebody, what comes next.
 import { type Step, steps as stepTable } from '#crds'
 import { attentionList, attentionOf, peopleWords } from './attention.ts'
 import { type BarPart, flow, gauge, share, sparkline, stacked, swatch } from './charts.ts'
@@ -10,16 +10,16 @@ import type { NextSlot, Outcome, RunDocument, SegmentRow } from './run-document.
 import { stepWords } from './step-words.ts'
 import { count, counted, cut, date, duration, fullTime, listed, percent, shortTime, signed } from './words.ts'
 
-/** Activations that a table tells one by one. */
+/** How many Activations a table lists one by one. */
 const mostWays = 20
 
-/** Rows of Segments that a page shows one by one; of more, those that need a look or moved most. */
+/** How many rows of Segments a page shows one by one; of more, those that need a look or moved most. */
 const mostRows = 50
 
 export type RunReportOptions = {
-  /** What stands at the right of the bar; a project's folder. */
+  /** The text at the right of the bar: a project's folder. */
   readonly where: string
-  /** It tells of one Run of many, so that what it does not deliver others do. */
+  /** Whether it tells of one Run among many, so that other Runs deliver the rest. */
   readonly isPart?: boolean
 }
 
@@ -69,7 +69,7 @@ function metaOf({ at, stores, segments, seconds, runs }: RunDocument): Html {
 
 type State = 'arrived' | 'held' | 'failed' | 'none'
 
-/** Nothing to say of a Segment is arrived too: Campaign has what there is. */
+/** The state of a row. A Segment without anything to deliver counts as arrived: Campaign has all there is. */
 function stateOf(row: SegmentRow): State {
   if (row.error !== null) return 'failed'
   if (row.held !== null) return 'held'
@@ -159,7 +159,7 @@ export type Totals = {
   readonly undelivered: number
   readonly unaccounted: number
   readonly inCampaign: number | null
-  /** For a recipient, in Campaign. */
+  /** Delivered, and waiting for a recipient in Campaign. */
   readonly waiting: number
   readonly rejected: number
 }
@@ -177,7 +177,7 @@ export function totalsOf(rows: readonly SegmentRow[]): Totals {
     held: sum(({ held }) => held),
     undelivered: sum(({ undelivered }) => undelivered),
     unaccounted: sum(({ unaccounted }) => unaccounted),
-    // Of a part that was not asked nothing can be said of the whole.
+    // If a part was not asked, nothing can be said of the whole.
     inCampaign:
       open.length > 0 && asked.length === open.length
         ? asked.reduce((total, each) => total + each.inCampaign!, 0)
@@ -319,12 +319,12 @@ function movement(row: SegmentRow): number {
   return (row.entered ?? 0) + (row.exited ?? 0)
 }
 
-/** Worst first, then by how much they moved. */
+/** How urgent a row is: 2 for an error, 1 for a hold, 0 for all others. */
 function urgency(row: SegmentRow): number {
   return row.error !== null ? 2 : row.held !== null ? 1 : 0
 }
 
-/** All rows, or of very many those that need a look or moved most. */
+/** All rows; of very many, those that need a look or moved most. */
 export function shownRows(rows: readonly SegmentRow[]): readonly SegmentRow[] {
   if (rows.length <= mostRows) return rows
   const kept = new Set(
@@ -501,7 +501,7 @@ function sentSection({ runs, segments, at }: RunDocument): Html | null {
   )
 }
 
-/** Who goes without having been on the list had been rejected when they came. */
+/** People who leave without having been on the list were rejected when they came. */
 function neverListed(sent: readonly Sent[]): Html | null {
   const lists = sent.filter(({ hasList, removed }) => hasList && removed !== null)
   const [exits, removed] = [
@@ -552,7 +552,7 @@ function stepsSection({ runs }: RunDocument): Html {
   )
 }
 
-/** What a failed step kept from starting. */
+/** Steps that a failed step kept from starting. */
 function unstarted(runs: readonly Outcome[]): readonly Html[] {
   const after: { readonly [S in Step]?: Step } = { ingest: 'evaluate', export: 'import' }
   return runs.flatMap(({ target, steps }) => {
@@ -562,7 +562,7 @@ function unstarted(runs: readonly Outcome[]): readonly Html[] {
   })
 }
 
-/** `retention`, `the evaluation of grocery` */
+/** The schedule's name: `retention`, `the evaluation of grocery`. */
 function nextWords({ kind, name, evaluation }: NextSlot): string {
   if (kind === 'Activation') return name
   return kind === 'ProfileStore'

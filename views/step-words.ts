@@ -3,7 +3,7 @@ import type { RunReport } from '#crds'
 import { bytes, count, counted } from './words.ts'
 
 type Say = {
-  /** Of one of the step's counts; nothing where it is 0. */
+  /** The words for one of the step's counts; false where it is 0. */
   readonly some: (name: string, words: (value: number) => string) => string | false
   readonly of: (name: string) => number
 }
@@ -14,10 +14,10 @@ type Words = {
   readonly words: (say: Say) => readonly (string | false)[]
 }
 
-/** Of a step without words of its own, each count is called by its name. */
+/** For a step without words of its own: each count has its own name. */
 const plain: Words = { nothing: 'nothing to do', silent: [], words: () => [] }
 
-/** Per step: what it says where it has nothing to say, and else; and counts that say nothing to people. */
+/** For each step: its words where it did nothing, its words for its counts, and counts that mean nothing to people. */
 const steps: Readonly<Partial<Record<RunReport['step'], Words>>> = {
   ingest: {
     nothing: 'no file',
@@ -81,7 +81,7 @@ const steps: Readonly<Partial<Record<RunReport['step'], Words>>> = {
   },
 }
 
-/** `5 files, 1,636,315 records`, `nothing new in 5 files`: what there is to say. A count without words of its own is called by its name. */
+/** `5 files, 1,636,315 records`, `nothing new in 5 files`: what a step did. A count without words is called by its name. */
 export function stepWords({ step, totals }: Pick<RunReport, 'step' | 'totals'>): string {
   const { nothing, silent, words } = steps[step] ?? plain
   const told = new Set(silent)

@@ -1,6 +1,9 @@
-// How every page looks: one sheet, so that its digest can stand in the page's own Content-Security-Policy.
+// The style of every page: one sheet, so that the page's own Content-Security-Policy can contain its digest.
 
-/** Colours by what they mean: light, dark. Text on background at least 4.5 to 1, what must be seen at least 3 to 1. */
+/**
+ * Colours by meaning, light and dark. Text has a contrast of at least 4.5 to 1 with its background, other things that must be seen 3 to
+ * 1.
+ */
 const tokens: Readonly<Record<string, readonly [light: string, dark: string]>> = {
   bg: ['#fbfbf9', '#121416'],
   surface: ['#ffffff', '#191c1f'],
@@ -10,7 +13,7 @@ const tokens: Readonly<Record<string, readonly [light: string, dark: string]>> =
   ink: ['#1b1e21', '#ebebe8'],
   ink2: ['#51565c', '#b0b5ba'],
   ink3: ['#686d73', '#8f959b'],
-  // Members, delivered, what is current.
+  // Members, what was delivered, what is current.
   main: ['#17607a', '#62abc9'],
   soft: ['#cfe0e6', '#24414e'],
   came: ['#0f7364', '#4fbfa9'],
@@ -18,7 +21,7 @@ const tokens: Readonly<Record<string, readonly [light: string, dark: string]>> =
   held: ['#8a6100', '#dcb44c'],
   'held-bg': ['#fcf6e6', '#2c2614'],
   bad: ['#b3223a', '#f27d8b'],
-  // Left out: fills and dashes, never text.
+  // People left out: fills and dashes, never text.
   out: ['#8b908f', '#71777d'],
   add: ['#e3f3ee', '#16302b'],
   del: ['#fbeadf', '#38251a'],
@@ -324,7 +327,7 @@ svg text.t-bad { fill: var(--bad); }
 }
 `
 
-/** The sheet without what only its readers need. */
+/** The sheet without the white space that only its readers need. */
 export const style = sheet
   .replace(/\s*\n\s*/g, '')
   .replace(/\s*([{};,>])\s*/g, '$1')

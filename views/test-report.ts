@@ -1,4 +1,4 @@
-// The page of SegmentTests: what fails and why, what passes, and which conditions no test has seen both ways.
+// The page of SegmentTests: what fails and why, what passes, and which conditions no test has seen both true and false.
 import { attentionList, type Entry } from './attention.ts'
 import { gauge } from './charts.ts'
 import { type Html, html, named } from './html.ts'
@@ -6,19 +6,19 @@ import { pageText, section } from './page.ts'
 import { count, counted, cut, fullTime, listed, percent } from './words.ts'
 
 export type TestedDocument = {
-  /** When they ran. RFC 3339. */
+  /** When the tests ran. RFC 3339. */
   readonly at: string
   readonly cases: readonly {
     readonly suite: string
     readonly name: string
     readonly engine: string
     readonly passed: boolean
-    /** The Segment it is about; null for an expression of its own. */
+    /** The Segment under test; null for a case's own expression. */
     readonly segment: string | null
     /** Why it failed, line by line as a terminal shows it. */
     readonly lines: readonly string[]
   }[]
-  /** Null where it was not asked for. */
+  /** null where coverage was not asked for. */
   readonly coverage:
     | readonly {
         readonly of: string
@@ -28,7 +28,7 @@ export type TestedDocument = {
   readonly segments: number
 }
 
-/** Cases and Segments that a page shows one by one. */
+/** How many cases and Segments a page shows one by one. */
 const mostCases = 400
 const mostFailed = 60
 

@@ -1,4 +1,4 @@
-// How numbers, times and counts are written, the same on a page and in a terminal.
+// How numbers, times and counts are written: the same on a page and in a terminal.
 
 /** `1,633,846` */
 export function count(value: number): string {
@@ -10,12 +10,12 @@ export function signed(value: number): string {
   return value === 0 ? '0' : `${value > 0 ? '+' : '\u2212'}${count(Math.abs(value))}`
 }
 
-/** `94.2%` with `exact`, otherwise `94%`; one decimal below ten. Nothing of nothing is `0%`. */
+/** `94.2%` with `exact`, otherwise `94%`; one decimal below ten. Zero of zero is `0%`. */
 export function percent(part: number, whole: number, exact = false): string {
   const share = whole === 0 ? 0 : (100 * part) / whole
   const isWhole = Number.isInteger(share) || (!exact && share >= 10)
   const shown = Number(share.toFixed(isWhole ? 0 : 1))
-  // Not all of it, and not nothing, however little is missing.
+  // Neither 100% where something is missing nor 0% where something is there, however little.
   if (shown === 100 && part < whole) return isWhole ? '99%' : '99.9%'
   if (shown === 0 && part > 0) return 'under 0.1%'
   return `${isWhole ? shown : shown.toFixed(1)}%`
@@ -26,7 +26,7 @@ export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`
 }
 
-/** `a`, `a and b`, `a, b and c`; beyond `most` the last says how many are left out. */
+/** `a`, `a and b`, `a, b and c`; beyond `most` the last part says how many are left out. */
 export function listed(words: readonly string[], most = Number.POSITIVE_INFINITY): string {
   const shown = words.length > most ? [...words.slice(0, most - 1), `${words.length - most + 1} more`] : words
   return shown.length < 2 ? (shown[0] ?? '') : `${shown.slice(0, -1).join(', ')} and ${shown.at(-1)}`
@@ -85,7 +85,7 @@ export function bytes(value: number): string {
 }
 
 /**
- * What the people of a store are called, by the namespace of its primary identity: `HouseholdId` → households. `people` where that says
+ * The word for a store's people, by the namespace of its primary identity: `HouseholdId` → households. `people` where the namespace says
  * nothing that everybody understands.
  */
 export function peopleOf(primaryNamespace: string | null): readonly [one: string, many: string] {
@@ -100,7 +100,7 @@ const known = new Set(
   ),
 )
 
-/** The text, or its first characters with an ellipsis; what belongs together as one character stays whole. */
+/** The text, or its beginning with an ellipsis; what forms one character stays whole. */
 export function cut(text: string, most = 80): string {
   if (text.length <= most) return text
   const characters = [...new Intl.Segmenter().segment(text.slice(0, most * 16))].map(({ segment }) => segment)

@@ -1,4 +1,4 @@
-// Everything there is to know of a project's resources, in the form its pages and its JSON have it.
+// Everything known of a project's resources, in the form for its pages and its JSON.
 import {
   type Compilation,
   type Coverage,
@@ -15,14 +15,14 @@ import {
 import { annotations, type Kind } from '#crds'
 import type { RunDocument, SegmentRow } from '../run-document.ts'
 
-/** What a catalog is made of. All but the resources may be missing: a page then says what is not known. */
+/** What a catalog is made of. Everything but the resources may be missing: a page then says what is not known. */
 export type CatalogInput = {
   readonly compilation: Compilation
   /** What stores and Campaign say, without a run. */
   readonly run: RunDocument
   readonly cases: readonly TestedCase[]
   readonly coverage: readonly Coverage[]
-  /** By `namespace/name`. */
+  /** Waterfalls of Segments, by `namespace/name`. */
   readonly waterfalls: ReadonlyMap<string, CountedWaterfall>
   readonly overlaps: ReadonlyMap<string, readonly Shared[]>
 }
@@ -31,14 +31,14 @@ export type TestedCase = {
   readonly suite: string
   readonly name: string
   readonly namespace: string
-  /** The Segment it is about; null for an expression of its own. */
+  /** The Segment under test; null for a case's own expression. */
   readonly segment: string | null
   readonly passed: boolean
 }
 
 export type CountedWaterfall = {
   readonly joint: Waterfall['joint']
-  /** All people of the store. */
+  /** How many people the store has. */
   readonly whole: number
   readonly steps: readonly { readonly phrase: Phrase; readonly otherwise: Phrase; readonly value: number }[]
 }
@@ -57,7 +57,7 @@ export type Catalog = {
   readonly after: (id: string) => readonly string[]
   readonly of: (kind: Kind, namespace: string, name: string) => CatalogResource | null
   readonly segmentNamed: (namespace: string, name: string) => CatalogSegment | null
-  /** Whether any namespace but one is there, so that names need theirs. */
+  /** Whether there are several namespaces, so that names need theirs. */
   readonly isSpread: boolean
 }
 
@@ -69,10 +69,10 @@ export type CatalogResource = {
   readonly description: string | null
   readonly labels: Readonly<Record<string, string>>
   readonly owner: string | null
-  /** Findings that are meant, and why. */
+  /** Findings that are accepted, and why. */
   readonly allowed: readonly { readonly code: string; readonly reason: string }[]
   readonly findings: readonly CatalogFinding[]
-  /** As it is written, where it comes from a file. */
+  /** The resource as it is written; null where it does not come from a file. */
   readonly text: string | null
   readonly file: string | null
 }
@@ -82,7 +82,7 @@ export type CatalogFinding = {
   readonly severity: string
   readonly message: string
   readonly help: string | null
-  /** Where in the expression, where it is about that. */
+  /** The range in the expression that the finding is about; null: it is about no range. */
   readonly range: { readonly start: number; readonly end: number } | null
 }
 
@@ -94,23 +94,23 @@ export type CatalogSegment = CatalogResource & {
   readonly evaluation: 'Batch' | 'Streaming'
   /** The longest time until a change of the data shows: `5m`, `24h`. */
   readonly latency: string
-  /** One for each way to Campaign; one with `activation` null where there is none. */
+  /** One row for each way to Campaign; one with `activation` null where there is none. */
   readonly rows: readonly SegmentRow[]
   readonly references: readonly string[]
   readonly usedBy: readonly string[]
   readonly cases: readonly TestedCase[]
-  /** Leaf conditions that tests have seen true and false, of all there are. */
+  /** How many leaf conditions tests have seen both true and false, and how many there are. */
   readonly covered: { readonly both: number; readonly leaves: number }
   readonly waterfall: CountedWaterfall | null
-  /** Largest first. */
+  /** Overlaps with other Segments, the largest first. */
   readonly overlap: readonly Shared[]
-  /** Nothing delivers it, and no other Segment refers to it. */
+  /** Whether nothing delivers it and no other Segment refers to it. */
   readonly isUnused: boolean
   /** Why it seems to be forgotten, as a clause; null where it does not. */
   readonly stale: string | null
 }
 
-/** Days without anybody coming or going after which a Segment seems to be forgotten. */
+/** A Segment that nobody enters or leaves for this many days seems to be forgotten. */
 const stillDays = 14
 
 export function catalogOf(input: CatalogInput): Catalog {
@@ -209,7 +209,7 @@ function usersOf({ segments }: Model): ReadonlyMap<string, readonly string[]> {
   return users
 }
 
-/** The label or annotation `owner`, or `team`, with any prefix: `example.com/owner`. */
+/** The label or annotation `owner` or `team`, with any prefix: `example.com/owner`. */
 function ownerOf(metadata: Readonly<Record<string, string>>): string | null {
   for (const word of ['owner', 'team'])
     for (const [key, value] of Object.entries(metadata))
@@ -231,7 +231,7 @@ function findingOf(
 ): CatalogFinding {
   const wrong = span && path === 'spec.expression' ? source.slice(span.start, span.end) : ''
   const start = wrong === '' ? -1 : expression.indexOf(wrong)
-  // What stands there more than once is not underlined: which of them is meant, its text does not say.
+  // A text that occurs more than once is not underlined: nothing tells which place is meant.
   const isOne = start !== -1 && expression.indexOf(wrong, start + 1) === -1
   const range = isOne ? { start, end: start + wrong.length } : null
   return { code, severity, message, help: help ?? null, range }

@@ -1,4 +1,4 @@
-// The pages of the bar beside the first: what feeds what, owners and tags, tests, limits.
+// The pages in the bar beside the first: what feeds what, owners and tags, tests, limits.
 import { gauge } from '../charts.ts'
 import { type Html, html, listedParts, named } from '../html.ts'
 import { lineagePicture } from '../lineage.ts'
@@ -11,7 +11,7 @@ import { gauges } from './resource-page.ts'
 
 type Whole = Omit<Frame, 'path'>
 
-/** Segments of one owner or tag that are named. */
+/** How many Segments of one owner or tag are named. */
 const mostNames = 40
 
 export function lineagePage(frame: Whole): SiteFile {
@@ -52,7 +52,7 @@ export function lineagePage(frame: Whole): SiteFile {
   })
 }
 
-/** Segments that are made of others. */
+/** The section on Segments that are made of others; null: there are none. */
 function compositionSection(frame: Frame): Html | null {
   const made = frame.catalog.segments.filter(({ references }) => references.length > 0)
   if (made.length === 0) return null
@@ -71,7 +71,7 @@ function compositionSection(frame: Frame): Html | null {
   )
 }
 
-/** Their names with links; of many the first, and how many more. */
+/** The Segments' names with links; of many the first ones, and how many more. */
 function names({ path }: Frame, segments: readonly CatalogSegment[]): Html {
   const shown = segments
     .slice(0, mostNames)

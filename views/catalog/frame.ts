@@ -1,14 +1,14 @@
-// What all pages of a catalog have in common: where each lies, how others lead to it, its bar and its end.
+// What all pages of a catalog share: where each lies, how others link to it, its bar and its end.
 import type { Kind } from '#crds'
 import { type Html, html, named, time } from '../html.ts'
 import { pageText } from '../page.ts'
 import { fullTime } from '../words.ts'
 import type { Catalog, CatalogResource } from './catalog.ts'
 
-/** A file of the site; `path` has `/` on every system. */
+/** A file of the site; `path` uses `/` on every system. */
 export type SiteFile = { readonly path: string; readonly text: string }
 
-/** Pages that stand in the bar. */
+/** Pages that are in the bar. */
 export const chapters = [
   ['index.html', 'Overview'],
   ['lineage.html', 'What feeds what'],
@@ -19,7 +19,7 @@ export const chapters = [
 
 export type Frame = {
   readonly catalog: Catalog
-  /** Which project this is. */
+  /** The name of the project. */
   readonly where: string
   /** The page's own path. */
   readonly path: string
@@ -34,7 +34,7 @@ export type Content = {
   readonly script?: { readonly text: string; readonly loads: readonly string[] }
 }
 
-/** Where a resource's page lies. Names of Kubernetes are safe in paths; what else somebody wrote is spelled out. */
+/** The path of a resource's page. Names of Kubernetes are safe in paths; other text is spelled out. */
 export function pathOf({ kind, namespace, name }: Pick<CatalogResource, 'kind' | 'namespace' | 'name'>): string {
   return `${kind.toLowerCase()}/${safe(namespace)}/${safe(name)}.html`
 }
@@ -44,7 +44,7 @@ function safe(name: string): string {
   return /^\.*$/.test(plain) ? `_${plain.length}_` : plain
 }
 
-/** From one page of the site to another. */
+/** The relative link from one page of the site to another. */
 export function relativeTo(path: string, target: string): string {
   return '../'.repeat(path.split('/').length - 1) + target
 }
@@ -68,7 +68,7 @@ export function sitePage({ catalog, where, path }: Frame, content: Content): Sit
   }
 }
 
-/** The display name of a resource, leading to its page; only the name where there is no such resource. */
+/** A resource's display name with a link to its page; the name alone where there is no such resource. */
 export function linkTo({ catalog, path }: Frame, kind: Kind, namespace: string, name: string): Html {
   const resource = catalog.of(kind, namespace, name)
   if (!resource) return named(name)

@@ -1,4 +1,4 @@
-// The first page, and lists of all Segments by letter where they are too many for it.
+// The first page, and lists of all Segments by letter where there are too many for it.
 import { attentionList, type Entry } from '../attention.ts'
 import { type Html, html, listedParts, named, said } from '../html.ts'
 import { section } from '../page.ts'
@@ -8,9 +8,9 @@ import { type Frame, pathOf, relativeTo, type SiteFile, sitePage } from './frame
 import { searchScript } from './search.ts'
 import { marksOf, segmentTable } from './segment-table.ts'
 
-/** Segments that the first page shows; of more, those that need a look or moved most. */
+/** How many Segments the first page shows; of more, those that need a look or moved most. */
 const mostRows = 50
-/** Segments of one page of a letter. */
+/** How many Segments one page of a letter has. */
 const perPage = 100
 
 export function indexPage(frame: Omit<Frame, 'path'>): SiteFile {
@@ -232,7 +232,7 @@ function shownOf(segments: readonly CatalogSegment[]): readonly CatalogSegment[]
 
 type LetterPage = { readonly path: string; readonly title: string; readonly segments: readonly CatalogSegment[] }
 
-/** None where the first page shows all. */
+/** The pages by letter; empty where the first page shows all Segments. */
 function letterPages(segments: readonly CatalogSegment[]): readonly LetterPage[] {
   if (segments.length <= mostRows) return []
   const order = new Intl.Collator('en', { numeric: true })

@@ -1,4 +1,4 @@
-// What feeds what, around one Segment, around another resource, and of all.
+// What feeds what: around one Segment, around another resource, and of everything.
 import type { Kind } from '#crds'
 import { type Lineage, type LineageNode, sizeWords } from '../lineage.ts'
 import type { StoreRow } from '../run-document.ts'
@@ -16,7 +16,7 @@ const columnOf: Readonly<Partial<Record<Kind, string>>> = {
   CampaignInstance: 'Campaign',
 }
 
-/** From its data to Campaign, with the Segments it is made of and those made of it. */
+/** A Segment's way from its data to Campaign, with the Segments that it is made of and those made of it. */
 export function segmentLineage(frame: Frame, segment: CatalogSegment): Lineage {
   const { namespace, name, store, references, usedBy, rows } = segment
   const { catalog } = frame
@@ -84,7 +84,7 @@ function storeOf({ run }: Catalog, namespace: string, store: string | null): Sto
   return run.stores.find((each) => each.namespace === namespace && each.name === store) ?? null
 }
 
-/** What feeds a resource, itself, and what it feeds. */
+/** A resource with what feeds it and what it feeds. */
 export function neighbourLineage(frame: Frame, { kind, namespace, name, displayName }: CatalogResource): Lineage {
   const self = `${kind}/${namespace}/${name}`
   const before = frame.catalog.before(self)
@@ -110,7 +110,7 @@ export function neighbourLineage(frame: Frame, { kind, namespace, name, displayN
   }
 }
 
-/** All of them, Segments by the Activation that delivers them. */
+/** Everything, with Segments grouped by the Activation that delivers them. */
 export function wholeLineage(frame: Frame): Lineage {
   const { catalog } = frame
   const { graph, segments, resources } = catalog
@@ -123,7 +123,7 @@ export function wholeLineage(frame: Frame): Lineage {
   const edges: (readonly [string, string])[] = graph.edges
     .filter(({ from, to, returns }) => !returns && !from.startsWith('Segment/') && !to.startsWith('Segment/'))
     .map(({ from, to }) => [from, to] as const)
-  // In the order of the Activations beside them, so that lines do not cross; what nothing delivers is last.
+  // In the order of the Activations beside them, so that lines do not cross; Segments without one are last.
   const ways = resources
     .filter(({ kind }) => kind === 'Activation')
     .map(({ namespace, name }) => `${namespace}/${name}`)

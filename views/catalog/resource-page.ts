@@ -1,4 +1,4 @@
-// The page of a resource that is no Segment: what feeds it, what it feeds, how much of its limits is used.
+// The page of a resource other than a Segment: what feeds it, what it feeds, and how much of its limits is used.
 import { attentionList, type Entry } from '../attention.ts'
 import { gauge } from '../charts.ts'
 import { amount, type Html, html, named, said, time } from '../html.ts'
@@ -11,7 +11,7 @@ import { neighbourLineage } from './lineage-of.ts'
 import { sourceSection } from './segment-page.ts'
 import { segmentTable } from './segment-table.ts'
 
-/** Segments that the page of a store or an Activation shows. */
+/** How many Segments the page of a store or an Activation shows. */
 const mostSegments = 100
 
 export function resourcePage(frame: Omit<Frame, 'path'>, resource: CatalogResource): SiteFile {

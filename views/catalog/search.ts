@@ -1,9 +1,10 @@
-// Search over all Segments in the page itself: a file with what is looked through, and a small script that adds to what is readable without it.
+// Search over all Segments in the page itself: a file with the searched texts, and a small script that adds to a page readable without
+// it.
 import type { Catalog } from './catalog.ts'
 import { pathOf } from './frame.ts'
 import { marksOf } from './segment-table.ts'
 
-/** What `search.js` gives the page: one row for each Segment. */
+/** The data that `search.js` gives the page: one row for each Segment. */
 export function searchData({ segments, isSpread }: Catalog): string {
   const rows = segments.map((segment) => {
     const { name, namespace, displayName, description, labels, owner, rows: own } = segment
@@ -18,7 +19,7 @@ export function searchData({ segments, isSpread }: Catalog): string {
       own[0]?.members ?? null,
     ]
   })
-  // In a file of its own nothing ends a script early; the two separators end a line for older engines.
+  // In a file of its own nothing ends a script early; older engines take the two separators for line ends.
   const text = JSON.stringify(rows).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
   return `window.convokeSegments=${text}\n`
 }

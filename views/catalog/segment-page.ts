@@ -13,7 +13,7 @@ import type { CatalogSegment } from './catalog.ts'
 import { type Frame, linkTo, pathOf, type SiteFile, sitePage } from './frame.ts'
 import { segmentLineage } from './lineage-of.ts'
 
-/** Other Segments of the same people that are told. */
+/** How many other Segments with the same people are told. */
 const mostShared = 9
 
 export function segmentPage(frame: Omit<Frame, 'path'>, segment: CatalogSegment): SiteFile {
@@ -212,7 +212,7 @@ function sizeSection({ rows }: CatalogSegment): Html | null {
   )
 }
 
-/** `Of the last who came 3 have new data and 7 came by time alone.` */
+/** A sentence on why people came or left, such as `Of the last who came 3 have new data and 7 came by time alone.`; null: not known. */
 function reasonWords({ turnover, entered, exited }: SegmentRow): string | null {
   if (turnover === null) return null
   const said = (people: number | null, verb: string, { byData, byTime, byEdit }: ReasonCounts): string | null => {
@@ -278,7 +278,7 @@ function waterfallSection({ waterfall: counted_ }: CatalogSegment, store: StoreR
   )
 }
 
-/** Of a long condition its opposite is not spelled out below it once more. */
+/** The words for those for whom a condition does not hold; a long condition is not spelled out again below itself. */
 function otherwiseText(phrase: Phrase): string {
   const text = phraseText(phrase)
   return text.length > 70 ? 'the others drop out' : text

@@ -1,4 +1,4 @@
-// Segments one below the other: name, size, change, where they go, what is to be looked at.
+// A list of Segments: name, size, change, where they go, and what needs a look.
 import { sparkline } from '../charts.ts'
 import { amount, type Html, html, named } from '../html.ts'
 import { cut, signed } from '../words.ts'
@@ -19,7 +19,7 @@ function rowOf(frame: Frame, segment: CatalogSegment): Html {
   return html`<tr><th scope="row" class="name"><a href="${relativeTo(frame.path, pathOf(segment))}">${named(displayName)}</a>${displayName !== name && html`<span class="id">${named(name)}</span>`}${description !== null && html`<span class="soft block" title="${description}">${cut(description, 110)}</span>`}</th><td class="spark pic">${sparkline((first?.history ?? []).map(({ at, members: value }) => ({ at, value })))}</td><td class="num members">${members === null ? html`<span class="dim">—</span>` : html`<span class="strong">${amount(members)}</span>`}</td><td class="num change${change === 0 && ' dim'}">${change === null ? '' : signed(change)}</td><td class="flow goes">${ways.length === 0 ? html`<span class="dim">—</span>` : ways.slice(0, 3).map(({ activation }, index) => html`${index > 0 && ', '}${linkTo(frame, 'Activation', namespace, activation!)}`)}</td><td class="arrived">${marks.length === 0 ? html`<span class="dim">—</span>` : marks.map(([tone, words], index) => html`${index > 0 && ' '}<span class="tag${tone !== '' && ` ${tone}`}">${words}</span>`)}</td></tr>`
 }
 
-/** What is to be looked at, worst first, in a word each. */
+/** What needs a look, the worst first, in a word each. */
 export function marksOf({
   findings,
   rows,

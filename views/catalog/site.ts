@@ -8,8 +8,8 @@ import { searchData } from './search.ts'
 import { segmentPage } from './segment-page.ts'
 
 /**
- * The files of a catalog, one after the other: thousands of pages are never held together. It works from a disk and on any host of files;
- * `where` says in the bar which project it is.
+ * The files of a catalog, one after the other, so that thousands of pages are never held together. The site works from a disk and on any
+ * host of files; `where`, in the bar, says which project it is.
  */
 export function* catalogSite(catalog: Catalog, { where }: { readonly where: string }): Generator<SiteFile> {
   const frame = { catalog, where }
