@@ -32,7 +32,7 @@ spec:
   storage: {volume: {claimName: profile-store}}
 `
 
-/** Segments as people write them: attributes, windows, aggregates, references, sequences; each with its own numbers. */
+/** Segments as people write them: attributes, windows, aggregates, references, sequences, each with its own numbers. */
 export function segmentSources(count: number): Source[] {
   const expressions = [
     (n: number) => `loyalty.tier = "gold" and loyalty.points >= ${n}`,
@@ -108,7 +108,7 @@ function measure(size: number) {
   return { segments: size, seconds, cpuSeconds: (cpu.user + cpu.system) / 1e6, errors, plans: plansOfStores }
 }
 
-/** CPU milliseconds to compile all again when one Segment has changed: all in one store, and in namespaces of 50, then with all plans. */
+/** CPU milliseconds to compile everything again when one Segment has changed: in one store, in namespaces of 50, and with all plans. */
 function oneChanged(size: number): object {
   const [bundle, ...segments] = segmentSources(size).map(({ text }) => readYaml(text).documents.map(valueOf))
   const resources = (bundle ?? []) as Resource[] // maps with metadata, as they are written above

@@ -112,7 +112,7 @@ export async function run([
   }
 }
 
-/** Of a step over a store in a folder. */
+/** The ports of a step over a store in a folder. */
 export function portsOf(folder: string, scratch: string): Ports {
   return {
     now: () => new Date(),
@@ -182,7 +182,7 @@ export function storeOf(plan: JobPlan): NonNullable<JobPlan['store']> {
 
 type Timed<T> = { readonly value: T; readonly seconds: { readonly wall: number; readonly cpu: number } }
 
-/** Of the whole process; on a busy machine only CPU seconds compare. */
+/** Wall and CPU seconds of the whole process; on a busy machine only CPU seconds can be compared. */
 export async function timed<T>(work: () => Promise<T>): Promise<Timed<T>> {
   const started = performance.now()
   const before = process.cpuUsage()
@@ -194,7 +194,7 @@ export async function timed<T>(work: () => Promise<T>): Promise<Timed<T>> {
   }
 }
 
-/** Writes the store's Parquet files bucket by bucket; events are more on profiles of a low number. */
+/** Writes the store's Parquet files bucket by bucket; profiles with a low number have more events. */
 export async function generate(engine: Engine, root: string, profiles: number, events: number): Promise<void> {
   if (existsSync(join(root, 'data.json'))) return
   rmSync(root, { recursive: true, force: true })
@@ -217,7 +217,7 @@ export async function generate(engine: Engine, root: string, profiles: number, e
         ${timestampLiteral(now)} - to_hours((h // 17 % 20000)::INTEGER) AS "loyalty.joinedAt", h % 10 = 0 AS "optOut"
       FROM (SELECT id, hash(i) AS h FROM ids WHERE bucket = ${bucket}) ORDER BY 1`,
     )
-    // A share of 1 / buckets of the events, spread by a square: a few profiles have many.
+    // Each bucket has its share of the events, spread by a square: a few profiles have many.
     await copy(
       'events',
       `WITH own AS (SELECT id, row_number() OVER (ORDER BY i) - 1 AS n FROM ids WHERE bucket = ${bucket}),
@@ -249,7 +249,7 @@ export async function generate(engine: Engine, root: string, profiles: number, e
   commitData(root, manifest, false)
 }
 
-/** Reads the columns that the Segments need, and does nothing else with them. */
+/** Reads the columns that the Segments need, and nothing more. */
 async function scan(engine: Engine, root: string, data: DataManifest, plan: JobPlan): Promise<void> {
   const store = storeOf(plan)
   const query = plan.evaluate?.full

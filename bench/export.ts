@@ -46,7 +46,7 @@ export async function run(args: readonly string[]) {
     .slice(1)
     .map(({ path }, at) => `, ${values[(at + 1) % values.length]!(at + 1)} AS ${path}`)
     .join('')} FROM range(${profiles}) r(i)`)
-  // About four memberships a profile.
+  // About four memberships for each profile.
   const share = Math.min(1, 4 / segments)
   const bits = Array.from(
     { length: segments },
@@ -133,7 +133,7 @@ export async function run(args: readonly string[]) {
     return { ...measured(started, cpu), rows: report.totals['rows']!, bytes: report.totals['bytes']! }
   }
 
-  /** As many rows as the Segments hold, straight from one table to one CSV file. */
+  /** As many rows as the Segments hold, copied from one table to one CSV file. */
   const rawCopy = async (rows: number) => {
     const times = Math.ceil(rows / profiles)
     await connection.run(`CREATE TABLE raw AS SELECT ${mapped.map(({ path }) => path).join(', ')} FROM profiles`)

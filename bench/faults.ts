@@ -1,6 +1,6 @@
 import { corpus, judge } from '../test/faults/corpus.ts'
 
-/** `bench faults [EVERY]`: faults put into every example, and what was said of them, by class. */
+/** `bench faults [EVERY]`: faults put into every example, and what was reported of them, by class. */
 export function run(args: readonly string[]): object {
   const classes = Map.groupBy(corpus(Number(args[0] ?? 1)), (fault) => fault.class)
   const rows = [...classes].map(([name, faults]) => {

@@ -105,7 +105,7 @@ export async function run(args: readonly string[]) {
     for (const count of [0, 500, 10_000]) {
       const name = `refused-${count}`
       const file = join(zone, `${name}.csv`)
-      // Spread over the file, as they are wherever they come from.
+      // Spread over the file, as refused rows are in practice.
       const points =
         count === 0 ? 'i % 991' : `CASE WHEN i % ${Math.floor(someRows / count)} = 1 THEN 1000001 ELSE i % 991 END`
       await connection.run(`COPY (SELECT 'C' || lpad(i::VARCHAR, 9, '0') AS external_id, i || '@${count}.test' AS email, 'Name ' || i % 1000 AS first_name, ${points} AS loyalty_points,

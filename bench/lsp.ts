@@ -1,4 +1,4 @@
-// How long an editor waits: from a changed document to its findings, over the protocol, among 10,000 resources.
+// How long an editor waits, among 10,000 resources: from a changed document to its findings, over the protocol.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { startEditor } from '../test/cli-tools/editor.ts'
 
 const rounds = 200
 
-/** Milliseconds. */
+/** Results in milliseconds. */
 export async function run(args: readonly string[]): Promise<object> {
   const count = Number(args[0] ?? 10_000)
   const folder = mkdtempSync(join(tmpdir(), 'convoke-bench-lsp-'))
@@ -24,7 +24,7 @@ export async function run(args: readonly string[]): Promise<object> {
     let first = 0
     const times: number[] = []
     for (let round = 0; round < rounds; round += 1) {
-      // Every other text has a fault, so that findings are published anew each time.
+      // Every other text has a fault, so that findings are published each time.
       const waited = editor.published(file)
       const begun = performance.now()
       editor.change(

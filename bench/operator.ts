@@ -14,9 +14,9 @@ const convoke = '/apis/convoke.dev/v1alpha1'
 
 /**
  * `npm run bench -- operator [segments] [activations] [jobs]`: the operator as a process of its own beside a real API server, on one
- * machine: how long until everything is ready, and then once more after a restart; memory; how late the Runs of all Activations that
- * are due in one second are made, against the bare creation of as many by the same number of hands; how long without a leader; what it
- * costs to wait. Times in seconds.
+ * machine. Measures how long until everything is ready, first and after a restart; memory; how late the Runs of Activations that are all
+ * due in one second are made, against the plain creation of as many by as many workers; how long there is no leader; what waiting costs.
+ * Times in seconds.
  */
 export async function run([
   segments = '10000',
@@ -100,10 +100,10 @@ type Operator = {
 }
 
 const namespaces = 10
-/** As the chart runs it. */
+/** Flags as in the chart. */
 const flags = ['--max-semi-space-size=8']
 const hands = 32
-/** As the operator has by default. */
+/** The operator's default concurrency. */
 const operatorHands = 16
 
 async function startProcess(program: string, kubeconfig: string, name: string): Promise<Operator> {
@@ -120,7 +120,7 @@ async function startProcess(program: string, kubeconfig: string, name: string): 
     if (line) ports.resolve(JSON.parse(line))
   })
   const { metricsPort, healthPort } = await ports.promise
-  // A connection of its own each time: one that is kept may be closed just when it is used.
+  // A new connection each time: one that is kept may be closed just when it is used.
   const ask = (port: number, path: string): Promise<Response> =>
     fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close' } })
   const metrics = async (): Promise<string> => (await ask(metricsPort, '/metrics')).text()
@@ -249,7 +249,7 @@ function segment(index: number): object {
   }
 }
 
-/** Not due before `burst` says when. */
+/** An Activation that is not due before `burst` says when. */
 function activation(index: number, segments: number): object {
   return {
     apiVersion: 'convoke.dev/v1alpha1',
@@ -312,7 +312,7 @@ async function finishedJob(api: Api, namespace: string, index: number): Promise<
   if (answer.status >= 300) throw new Error(`${name}: ${JSON.stringify(answer.body)}`)
 }
 
-/** How many statuses a second the API server takes from as many hands as the operator has, when nobody thinks about them. */
+/** How many statuses a second the API server takes from as many workers as the operator has, without any work between. */
 async function bareStatusWrites(api: Api, { segments }: Scale): Promise<number> {
   const count = Math.min(1000, segments)
   const started = performance.now()
@@ -339,7 +339,7 @@ async function ready(api: Api, operator: Operator, scale: Scale): Promise<number
   const isReady = ({ status }: List['items'][number]): boolean =>
     status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True'
   const wanted = scale.segments + scale.activations
-  // Looked at from the operator's own counts first: to list thousands again and again would slow down what is measured.
+  // The operator's own counts are asked first: listing thousands again and again would slow down what is measured.
   await steady(operator)
   for (;;) {
     let count = 0
@@ -359,7 +359,7 @@ async function ready(api: Api, operator: Operator, scale: Scale): Promise<number
   }
 }
 
-/** Seconds until it leads and nothing is in work or waits for a second. */
+/** Seconds until the operator leads, and nothing is in work or waits within a second. */
 async function steady(operator: Operator): Promise<number> {
   const started = Date.now()
   for (let quiet = 0, before = -1; quiet < 4; await sleep(250)) {
@@ -385,14 +385,14 @@ async function idleMinute(operator: Operator): Promise<object> {
   }
 }
 
-/** All Activations due in one second. */
+/** Makes all Activations due in one second. */
 async function burst(api: Api, operator: Operator, activations: number): Promise<object> {
   const each = Math.ceil(activations / namespaces)
   const names = Array.from(
     { length: each * namespaces },
     (_, index) => [`bench-${Math.floor(index / each)}`, index % each] as const,
   )
-  // The bare way: as many Runs, made by as many hands as the operator has.
+  // For comparison: as many Runs, made by as many workers as the operator has.
   const bareStarted = performance.now()
   const bare: number[] = []
   await inParallel(
@@ -444,7 +444,7 @@ async function burst(api: Api, operator: Operator, activations: number): Promise
   }
 }
 
-/** Seconds from the signal to the leader until the other leads. */
+/** Seconds from the signal to the leader until the other process leads. */
 async function failover(leader: Operator, other: Operator, signal: 'SIGTERM' | 'SIGKILL'): Promise<number> {
   const started = Date.now()
   leader.child.kill(signal)
@@ -461,7 +461,7 @@ async function inParallel(tasks: readonly (() => Promise<unknown>)[], width = ha
   )
 }
 
-/** Of one series, or of the first of a name. */
+/** The value of one series, or of the first with that name. */
 function valueOf(text: string, series: string): number {
   const line = text.split('\n').find((each) => each.startsWith(`${series} `) || each.startsWith(`${series}{`))
   return Number(line?.split(' ').at(-1) ?? Number.NaN)

@@ -107,7 +107,7 @@ export async function run([times = '7']: readonly string[]): Promise<object> {
   }
 }
 
-/** Milliseconds; all but the last since the Job's creation. */
+/** Milliseconds; all but `took` count from the Job's creation. */
 type Measured = { readonly step: number; readonly firstLine: number; readonly complete: number; readonly took: number }
 
 function planOfStore(): unknown {

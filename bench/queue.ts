@@ -4,7 +4,7 @@ import { realClock } from '../operator/kernel/clock.ts'
 import { openRegistry } from '../operator/kernel/metrics-registry.ts'
 import { openQueue } from '../operator/kernel/queue.ts'
 
-/** Nothing but the queue takes time. */
+/** Everything but the queue takes no time. */
 async function passing(count: number, afterMs: (index: number) => number): Promise<number> {
   let left = count
   const over = Promise.withResolvers<void>()

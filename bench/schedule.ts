@@ -56,7 +56,8 @@ const cronParser = (text: string): Library => {
   }
 }
 
-// A process's first formatters load Intl's data, which takes tens of milliseconds whoever asks; a zone that is new to a running process is what counts.
+// A process's first formatters load Intl's data, which takes tens of milliseconds. What counts is a zone that is new to a running
+// process.
 ours(expressions.daily, 'Etc/UTC').year()
 const newZoneStarted = performance.now()
 ours(expressions.daily, 'America/New_York').year()

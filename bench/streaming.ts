@@ -23,8 +23,8 @@ const expressions = [1, 2, 3, 4, 5].flatMap((n) => [
 ])
 
 /**
- * `npm run bench -- streaming [profiles] [events] [new events]`: seconds of one evaluation every five minutes, after a batch one, of those
- * whom something happened to and of everybody. The store is generated, as for `evaluate`.
+ * `npm run bench -- streaming [profiles] [events] [new events]`: seconds of one evaluation every five minutes, after a batch evaluation:
+ * of the people whom something happened to, and of everybody. The store is generated, as for `evaluate`.
  */
 export async function run([
   profiles = '1000000',
@@ -79,14 +79,14 @@ export async function run([
   }
 }
 
-/** The plan of a compiler that knows nothing of flips. */
+/** The plan as a compiler would make it that knows nothing of flips. */
 function withoutFlips(plan: JobPlan): JobPlan {
   const { streaming, ...evaluate } = plan.evaluate!
   const { flips: _, earliest: __, ...query }: MembershipQuery = streaming!
   return { ...plan, evaluate: { ...evaluate, streaming: query } }
 }
 
-/** A data version with events of the last five minutes on random profiles, as an ingest leaves it. */
+/** Makes a data version with events of the last five minutes on random profiles, as an ingest would leave it. */
 async function appendEvents(engine: Engine, root: string, count: number, now: number): Promise<void> {
   const before = readDataManifest(root)!
   const version = `${before.version}+`

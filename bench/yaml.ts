@@ -2,7 +2,7 @@ import { load } from 'js-yaml'
 import { parseAllDocuments } from 'yaml'
 import { readYaml } from '../compiler/yaml/index.ts'
 
-/** Prints JSON: seconds to read 10,000 Segments of about 28 lines with places, against the two libraries; best of three. */
+/** Prints JSON: seconds to read 10,000 Segments of about 28 lines with places, compared with two libraries; the best of three. */
 const count = 10_000
 const texts = Array.from({ length: count }, (_, index) => segment(index))
 const megabytes = texts.reduce((sum, text) => sum + text.length, 0) / 1e6

@@ -3,12 +3,12 @@ import { locationDefaults } from './generated/location-defaults.ts'
 import type { Kind, SpecOf } from './kinds.ts'
 import type { LocationKind } from './locations.ts'
 
-/** A spec in which nothing that has a default is left out. Lists keep their order. */
+/** A spec with a value for every field that has a default. Lists keep their order. */
 export type Defaulted<K extends Kind> = ReturnType<(typeof defaults)[K]>
 
 /**
- * The spec with every default filled in. The CRDs themselves hold none: a default written back by the API server would differ from
- * what lies in Git for ever. `name` is the resource's, the default of a Segment's display name.
+ * The spec with every default filled in. The CRDs themselves have no defaults: the API server would write those back, and the resource
+ * would differ from Git for ever. `name` is the resource's, the default of a Segment's display name.
  */
 export function withDefaults<K extends Kind>(kind: K, spec: SpecOf<K>, name: string): Defaulted<K> {
   // A row of `defaults` takes the spec of its own kind, which TypeScript cannot follow through a generic key.
@@ -138,7 +138,7 @@ const defaults = {
   Run: (spec: SpecOf<'Run'>) => ({ approved: [], ...spec }),
 }
 
-/** How often Streaming Segments are evaluated where the store does not say. */
+/** How often Streaming Segments are evaluated, where the store does not say. */
 export const streamingInterval = '5m'
 
 type Expectation = NonNullable<SpecOf<'Dataset'>['expectations']>[number]
@@ -159,7 +159,7 @@ function location<In extends 'Dataset' | 'Destination'>(location: SpecOf<In>['lo
     kind,
     { ...locationDefaults[kind as LocationKind], ...place }, // the keys of a location are kinds
   ])
-  // A plan's location is one in which nothing that has a default is left out.
+  // A location in a plan has a value for every field that has a default.
   return Object.fromEntries(filled) as In extends 'Dataset' ? DatasetLocation : DestinationLocation
 }
 
@@ -168,7 +168,7 @@ function historyLimits(spec: { readonly historyLimits?: { successful?: number; f
 }
 
 /**
- * How often, and how long after a failure, a Run is tried again: by default ten times within about five hours, so that what is away for an
+ * How often a Run is tried again, and how long after a failure: by default ten times within about five hours, so that an outage of an
  * hour costs a daily Run nothing.
  */
 export function retryPolicy(retry: { limit?: number; backoff?: string } = {}): { limit: number; backoff: string } {

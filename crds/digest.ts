@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** JSON with sorted keys and no whitespace: equal values have equal texts. Properties that are undefined are left out. */
+/** JSON with sorted keys and no whitespace: equal values have equal texts. Undefined properties are left out. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`
   if (typeof value === 'object' && value !== null) {
@@ -13,7 +13,7 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(value)
 }
 
-/** `sha256:` and 64 hexadecimal digits, over the value's canonical JSON. */
+/** `sha256:` and 64 hexadecimal digits, computed over the value's canonical JSON. */
 export function digestOf(value: unknown): string {
   return `sha256:${createHash('sha256').update(canonicalJson(value)).digest('hex')}`
 }

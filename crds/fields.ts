@@ -1,14 +1,14 @@
 import fields from './generated/crd-fields.json' with { type: 'json' }
 import type { Kind } from './kinds.ts'
 
-/** A schema as the API server publishes it, as far as fields go. */
+/** A schema as the API server publishes it, as far as its fields matter. */
 export type FieldSchema = {
   readonly properties?: Readonly<Record<string, FieldSchema>>
   readonly items?: FieldSchema
   readonly additionalProperties?: FieldSchema | boolean
 }
 
-/** `spec.mapping[].source`, `status.steps[].totals{}`: every field of spec and status that a schema knows, in its order. */
+/** Every field of spec and status that a schema has, in its order: `spec.mapping[].source`, `status.steps[].totals{}`. */
 export function fieldPathsOf(schema: FieldSchema): readonly string[] {
   return ['spec', 'status'].flatMap((part) => {
     const own = schema.properties?.[part]
@@ -16,7 +16,7 @@ export function fieldPathsOf(schema: FieldSchema): readonly string[] {
   })
 }
 
-/** Fields that this version of a kind has and a schema lacks: the API server would drop them without a word. */
+/** Fields that this version's kind has and a schema lacks: the API server would silently drop them. */
 export function missingFields(kind: Kind, schema: FieldSchema): readonly string[] {
   const there = new Set(fieldPathsOf(schema))
   return (fields as Readonly<Record<Kind, readonly string[]>>)[kind].filter((path) => !there.has(path))

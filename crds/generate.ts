@@ -1,5 +1,5 @@
-// Writes crds/generated/ from the CRDs and the schemas beside them, after it has put into these what they have in common (parts.ts). Run by
-// `npm run generate`; test/tidy says when a committed file is stale.
+// Writes crds/generated/ from the CRDs and the schemas beside them, after filling in what they share (parts.ts). Run by `npm run
+// generate`; test/tidy fails when a committed file is stale.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Ajv2019 } from 'ajv/dist/2019.js'
@@ -15,14 +15,14 @@ import { transformSchema } from './transforms.ts'
 const here = import.meta.dirname
 const banner = '// Generated from crds/ by `npm run generate`. Do not edit.\n'
 
-/** Path in crds/ → content. */
+/** Contents by path in crds/. */
 export async function generatedFiles(): Promise<Record<string, string>> {
   const filled = [...yamlFiles('.'), ...yamlFiles('contracts')].map((file) => [file, filledText(file)])
   const generated = Object.entries(await generatedCode()).map(([name, text]) => [join('generated', name), text])
   return Object.fromEntries([...filled, ...generated])
 }
 
-/** Name in crds/generated/ → content. */
+/** Contents by name in crds/generated/. */
 async function generatedCode(): Promise<Record<string, string>> {
   const files: Record<string, string> = {}
   for (const file of yamlFiles('contracts')) {
@@ -45,7 +45,7 @@ async function generatedCode(): Promise<Record<string, string>> {
   return files
 }
 
-/** The CRDs as they lie in crds/, with the schema of their only version. */
+/** The CRDs in crds/, with the schema of their only version. */
 export function readCrds(): readonly {
   readonly file: string
   readonly kind: string
@@ -82,7 +82,7 @@ export type Crd = {
   }
 }
 
-/** OpenAPI v3 as a structural CRD schema may use it. */
+/** OpenAPI v3, as far as a structural CRD schema may use it. */
 export type CrdSchema = {
   readonly [keyword: string]: unknown
   readonly type?: string
@@ -93,7 +93,7 @@ export type CrdSchema = {
   readonly 'x-kubernetes-validations'?: readonly { readonly rule: string; readonly message: string }[]
 }
 
-/** The CRDs lie alone, so that `kubectl apply -f crds/` takes the folder; the contracts between rooms in one of their own. */
+/** The CRDs are alone in their folder, so that `kubectl apply -f crds/` takes it; the contracts between rooms have one of their own. */
 function yamlFiles(folder: '.' | 'contracts'): string[] {
   return readdirSync(join(here, folder))
     .filter((name) => name.endsWith('.yaml'))
@@ -101,12 +101,12 @@ function yamlFiles(folder: '.' | 'contracts'): string[] {
     .map((name) => join(folder, name))
 }
 
-/** The caller says what the file holds; every one of them is ours. */
+/** The caller states the file's type; all these files are ours. */
 function read<T>(file: string): T {
   return parse(filledText(file))
 }
 
-/** A CRD or contract with the parts that it has in common with others. */
+/** A CRD or contract, with the parts that it shares with others filled in. */
 function filledText(file: string): string {
   const text = readFileSync(join(here, file), 'utf8')
   return withParts(text, (name) => {
@@ -114,7 +114,7 @@ function filledText(file: string): string {
     if (name === 'plan-locations') return planLocations(readPart('locations'), text)
     if (name === 'runnable-kind') return `enum: [${runnableKinds.join(', ')}]`
     if (name === 'step') return `enum: [${stepNames.join(', ')}]`
-    // Without what the part says of itself.
+    // Without the part's own comment.
     return readPart(name).replace(/^(?:#.*\n)+/, '')
   })
 }
@@ -131,19 +131,19 @@ function typesOf(schema: JSONSchema, name: string, options: Partial<Options> = {
   })
 }
 
-/** Which fields exclude each other is the validator's to say: as a type it would make every such object an intersection. */
+/** Fields that exclude each other are left to the validator: as a type they would make every such object an intersection. */
 function withoutAlternatives<Part>(part: Part): Part {
   if (typeof part !== 'object' || part === null) return part
   for (const child of Object.values(part)) withoutAlternatives(child)
-  // What an anchor names twice stays one object, and so one type.
+  // An object that an anchor names twice stays one object, and so becomes one type.
   if ('oneOf' in part && 'properties' in part) delete part.oneOf
   return part
 }
 
-/** Objects take no other fields, and a bounded list is a plain list to whoever reads it. */
+/** Objects take no other fields; for readers a bounded list is a plain list. */
 const closedLists: Partial<Options> = { additionalProperties: false, ignoreMinAndMaxItems: true }
 
-/** The types of all kinds under one roof, and by their kinds. */
+/** The types of all kinds in one file, and by kind. */
 function resourceTypes(crds: readonly { readonly file: string; readonly kind: string }[]): string {
   return [
     ...crds.map(({ file, kind }) => `import type { ${kind} } from './${file}.ts'`),
@@ -163,7 +163,7 @@ function imports(kind: string): string {
   )
 }
 
-/** The same schema with names for its parts, so that `SegmentSpec` and `SegmentStatus` are types of their own. */
+/** The schema with names for its parts, so that `SegmentSpec` and `SegmentStatus` become types of their own. */
 function crdTypes(kind: string, schema: CrdSchema): JSONSchema {
   const { spec, status } = schema.properties!
   return {
@@ -180,7 +180,7 @@ function crdTypes(kind: string, schema: CrdSchema): JSONSchema {
   } as JSONSchema
 }
 
-/** What a CRD keeps as it is written has a type that is written by hand. */
+/** Fields that a CRD keeps as they are written have types written by hand. */
 function withWrittenTypes(schema: CrdSchema): CrdSchema {
   if (schema['x-kubernetes-preserve-unknown-fields'])
     return { description: schema.description ?? '', tsType: isTransform(schema) ? 'Transform' : 'UnionSchema' }
@@ -195,12 +195,12 @@ function withWrittenTypes(schema: CrdSchema): CrdSchema {
   }
 }
 
-/** The one field that takes a text, a list and an object, which a CRD has no type for. */
+/** Whether this is the field that takes a text, a list or an object, for which a CRD has no type. */
 function isTransform(schema: CrdSchema): boolean {
   return schema['x-kubernetes-preserve-unknown-fields'] === true && schema.type === undefined
 }
 
-/** One JSON Schema for each kind of document there is: those of the four contracts, and the CRDs' for what people write. */
+/** One JSON Schema for each kind of document: those of the four contracts, and the CRDs' for what people write. */
 function jsonSchemas(): Record<string, JsonSchema> {
   const contracts = yamlFiles('contracts').map((name): [string, JsonSchema] => {
     const schema: JsonSchema = read(name)
@@ -235,7 +235,7 @@ function documentSchema(kind: string, schema: CrdSchema): JsonSchema {
   }
 }
 
-/** What the API server takes as metadata; what it writes there itself is not looked at. */
+/** What the API server accepts as metadata; fields that it writes itself are not checked. */
 function metadataSchema(name: JsonSchema): JsonSchema {
   const server = [
     'uid',
@@ -294,7 +294,7 @@ function jsonSchemaOf(schema: CrdSchema): JsonSchema {
     ...Object.fromEntries(sharedKeywords.flatMap((keyword) => (keyword in schema ? [[keyword, schema[keyword]]] : []))),
     ...(isTransform(schema) && transformSchema),
     ...(schema['x-kubernetes-int-or-string'] === true && { type: ['integer', 'string'] }),
-    // int32 and int64 say how a number is stored, not what is valid.
+    // int32 and int64 tell how a number is stored, not which numbers are valid.
     ...(schema['format'] === 'date-time' && { format: 'date-time' }),
     ...(items && { items: jsonSchemaOf(items) }),
     ...(additionalProperties && { additionalProperties: jsonSchemaOf(additionalProperties) }),
@@ -308,7 +308,7 @@ function jsonSchemaOf(schema: CrdSchema): JsonSchema {
   }
 }
 
-/** `dependencies` of several rules are one keyword. */
+/** Joins the `dependencies` of several rules, which are one keyword. */
 function shapes(schema: CrdSchema): readonly JsonSchema[] {
   const found = (schema['x-kubernetes-validations'] ?? [])
     .map(({ rule }) => shapeOf(rule))
@@ -317,7 +317,7 @@ function shapes(schema: CrdSchema): readonly JsonSchema[] {
   return Object.keys(dependencies).length > 0 ? [...found, { dependencies }] : found
 }
 
-/** What a CEL rule about the shape of one document is in JSON Schema; null for those that are guardrails, which the compiler knows. */
+/** JSON Schema for a CEL rule about the shape of one document; null for guardrails, which the compiler checks. */
 export function shapeOf(rule: string): JsonSchema | null {
   if (/^\[has\(self\.\w+\)(, has\(self\.\w+\))+\]\.exists_one\(one, one\)$/.test(rule)) {
     return { oneOf: [...rule.matchAll(/has\(self\.(\w+)\)/g)].map(([, name]) => ({ required: [name] })) }
@@ -337,11 +337,11 @@ export function shapeOf(rule: string): JsonSchema | null {
   return null
 }
 
-/** RFC 3339 with the days each month can have. A pattern, because a function would have to be imported where the validators run. */
+/** RFC 3339 with the days that each month can have. A pattern, because the validators would have to import a function at run time. */
 const dateTime =
   /^\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|[12]\d))T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/i
 
-/** Validators that need nothing at run time: compiling 13 schemas would cost every command a third of a second. */
+/** Validators that need no library at run time: compiling 13 schemas would cost every command a third of a second. */
 function validatorsOf(schemas: Record<string, JsonSchema>): string {
   const ajv = new Ajv2019({
     schemas: Object.entries(schemas).map(([kind, { $schema, $id, ...schema }]) => ({
@@ -365,7 +365,7 @@ function validatorsOf(schemas: Record<string, JsonSchema>): string {
   return `function codePoints(text) {\n  let count = 0\n  for (const _ of text) count++\n  return count\n}\n${code}\n`
 }
 
-/** The generated code repeats its schemas; what people read there would be two thirds of it. What a transform is the compiler says. */
+/** The generated code repeats its schemas; texts for people would be two thirds of it. Transforms are checked by the compiler. */
 function withoutTexts(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutTexts)
   if (typeof schema !== 'object' || schema === null) return schema

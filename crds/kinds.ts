@@ -8,17 +8,17 @@ type KindFacts = {
   readonly plural: string
   readonly singular: string
   readonly shortName: string
-  /** In crds/ and crds/generated/, without extension. */
+  /** Name of its file in crds/ and crds/generated/, without extension. */
   readonly file: string
-  /** In a few words, for catalogues. */
+  /** What the kind is, in a few words, for catalogues. */
   readonly summary: string
-  /** A Run executes it: it has slots, plans and a history. */
+  /** Whether Runs execute it: it has slots, plans and a history. */
   readonly isRunnable: boolean
-  /** Whose it is: those who write audiences, or those who answer for limits and entitlements. */
+  /** Who writes it: people who write audiences, or people who are responsible for limits and entitlements. */
   readonly writtenBy: 'authors' | 'platform'
 }
 
-/** One row per CRD, in the order in which kinds are listed. A field that ends with a kind's name and `Ref` names one of that kind. */
+/** One row per CRD, in the order in which kinds are listed. A field whose name is a kind's with `Ref` refers to a resource of that kind. */
 export const kinds = {
   Organization: {
     plural: 'organizations',
@@ -111,7 +111,7 @@ export type RunnableKind = { [K in Kind]: (typeof kinds)[K]['isRunnable'] extend
 // The keys of a table of literals, in its order.
 export const kindNames = Object.keys(kinds) as readonly Kind[]
 export const runnableKinds = kindNames.filter(isRunnable)
-/** What people write in YAML: resources, and tests of Segments. */
+/** The kinds that people write in YAML: resources, and tests of Segments. */
 export const writtenKinds = [...kindNames, 'SegmentTest'] as const
 
 export type Resource = ResourceByKind[Kind]
@@ -126,7 +126,7 @@ export function isRunnable(kind: Kind): kind is RunnableKind {
   return kinds[kind].isRunnable
 }
 
-/** The kind that a field of this name refers to (`profileStoreRef`, `segmentRefs`); null where it refers to none. */
+/** The kind that a field with this name refers to (`profileStoreRef`, `segmentRefs`); null where it refers to none. */
 export function referredKind(field: string): Kind | null {
   const [, name] = /^(\w+)Refs?$/.exec(field) ?? []
   const kind = name && name.charAt(0).toUpperCase() + name.slice(1)

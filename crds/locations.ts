@@ -1,17 +1,17 @@
 import type { DatasetLocation, DestinationLocation } from './generated/job-plan.ts'
 
-/** Where files lie: one kind of place with its fields, those of parts/locations.yaml. */
+/** Where files lie: one kind of place, with the fields from parts/locations.yaml. */
 export type Location = DatasetLocation | DestinationLocation
 type Places = Required<DatasetLocation & DestinationLocation>
 export type LocationKind = keyof Places
 export type PlaceOf<Kind extends LocationKind> = Places[Kind]
 
 type Facts<Place> = {
-  /** In a few words, for pictures. */
+  /** The place in a few words, for pictures. */
   readonly text: (place: Place) => string
-  /** The same for one place, whoever names it and by which Secret; without its folder. */
+  /** The same for the same place, whoever names it and with whichever Secret; without the folder. */
   readonly identity: (place: Place) => readonly (string | number)[]
-  /** Field that names a folder in it, or a file. */
+  /** The field that names a folder in the place, or a file. */
   readonly folder: keyof Place & ('path' | 'prefix')
 }
 
@@ -38,12 +38,12 @@ const facts: { readonly [Kind in LocationKind]: Facts<PlaceOf<Kind>> } = {
   },
 }
 
-/** `SFTP files.example.org` */
+/** The place in words: `SFTP files.example.org`. */
 export function locationText(location: Location): string {
   return known(location, ({ text }, place) => text(place))
 }
 
-/** Equal for one folder of one place. Volumes are a namespace's own, and so are networks. */
+/** Equal for the same folder of the same place. Volumes and networks belong to a namespace. */
 export function locationIdentity(location: Location): string {
   const parts = folderOf(location)
     .split('/')
@@ -51,23 +51,23 @@ export function locationIdentity(location: Location): string {
   return known(location, ({ identity }, place, kind) => JSON.stringify([kind, ...identity(place), parts.join('/')]))
 }
 
-/** The folder, or the file, that a location names in its place; empty: all of it. */
+/** The folder, or the file, that a location names in its place; empty: the whole place. */
 export function folderOf(location: Location): string {
-  // Every field that can be named so is a text.
+  // Every field that can be named here is a text.
   return known(location, ({ folder }, place) => (place[folder] as string | undefined) ?? '')
 }
 
-/** The same place, another folder of it. */
+/** Another folder of the same place. */
 export function inFolder<Of extends Location>(location: Of, path: string): Of {
   return known(location, ({ folder }, place, kind) => ({ ...location, [kind]: { ...place, [folder]: path } }))
 }
 
-/** The kind a location is of; null where it names none. */
+/** The kind of a location; null where it names none. */
 export function locationKind(location: Location): LocationKind | null {
   return kinds.find((kind) => location[kind] !== undefined) ?? null
 }
 
-// The keys of the table, whose type says that there are no others.
+// The keys of the table; its type says that there are no others.
 const kinds = Object.keys(facts) as readonly LocationKind[]
 
 function known<T>(location: Location, use: (facts: Facts<object>, place: object, kind: LocationKind) => T): T {

@@ -1,16 +1,19 @@
 /** Annotations that people and tools write on resources. */
 export const annotations = {
-  /** Findings that are meant: lines `code: reason`. */
+  /** Findings that are accepted: lines of `code: reason`. */
   allow: 'convoke.dev/allow',
-  /** Any new value runs a ProfileStore, an Activation or a CampaignSource now; echoed in status.lastHandledRequestedAt. */
+  /** Any new value runs a ProfileStore, an Activation or a CampaignSource now; status.lastHandledRequestedAt repeats the value. */
   requestedAt: 'convoke.dev/requestedAt',
-  /** `true` makes no new Runs, like spec.suspend, but without a change in Git. */
+  /** `true` stops new Runs, like spec.suspend, but without a change in Git. */
   suspend: 'convoke.dev/suspend',
-  /** On an Activation: names of held Segments, separated by commas, that the next Run delivers whatever the circuit breaker says. On a Dataset: what reports call refused files, to be taken in as they are. */
+  /**
+   * On an Activation: names of held Segments, separated by commas, that the next Run delivers whatever the circuit breaker says. On a
+   * Dataset: names of refused files, as reports give them, to be taken in as they are.
+   */
   approve: 'convoke.dev/approve',
 } as const
 
-/** Labels the operator writes on Runs, Jobs, Pods and ConfigMaps. All values are DNS labels. */
+/** Labels that the operator writes on Runs, Jobs, Pods and ConfigMaps. All values are DNS labels. */
 export const labels = {
   managedBy: 'app.kubernetes.io/managed-by',
   /** Kind and name of the Run's target. */
@@ -18,13 +21,13 @@ export const labels = {
   target: 'convoke.dev/target',
   run: 'convoke.dev/run',
   step: 'convoke.dev/step',
-  /** ProfileStores only: `batch` or `streaming`. */
+  /** For ProfileStores only: `batch` or `streaming`. */
   evaluation: 'convoke.dev/evaluation',
   /** On Runs that somebody asked for by annotation: which request it was. */
   request: 'convoke.dev/request',
   /** On Runs that let held Segments pass by annotation: which approval it was. */
   approval: 'convoke.dev/approval',
-  /** On ConfigMaps that outlive what they are about: `delivered`, what Campaign has of an Activation. */
+  /** On ConfigMaps that outlive their subject: `delivered`, what Campaign has of an Activation. */
   memory: 'convoke.dev/memory',
   /** First 40 hexadecimal digits of the plan's digest. */
   plan: 'convoke.dev/plan',
@@ -33,32 +36,35 @@ export const labels = {
 /** Value of `labels.managedBy`, and the field manager of server-side apply. */
 export const managedBy = 'convoke'
 
-/** Condition types. Ready, Reconciling and Stalled mean what kstatus says: the latter two are there only while they are true. */
+/** Condition types. Ready, Reconciling and Stalled mean the same as in kstatus: the latter two exist only while they are true. */
 export const conditionTypes = {
   ready: 'Ready',
   reconciling: 'Reconciling',
   stalled: 'Stalled',
-  /** The compiler found no error; the reason is the first finding's code in CamelCase, the message the first findings. */
+  /** The compiler found no error. The reason is the first finding's code in CamelCase, the message the first findings. */
   guardrailsPassed: 'GuardrailsPassed',
-  /** Runs only; Unknown until finished, then final. */
+  /** On Runs only: Unknown until the Run is finished, then final. */
   succeeded: 'Succeeded',
 } as const
 
 /**
- * On Datasets and ProfileStores: whether every file that lies there is in, by what the latest ingest reported. It is written with the
- * counts, and like a condition of somebody else it stays while the others are claimed anew.
+ * On Datasets and ProfileStores: whether every file in the landing zone was taken in, by the report of the latest ingest. It is written
+ * with the counts and, like another writer's condition, stays while our other conditions are claimed anew.
  */
 export const dataComplete = 'DataComplete'
 
-/** On Datasets with expectations and their ProfileStores: whether the data is as expected, by the latest ingest; it stays as DataComplete does. */
+/**
+ * On Datasets with expectations and their ProfileStores: whether the data is as expected, by the latest ingest. It stays as DataComplete
+ * does.
+ */
 export const expectationsMet = 'ExpectationsMet'
 
-/** On Segments that the engine could not evaluate once: whether the latest evaluation came to an end; it stays as DataComplete does. */
+/** On Segments that the engine could not evaluate once: whether the latest evaluation came to an end. It stays as DataComplete does. */
 export const evaluated = 'Evaluated'
 
 export type ConditionType = (typeof conditionTypes)[keyof typeof conditionTypes]
 
-/** Every reason a RunReport's `error.reason` can have, and whether the same step may succeed when tried again unchanged. */
+/** Every reason that a RunReport's `error.reason` can have, and whether the same step may succeed when it is tried again unchanged. */
 export const faultReasons = {
   /** A volume's folder does not exist or cannot be reached. */
   MissingVolume: { retryable: true },
@@ -66,11 +72,11 @@ export const faultReasons = {
   LocationUnavailable: { retryable: true },
   /** A file cannot be read as its declared format at all; single bad rows are counted instead. */
   UnreadableFile: { retryable: false },
-  /** A Dataset's data does not meet an expectation of severity Fail. Other data may. */
+  /** A Dataset's data does not meet an expectation with severity Fail; other data may. */
   UnmetExpectation: { retryable: true },
   /** Another process holds the store's writer lock and is alive. */
   StoreBusy: { retryable: true },
-  /** The store has no data or no membership version yet that this step needs. */
+  /** The store lacks data, or a membership version, that this step needs. */
   NotEvaluated: { retryable: true },
   /** A newer version of convoke wrote the store. */
   NewerStore: { retryable: false },
@@ -81,23 +87,23 @@ export const faultReasons = {
   /** A delivered file's manifest is older than the landing zone keeps files. */
   RetentionExceeded: { retryable: false },
   DatabaseUnavailable: { retryable: true },
-  /** The database answered with an error that will not pass by itself: missing table, missing privilege. */
+  /** The database answered with an error that does not pass by itself: missing table, missing privilege. */
   DatabaseRefused: { retryable: false },
   MissingSecret: { retryable: true },
   DiskFull: { retryable: true },
   OutOfMemory: { retryable: true },
-  /** The store holds no report of that attempt; the step is safe to run again, and then there is one. */
+  /** The store has no report of that attempt. The step is safe to run again, which makes one. */
   MissingReport: { retryable: true },
   /** The plan or run input is not what this version understands. */
   InvalidPlan: { retryable: false },
-  /** Our own fault. */
+  /** A fault of our own. */
   InternalError: { retryable: false },
   Interrupted: { retryable: true },
 } as const satisfies Record<string, { readonly retryable: boolean }>
 
 export type FaultReason = keyof typeof faultReasons
 
-/** Reasons of conditions, and what each says. A failed Run's may be that of its step's fault as well. */
+/** Reasons of conditions, and what each means. The reason of a failed Run may also be that of its step's fault. */
 export const conditionReasons = {
   Ready: 'In order.',
   GuardrailsPassed: 'The compiler found no error.',
@@ -144,7 +150,7 @@ export const conditionReasons = {
 
 export type ConditionReason = keyof typeof conditionReasons | FaultReason
 
-/** A reason that somebody else gives, as far as it is one of ours. */
+/** Whether a reason that somebody else gives is one of ours. */
 export function isConditionReason(text: string): text is ConditionReason {
   return Object.hasOwn(conditionReasons, text) || Object.hasOwn(faultReasons, text)
 }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { kinds, type RunnableKind } from './kinds.ts'
 
-/** What the name of a Job or Pod may have: it becomes the value of a label. */
+/** The longest name of a Job or Pod: it becomes the value of a label. */
 const longest = 63
 
 /**
- * The Run of one slot, the same however often it is asked for: `act-retention-offers-29934960`, the slot in minutes of Unix time.
- * `request` tells manual Runs of one minute apart; null for those of the schedule.
+ * The name of the Run of one slot, always the same: `act-retention-offers-29934960`, with the slot in minutes of Unix time. `request`
+ * tells manual Runs within one minute apart; null for Runs of the schedule.
  */
 export function runNameOf({
   kind,
@@ -17,7 +17,7 @@ export function runNameOf({
 }: {
   readonly kind: RunnableKind
   readonly name: string
-  /** ProfileStores only. */
+  /** For ProfileStores only. */
   readonly evaluation: 'Batch' | 'Streaming' | null
   readonly slot: Date
   readonly request?: string | null
@@ -32,7 +32,7 @@ export function runNameOf({
   return shortened(parts.join('-'))
 }
 
-/** The name, or its beginning with a hash of the whole behind it where it is over 63 characters. */
+/** The name; where it is over 63 characters, its beginning with a hash of the whole. */
 export function shortened(name: string): string {
   return name.length <= longest ? name : `${name.slice(0, longest - 9).replace(/-+$/, '')}-${hashOf(name)}`
 }

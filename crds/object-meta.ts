@@ -1,4 +1,4 @@
-/** The part of Kubernetes' ObjectMeta that Convoke reads or writes; whatever else a server or a tool adds stays untouched. */
+/** The part of Kubernetes' ObjectMeta that Convoke reads or writes; everything else that a server or tool adds stays untouched. */
 export interface ObjectMeta {
   name: string
   namespace?: string

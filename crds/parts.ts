@@ -1,8 +1,8 @@
-// What stands in several of the YAML files of crds/ is written once: in parts/, or in a table. `npm run generate` puts it between the lines
-// `# begin NAME` and `# end NAME` of each.
+// What several YAML files of crds/ share is written once: in parts/, or in a table. `npm run generate` puts it between the lines `# begin
+// NAME` and `# end NAME` of each file.
 import { Document, isCollection, isPair, parse, visit } from 'yaml'
 
-/** A kind of place where files may lie, as in parts/locations.yaml. */
+/** A kind of place where files may lie, from parts/locations.yaml. */
 type LocationPart = { readonly standsIn: readonly string[]; readonly schema: ObjectSchema }
 
 type ObjectSchema = {
@@ -12,7 +12,7 @@ type ObjectSchema = {
   readonly default?: unknown
 }
 
-/** Of what a YAML file holds, all that is between markers made anew; `part` gives the lines for a name, not indented. */
+/** The text of a YAML file with everything between markers made anew; `part` gives the lines for a name, not indented. */
 export function withParts(text: string, part: (name: string) => string): string {
   return text.replace(
     /^( *)# begin ([\w-]+)\n[\s\S]*?^\1# end \2$/gm,
@@ -21,7 +21,7 @@ export function withParts(text: string, part: (name: string) => string): string 
   )
 }
 
-/** The kinds of places where a resource's files may lie, exactly one of which it names. `parts`: text of parts/locations.yaml. */
+/** The kinds of places where a resource's files may lie; the resource names exactly one. `parts`: text of parts/locations.yaml. */
 export function locationOf(resource: string, parts: string): string {
   const names = namesIn(resource, parse(parts))
   const listed = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
@@ -45,7 +45,7 @@ export function locationOf(resource: string, parts: string): string {
 
 /**
  * Places as a JobPlan holds them: a definition for each kind, and one for the location of each resource that the plan's schema refers to.
- * Nothing is left out that has a default, and bounds are the CRDs' to say.
+ * All fields that have a default are required; bounds are checked by the CRDs.
  */
 export function planLocations(parts: string, plan: string): string {
   const locations: Record<string, LocationPart> = parse(parts)
@@ -60,7 +60,7 @@ export function planLocations(parts: string, plan: string): string {
   return onFewLines({ ...Object.fromEntries(kinds), ...Object.fromEntries(places) })
 }
 
-/** What each kind of place has where its field is left out, as TypeScript. */
+/** TypeScript for the default of each field, by kind of place. */
 export function locationDefaults(parts: string): string {
   const locations: Record<string, LocationPart> = parse(parts)
   const defaults = Object.entries(locations).map(([name, { schema }]) => [name, defaultsIn(schema)])
@@ -92,7 +92,7 @@ function defaultsIn({ properties = {} }: ObjectSchema): object {
   )
 }
 
-/** As YAML; lists, and maps of nothing but scalars, on one line each. */
+/** The value as YAML; lists, and maps of scalars only, are on one line each. */
 function onFewLines(value: object): string {
   const document = new Document(value, { aliasDuplicateObjects: false })
   visit(document, {

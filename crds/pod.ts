@@ -1,12 +1,12 @@
-// What Pods of Convoke are like, and what is read of them: by the operator of its Jobs', by commands of those of a Run.
+// What Convoke's Pods have in common, and what is read of them: by the operator of its Jobs' Pods, by commands of a Run's Pods.
 
-/** The container that does a Pod's work; others, if any, were put there by somebody else. */
+/** The container that does a Pod's work; other containers were added by somebody else. */
 export const container = 'convoke'
 
 /** uid and gid of the image's user, and the group that volumes are given to. */
 const user = 65_532
 
-/** What a namespace that enforces Pod Security's restricted level lets in. */
+/** Security settings that a namespace with Pod Security's restricted level accepts. */
 export const restricted = {
   pod: {
     runAsNonRoot: true,
@@ -23,7 +23,7 @@ export const restricted = {
   },
 } as const
 
-/** A Pod as far as anybody reads it. */
+/** A Pod, as far as it is read. */
 export type Pod = {
   readonly metadata: { readonly name: string; readonly creationTimestamp?: string }
   readonly status?: {
@@ -35,7 +35,7 @@ export type Pod = {
   }
 }
 
-/** One of the three. */
+/** The state of a container: one of the three. */
 export type ContainerState = {
   readonly waiting?: { readonly reason?: string; readonly message?: string }
   readonly running?: object
@@ -55,12 +55,12 @@ export function podsOfJob(
   return [`/api/v1/namespaces/${namespace}/pods`, { labelSelector: `batch.kubernetes.io/job-name=${job}` }]
 }
 
-/** Of the container that does the work. */
+/** The state of the container that does the work. */
 export function stateOfPod({ status }: Pod): ContainerState | undefined {
   return status?.containerStatuses?.find(({ name }) => name === container)?.state
 }
 
-/** Why no node takes it, in the scheduler's words; null where one did. */
+/** Why no node takes the Pod, in the scheduler's words; null where one did. */
 export function unscheduledReason({ status }: Pod): string | null {
   const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled')
   return scheduled?.status === 'False' ? (scheduled.message ?? null) : null

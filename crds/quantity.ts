@@ -17,7 +17,7 @@ const suffixes: Readonly<Record<string, number>> = {
   Ei: 2 ** 60,
 }
 
-/** The number that a Kubernetes quantity is (`500m`, `1Gi`, `-2`); null for any other text. */
+/** The number of a Kubernetes quantity (`500m`, `1Gi`, `-2`); null for any other text. */
 export function parseQuantity(text: string): number | null {
   const match = /^([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]?|[eE][+-]?[0-9]+)$/.exec(text)
   if (!match) return null
@@ -26,8 +26,8 @@ export function parseQuantity(text: string): number | null {
 }
 
 /**
- * Bytes of a Kubernetes quantity (`1Gi`, `512M`, `1.5e9`), fractions of a byte rounded up as Kubernetes does. null for any other text
- * and for negative amounts.
+ * Bytes of a Kubernetes quantity (`1Gi`, `512M`, `1.5e9`); fractions of a byte are rounded up, as Kubernetes does. null for any other
+ * text and for negative amounts.
  */
 export function parseQuantityBytes(text: string): number | null {
   const match = /^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]?|[eE][+-]?[0-9]+)$/.exec(text)

@@ -2,11 +2,11 @@ import { digestOf } from './digest.ts'
 import type { Detail, RunReport } from './generated/run-report.ts'
 import { isRecord } from './record.ts'
 
-/** What the lines of a Pod's log begin with that hold a report: each detail, then the rest. */
+/** Beginnings of the lines that hold a report in a Pod's log: each detail, then the rest. */
 export const detailMarker = 'convoke-detail: '
 export const reportMarker = 'convoke-report: '
 
-/** What Kubernetes keeps of a termination message. */
+/** How many bytes of a termination message Kubernetes keeps. */
 const terminationBytes = 4096
 
 export function detailLinesOf(report: RunReport): readonly string[] {
@@ -20,8 +20,8 @@ export function reportLinesOf(report: RunReport): readonly string[] {
 }
 
 /**
- * The last report in a log, among whatever else was written there. Details are those that could be read: a log that was cut has lost
- * some, which `isWhole` tells. null where there is no report.
+ * The last report in a log, whatever else was written there. Details that cannot be read are left out: a log that was cut has lost some,
+ * which `isWhole` tells. null where there is no report.
  */
 export function readReportLines(
   log: string,
@@ -40,14 +40,14 @@ export function readReportLines(
   return { report, details }
 }
 
-/** Are these all the details that the report was made with? */
+/** Whether these are all the details that the report was made with. */
 export function isWhole(report: RunReport, details: readonly Detail[]): boolean {
   return digestOf(details) === report.reportDigest
 }
 
 /**
- * The report without details and warnings, at most 4 KiB of JSON. Where that is too much, the error's message is cut and totals are
- * left out from the end, so that what says how it ended is always there.
+ * The report without details and warnings, in at most 4 KiB of JSON. Where that is too little, the error's message is cut and totals are
+ * left out from the end, so that the outcome is always there.
  */
 export function terminationMessageOf({ details: _, warnings: __, ...report }: RunReport): string {
   const { totals, error } = report
@@ -55,7 +55,7 @@ export function terminationMessageOf({ details: _, warnings: __, ...report }: Ru
   if (Buffer.byteLength(whole) <= terminationBytes) return whole
   const bare = { ...report, totals: {}, ...(error && { error: { ...error, message: '' } }) }
   const room = terminationBytes - Buffer.byteLength(JSON.stringify(bare))
-  // Totals go first, but a quarter of it says what went wrong.
+  // Totals go first, except that a quarter of the room is kept for the error's message.
   const kept = fitting(totals, room - Math.min(messageBytes(error?.message ?? ''), terminationBytes / 4))
   const used = Buffer.byteLength(JSON.stringify(kept)) - 2
   return JSON.stringify({
@@ -65,13 +65,13 @@ export function terminationMessageOf({ details: _, warnings: __, ...report }: Ru
   })
 }
 
-/** A Pod's termination message, or null for what is none of ours: a Pod that was killed leaves an empty one. */
+/** The report in a Pod's termination message; null where there is none: a Pod that was killed leaves an empty message. */
 export function readTerminationMessage(message: string): RunReport | null {
   const found = parsed(message)
   return isReport(found) ? found : null
 }
 
-/** Of this version or a later one: jobs and operator are not always upgraded together. */
+/** Whether this is a report of this version or a later one: jobs and operator are not always upgraded together. */
 function isReport(value: unknown): value is RunReport {
   return (
     isRecord(value) &&
@@ -80,7 +80,7 @@ function isReport(value: unknown): value is RunReport {
   )
 }
 
-/** undefined: not JSON. */
+/** undefined: the text is not JSON. */
 function parsed(json: string): unknown {
   try {
     return JSON.parse(json)
@@ -89,7 +89,7 @@ function parsed(json: string): unknown {
   }
 }
 
-/** The first totals that take no more than so many bytes. */
+/** The first totals, as many as fit into this many bytes. */
 function fitting(totals: RunReport['totals'], bytes: number): RunReport['totals'] {
   const kept: [string, number][] = []
   let left = bytes
@@ -101,7 +101,7 @@ function fitting(totals: RunReport['totals'], bytes: number): RunReport['totals'
   return Object.fromEntries(kept)
 }
 
-/** The beginning of a text that takes no more than so many bytes as JSON, never half a character. */
+/** The beginning of a text that fits into this many bytes of JSON; never half a character. */
 function cut(text: string, bytes: number): string {
   if (messageBytes(text) <= bytes) return text
   const characters = Array.from(text.slice(0, terminationBytes))
@@ -114,7 +114,7 @@ function cut(text: string, bytes: number): string {
   return fits === 0 ? '' : `${characters.slice(0, fits).join('')}…`
 }
 
-/** Bytes of a text as JSON, without its quotes. */
+/** Bytes of a text in JSON, without its quotes. */
 function messageBytes(text: string): number {
   return Buffer.byteLength(JSON.stringify(text)) - 2
 }

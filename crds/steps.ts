@@ -1,21 +1,21 @@
 import type { JobPlan } from './generated/job-plan.ts'
 
 type StepFacts = {
-  /** What `convoke --help` says of it. */
+  /** What `convoke --help` says of the step. */
   readonly summary: string
-  /** In pages, behind the name of what is run. */
+  /** The verb on pages, behind the name of what is run. */
   readonly verb: string
-  /** The resource that owns the place it works for; its `podTemplate` is that of the step's Pods. */
+  /** The resource that owns the place the step works on; its `podTemplate` is used for the step's Pods. */
   readonly owner: (plan: JobPlan) => Owner | null
-  /** Whether it can only be settled by what it said of every Segment. */
+  /** Whether the step's outcome can only be stored with what it reported of every Segment. */
   readonly settlesSegments: boolean
 }
 
 type Owner = { readonly kind: 'ProfileStore' | 'Destination' | 'CampaignInstance'; readonly name: string }
 
 /**
- * The steps of Jobs: one row each, named as the part of the JobPlan that says what it does. A plan's steps follow one another in this
- * order, each when the result of the one before is stored.
+ * The steps of Jobs: one row each, named like the part of the JobPlan that describes it. A plan's steps run in this order, each when the
+ * result of the one before is stored.
  */
 export const steps = {
   ingest: {
@@ -59,7 +59,7 @@ export function stepsOf(plan: JobPlan): readonly Step[] {
   return stepNames.filter((step) => plan[step] !== undefined)
 }
 
-/** Claims and Secrets that a step needs, each once, by name: those that its part of the plan and the store name anywhere. */
+/** Claims and Secrets that a step needs, each once and by name: those that its part of the plan and the store name anywhere. */
 export function mountsOf(
   plan: JobPlan,
   step: Step,

@@ -8,7 +8,7 @@ export type TransformStep =
   | { readonly split: { readonly by: string; readonly index?: number } }
   | { readonly parseJson: true | string }
 
-/** Another field of the same record, or the value as it is so far; text stands for itself. */
+/** Another field of the same record, or the value so far; a text stands for itself. */
 export type ConcatPart = { readonly source: string } | { readonly value: true }
 
 /** Steps without arguments. */
@@ -23,7 +23,7 @@ export const transformForms = {
   parseJson: '{parseJson: true}',
 } as const
 
-/** The same as JSON Schema, for editors: a CRD cannot say it, and what is wrong with one the compiler says better. */
+/** The same as JSON Schema, for editors: a CRD cannot say it, and the compiler explains faults better. */
 export const transformSchema = (() => {
   const object = (name: string, schema: object) => ({
     type: 'object',

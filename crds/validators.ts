@@ -1,13 +1,13 @@
 import schemas from './generated/schemas.json' with { type: 'json' }
 import * as validators from './generated/validators.js'
 
-/** Documents there is a schema for: the nine kinds, SegmentTest, and the four contracts between rooms. */
+/** Documents that have a schema: the nine kinds, SegmentTest, and the four contracts between rooms. */
 export type DocumentKind = keyof typeof schemas
 
 /**
- * What is wrong at one place. Besides what ajv says of a keyword, `params` holds `known` for `additionalProperties` (the field names
- * there are at that place) and `of` and `found` for `oneOf` (the alternatives, and which of them are there). A field that is needed
- * because of another one is `required` like any.
+ * A fault at one place. Besides ajv's own `params`, `additionalProperties` has `known` (the fields that exist there), and `oneOf` has
+ * `of` and `found` (the alternatives, and which of them are there). A field that is needed because of another one is `required` like any
+ * other.
  */
 export type Fault = {
   /** JSON Pointer; `required` and `additionalProperties` point at the object that lacks or has the field. */
@@ -17,7 +17,7 @@ export type Fault = {
   readonly message: string
 }
 
-/** A JSON Schema (draft-07), as far as anybody reads it. */
+/** A JSON Schema (draft-07), as far as it is read. */
 export type JsonSchema = {
   readonly [keyword: string]: unknown
   readonly properties?: { readonly [name: string]: JsonSchema }
@@ -25,7 +25,7 @@ export type JsonSchema = {
   readonly items?: JsonSchema
 }
 
-/** Every fault of a document against its schema, in the schema's order. Guardrails are the compiler's, not the schema's. */
+/** Every fault of a document against its schema, in the schema's order. Guardrails belong to the compiler, not to schemas. */
 export function validatorOf(kind: DocumentKind): (value: unknown) => readonly Fault[] {
   // biome-ignore lint/performance/noDynamicNamespaceImportAccess: one export per document kind, and all of them are needed.
   const validate = validators[kind]
@@ -39,7 +39,7 @@ export function validatorOf(kind: DocumentKind): (value: unknown) => readonly Fa
   }
 }
 
-/** The schema of a document with the descriptions of its fields: for editors, completion and `convoke schema`. */
+/** The schema of a document, with descriptions of its fields: for editors, completion and `convoke schema`. */
 export function schemaOf(kind: DocumentKind): JsonSchema {
   return schemas[kind]
 }

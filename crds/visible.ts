@@ -1,6 +1,6 @@
 /**
- * Text that came from data, as it may be shown: what a terminal would act on or hide (control characters, the marks that turn the
- * direction of writing, what has no width, half of a surrogate pair) is written as `\u{1b}`. All else stands as it is.
+ * Text from data, in a form that may be shown: what a terminal would act on or hide (control characters, marks that change the direction
+ * of writing, characters without width, halves of surrogate pairs) is written as `\u{1b}`. Everything else stays.
  */
 export function visible(text: string): string {
   return text.replace(hidden, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)

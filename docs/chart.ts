@@ -1,4 +1,4 @@
-// What the chart holds that is said elsewhere: the CRDs of crds/, and what values.yaml says of each value, for the schema and the README.
+// Parts of the chart that come from elsewhere: the CRDs of crds/, and the comments of values.yaml for its schema and README.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMap, isScalar, parse, parseDocument, type YAMLMap } from 'yaml'
@@ -8,17 +8,17 @@ import { dashboard } from './dashboard.ts'
 const root = join(import.meta.dirname, '..')
 const chart = 'charts/convoke'
 
-/** A value of the chart. A map none of whose keys has a comment is one value. */
+/** A value of the chart. A map is one value if none of its keys has a comment. */
 export type ChartValue = {
   readonly path: readonly string[]
   readonly value: unknown
-  /** The comment above it; empty if there is none. */
+  /** The comment above it; empty where there is none. */
   readonly description: string
-  /** A map of further values; its description is about all of them, its value is null. */
+  /** Whether it is a map of further values; its description is about all of them, and its value is null. */
   readonly isSection: boolean
 }
 
-/** Path from the root of the repository → text. */
+/** Texts by path from the root of the repository. */
 export function chartFiles(): Readonly<Record<string, string>> {
   const crds = readdirSync(join(root, 'crds')).filter((file) => /^[a-z-]+\.yaml$/.test(file))
   const values = chartValues(read(`${chart}/values.yaml`))
@@ -35,7 +35,7 @@ export function chartFiles(): Readonly<Record<string, string>> {
   }
 }
 
-/** In the order of the file, a section before what is in it. */
+/** The chart's values in the order of the file, a section before its content. */
 export function chartValues(text: string): readonly ChartValue[] {
   const { contents } = parseDocument(text)
   return isMap(contents) ? valuesIn(contents, []) : []
@@ -43,7 +43,7 @@ export function chartValues(text: string): readonly ChartValue[] {
 
 function valuesIn(map: YAMLMap, above: readonly string[]): readonly ChartValue[] {
   return map.items.flatMap(({ key, value }, index) => {
-    // All keys of the file are scalars. A comment above the first of them is the map's, says the parser.
+    // All keys of the file are scalars. The parser gives a comment above a map's first key to the map.
     const { value: name, commentBefore } = isScalar(key) ? key : { value: '', commentBefore: null }
     const comment = (index === 0 && above.length > 0 ? map.commentBefore : commentBefore) ?? ''
     const path = [...above, String(name)]
@@ -89,7 +89,7 @@ function schemaOf(values: readonly ChartValue[]): string {
   return `${JSON.stringify(withDescriptions(schema, []), null, 2)}\n`
 }
 
-/** Artifact Hub's list of kinds, which is a text of its own. */
+/** Artifact Hub's list of kinds, which is a text in itself. */
 function withKinds(text: string): string {
   const list = kindNames.map((kind) => [
     `    - kind: ${kind}`,
@@ -105,7 +105,7 @@ function withKinds(text: string): string {
   )
 }
 
-/** Of each kind its plural, for rights. */
+/** The plural of each kind, for rights. */
 function kindLists(): string {
   const listed = (wanted: readonly Kind[]): string =>
     `[${wanted
@@ -125,7 +125,7 @@ function kindLists(): string {
   ].join('\n')
 }
 
-/** With each table between its two marks. */
+/** The text with each table put between its two marks. */
 function withTables(text: string, tables: Readonly<Record<string, string>>): string {
   return Object.entries(tables).reduce(
     (written, [name, table]) =>

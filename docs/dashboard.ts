@@ -3,7 +3,7 @@
 type Panel = {
   readonly title: string
   readonly description?: string
-  /** Grafana's name of it. */
+  /** Grafana's name for the unit. */
   readonly unit: string
   readonly type?: 'timeseries' | 'stat' | 'bargauge'
   readonly queries: readonly (readonly [expression: string, legend: string])[]

