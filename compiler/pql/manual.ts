@@ -100,7 +100,7 @@ const meaning = `## Names
 
 - The profile is in scope: \`loyalty.tier\`, \`$1.loyalty.tier\` and \`(P) => P.loyalty.tier = …\` are the same. \`profile.\` is not written.
 - \`xEvent\` is the array of the profile's events, oldest first, each with \`timestamp\`. An event later than the evaluation has not happened yet.
-- Inside \`array[…]\`, \`array.exists(…)\` and WHAT(…) names are fields of the item. \`^\` leads one level out, \`^^\` two, the profile being outermost.
+- Inside \`array[…]\`, \`array.exists(…)\`, WHAT(…) and WHERE(…) names are fields of the item; those that it does not have are, in WHERE(…) alone, the profile's. \`^\` leads one level out, \`^^\` two, the profile being outermost.
   An item that is no object is called by the singular of its array: \`tags.exists(tag = "x")\`, \`categories\` → \`category\`.
 - \`array.field\` is the array of that field of each item, arrays in arrays joined; \`map.key\` and \`map["key"]\` are \`map.get("key")\`.
 - \`and or not in notIn like matches occurs exists forall select where over let if this last next now today yesterday tomorrow true false\` are words of the language where

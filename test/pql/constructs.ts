@@ -320,6 +320,22 @@ export const constructs: Readonly<Record<string, readonly Case[]>> = {
       true,
     ],
     ['not (CHAIN(xEvent, timestamp, [A: WHAT(eventType = "return")]))', true],
+    ['chain(xEvent, timestamp, [A: WHAT(eventType = "purchase") WHERE(scores.values().max() > 0.5)])', true],
+    ['chain(xEvent, timestamp, [A: WHAT(eventType = "purchase") WHERE(scores.get("churn") > 0.9)])', false],
+    ['chain(xEvent, timestamp, [A: WHAT(eventType = "purchase") WHERE(^.loyalty.tier = "gold")])', true],
+    ['chain(xEvent, timestamp, [A: WHAT(eventType = "purchase") WHERE(loyalty.tier = "silver")])', false],
+    [
+      'chain(xEvent, timestamp, [A: WHAT(eventType = "purchase") WHERE(loyalty.tier = "gold") COUNT(2), B: WHAT(eventType = "view")])',
+      true,
+    ],
+    [
+      'chain(xEvent, timestamp, [A: WHAT(eventType = "purchase") WHERE(commerce.order.priceTotal < loyalty.points), B: WHAT(eventType = "purchase") WHERE(loyalty.points > 100 and commerce.order.priceTotal > A.commerce.order.priceTotal)])',
+      true,
+    ],
+    [
+      'chain(xEvent, timestamp, [A: WHAT(eventType = "view") WHERE(^.xEvent.count() = 3 and tags.includes("a"))])',
+      true,
+    ],
   ],
 }
 

@@ -34,7 +34,13 @@ export type Scope = {
 }
 
 /** An item of a list. `singular` is its name by the array's: `order` for an item of `orders`; null: it has none. */
-export type Element = { readonly meaning: Meaning; readonly type: Type; readonly singular: string | null }
+export type Element = {
+  readonly meaning: Meaning
+  readonly type: Type
+  readonly singular: string | null
+  /** Whether names that the item does not have are read from the profile, as in WHERE of a CHAIN. */
+  readonly isOpen?: boolean
+}
 
 export function withVariable(scope: Scope, name: string, meaning: Meaning, depth = scope.depth): Scope {
   return { ...scope, variables: new Map([...scope.variables, [name, meaning]]), depth }

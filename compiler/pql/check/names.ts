@@ -41,6 +41,11 @@ function name(checking: Checking, at: Step, rest: readonly string[], scope: Scop
     if (found) return fieldOf(root, at.name, found)
   }
   if (element && element.singular === at.name) return element.meaning
+  if (element?.isOpen) {
+    const profile = profileOf(checking)
+    const found = profile.type.fields.get(at.name)
+    if (found) return fieldOf(profile, at.name, found)
+  }
   if (at.name === 'xEvent') return allEvents(checking, at.span, scope)
   return reportUnknownName(checking, at, rest, scope, root)
 }

@@ -44,10 +44,10 @@ export function chain(checking: Checking, expr: Extract<Expr, { kind: 'chain' }>
   return conditionMeaning(sequence)
 }
 
-/** Whether a step refers to another one: by WHERE, or by reading a label. */
+/** Whether a step refers to another one, by reading a label. */
 function areCorrelated(steps: readonly ChainStep[]): boolean {
   const labels = new Set(steps.flatMap(({ label }) => (label ? [label.name] : [])))
-  return steps.some(({ where, when, what }) => where !== null || mentions(when, labels) || mentions(what, labels))
+  return steps.some(({ where, when, what }) => [where, when, what].some((clause) => mentions(clause, labels)))
 }
 
 /** Whether any name in the node belongs to the set. */
@@ -62,7 +62,7 @@ function mentions(node: unknown, names: ReadonlySet<string>): boolean {
   return false
 }
 
-/** WHAT and WHEN of a step, for the item that is the scope's variable. */
+/** WHAT, WHEN and WHERE of a step, for the item that is the scope's variable. */
 function stepCondition(
   checking: Checking,
   step: ChainStep,
@@ -71,8 +71,15 @@ function stepCondition(
 ): Condition | null {
   const what = step.what ? conditionIn(checking, step.what, scope) : always
   const when = step.when ? whenHolds(checking, timeOf(ordered, variable), step.when, scope) : always
-  if (!what || !when) return null
-  return flat(allOf([what, when]))
+  const where = step.where ? conditionIn(checking, step.where, openToProfile(scope)) : always
+  if (!what || !when || !where) return null
+  return flat(allOf([what, when, where]))
+}
+
+/** The same place, where names that the item does not have are the profile's. */
+function openToProfile(scope: Scope): Scope {
+  const item = scope.elements.at(-1)
+  return item ? { ...scope, elements: [...scope.elements.slice(0, -1), { ...item, isOpen: true }] } : scope
 }
 
 /** Joins an `and` inside an `and` into one. */
@@ -119,15 +126,14 @@ function correlatedChain(
     const { scope: own, variable, item } = inside(checking, ordered.items, ordered.arrayExpr, outer)
     const labelled = step.label ? withVariable(own, step.label.name, item) : own
     const holds = stepCondition(checking, step, ordered, { scope: labelled, variable })
-    const where = step.where ? conditionIn(checking, step.where, labelled) : always
     const time = timeOf(ordered, variable)
     const later: Condition = previous
       ? { kind: 'within', subject: time, from: { value: previous, inclusive: false }, to: null }
       : always
     // Names in later steps are read from their own event; labels stay visible.
     const rest = build(index + 1, { ...labelled, elements: outer.elements }, time)
-    if (!holds || !where || !rest) return null
-    return { kind: 'any', list: ordered.list, variable, where: allOf([later, holds, where, rest]) }
+    if (!holds || !rest) return null
+    return { kind: 'any', list: ordered.list, variable, where: allOf([later, holds, rest]) }
   }
   return build(0, scope, null)
 }
