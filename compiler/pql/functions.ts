@@ -338,10 +338,11 @@ export const functions = {
     form: 'function',
     group: 'date',
     signature: 'date(year, month, day)',
-    doc: 'A UTC calendar day; absent where there is no such day.',
+    doc: 'A UTC calendar day; absent where there is no such day. With month and day of one time, 29 February is 28 February in years without it.',
     examples: [
       ['person.birthDate = date(1988, 2, 29)', true],
-      ['date(currentYear(), person.birthDate.getMonth(), person.birthDate.getDayOfMonth()).isNull()', true],
+      ['date(2026, 2, 28 + 1).isNull()', true],
+      ['date(currentYear(), person.birthDate.getMonth(), person.birthDate.getDayOfMonth()) = date(2026, 2, 28)', true],
       ['loyalty.joinedAt occurs between date(2020, 1, 1) and date(2020, 12, 31)', true],
     ],
   },

@@ -169,6 +169,7 @@ Everything is UTC; the evaluation instant is fixed at the start of a run. Data a
 | how many | a whole number, up to 10,000 years | dates stay exact on every engine |
 | \`=\` and \`!=\` between times | the same instant; a date is its first instant | \`occurs on\` asks for the day |
 | \`date(y, m, d)\` of no day | absent | as division by zero |
+| \`date(y, t.getMonth(), t.getDayOfMonth())\` | the anniversary of \`t\` in that year; of 29 February, 28 February in years without it | **Decision:** else who was born that day has a birthday every four years |
 
 A sequence, \`CHAIN(xEvent, timestamp, [ … ])\`, holds when there are events for its steps, each strictly later than the one before. A step has WHAT (a condition on
 the event), WHEN (as after \`occurs\`, for its timestamp), COUNT(n) (at least n such events before the next step may happen) and WHERE (a condition that may refer to

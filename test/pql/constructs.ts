@@ -222,6 +222,24 @@ export const constructs: Readonly<Record<string, readonly Case[]>> = {
     ['loyalty.joinedAt.getMonth() = 5', true],
     ['date(2025, 2, 29).isNull()', true],
     ['date(2024, 2, 29).isNull()', false],
+    ['date(2026, person.birthDate.getMonth(), 29).isNull()', true],
+    ['date(2026, person.birthDate.getMonth(), person.birthDate.getDayOfMonth()) = date(2026, 2, 28)', true],
+    ['date(2028, person.birthDate.getMonth(), person.birthDate.getDayOfMonth()) = date(2028, 2, 29)', true],
+    [
+      'date(currentYear() + 2, person.birthDate.getMonth(), person.birthDate.getDayOfMonth()) = date(2028, 2, 29)',
+      true,
+    ],
+    ['date(2026, loyalty.joinedAt.getMonth(), loyalty.joinedAt.getDayOfMonth()) = date(2026, 5, 1)', true],
+    ['date(2026, person.birthDate.getMonth(), loyalty.joinedAt.getDayOfMonth()) = date(2026, 2, 1)', true],
+    ['date(0, person.birthDate.getMonth(), person.birthDate.getDayOfMonth()).isNull()', true],
+    [
+      'let B = date(currentYear(), person.birthDate.getMonth(), person.birthDate.getDayOfMonth()) in (B occurs <= 45 days after today)',
+      true,
+    ],
+    [
+      'let B = date(currentYear(), person.birthDate.getMonth(), person.birthDate.getDayOfMonth()) in (B occurs <= 43 days after today)',
+      false,
+    ],
   ],
   occurs: [
     ['loyalty.joinedAt occurs before now', true],

@@ -3,7 +3,7 @@ import { alternatives, nearest } from '../../suggest.ts'
 import type { Expr } from '../ast.ts'
 import { makeDate } from '../calendar.ts'
 import { replacement } from '../fault.ts'
-import type { Condition, TextTest } from '../ir.ts'
+import type { Condition, TextTest, Value } from '../ir.ts'
 import {
   type Call,
   type FunctionHandler,
@@ -22,6 +22,7 @@ import {
   type Meaning,
   meaningOf,
   number,
+  numberLiteral,
   text,
   timestamp,
   valueMeaning,
@@ -152,7 +153,29 @@ export const dateHandler: FunctionHandler = (checking, call, scope) => {
         { severity: 'warning' },
       )
   }
-  return valueMeaning({ kind: 'makeDate', year, month, day, type: 'date' }, date)
+  return valueMeaning(dayIn(year, month, day), date)
+}
+
+/** The day of a year; of month and day of one time, as an anniversary has them, 29 February is 28 February in years without it. */
+function dayIn(year: Value, month: Value, day: Value): Value {
+  const same: Value = { kind: 'makeDate', year, month, day, type: 'date' }
+  if (month.kind !== 'part' || month.part !== 'month' || day.kind !== 'part' || day.part !== 'day') return same
+  if (JSON.stringify(month.of) !== JSON.stringify(day.of)) return same
+  const is = (left: Value, right: number): Condition => ({
+    kind: 'compare',
+    op: '=',
+    of: 'number',
+    left,
+    right: numberLiteral(right),
+  })
+  const isLost: Condition = { kind: 'not', item: { kind: 'isDefined', value: same } }
+  return {
+    kind: 'choose',
+    test: { kind: 'and', items: [is(month, 2), is(day, 29), isLost] },
+    yes: { kind: 'makeDate', year, month: numberLiteral(2), day: numberLiteral(28), type: 'date' },
+    no: same,
+    type: 'date',
+  }
 }
 
 /** `"2026-01-31"` as `date(2026, 1, 31)`; null for anything else. */
