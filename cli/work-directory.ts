@@ -55,13 +55,10 @@ export function openWorkDirectory(path: string, now: () => Date): WorkDirectory 
   const file = join(path, 'state.json')
   let state: WorkState
   try {
-    state = existsSync(file) ? stateOf(JSON.parse(readFileSync(file, 'utf8')), file) : empty
+    state = readWorkState(path)
   } catch (error) {
     lock[Symbol.dispose]()
-    if (error instanceof UsageError) throw error
-    throw new UsageError(
-      `\`${file}\` is damaged (${error instanceof Error ? error.message : String(error)}): it remembers what was delivered. Put back a copy of it, or begin with another --workdir, where the first files are backfills.`,
-    )
+    throw error
   }
   return {
     path,
@@ -72,6 +69,23 @@ export function openWorkDirectory(path: string, now: () => Date): WorkDirectory 
     },
     [Symbol.dispose]: () => lock[Symbol.dispose](),
   }
+}
+
+/** What a work directory remembers, only to be looked at: nobody is kept from working in it meanwhile. */
+export function readWorkState(path: string): WorkState {
+  const file = join(path, 'state.json')
+  try {
+    return existsSync(file) ? stateOf(JSON.parse(readFileSync(file, 'utf8')), file) : empty
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    throw damaged(file, error)
+  }
+}
+
+function damaged(file: string, error: unknown): UsageError {
+  return new UsageError(
+    `\`${file}\` is damaged (${error instanceof Error ? error.message : String(error)}): it remembers what was delivered. Put back a copy of it, or begin with another --workdir, where the first files are backfills.`,
+  )
 }
 
 /** What Campaign is known to have of an Activation: the Run whose delivered set was acknowledged, by Segment. */

@@ -104,7 +104,7 @@ async function mustExist({ inventory, wanted, place }: Seen): Promise<void> {
 }
 
 /** Draws the screen over the one before, until interrupted. A server that does not answer is drawn too: that may pass. */
-async function watch(screen: () => Promise<string>, io: Io): Promise<number> {
+export async function watch(screen: () => Promise<string>, io: Io): Promise<number> {
   while (!io.signal.aborted) {
     const text = await screen().catch((error: unknown) => {
       if (error instanceof UsageError) return `${error.message}\n`
