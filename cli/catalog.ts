@@ -2,15 +2,27 @@ import {
   type Compilation,
   conditionsQuery,
   coverageOf,
+  numbersOf,
   reference,
   runCase,
   type SegmentModel,
   type StoreModel,
+  type Sweep,
   segmentWaterfall,
+  sweepOf,
+  valuesAround,
   type Waterfall,
 } from '#compiler'
 import { countConditions, JobError, openStore, overlapOf, type Ports } from '#jobs'
-import { type Catalog, type CountedWaterfall, catalogOf, runDocument, type Shared, type TestedCase } from '#views'
+import {
+  type Catalog,
+  type CountedSweep,
+  type CountedWaterfall,
+  catalogOf,
+  runDocument,
+  type Shared,
+  type TestedCase,
+} from '#views'
 import type { Io } from './command.ts'
 import { lookAround } from './look-around.ts'
 import type { ProgressLine } from './progress.ts'
@@ -18,6 +30,8 @@ import type { Whereabouts } from './whereabouts.ts'
 
 /** The most Segments of a store whose overlaps are computed: every pair of a person's Segments is looked at. */
 const mostCompared = 500
+/** The most Segments of a store that are counted with other numbers, which takes some seven conditions each. */
+const mostSwept = 150
 /** How many conditions one query has at most. */
 const mostConditions = 300
 
@@ -34,10 +48,11 @@ export async function readCatalog(
   return lookAround(compilation, { where, at, isWhole: true }, io, line, async (seen) => {
     const waterfalls = new Map<string, CountedWaterfall>()
     const overlaps = new Map<string, readonly Shared[]>()
+    const sweeps = new Map<string, CountedSweep>()
     const gaps: string[] = []
     for (const store of seen ? model.stores : []) {
       try {
-        await lookInto(store, compilation, seen!.ports, { waterfalls, overlaps, gaps })
+        await lookInto(store, compilation, seen!.ports, { waterfalls, overlaps, sweeps, gaps })
       } catch (error) {
         if (!(error instanceof JobError)) throw error
         if (error.reason !== 'NotEvaluated')
@@ -48,7 +63,7 @@ export async function readCatalog(
     const all = { ...knowledge, gaps: [...new Set([...knowledge.gaps, ...gaps])] }
     const run = runDocument({ compilation, at, outcomes: [], notices: [], knowledge: all })
     line.clear()
-    return catalogOf({ compilation, run, cases, coverage, waterfalls, overlaps })
+    return catalogOf({ compilation, run, cases, coverage, waterfalls, overlaps, sweeps })
   })
 }
 
@@ -72,6 +87,7 @@ async function testedCases({ suites }: Compilation): Promise<readonly TestedCase
 type Found = {
   readonly waterfalls: Map<string, CountedWaterfall>
   readonly overlaps: Map<string, readonly Shared[]>
+  readonly sweeps: Map<string, CountedSweep>
   readonly gaps: string[]
 }
 
@@ -90,7 +106,7 @@ async function lookInto(store: StoreModel, { model, plans }: Compilation, ports:
     const fall = segmentWaterfall(segment, model)
     return fall ? [[segment, fall]] : []
   })
-  for (const some of batches(falls)) {
+  for (const some of batches(falls, ({ steps }) => steps.length)) {
     const query = conditionsQuery(
       some.flatMap(([, { steps }]) => steps.map(({ condition }) => condition)),
       store,
@@ -121,6 +137,31 @@ async function lookInto(store: StoreModel, { model, plans }: Compilation, ports:
     )
     return
   }
+  const swept = segments.length <= mostSwept ? segments : []
+  if (swept.length < segments.length)
+    found.gaps.push(
+      `How large the Segments of ${name} would be with other numbers is not told: there are ${segments.length}, and up to ${mostSwept} are looked at`,
+    )
+  const sweeps = swept.flatMap((segment): (readonly [SegmentModel, Sweep])[] => {
+    const expression = segment.resource.spec.expression
+    const [number] = numbersOf(expression)
+    if (!segment.condition || !number) return []
+    const sweep = sweepOf(expression, store, model, number, valuesAround(number))
+    return sweep.points.length > 1 ? [[segment, sweep]] : []
+  })
+  for (const some of batches(sweeps, ({ points }) => points.length)) {
+    const conditions = some.flatMap(([, { points }]) => points.map(({ condition }) => condition))
+    const counts = await countConditions(open, plan, conditionsQuery(conditions, store), now)
+    let at = 0
+    for (const [segment, { number, points }] of some) {
+      const { value, unit, text } = number
+      found.sweeps.set(`${namespace}/${segment.resource.name}`, {
+        number: { value, unit, text },
+        points: points.map((point, index) => ({ value: point.value, people: counts[at + index] ?? 0 })),
+      })
+      at += points.length
+    }
+  }
   const names = segments.map(({ resource }) => resource.name)
   const { shared } = await overlapOf(open, names)
   for (const [row, own] of names.entries())
@@ -133,18 +174,20 @@ async function lookInto(store: StoreModel, { model, plans }: Compilation, ports:
     )
 }
 
-function batches(
-  falls: readonly (readonly [SegmentModel, Waterfall])[],
-): readonly (readonly (readonly [SegmentModel, Waterfall])[])[] {
-  const all: (readonly [SegmentModel, Waterfall])[][] = []
+/** In order, each of as many conditions as one query takes. */
+function batches<T>(
+  all: readonly (readonly [SegmentModel, T])[],
+  sizeOf: (each: T) => number,
+): readonly (readonly (readonly [SegmentModel, T])[])[] {
+  const parts: (readonly [SegmentModel, T])[][] = []
   let size = mostConditions
-  for (const each of falls) {
+  for (const each of all) {
     if (size >= mostConditions) {
-      all.push([])
+      parts.push([])
       size = 0
     }
-    all.at(-1)!.push(each)
-    size += each[1].steps.length
+    parts.at(-1)!.push(each)
+    size += sizeOf(each[1])
   }
-  return all
+  return parts
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { literal, readParquet } from './engines/duckdb.ts'
+import { literal, readParquet, timestampLiteral } from './engines/duckdb.ts'
 import type { OpenStore } from './open-store.ts'
 import { type MembershipManifest, readDataVersion, readMembershipVersion } from './profile-store.ts'
 
@@ -8,7 +8,7 @@ import { type MembershipManifest, readDataVersion, readMembershipVersion } from 
 export type Turnover = { readonly entered: Reasons; readonly exited: Reasons }
 
 export type Reasons = {
-  /** There are new data of them: events, or other values. */
+  /** There are new data of them: other values, events that were not known, or one that has happened meanwhile. */
   readonly byData: number
   /** Nothing is new of them: time went on. */
   readonly byTime: number
@@ -50,7 +50,7 @@ export async function turnoverOf(open: OpenStore): Promise<ReadonlyMap<string, T
     )
     for (const [since, segments] of byInstant) {
       const base = versions.slice(index + 1).find(({ evaluatedAt }) => evaluatedAt === since)
-      const people = base ? await withNewData(open, version, base.dataVersion) : null
+      const people = base ? await withNewData(open, version, base) : null
       if (people) for (const entry of await counted(open, version, segments, people)) found.set(...entry)
     }
   }
@@ -92,36 +92,46 @@ function touchedBetween({ root }: OpenStore, now: string, then: string): readonl
 
 const nobody = 'SELECT NULL::VARCHAR AS "$profile" WHERE false'
 
-/** SELECT of "$profile": those of a version's transitions whose data differ from an earlier version; null where that is not known any more. */
+/**
+ * SELECT of "$profile": those of a version's transitions whose data differ from an earlier version's, or who had an event in between, which
+ * may have been known before it happened. Null where that is not known any more.
+ */
 async function withNewData(
   open: OpenStore,
-  { transitions, dataVersion }: MembershipManifest,
-  then: string,
+  { transitions, dataVersion, evaluatedAt }: MembershipManifest,
+  { dataVersion: then, evaluatedAt: since }: MembershipManifest,
 ): Promise<string | null> {
   const { root, engine } = open
-  if (dataVersion === then || transitions.length === 0) return nobody
-  const touched = touchedBetween(open, dataVersion, then)
-  if (touched?.length === 0) return nobody
+  if (transitions.length === 0) return nobody
+  const touched = dataVersion === then ? [] : touchedBetween(open, dataVersion, then)
   // Of a file that came again as a whole everybody is touched: whose data are others is told by both versions side by side.
   const [now, earlier] = [dataVersion, then].map((version) => readDataVersion(root, version))
   const isThere = (files: readonly (readonly string[])[]): boolean =>
     files.flat().every((file) => existsSync(join(root, file)))
-  if (!now || !earlier || ![now, earlier].every(({ profiles, events }) => isThere(profiles) && isThere(events)))
-    return touched && `SELECT DISTINCT "$profile" FROM ${readParquet(root, touched)}`
-  const known = touched === null ? '' : `WHERE "$profile" IN (SELECT "$profile" FROM ${readParquet(root, touched)})`
+  if (!now || !isThere(now.events)) return null
   await engine.run(
-    `CREATE OR REPLACE TEMP TABLE moved AS SELECT DISTINCT "$profile" FROM ${readParquet(root, transitions)} ${known}`,
+    `CREATE OR REPLACE TEMP TABLE moved AS SELECT DISTINCT "$profile" FROM ${readParquet(root, transitions)}`,
   )
+  const happened =
+    now.events.flat().length === 0
+      ? nobody
+      : `SELECT "$profile" FROM ${readParquet(root, now.events.flat())} WHERE timestamp > ${timestampLiteral(since)} AND timestamp <= ${timestampLiteral(evaluatedAt)} AND "$profile" IN (SELECT "$profile" FROM moved)`
+  if (touched?.length === 0) return `SELECT DISTINCT "$profile" FROM (${happened})`
+  if (!earlier || ![now, earlier].every(({ profiles, events }) => isThere(profiles) && isThere(events)))
+    return (
+      touched &&
+      `SELECT DISTINCT "$profile" FROM (${happened} UNION ALL SELECT "$profile" FROM ${readParquet(root, touched)})`
+    )
   const rows = (files: readonly (readonly string[])[]): string =>
     files.flat().length === 0
       ? `SELECT NULL::VARCHAR AS "$profile", NULL::VARCHAR AS row WHERE false`
       : `SELECT "$profile", to_json(r)::VARCHAR AS row FROM ${readParquet(root, files.flat())} AS r WHERE "$profile" IN (SELECT "$profile" FROM moved)`
   const differing = (['profiles', 'events'] as const).flatMap((part) => [
-    `(${rows(now[part])} EXCEPT ALL ${rows(earlier[part])})`,
-    `(${rows(earlier[part])} EXCEPT ALL ${rows(now[part])})`,
+    `SELECT "$profile" FROM (${rows(now[part])} EXCEPT ALL ${rows(earlier[part])})`,
+    `SELECT "$profile" FROM (${rows(earlier[part])} EXCEPT ALL ${rows(now[part])})`,
   ])
   await engine.run(
-    `CREATE OR REPLACE TEMP TABLE differing AS SELECT DISTINCT "$profile" FROM (${differing.join(' UNION ALL ')})`,
+    `CREATE OR REPLACE TEMP TABLE differing AS SELECT DISTINCT "$profile" FROM (${[happened, ...differing].join(' UNION ALL ')})`,
   )
   return 'SELECT "$profile" FROM differing'
 }

@@ -1,5 +1,12 @@
 export { isWaitingReason } from './attention.ts'
-export { type Catalog, type CountedWaterfall, catalogOf, type Shared, type TestedCase } from './catalog/catalog.ts'
+export {
+  type Catalog,
+  type CountedSweep,
+  type CountedWaterfall,
+  catalogOf,
+  type Shared,
+  type TestedCase,
+} from './catalog/catalog.ts'
 export { catalogSite } from './catalog/site.ts'
 export { phraseText } from './expression.ts'
 export { type GraphDocument, graphDocument } from './graph-document.ts'

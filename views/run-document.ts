@@ -8,7 +8,18 @@ import {
   type StoreModel,
   schedulesOf,
 } from '#compiler'
-import type { Detail, JobPlan, RunReport } from '#crds'
+import type { JobPlan, RunReport } from '#crds'
+import {
+  type DeliveryAt,
+  deliveriesOf,
+  detailsOf,
+  type Held,
+  heldOf,
+  type Standing,
+  standingOf,
+  sum,
+  toldOf,
+} from './delivery.ts'
 import type { ActivationKnowledge, Knowledge, PeopleKnowledge, StoreKnowledge, TurnoverKnowledge } from './knowledge.ts'
 import { peopleOf } from './words.ts'
 
@@ -97,23 +108,6 @@ export type SizeAt = {
   readonly edited: boolean
 }
 
-export type Held = {
-  readonly message: string
-  /** Whether the list would grow too much, shrink too much, or be empty. */
-  readonly direction: 'entered' | 'exited' | 'empty'
-  /** How many people would come or go. */
-  readonly wouldChange: number | null
-  /** How many people are on the list that it is compared with. */
-  readonly baseline: number | null
-  readonly percent: number | null
-  readonly limit: number | null
-  /** The slot of the first of the consecutive runs that held it, as far as reports go back. RFC 3339. */
-  readonly since: string | null
-  readonly runs: number
-  /** How many people on the list are no longer members. */
-  readonly noLongerMembers: number | null
-}
-
 /** One Segment on one way to Campaign; a Segment that nothing delivers has one row with `activation` null. */
 export type SegmentRow = {
   readonly namespace: string
@@ -170,29 +164,8 @@ export type SegmentRow = {
 
   /** How its members stand after its last delivery; null before the first. */
   readonly standing: Standing | null
-}
-
-/**
- * members = delivered + leftOut + held + undelivered + unaccounted; delivered = inCampaign + waiting + rejected where Campaign was asked.
- */
-export type Standing = {
-  /** Members at the delivery's evaluation. */
-  readonly members: number
-  readonly delivered: number
-  readonly leftOut: { readonly missingMandatory: number; readonly duplicateKey: number }
-  /** How many of those left out lack a value, by the column that would be empty. */
-  readonly missing: Readonly<Record<string, number>>
-  readonly held: number
-  /** How many members no run has delivered yet: it failed, or has not come to them. */
-  readonly undelivered: number
-  /** What the sum lacks; 0 unless something is wrong. */
-  readonly unaccounted: number
-  readonly inCampaign: number | null
-  /** Delivered, but Campaign has no such recipient yet: they wait for one. */
-  readonly waiting: number | null
-  /** Delivered, and refused for another reason. */
-  readonly rejected: number | null
-  readonly optedOut: number | null
+  /** The last deliveries, seven at most, the newest first. */
+  readonly deliveries: readonly DeliveryAt[]
 }
 
 export function runDocument({
@@ -365,6 +338,7 @@ const nothingDelivered = {
   removed: null,
   seconds: 0,
   standing: null,
+  deliveries: [],
 } as const
 
 type About = Omit<SegmentRow, keyof typeof nothingDelivered>
@@ -433,14 +407,6 @@ export function historyOf(segment: string, known: StoreKnowledge | null): readon
   return days
 }
 
-function detailsOf(steps: readonly RunReport[], step: string): readonly Detail[] {
-  return steps.find((report) => report.step === step)?.details ?? []
-}
-
-function sum(details: readonly Detail[], name: string): number | null {
-  return details.length === 0 ? null : details.reduce((total, { counts }) => total + (counts?.[name] ?? 0), 0)
-}
-
 function deliveryOf(
   segment: string,
   outcome: Outcome | null,
@@ -493,102 +459,7 @@ function deliveryOf(
     added: sum(imported, 'added'),
     removed: sum(imported, 'removed'),
     seconds: outcome?.seconds ?? 0,
-    standing: standingOf(segment, told, known, about),
+    standing: standingOf(segment, told, known, about.members),
+    deliveries: deliveriesOf(segment, outcome, known),
   }
-}
-
-type Told = { readonly detail: Detail; readonly slot: string | null; readonly isWhole: boolean }
-
-/** What the runs said of a Segment, newest first: this one, then those before it. */
-function toldOf(segment: string, outcome: Outcome | null, known: ActivationKnowledge | null): readonly Told[] {
-  const runs = [...(known?.past ?? []), ...(outcome ? [outcome] : [])].toReversed()
-  return runs.flatMap(({ run, steps }): Told[] => {
-    const detail = detailsOf(steps, 'export').find((each) => each.segment === segment)
-    const isWhole = steps.every(({ error }) => error === undefined) && detail?.counts?.['uncertain'] !== 1
-    return detail?.members === undefined ? [] : [{ detail, slot: slotOf(run), isWhole }]
-  })
-}
-
-function standingOf(
-  segment: string,
-  told: readonly Told[],
-  known: ActivationKnowledge | null,
-  about: About,
-): Standing | null {
-  const last = told[0]
-  const members = last?.detail.members ?? about.members
-  if (members === null || members === undefined) return null
-  const set = known?.delivered.get(segment) ?? null
-  const side = known?.campaign?.get(segment) ?? null
-  const standing: Standing = {
-    members,
-    delivered: 0,
-    leftOut: { missingMandatory: 0, duplicateKey: 0 },
-    missing: {},
-    held: 0,
-    undelivered: 0,
-    unaccounted: 0,
-    inCampaign: side?.taken ?? null,
-    waiting: side?.unknown ?? null,
-    rejected: side && set !== null ? set - side.taken - side.unknown : null,
-    optedOut: side?.optedOut ?? null,
-  }
-  if (!last) return { ...standing, undelivered: members }
-  if (last.detail.held !== undefined) return { ...standing, held: members }
-  const { missingMandatory = 0, duplicateKey = 0 } = last.detail.counts ?? {}
-  const possible = members - missingMandatory - duplicateKey
-  // A run that did not come to its end may have delivered some of what was possible; any other has delivered all of it.
-  const delivered = last.isWhole ? (set ?? possible) : Math.min(set ?? 0, possible)
-  return {
-    ...standing,
-    delivered,
-    leftOut: { missingMandatory, duplicateKey },
-    missing: Object.fromEntries(known?.incomplete.get(segment) ?? []),
-    undelivered: last.isWhole ? 0 : possible - delivered,
-    unaccounted: last.isWhole ? possible - delivered : 0,
-  }
-}
-
-function heldOf(
-  segment: string,
-  told: readonly Told[],
-  plan: JobPlan | null,
-  known: ActivationKnowledge | null,
-): Held | null {
-  const last = told[0]?.detail
-  if (last?.held === undefined) return null
-  const free = told.findIndex(({ detail }) => detail.held === undefined)
-  const inARow = free === -1 ? told.length : free
-  const breaker = plan?.export?.circuitBreaker
-  const baseline = known?.delivered.get(segment) ?? null
-  const left = (last.counts?.['missingMandatory'] ?? 0) + (last.counts?.['duplicateKey'] ?? 0)
-  const entered = last.entered ?? 0
-  const exited = last.exited ?? 0
-  const over = (change: number, limit: number | undefined): boolean =>
-    limit !== undefined && baseline !== null && change * 100 > limit * baseline
-  const direction =
-    (last.members ?? 0) - left === 0 ? 'empty' : over(entered, breaker?.maxEnteredPercent) ? 'entered' : 'exited'
-  const wouldChange = direction === 'entered' ? entered : direction === 'exited' ? exited : baseline
-  return {
-    message: last.held,
-    direction,
-    wouldChange,
-    baseline,
-    percent: wouldChange === null || !baseline ? null : Math.round((wouldChange * 1000) / baseline) / 10,
-    limit:
-      direction === 'entered'
-        ? (breaker?.maxEnteredPercent ?? null)
-        : direction === 'exited'
-          ? (breaker?.maxExitedPercent ?? null)
-          : null,
-    since: told[inARow - 1]?.slot ?? null,
-    runs: inARow,
-    noLongerMembers: plan?.export?.export === 'Incremental' ? exited : null,
-  }
-}
-
-/** The slot in a run's name, in RFC 3339; null: none. */
-function slotOf(run: string): string | null {
-  const [, minutes] = /-(\d{7,9})(?:-[0-9a-f]{8})?$/.exec(run) ?? []
-  return minutes === undefined ? null : new Date(Number(minutes) * 60_000).toISOString().replace('.000Z', 'Z')
 }

@@ -8,7 +8,7 @@ import { anchorOf, namesOf } from './names.ts'
 import { pageText, section } from './page.ts'
 import type { NextSlot, Outcome, RunDocument, SegmentRow } from './run-document.ts'
 import { stepWords } from './step-words.ts'
-import { count, counted, cut, date, duration, fullTime, listed, percent, shortTime, signed } from './words.ts'
+import { count, counted, cut, date, duration, fullTime, listed, percent, shortTime, signed, spelled } from './words.ts'
 
 /** How many Activations a table lists one by one. */
 const mostWays = 20
@@ -140,10 +140,6 @@ function headlineOf(document: RunDocument, isPart: boolean): { readonly headline
       : []),
   ]
   return say(sentences.join(' '))
-}
-
-function spelled(value: number): string {
-  return ['none', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'][value] ?? count(value)
 }
 
 function capital(text: string): string {

@@ -26,6 +26,11 @@ export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`
 }
 
+/** `seven`; from ten on in figures. */
+export function spelled(value: number): string {
+  return ['none', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'][value] ?? count(value)
+}
+
 /** `a`, `a and b`, `a, b and c`; beyond `most` the last part says how many are left out. */
 export function listed(words: readonly string[], most = Number.POSITIVE_INFINITY): string {
   const shown = words.length > most ? [...words.slice(0, most - 1), `${words.length - most + 1} more`] : words

@@ -270,6 +270,13 @@ test('the catalog has sizes, what conditions keep, and what Campaign has', async
   const page = readFileSync(join(folder, 'site/segment/default/lapsed-buyers.html'), 'utf8')
   expect(page).toContain('What each condition keeps')
   expect(page).toContain('in Campaign')
+  expect(page).toContain('The last two deliveries')
+  expect(page).toContain('If it said another number of days')
+  const { segments } = JSON.parse(readFileSync(join(folder, 'site/catalog.json'), 'utf8'))
+  const lapsed = segments.find(({ name }: { name: string }) => name === 'lapsed-buyers')
+  expect(lapsed.sweep.points).toContainEqual({ value: 90, people: lapsed.rows[0].members })
+  for (const { rows, realized, exits, outcome } of lapsed.rows[0].deliveries)
+    expect([outcome, rows]).toEqual(['delivered', realized + exits])
   for (const personal of ['Ada', 'example.test', '>C1<']) expect(page).not.toContain(personal)
 })
 
@@ -293,6 +300,30 @@ test('a held Segment of a work directory is approved, and the next run delivers 
   await at('2026-01-15T06:00:00Z')
   const held = await at('2026-01-16T06:00:00Z')
   expect(held).toEqual(['big-spenders', 'lapsed-buyers'])
+  // One look at the work directory, as `watch` draws it.
+  const watched = async (now: string) => {
+    const end = new AbortController()
+    const look = () => {
+      end.abort()
+      return new Date(now)
+    }
+    const io = { rows: 60, now: look, signal: end.signal }
+    return (await convoke(own, ['watch', '--workdir', 'work'], io)).out
+  }
+  const screen = await watched('2026-01-16T07:00:00Z')
+  expect(screen).toContain('Work directory work, run last for 2026-01-16T06:00:00Z (1h ago)')
+  expect(screen).toMatch(
+    /! Activation\/newsletter holds big-spenders\n.*\n {4}→ convoke approve newsletter big-spenders --workdir work/,
+  )
+  expect(screen).toMatch(/ProfileStore\/customers Batch +up to date +next in \d+h.* 1h ago +2026-01-16T\S+ +succeeded/)
+  expect(screen).not.toContain('→ convoke run')
+  expect(await watched('2026-01-18T07:00:00Z')).toMatch(
+    /ProfileStore\/customers Batch +due .*→ convoke run --workdir work/s,
+  )
+  expect(await convoke(own, ['watch', '--workdir', 'work', '-n', 'x'], { rows: 60 })).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--workdir is about this machine'),
+  })
   const approve = (...argv: string[]) =>
     convoke(own, ['approve', 'newsletter', ...argv], { now: () => new Date('2026-01-16T07:00:00Z') })
   expect(await approve('gold-members')).toMatchObject({

@@ -3,7 +3,14 @@ import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync }
 import { dirname, join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type Compilation, compile, coverageOf, segmentWaterfall } from '../../compiler/index.ts'
+import {
+  type Compilation,
+  compile,
+  coverageOf,
+  numbersOf,
+  segmentWaterfall,
+  valuesAround,
+} from '../../compiler/index.ts'
 import { type Catalog, catalogOf, catalogSite, type RunDocument, runDocument } from '../../views/index.ts'
 import { checkPage, chromium, openBrowser, scratch, wanted, ways } from './browser.ts'
 import { at, compiled, type Fate, oddNames, project, sceneOf } from './scenes.ts'
@@ -36,6 +43,14 @@ function catalogFrom(compilation: Compilation, run: RunDocument): Catalog {
         if (!fall) return []
         const steps = fall.steps.map(({ phrase, otherwise }, index) => ({ phrase, otherwise, value: 2000 >> index }))
         return [[`default/${segment.resource.name}`, { joint: fall.joint, whole: 2469, steps }] as const]
+      }),
+    ),
+    sweeps: new Map(
+      segments.flatMap(({ resource, condition }) => {
+        const [number] = numbersOf(resource.spec.expression)
+        if (!condition || !number) return []
+        const points = valuesAround(number).map((value, index) => ({ value, people: 40 * index * index }))
+        return [[`default/${resource.name}`, { number, points }] as const]
       }),
     ),
     overlaps: new Map(

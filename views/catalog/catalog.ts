@@ -7,6 +7,7 @@ import {
   type Graph,
   graphOf,
   type Model,
+  type NumberOf,
   type Phrase,
   segmentWords,
   type Waterfall,
@@ -25,6 +26,7 @@ export type CatalogInput = {
   /** Waterfalls of Segments, by `namespace/name`. */
   readonly waterfalls: ReadonlyMap<string, CountedWaterfall>
   readonly overlaps: ReadonlyMap<string, readonly Shared[]>
+  readonly sweeps: ReadonlyMap<string, CountedSweep>
 }
 
 export type TestedCase = {
@@ -41,6 +43,12 @@ export type CountedWaterfall = {
   /** How many people the store has. */
   readonly whole: number
   readonly steps: readonly { readonly phrase: Phrase; readonly otherwise: Phrase; readonly value: number }[]
+}
+
+/** How many there would be with other values in one number of the expression. */
+export type CountedSweep = {
+  readonly number: Pick<NumberOf, 'value' | 'unit' | 'text'>
+  readonly points: readonly { readonly value: number; readonly people: number }[]
 }
 
 export type Shared = { readonly segment: string; readonly people: number }
@@ -102,6 +110,8 @@ export type CatalogSegment = CatalogResource & {
   /** How many leaf conditions tests have seen both true and false, and how many there are. */
   readonly covered: { readonly both: number; readonly leaves: number }
   readonly waterfall: CountedWaterfall | null
+  /** Its size with other numbers; null for an expression without a number, and where nobody looked. */
+  readonly sweep: CountedSweep | null
   /** Overlaps with other Segments, the largest first. */
   readonly overlap: readonly Shared[]
   /** Whether nothing delivers it and no other Segment refers to it. */
@@ -167,6 +177,7 @@ export function catalogOf(input: CatalogInput): Catalog {
         leaves: counted.length,
       },
       waterfall: input.waterfalls.get(key) ?? null,
+      sweep: input.sweeps.get(key) ?? null,
       overlap: input.overlaps.get(key) ?? [],
       isUnused: !isDelivered && (usedBy.get(key) ?? []).length === 0,
       stale: staleness(own[0] ?? null, run),

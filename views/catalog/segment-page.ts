@@ -2,13 +2,14 @@
 import type { Phrase } from '#compiler'
 import { attentionList, type Entry } from '../attention.ts'
 import { type BarPart, ranked, type Step, sizeOverTime, stacked, swatch, waterfall } from '../charts.ts'
+import type { DeliveryAt } from '../delivery.ts'
 import { expressionHtml, phraseText, wordsHtml } from '../expression.ts'
 import { type Html, html, listedParts, named, said, time } from '../html.ts'
 import type { ReasonCounts } from '../knowledge.ts'
 import { lineagePicture } from '../lineage.ts'
 import { section } from '../page.ts'
 import type { SegmentRow, StoreRow } from '../run-document.ts'
-import { count, counted, date, fullTime, percent, shortTime, signed } from '../words.ts'
+import { clock, count, counted, date, fullTime, percent, shortTime, signed, spelled } from '../words.ts'
 import type { CatalogSegment } from './catalog.ts'
 import { type Frame, linkTo, pathOf, type SiteFile, sitePage } from './frame.ts'
 import { segmentLineage } from './lineage-of.ts'
@@ -38,7 +39,9 @@ export function segmentPage(frame: Omit<Frame, 'path'>, segment: CatalogSegment)
       definitionSection(own, segment),
       waterfallSection(segment, storeRow),
       deliverySection(own, segment),
+      lastDeliveries(own, segment),
       ...(overlap && tests ? [html`<div class="two">${overlap}${tests}</div>`] : [overlap, tests]),
+      sweepSection(segment, people, storeRow),
       section('way', 'Its way', 'What it reads and where it goes.', lineagePicture(segmentLineage(own, segment))),
       sourceSection(segment),
     ],
@@ -212,16 +215,21 @@ function sizeSection({ rows }: CatalogSegment): Html | null {
   )
 }
 
-/** A sentence on why people came or left, such as `Of the last who came 3 have new data and 7 came by time alone.`; null: not known. */
+/** A sentence on why people came or went: `At the last evaluation 11 came by time alone; 4 went: 3 because of new data, 1 by time alone.`; null: not known. */
 function reasonWords({ turnover, entered, exited }: SegmentRow): string | null {
   if (turnover === null) return null
   const said = (people: number | null, verb: string, { byData, byTime, byEdit }: ReasonCounts): string | null => {
     const parts = [
-      ...(byData > 0 ? [`${count(byData)} with new data`] : []),
-      ...(byTime > 0 ? [`${count(byTime)} by time alone`] : []),
-      ...(byEdit > 0 ? [`${count(byEdit)} after an edit`] : []),
-    ]
-    return parts.length === 0 ? null : `${count(people ?? 0)} ${verb}, ${parts.join(' and ')}`
+      [byData, 'because of new data'] as const,
+      [byTime, 'by time alone'] as const,
+      [byEdit, 'by an edit'] as const,
+    ].filter(([own]) => own > 0)
+    const [first, ...others] = parts
+    if (!first) return null
+    const head = `${count(people ?? 0)} ${verb}`
+    return others.length === 0
+      ? `${head} ${first[1]}`
+      : `${head}: ${parts.map(([own, words]) => `${count(own)} ${words}`).join(', ')}`
   }
   const both = [said(entered, 'came', turnover.entered), said(exited, 'went', turnover.exited)].filter(
     (each) => each !== null,
@@ -320,6 +328,67 @@ function wayRow(frame: Frame, namespace: string, { activation, standing }: Segme
     `${count(members)} members`,
     22,
   )}<ul class="parts">${shown.map(([fill, value, words]) => html`<li>${swatch(fill)}<b>${count(value)}</b> ${words}</li>`)}</ul></div>`
+}
+
+/** Of each way to Campaign the last few runs that tried it. */
+function lastDeliveries(frame: Frame, { rows, namespace }: CatalogSegment): Html | null {
+  const ways = rows.filter(({ deliveries }) => deliveries.length > 0)
+  if (ways.length === 0) return null
+  const most = Math.max(...ways.map(({ deliveries }) => deliveries.length))
+  const isAsked = ways.some(({ deliveries }) => deliveries.some(({ added }) => added !== null))
+  const number = (value: number | null, mark: string, isSigned = false): Html => {
+    // Seldom read, and gone where there is no room; what is none is quiet.
+    const hidden = mark === 'hide-narrow' ? ' hide-narrow' : ''
+    const tone = value === null || value === 0 ? ' dim' : hidden === '' ? ` ${mark}` : ''
+    return html`<td class="num${hidden}${tone}">${value === null ? '—' : isSigned ? signed(value) : count(value)}</td>`
+  }
+  const at = ({ at: slot, run }: DeliveryAt): Html =>
+    slot === null ? named(run) : time(slot, `${date(slot)} ${clock(slot)}`)
+  const row = (each: DeliveryAt): Html => {
+    const { outcome, backfill, rows: sent, realized, exits, added, removed, rejected, waiting } = each
+    if (outcome === 'held')
+      return html`<tr><th scope="row" class="nw">${at(each)}</th><td class="held" colspan="${isAsked ? 7 : 3}">held</td></tr>`
+    const note =
+      outcome === 'failed'
+        ? html` <span class="bad">failed</span>`
+        : backfill && html` <span class="dim">everybody</span>`
+    return html`<tr><th scope="row" class="nw">${at(each)}${note}</th>${number(sent, 'strong')}${number(realized, 'came', true)}${number(exits === null ? null : -exits, 'went', true)}${isAsked && html`${number(added, 'hide-narrow')}${number(removed, 'hide-narrow')}${number(waiting, 'hide-narrow')}${number(rejected, 'bad')}`}</tr>`
+  }
+  const table = ({ activation, deliveries }: SegmentRow): Html =>
+    html`${ways.length > 1 && html`<h3>By ${linkTo(frame, 'Activation', namespace, activation!)}</h3>`}<div class="scroll" role="region" aria-label="Deliveries by ${activation}" tabindex="0"><table><caption class="unseen">Deliveries by ${activation}, newest first</caption><thead><tr><th scope="col">Slot</th><th scope="col" class="num">Rows</th><th scope="col" class="num">= came</th><th scope="col" class="num">+ went</th>${isAsked && html`<th scope="col" class="num hide-narrow">Joined the list</th><th scope="col" class="num hide-narrow">Left it</th><th scope="col" class="num hide-narrow">Waiting</th><th scope="col" class="num">Rejected</th>`}</tr></thead><tbody>${deliveries.map(row)}</tbody></table></div>`
+  return section(
+    'last',
+    most === 1 ? 'The last delivery' : `The last ${spelled(most)} deliveries`,
+    html`Newest first. Rows say who came and who went since the delivery before${isAsked && '; the list is that in Campaign'}.`,
+    ...ways.map(table),
+  )
+}
+
+/** The size with other values in the number that one would play with first. */
+function sweepSection(
+  { sweep, rows }: CatalogSegment,
+  people: StoreRow['people'],
+  store: StoreRow | null,
+): Html | null {
+  if (!sweep || sweep.points.length < 2) return null
+  const { number, points } = sweep
+  const most = Math.max(...points.map(({ people: own }) => own))
+  const evaluatedAt = rows[0]?.evaluatedAt ?? null
+  if (most === 0 || evaluatedAt === null) return null
+  const units = number.unit === 'century' ? 'centuries' : number.unit === 'millennium' ? 'millennia' : `${number.unit}s`
+  const words = (value: number): string => (number.unit === null ? `${value}` : counted(value, number.unit, units))
+  return section(
+    'sweep',
+    number.unit === null ? 'If it said another number' : `If it said another number of ${units}`,
+    html`How many ${people[1]} there would be with other values; it says <b>${words(number.value)}</b>. By the data of ${time(evaluatedAt, fullTime(evaluatedAt))}.`,
+    ranked(
+      points.map(({ value, people: own }) => ({
+        label: value === number.value ? html`<b>${words(value)}</b>` : html`${words(value)}`,
+        value: own,
+      })),
+      store?.profiles || most,
+    ),
+  )
 }
 
 function overlapSection(
