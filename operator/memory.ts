@@ -4,7 +4,7 @@
 // in `atWork` that no longer exists therefore makes the baselines doubtful.
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { type ActivationStatus, labels, managedBy } from '#crds'
-import { type Baseline, inDoubt } from '#protocol'
+import { type Baseline, inDoubt, isFinished } from '#protocol'
 import { CopyBehindError, pathOf } from './caches.ts'
 import type { Resource } from './definition.ts'
 import { ApiError } from './kernel/api.ts'
@@ -96,8 +96,11 @@ export async function deliveredTo(own: Surroundings, of: Remembering, run: strin
   if (found === null) return statusBaselines(own, of)
   if (found === 'unreadable') return inDoubt(await statusBaselines(own, of))
   if (!isContinued(found.memory, of)) return []
-  // A Run that is gone without a word may have delivered anything.
-  const isLost = (other: string): boolean => other !== run && own.caches.get('Run', of.namespace, other) === null
+  // Nobody knows what a Run did that is gone without a word, or that finished when its Activation had been made anew: everything is told anew.
+  const isLost = (other: string): boolean => {
+    const there = own.caches.get('Run', of.namespace, other)
+    return other !== run && (there === null || isFinished(there))
+  }
   return found.memory.atWork.some(isLost) ? inDoubt(found.memory.baselines) : found.memory.baselines
 }
 

@@ -12,7 +12,7 @@ export type Plans = {
   readonly load: (namespace: string, digest: string) => Promise<LoadedPlan | null>
   /** Puts back ConfigMaps that somebody removed while a Run needs them. */
   readonly restore: (loaded: LoadedPlan, owner: Owner) => Promise<void>
-  /** Removes the plans of a target that are none of `digests`. */
+  /** Removes the plans of a target that are none of `digests`, and not the one that was kept last. */
   readonly collect: (target: JobPlan['target'], digests: ReadonlySet<string>) => Promise<void>
 }
 
@@ -28,6 +28,8 @@ const remembered = 64
 export function openPlans(api: Api): Plans {
   const loaded = new Map<string, LoadedPlan>()
   const kept = new Set<string>()
+  /** For each target, the digest of the plan that was kept last. Whoever removes plans may have looked before that. */
+  const latest = new Map<string, string>()
 
   return {
     keep,
@@ -56,10 +58,11 @@ export function openPlans(api: Api): Plans {
 
     async collect({ kind, namespace, name }, digests) {
       const selector = `${labels.managedBy}=${managedBy},${labels.plan},${labels.targetKind}=${kind},${labels.target}=${name}`
-      const wanted = new Set([...digests].map(digitsOf))
+      const isWanted = (digits: string): boolean =>
+        [...digests, latest.get(targetKeyOf({ kind, namespace, name })) ?? ''].map(digitsOf).includes(digits)
       for (const map of await api.list<ConfigMap>(pathOf(namespace), { labelSelector: selector })) {
         const digits = (map.metadata['labels'] as Readonly<Record<string, string>>)[labels.plan]!
-        if (wanted.has(digits)) continue
+        if (isWanted(digits)) continue
         for (const key of kept)
           if (key.startsWith(`${namespace} `) && digitsOf(key.split(' ')[2]!) === digits) kept.delete(key)
         for (const key of loaded.keys())
@@ -72,6 +75,7 @@ export function openPlans(api: Api): Plans {
   async function keep(plan: JobPlan, owner: Owner): Promise<void> {
     const { namespace } = plan.target
     const known = keptKeyOf(plan, owner)
+    latest.set(targetKeyOf(plan.target), plan.digest)
     if (kept.has(known)) return
     const maps = planConfigMaps(plan)
     for (const map of maps) {
@@ -119,6 +123,10 @@ function planOf(parts: readonly string[]): JobPlan | null {
 
 function keptKeyOf({ target, digest }: JobPlan, { uid }: Owner): string {
   return `${target.namespace} ${uid} ${digest}`
+}
+
+function targetKeyOf({ kind, namespace, name }: JobPlan['target']): string {
+  return `${kind}/${namespace}/${name}`
 }
 
 function digitsOf(digest: string): string {
