@@ -1,5 +1,6 @@
 import { compileObjects, type Diagnostic, openSession, type Session } from '#compiler'
 import { type Kind, kinds } from '#crds'
+import { isShortened } from './budget.ts'
 import type { Caches } from './caches.ts'
 import { changeOf, keyOfDefinition, type Question, type Stopped } from './compiler.ts'
 import { type Definition, keyOf, type ResourceKey } from './definition.ts'
@@ -91,6 +92,8 @@ export function openAdmission(
     const { kind } = request.kind
     if (!object || operation === 'DELETE' || operation === 'CONNECT' || !(kind in kinds) || kind === 'Run')
       return { uid, allowed: true }
+    const excess = caches.excessOf(namespace)
+    if (excess !== null) return unexamined(request, excess)
     if (waiting >= mostWaiting) return unexamined(request, 'too many others are being checked.')
     waiting += 1
     let now: ReadonlyMap<ResourceKey, Definition> = new Map()
@@ -102,6 +105,8 @@ export function openAdmission(
         return { ...change, request }
       })
       if ('stopped' in answer) return unexamined(request, answer.stopped)
+      if ([...now.values()].some(isShortened))
+        return unexamined(request, caches.excessOf(namespace) ?? 'its namespace is being read again.')
       if (now.size > 0) asked.set(namespace, now)
       return answer
     } finally {

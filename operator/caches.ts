@@ -1,5 +1,6 @@
 import { apiVersion, type Kind, kinds, labels, managedBy } from '#crds'
-import { type Resource, type ResourceKey, resourceOf } from './definition.ts'
+import { mostCharacters, openBudget } from './budget.ts'
+import { keyOf, type Resource, type ResourceKey, resourceOf } from './definition.ts'
 import { type JobState, jobStateOf } from './job-state.ts'
 import type { Api } from './kernel/api.ts'
 import type { Clock } from './kernel/clock.ts'
@@ -23,6 +24,8 @@ export type Caches = {
   readonly list: <K extends Kind>(kind: K) => readonly Resource<K>[]
   /** All resources of a namespace, of every kind but Run. */
   readonly ofNamespace: (namespace: string) => readonly Resource[]
+  /** Why what is held of a namespace's resources is not all they say, as a sentence; null: it is. */
+  readonly excessOf: (namespace: string) => string | null
   /** Runs of a target, by its key. */
   readonly runsOf: (target: ResourceKey) => readonly Resource<'Run'>[]
   readonly job: (namespace: string, name: string) => JobState | null
@@ -60,6 +63,8 @@ export type CachesOptions = {
   readonly namespaces: readonly string[] | null
   /** Label selector of Namespaces; null: any Namespace. */
   readonly shard: string | null
+  /** How many characters of a namespace's resources, Runs aside, are held; default: `mostCharacters`. */
+  readonly mostCharacters?: number
   readonly changed: (kind: Kind | 'Job', value: Changed) => void
   /** Called when a Namespace came into this operator's share or left it. */
   readonly shareChanged: (namespace: string) => void
@@ -86,13 +91,23 @@ export function openCaches(ports: ReflectorPorts, api: Api, options: CachesOptio
   const kindNames = Object.keys(kinds) as Kind[] // a table's keys
 
   const collections = new Map<Kind | 'Job' | 'Memory', Collection<unknown, string>>()
+  const budget = openBudget(options.mostCharacters ?? mostCharacters, (namespace, keys) => {
+    for (const kind of new Set(keys.map((key) => key.split('/')[0] as Kind))) // keys are made of kinds
+      collections.get(kind)?.listAgain(namespace)
+  })
   for (const kind of kindNames) {
     collections.set(
       kind,
       openCollection<Resource, 'namespace' | 'target'>(ports, api, scopes, {
         name: kinds[kind].plural,
         path: (namespace, name) => pathOf(kind, namespace, name),
-        project: (object) => resourceOf(kind, object),
+        project: (object) => (kind === 'Run' ? resourceOf(kind, object) : budget.take(resourceOf(kind, object))),
+        seen(value, isThere) {
+          const key = keyOf({ kind, ...value })
+          if (!isThere) budget.drop(key, value.namespace)
+          // The version is the same, but what is held of it is not.
+          else if (budget.shown(key, value.namespace)) options.changed(kind, value)
+        },
         indices: {
           namespace: ({ namespace }) => [namespace],
           target: (resource) => (resource.kind === 'Run' ? [targetKeyOf(resource as Resource<'Run'>)] : []),
@@ -156,6 +171,7 @@ export function openCaches(ports: ReflectorPorts, api: Api, options: CachesOptio
       kindNames.flatMap((kind): readonly Resource[] =>
         kind === 'Run' ? [] : (of(kind).find('namespace', namespace) as readonly Resource[]),
       ),
+    excessOf: budget.excessOf,
     runsOf: (target) => of('Run').find('target', target),
     job: (namespace, name) => jobs.get(`${namespace}/${name}`),
     memory: (namespace, name) => memories.get(`${namespace}/${name}`)?.memory ?? null,
@@ -189,6 +205,7 @@ export function targetUidOf({
 type Collection<T, Index extends string> = Pick<Reflector<T, Index>, 'list' | 'find'> & {
   readonly get: (key: string) => T | null
   readonly writes: OwnWrites
+  readonly listAgain: (namespace: string) => void
   readonly name: string
   readonly synced: Promise<void>
   readonly unansweredMs: () => number
@@ -202,6 +219,8 @@ type CollectionOptions<T, Index extends string> = {
   readonly project: (object: ApiObject) => T
   readonly indices: Indices<T, Index>
   readonly changed: (value: Changed) => void
+  /** Told of every version, once the copy shows it, and that an object is gone. */
+  readonly seen?: (value: Changed, isThere: boolean) => void
   readonly settled: (owner: ResourceKey) => void
   readonly failed: (collection: string, fault: Fault) => void
 }
@@ -211,7 +230,7 @@ function openCollection<T, Index extends string>(
   ports: ReflectorPorts & { readonly clock: Clock },
   api: Api,
   scopes: readonly (string | null)[],
-  { name, path, labelSelector, project, indices, changed, settled, failed }: CollectionOptions<T, Index>,
+  { name, path, labelSelector, project, indices, changed, seen, settled, failed }: CollectionOptions<T, Index>,
 ): Collection<T, Index> {
   const writes = ownWrites(ports.clock, {
     live: async (key) => {
@@ -233,7 +252,11 @@ function openCollection<T, Index extends string>(
         const [namespace, own] = key.split('/') as [string, string] // nothing here is outside a namespace
         changed({ namespace, name: own })
       },
-      onSeen: writes.seen,
+      onSeen(key, version) {
+        const [namespace, own] = key.split('/') as [string, string] // nothing here is outside a namespace
+        seen?.({ namespace, name: own }, version !== null)
+        writes.seen(key, version)
+      },
       failed: (fault) => failed(name, fault),
     }),
   )
@@ -246,6 +269,7 @@ function openCollection<T, Index extends string>(
     list: () => reflectors.flatMap((reflector) => reflector.list()),
     find: (index, text) => reflectors.flatMap((reflector) => reflector.find(index, text)),
     writes,
+    listAgain: (namespace) => (byScope.get(null) ?? byScope.get(namespace))?.listAgain(),
     name,
     synced: Promise.all(reflectors.map(({ synced }) => synced)).then(() => {}),
     unansweredMs: () => Math.max(...reflectors.map((reflector) => reflector.unansweredMs())),

@@ -1,3 +1,4 @@
+import { isShortened } from './budget.ts'
 import type { Caches } from './caches.ts'
 import { type Answer, type Compiled, type Compiler, changeOf, inMillions, type Question } from './compiler.ts'
 import { type Definition, isSameDefinition, keyOf, type Resource, type ResourceKey } from './definition.ts'
@@ -56,7 +57,11 @@ export function openNamespaces(caches: Caches, compiler: Compiler): Namespaces {
       const key: ResourceKey = `${kind}/${namespace}/${name}`
       const resource = caches.get(kind, namespace, name)
       const before = definitions.get(key)
-      const isSame = before && resource && isSameDefinition(before, resource.definition)
+      const isSame =
+        before &&
+        resource &&
+        isShortened(before) === isShortened(resource.definition) &&
+        isSameDefinition(before, resource.definition)
       if (isSame || (!before && !resource)) return false
       if (resource) definitions.set(key, resource.definition)
       else definitions.delete(key)
@@ -80,21 +85,29 @@ export function openNamespaces(caches: Caches, compiler: Compiler): Namespaces {
             .map((resource) => [keyOf(resource), definitions.get(keyOf(resource)) ?? resource.definition]),
         )
       }
+      const excessOf = (): string | null =>
+        caches.excessOf(namespace) ?? (isInPart(own) ? 'The resources of this namespace are being read again.' : null)
       look()
       const length = lengthOf(own.values())
-      const answer =
-        length > longestNamespace
-          ? {
-              stopped: `The expressions of this namespace come to ${inMillions(length)} characters; they may be ${inMillions(longestNamespace)}.`,
-            }
-          : await compiler.ask(namespace, (isWhole) => {
-              look()
-              question = {
-                ...changeOf(own, isWhole ? undefined : asked.get(namespace)),
-                ...seenOf(caches, namespace, own),
+      const excess = excessOf()
+      const answered =
+        excess !== null
+          ? { stopped: excess }
+          : length > longestNamespace
+            ? {
+                stopped: `The expressions of this namespace come to ${inMillions(length)} characters; they may be ${inMillions(longestNamespace)}.`,
               }
-              return question
-            })
+            : await compiler.ask(namespace, (isWhole) => {
+                look()
+                question = {
+                  ...changeOf(own, isWhole ? undefined : asked.get(namespace)),
+                  ...seenOf(caches, namespace, own),
+                }
+                return question
+              })
+      // Of what came since it was asked there may be a part only.
+      const since = isInPart(own) ? excessOf() : null
+      const answer = since === null ? answered : { stopped: since }
       if ('stopped' in answer) {
         asked.delete(namespace)
         stopped.set(namespace, answer.stopped)
@@ -117,6 +130,10 @@ function lengthOf(definitions: Iterable<Definition>): number {
   for (const { kind, spec } of definitions)
     if (kind === 'Segment') length += (spec as Definition<'Segment'>['spec']).expression?.length ?? 0
   return length
+}
+
+function isInPart(own: ReadonlyMap<ResourceKey, Definition>): boolean {
+  return [...own.values()].some(isShortened)
 }
 
 /** What the compiler has to know of statuses and memories. */

@@ -33,6 +33,8 @@ export type ControllersOptions = ControllerOptions & {
   readonly namespaces: readonly string[] | null
   /** Label selector of the Namespaces that are this operator's share; null: all that are watched. */
   readonly shard: string | null
+  /** How many characters of a namespace's resources are held; for tests. */
+  readonly mostCharacters?: number
   /** How many resources, and how many Runs, are in work at the same time. */
   readonly concurrency: number
 }
@@ -96,6 +98,8 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   /** The target of each Run, and the Run of each Job, kept until after they are gone. */
   const owners = new Map<string, ResourceKey>()
   const pace = openPace(clock)
+  /** Namespaces that were not compiled because not all of them is held. */
+  const tooLarge = new Set<string>()
   /** Why nothing may run, since fields that are written would be dropped; null: all is well, or nobody has looked. */
   let skew: Skew | null = null
   /** Since when something seems amiss that may only be published late; null: nothing seems amiss. */
@@ -133,6 +137,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
   const caches = openCaches(ports, api, {
     namespaces: options.namespaces,
     shard: options.shard,
+    ...(options.mostCharacters === undefined ? {} : { mostCharacters: options.mostCharacters }),
     changed,
     shareChanged: (namespace) => compilations.add(namespace),
     settled: (owner) => touch(owner, { priority: priorityOf(owner) }),
@@ -203,6 +208,10 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
       runChanged(key, caches.get('Run', namespace, name))
       return
     }
+    if (tooLarge.has(namespace) && caches.excessOf(namespace) === null) {
+      tooLarge.delete(namespace)
+      pace.forget(namespace)
+    }
     if (namespaces.changed(kind, namespace, name)) compilations.add(namespace, { afterMs: pace.waitMs(namespace) })
     touch(key, { priority: priorityOf(key) })
     if (!isRunnable(kind)) return
@@ -243,6 +252,7 @@ export function openControllers(ports: ControllersPorts, options: ControllersOpt
     const answer = await unlessAborted(signal, namespaces.compile(namespace))
     if (answer === null) return { kind: 'done' }
     const { touched, stopped } = answer
+    if (caches.excessOf(namespace) !== null) tooLarge.add(namespace)
     for (const key of touched) touch(key, { priority: priorityOf(key) })
     const tookMs = clock.elapsed() - startMs
     metrics.observe('convoke_compile_seconds', {}, tookMs / 1000)

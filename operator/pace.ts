@@ -9,6 +9,8 @@ export type Pace = {
   readonly waitMs: (namespace: string) => number
   /** How long the namespace has to rest from now; 0: it may be compiled. */
   readonly restMs: (namespace: string) => number
+  /** The namespace is another by now: it rests no longer. */
+  readonly forget: (namespace: string) => void
   /** Takes how long a compilation took and whether it was ended; returns how long the namespace rests. */
   readonly note: (namespace: string, tookMs: number, isStopped: boolean) => number
 }
@@ -31,6 +33,7 @@ export function openPace(clock: Clock): Pace {
     restMs,
     waitMs: (namespace) =>
       Math.max(restMs(namespace), gatherMs, Math.min(2 * quickMs, 2 * (known.get(namespace)?.tookMs ?? 0))),
+    forget: (namespace) => void known.delete(namespace),
     note(namespace, tookMs, isStopped) {
       const stops = isStopped ? (known.get(namespace)?.stops ?? 0) + 1 : 0
       const restMs = isStopped

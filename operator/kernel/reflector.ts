@@ -45,6 +45,8 @@ export type Reflector<T, Index extends string> = Pick<Store<T, Index>, 'get' | '
   readonly silentMs: () => number
   /** Milliseconds since the server last answered at all, were it a refusal. It is asked at least every two and a half minutes. */
   readonly unansweredMs: () => number
+  /** Has everything listed and projected anew. */
+  readonly listAgain: () => void
   /** Nothing is changed or called after this call. Resolves when the last request is over. */
   readonly stop: () => Promise<void>
 }
@@ -90,6 +92,7 @@ export function reflect<T, Index extends string>(
   /** Whether the server sent anything since the last list. */
   let advanced = false
   let exchange = new AbortController()
+  let isListWanted = false
   const silentMs = (): number => clock.elapsed() - heardMs
   metrics.read('reflector_silence_seconds', labels, () => silentMs() / 1000)
   const ended = run()
@@ -102,6 +105,10 @@ export function reflect<T, Index extends string>(
     name: options.name,
     silentMs,
     unansweredMs: () => clock.elapsed() - Math.max(heardMs, answeredMs),
+    listAgain() {
+      isListWanted = true
+      exchange.abort(new Error(`${path}: everything is listed anew`))
+    },
     stop() {
       stopped.abort()
       exchange.abort()
@@ -117,11 +124,13 @@ export function reflect<T, Index extends string>(
 
   /** One list or watch. Returns the milliseconds to wait before the next. */
   async function round(): Promise<number> {
+    if (isListWanted) resourceVersion = null
+    isListWanted = false
     try {
       resourceVersion ??= await list()
       return await watch(resourceVersion)
     } catch (thrown) {
-      if (stopped.signal.aborted) return 0
+      if (stopped.signal.aborted || isListWanted) return 0
       const error = thrown instanceof Error ? thrown : new Error(String(thrown))
       const answer = error instanceof ApiError ? error : null
       if (answer?.status === 410) {

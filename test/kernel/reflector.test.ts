@@ -388,3 +388,21 @@ test('stop is at once and final, whatever it interrupts', async () => {
     expect(changes).toEqual([])
   }
 })
+
+test('asked to, it lists everything anew at once, also in the middle of a watch, and no fault is told', async () => {
+  const { peer, seen, faults, changes, start } = await bench()
+  peer.put('a', { text: 'x' })
+  const things = start()
+  await things.synced
+  await eventually(() => expect(peer.openWatches()).toBe(1))
+  seen.splice(0)
+  changes.splice(0)
+  things.listAgain()
+  await eventually(() =>
+    expect(peer.asked).toEqual(['list', expect.stringMatching(/^watch/), 'list', expect.stringMatching(/^watch/)]),
+  )
+  expect(seen.map(([key]) => key)).toEqual(['ns/a'])
+  expect([changes, faults]).toEqual([[], []])
+  peer.put('a', { text: 'y' })
+  await eventually(() => expect(things.get('ns/a')?.value).toBe('y'))
+})

@@ -132,6 +132,7 @@ test('what cannot be compiled keeps its last plan, and says so', { timeout: 120_
     ofNamespace: resources,
     get: (kind: string, _: string, name: string) => find(kind, name),
     memory: () => null,
+    excessOf: () => null,
   } as unknown as Caches // the copies, as far as compiling reads them
   let stopped: string | null = null
   const real = compilerHere()
@@ -187,7 +188,12 @@ test('namespaces that together are too large are not even asked about', async ()
     name: definition.metadata.name,
     definition,
   }))
-  const caches = { ofNamespace: () => resources, get: () => null, memory: () => null } as unknown as Caches
+  const caches = {
+    ofNamespace: () => resources,
+    get: () => null,
+    memory: () => null,
+    excessOf: () => null,
+  } as unknown as Caches
   const { compile } = openNamespaces(caches, { ...compilerHere(), ask: () => Promise.reject(new Error('asked')) })
   expect((await compile('shop')).stopped).toBe(
     'The expressions of this namespace come to 100 million characters; they may be 100 million.',
@@ -209,6 +215,7 @@ test('a resource that is applied is examined on a thread; what takes too long th
   const shop = inNamespace('shop')
   const segment = shop.find(({ kind }) => kind === 'Segment') as Definition<'Segment'>
   const others = (more: readonly object[]) => ({
+    excessOf: () => null,
     ofNamespace: () =>
       inNamespace('shop', more).map((definition) => ({
         ...definition,
@@ -238,7 +245,7 @@ test('thousands of unknown fields are refused in a few lines', async () => {
   const shop = inNamespace('shop')
   const segment = shop.find(({ kind }) => kind === 'Segment')!
   const keys = Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`key${index}`, 1]))
-  const admit = openAdmission({ ofNamespace: () => [] } as unknown as Caches)
+  const admit = openAdmission({ ofNamespace: () => [], excessOf: () => null } as unknown as Caches)
   const { allowed, status } = await admit(review({ ...segment, spec: { ...segment.spec, ...keys } } as Definition))
   expect(allowed).toBe(false)
   expect(status?.message.length).toBeLessThan(5000)
