@@ -24,6 +24,9 @@ export const codes = [
   'unknown-attribute',
   'pql-unsupported',
   'expression-too-large',
+  'too-many-sequential-events',
+  'many-aggregations',
+  'deeply-nested-data',
   // prerequisites of the pattern
   'missing-organization',
   'missing-entitlement',

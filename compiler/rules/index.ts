@@ -4,6 +4,7 @@ import { ambiguousScalar } from './ambiguous-scalar.ts'
 import { arrayAttribute } from './array-attribute.ts'
 import { batchEvaluatedTooOften } from './batch-evaluated-too-often.ts'
 import { createsProfiles } from './creates-profiles.ts'
+import { deeplyNestedData } from './deeply-nested-data.ts'
 import { differentOrganizations } from './different-organizations.ts'
 import { duplicateKey } from './duplicate-key.ts'
 import { duplicateResource } from './duplicate-resource.ts'
@@ -18,6 +19,7 @@ import { invalidImsOrg } from './invalid-ims-org.ts'
 import { invalidPodTemplate } from './invalid-pod-template.ts'
 import { invalidSchedule } from './invalid-schedule.ts'
 import { invalidValue } from './invalid-value.ts'
+import { manyAggregations } from './many-aggregations.ts'
 import { manySegments } from './many-segments.ts'
 import { mapAttribute } from './map-attribute.ts'
 import { missingDeduplicationKey } from './missing-deduplication-key.ts'
@@ -47,6 +49,7 @@ import { tooManyBatchSegments } from './too-many-batch-segments.ts'
 import { tooManyDatasets } from './too-many-datasets.ts'
 import { tooManyMergePolicies } from './too-many-merge-policies.ts'
 import { tooManySegments } from './too-many-segments.ts'
+import { tooManySequentialEvents } from './too-many-sequential-events.ts'
 import { tooManyStreamingSegments } from './too-many-streaming-segments.ts'
 import { unexplainedSuppression } from './unexplained-suppression.ts'
 import { uniqueWithoutStitching } from './unique-without-stitching.ts'
@@ -90,6 +93,9 @@ export const rules: { readonly [code in Code]: Rule } = {
   'unknown-attribute': unknownAttribute,
   'pql-unsupported': pqlUnsupported,
   'expression-too-large': expressionTooLarge,
+  'too-many-sequential-events': tooManySequentialEvents,
+  'many-aggregations': manyAggregations,
+  'deeply-nested-data': deeplyNestedData,
   'missing-organization': missingOrganization,
   'missing-entitlement': missingEntitlement,
   'missing-product-context': missingProductContext,
