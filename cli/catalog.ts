@@ -30,7 +30,7 @@ import type { Whereabouts } from './whereabouts.ts'
 
 /** The most Segments of a store whose overlaps are computed: every pair of a person's Segments is looked at. */
 const mostCompared = 500
-/** The most Segments of a store that are counted with other numbers, which takes some seven conditions each. */
+/** The most Segments of a store that are counted with other numbers, which takes about seven conditions for each. */
 const mostSwept = 150
 /** How many conditions one query has at most. */
 const mostConditions = 300
@@ -174,7 +174,7 @@ async function lookInto(store: StoreModel, { model, plans }: Compilation, ports:
     )
 }
 
-/** In order, each of as many conditions as one query takes. */
+/** The items in order, in lists of as many conditions as one query takes. */
 function batches<T>(
   all: readonly (readonly [SegmentModel, T])[],
   sizeOf: (each: T) => number,

@@ -1,4 +1,4 @@
-// What a work directory says of its targets: what is due, what is held, how the last run went. The cluster's screen for a laptop.
+// The state of a work directory's targets, as the cluster's screen shows it: what is due, what is held, how the last run went.
 import { type Compilation, nextSlot, oneLine, type Scheduled, schedulesOf } from '#compiler'
 import { annotations } from '#crds'
 import { conditionOf, isFinished, type RunRecord, timeFields } from '#protocol'
@@ -11,12 +11,12 @@ import type { TargetKey, TargetState, WorkState } from './work-directory.ts'
 type Row = {
   readonly target: string
   readonly state: 'suspended' | 'waits' | 'due' | 'done'
-  /** The slot that is due, or comes next. */
+  /** The slot that is due, or the next one; null: there is none. */
   readonly slot: Date | null
   readonly last: RunRecord | null
 }
 
-/** Of what is due `convoke run` decides: this says that a slot has come since the last one that was run. */
+/** Shows whether a slot has come since the last one that was run; what is due is decided by `convoke run`. */
 export function localScreen(
   compilation: Compilation,
   state: WorkState,
@@ -25,7 +25,7 @@ export function localScreen(
 ): string {
   const paint = painterOf(io)
   const { lookedAt } = state
-  // A store without a Segment that streams is never evaluated for one.
+  // A store without a Streaming Segment has no streaming evaluations.
   const scheduled = schedulesOf(compilation.model).filter(
     ({ resource, evaluation }) =>
       evaluation !== 'Streaming' ||
@@ -118,7 +118,7 @@ function rowOf({ resource, schedule, evaluation }: Scheduled, state: WorkState, 
   return { target, state: 'done', slot: next, last }
 }
 
-/** Of a target that was never run: slots of the last days would be run. */
+/** For a target that was never run: how far back a slot counts as due. */
 const lookBack = 7 * 86_400_000
 
 function lastRun(

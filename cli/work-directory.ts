@@ -71,7 +71,7 @@ export function openWorkDirectory(path: string, now: () => Date): WorkDirectory 
   }
 }
 
-/** What a work directory remembers, only to be looked at: nobody is kept from working in it meanwhile. */
+/** What a work directory remembers, for a look only: others may go on working in it. */
 export function readWorkState(path: string): WorkState {
   const file = join(path, 'state.json')
   try {

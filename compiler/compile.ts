@@ -107,7 +107,7 @@ function compileLoaded(loaded: Loaded, options: CompileOptions, session: Session
   }
 }
 
-/** A value that readers take for different things fits its place for one of them only: that is no finding of its own. */
+/** Leaves out type faults of values that readers understand differently: such a value fits its place by one reading only. */
 function withoutConsequences(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
   const placeOf = ({ file, span }: Diagnostic): string => `${file}:${span?.start}`
   const ambiguous = new Set(diagnostics.filter(({ code }) => code === 'ambiguous-scalar').map(placeOf))

@@ -5,7 +5,7 @@ import { crc32OfFile, sha256OfFile } from './digest.ts'
 import { JobError } from './errors.ts'
 import type { DataManifest, MembershipManifest } from './profile-store.ts'
 
-/** By path, in the order of the paths: SHA-256, and `crc32:…` of record files, which a merge reads by the gigabyte. */
+/** Checksums in the order of the paths: SHA-256, and `crc32:…` of record files, which a merge reads by the gigabyte. */
 export type Checksums = Readonly<Record<string, string>>
 
 /** The manifest with the checksums of its files; the checksums of files that the version before has too are taken from there. */
@@ -15,7 +15,7 @@ export async function sealed<M extends DataManifest | MembershipManifest>(
   before: M | null,
 ): Promise<M> {
   const known = before?.checksums ?? {}
-  // What an earlier version of convoke took in is not read once more for this.
+  // Files that an earlier version of convoke took in are not read again for this.
   const earlier = new Set(before && 'merged' in before ? before.merged.records : [])
   const checksums: [string, string][] = []
   for (const path of [...new Set(filesOf(manifest))].sort())

@@ -4,24 +4,24 @@ import { literal, readParquet, timestampLiteral } from './engines/duckdb.ts'
 import type { OpenStore } from './open-store.ts'
 import { type MembershipManifest, readDataVersion, readMembershipVersion } from './profile-store.ts'
 
-/** Why people came and went at a Segment's last evaluation. */
+/** Why people came and left at a Segment's last evaluation. */
 export type Turnover = { readonly entered: Reasons; readonly exited: Reasons }
 
 export type Reasons = {
-  /** There are new data of them: other values, events that were not known, or one that has happened meanwhile. */
+  /** People with new data: other values, events that were not known, or an event that has happened meanwhile. */
   readonly byData: number
-  /** Nothing is new of them: time went on. */
+  /** People without new data: only time went on. */
   readonly byTime: number
-  /** The Segment, or one it refers to, was edited; who of them would have come or gone all the same is not told apart. */
+  /** People of a Segment that was edited, or that refers to an edited one; those who would have come or left anyway are not told apart. */
   readonly byEdit: number
 }
 
-/** Versions looked back at most: of memberships, and of data between two evaluations. */
+/** How many versions are looked back at most: of memberships, and of data between two evaluations. */
 const mostVersions = 50
 
 /**
- * For each Segment why it turned over at its last evaluation, by what the store keeps of its versions. Left out are Segments that were
- * evaluated once only, and those of which it is not known any more who had new data since the evaluation before.
+ * Why each Segment's members changed at its last evaluation, by what the store keeps of its versions. Segments are left out that were
+ * evaluated only once, or for which it is no longer known who had new data since the evaluation before.
  */
 export async function turnoverOf(open: OpenStore): Promise<ReadonlyMap<string, Turnover>> {
   const found = new Map<string, Turnover>()
@@ -43,7 +43,7 @@ export async function turnoverOf(open: OpenStore): Promise<ReadonlyMap<string, T
         else if (entered + exited === 0) found.set(segment, nothing)
         else quiet.push(segment)
       }
-    // Those of one instant count from the same data.
+    // Segments that were evaluated at the same instant count from the same data.
     const byInstant = Map.groupBy(
       quiet,
       (segment) => before.segments.find((each) => each.segment === segment)?.evaluatedAt ?? '',
@@ -64,7 +64,7 @@ function edited(people: number): Reasons {
   return { ...none, byEdit: people }
 }
 
-/** The newest first. */
+/** Versions of the membership, newest first. */
 function versionsOf({ root, membership }: OpenStore): readonly MembershipManifest[] {
   const versions: MembershipManifest[] = []
   for (let next = membership; next !== null && versions.length < mostVersions; ) {
@@ -74,7 +74,7 @@ function versionsOf({ root, membership }: OpenStore): readonly MembershipManifes
   return versions
 }
 
-/** Files that name everybody whose data differ between two data versions; null where that is not known any more. */
+/** Files that name everybody whose data differ between two data versions; null where that is no longer known. */
 function touchedBetween({ root }: OpenStore, now: string, then: string): readonly string[] | null {
   const files: string[] = []
   let version = now
@@ -93,8 +93,8 @@ function touchedBetween({ root }: OpenStore, now: string, then: string): readonl
 const nobody = 'SELECT NULL::VARCHAR AS "$profile" WHERE false'
 
 /**
- * SELECT of "$profile": those of a version's transitions whose data differ from an earlier version's, or who had an event in between, which
- * may have been known before it happened. Null where that is not known any more.
+ * SELECT of "$profile" of a version's transitions: people whose data differ from an earlier version's, or who had an event in between, which
+ * may have been known before it happened. null where that is no longer known.
  */
 async function withNewData(
   open: OpenStore,
@@ -104,7 +104,7 @@ async function withNewData(
   const { root, engine } = open
   if (transitions.length === 0) return nobody
   const touched = dataVersion === then ? [] : touchedBetween(open, dataVersion, then)
-  // Of a file that came again as a whole everybody is touched: whose data are others is told by both versions side by side.
+  // A file that came again as a whole touches everybody in it; both versions side by side show whose data differ.
   const [now, earlier] = [dataVersion, then].map((version) => readDataVersion(root, version))
   const isThere = (files: readonly (readonly string[])[]): boolean =>
     files.flat().every((file) => existsSync(join(root, file)))

@@ -1,4 +1,4 @@
-// How a Segment's deliveries by one Activation went, and how its members stand after the last one; by what runs reported.
+// How a Segment's deliveries by one Activation went, and how its members stand after the last one, from the reports of runs.
 import type { Detail, JobPlan, RunReport } from '#crds'
 import type { ActivationKnowledge } from './knowledge.ts'
 
@@ -7,10 +7,10 @@ export type RunSteps = { readonly run: string; readonly steps: readonly RunRepor
 /** One run that tried to deliver a Segment. */
 export type DeliveryAt = {
   readonly run: string
-  /** Its slot, RFC 3339; null: its name tells none. */
+  /** Its slot in RFC 3339; null: its name has none. */
   readonly at: string | null
   readonly outcome: 'delivered' | 'held' | 'failed'
-  /** Whether everybody was sent, not changes. */
+  /** Whether everybody was sent, rather than changes. */
   readonly backfill: boolean
   /** How many rows its files have, which is realized + exits; null where it was held. */
   readonly rows: number | null
@@ -24,7 +24,7 @@ export type DeliveryAt = {
   readonly waiting: number | null
 }
 
-/** How many deliveries are told of. */
+/** How many deliveries are shown. */
 const shownDeliveries = 7
 
 /** The last deliveries, the newest first. */

@@ -164,7 +164,7 @@ export type SegmentRow = {
 
   /** How its members stand after its last delivery; null before the first. */
   readonly standing: Standing | null
-  /** The last deliveries, seven at most, the newest first. */
+  /** The last deliveries, at most seven, the newest first. */
   readonly deliveries: readonly DeliveryAt[]
 }
 

@@ -1,7 +1,7 @@
 import { isRecord } from '#crds'
 import type { Code } from '../codes.ts'
 
-/** What a definition says that the Segment made of it does not; an error where no Segment can be made of it. */
+/** A part of a definition that is lost in the Segment made from it; an error where no Segment can be made. */
 export type Loss = {
   readonly path: readonly string[]
   readonly code: Code
@@ -14,8 +14,9 @@ export type Loss = {
 type Lost = (value: unknown, name: string) => Omit<Loss, 'path'> | null
 
 /**
- * What becomes of a documented field: it is `converted`; the platform writes it of the record (`record`: who made it, when, where), and
- * who is in the audience does not depend on it; it has fields of its own; or it is said, as the function does for the values that matter.
+ * What happens to a documented field. `converted`: the Segment says it. `record`: a fact that the platform writes about the record (who
+ * made it, when, where), on which membership does not depend. `fields`: it has fields of its own. A function: what it returns is reported,
+ * null for values that do not matter.
  */
 type Fate = 'converted' | 'record' | { readonly fields: Readonly<Record<string, Fate>> } | Lost
 
@@ -71,7 +72,7 @@ const enabled: Fate = { fields: { enabled: 'converted' } }
 
 /**
  * Every field of a segment definition and of an audience that the pages of the Segmentation Service API document (segment-definitions,
- * audiences), and what becomes of it. A field with no value says nothing.
+ * audiences), and what happens to it. A field without a value is ignored.
  */
 export const definitionFields: Readonly<Record<string, Fate>> = {
   id: 'converted',
@@ -146,7 +147,7 @@ export const definitionFields: Readonly<Record<string, Fate>> = {
     () => false,
     (_, name) => warning(`\`${name}\` has metadata (\`audienceMeta\`), which no Segment has`, 'Keep them elsewhere.'),
   ),
-  // Of the record.
+  // Facts about the record.
   audienceId: 'record',
   profileInstanceId: 'record',
   imsOrgId: 'record',
@@ -161,12 +162,12 @@ export const definitionFields: Readonly<Record<string, Fate>> = {
   baselineTime: 'record',
   _etag: 'record',
   overridePerformanceWarnings: 'record',
-  // They follow from the expressions.
+  // These follow from the expressions.
   dependents: 'record',
   dependencies: 'record',
 }
 
-/** All that is lost of a definition, in the order written; of several reasons to refuse it, one. */
+/** Everything that a definition loses, in the order written; of several reasons to refuse it, one. */
 export function lossesOf(definition: Readonly<Record<string, unknown>>): readonly Loss[] {
   const name = String(definition['name'] ?? definition['id'] ?? '')
   const losses = lostIn(definition, definitionFields, [], name)

@@ -17,7 +17,8 @@ export type ConvertOptions = {
 /**
  * Adobe segment definitions (one, a list, or a page as the API gives it: `{"segments": […]}`, `{"children": […]}` of audiences,
  * `{"results": {…}}` of a bulk request) as Segments, one YAML document for each, in the order written. References by id are written with
- * the name of the Segment where it is among those converted. What a Segment cannot say is said; what has an error is left out.
+ * the name of the Segment where it is among those converted. What a Segment cannot say is reported; a
+ * definition with an error is left out.
  */
 export function segmentsOfAdobe(
   sources: readonly Source[],
@@ -117,7 +118,7 @@ function definitionsIn(source: Source, diagnostics: Diagnostic[]): Definition[] 
   })
 }
 
-/** Pages say how many there are in all: those that are not given are lost too. */
+/** Reports pages that are missing: a page says how many definitions there are in all. */
 function reportFurtherPages(sources: readonly Source[], given: number, diagnostics: Diagnostic[]): void {
   for (const source of sources) {
     for (const node of readYaml(source.text).documents) {
@@ -138,7 +139,7 @@ function reportFurtherPages(sources: readonly Source[], given: number, diagnosti
   }
 }
 
-/** Says what of the definition no Segment can say; false where none can be made of it. */
+/** Reports what of the definition no Segment can say; false where no Segment can be made of it. */
 function isConvertible(definition: Definition, diagnostics: Diagnostic[]): boolean {
   const report = reporterOf(definition, diagnostics)
   const losses = lossesOf(definition.value)

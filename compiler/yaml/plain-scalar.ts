@@ -37,7 +37,7 @@ export function disagreementOn(text: string): Disagreement {
   return { ours: text, yaml12: `the text "${text}"`, kubernetes: `the number ${integer ?? Number(bare)}` }
 }
 
-/** Whether a scalar is a whole number that doubles hold no longer exactly. */
+/** Whether a scalar is a whole number that a double no longer holds exactly. */
 export function isBeyondExact(text: string): boolean {
   return (decimalInteger.test(text) || octalOrHex.test(text)) && !Number.isSafeInteger(Number(text))
 }

@@ -194,7 +194,7 @@ function tracksOf(
   return [...tracks, ...leaving].sort((a, b) => (a.segment < b.segment ? -1 : 1))
 }
 
-/** Names of those that are evaluated in this version. */
+/** Names of the Segments that are evaluated in this version. */
 function evaluatedOf(tracks: readonly Track[]): readonly string[] {
   return tracks.filter(({ fate }) => fate === 'evaluated').map(({ segment }) => segment)
 }
@@ -206,7 +206,7 @@ type BucketContext = {
   readonly previous: MembershipManifest | null
   readonly query: MembershipQuery
   readonly tracks: readonly Track[]
-  /** The part of the query that evaluates them. */
+  /** The part of the query that evaluates the Segments. */
   readonly sql: string
   readonly version: string
   readonly now: string

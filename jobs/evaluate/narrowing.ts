@@ -64,7 +64,7 @@ export async function looking<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Does the work for those whom the narrowing finds, and again for everybody where the engine refuses to find them. */
+/** Does the work for the people whom the narrowing finds; for everybody where the engine refuses to find them. */
 export async function orForEverybody<T>(
   narrowing: Narrowing | null,
   work: (narrowing: Narrowing | null) => Promise<T>,

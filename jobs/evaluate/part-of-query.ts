@@ -1,10 +1,10 @@
-/** A piece of a query's text. A piece with a name is a column, which others read by that name only. */
+/** A piece of a query's text. A piece with a name is a column, which other pieces read by that name only. */
 type Piece = { readonly text: string; readonly name: string | null }
 
 /**
- * The query with the columns of these Segments, and of whatever they read; NULL in the place of all others. So that one can be left out
- * which the engine does not take at all. A column of a SELECT that has a quoted name is kept where that occurs anywhere in what is kept,
- * so nobody reads what is not; no SELECT of a query for Segments has other rows for it.
+ * The query with only the columns of these Segments and the columns that those read; all others are NULL. So a column that the engine does
+ * not accept at all can be left out. A column with a quoted name is kept where its name occurs anywhere in a part that is kept, so nothing
+ * reads a column that was left out. In a query for Segments, leaving out columns never changes the rows of a SELECT.
  */
 export function partOfQuery(sql: string, segments: readonly string[]): string {
   const pieces = piecesOf(sql)
@@ -24,10 +24,10 @@ export function partOfQuery(sql: string, segments: readonly string[]): string {
     .join('')
 }
 
-/** Texts, one with a quote in it as two; quoted names, words, and any other character by itself. */
+/** Tokens: texts (one with a quote in it is two), quoted names, words, and any other single character. */
 const token = /'[^']*'|"(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_]*|./gsu
 
-/** The engine knows names in any case. */
+/** The name in lower case: the engine ignores the case of names. */
 function keyOf(name: string): string {
   return name.toLowerCase()
 }
@@ -40,17 +40,17 @@ function namesIn(text: string): ReadonlySet<string> {
   return new Set((text.match(token) ?? []).filter((part) => /^["\p{L}_]/u.test(part)).map(nameOf))
 }
 
-/** Columns of a SELECT that have a quoted name, each as a whole, and whatever stands between them. */
+/** Columns of a SELECT that have a quoted name, each as one piece, and the text between them. */
 function piecesOf(sql: string): readonly Piece[] {
   const parts = sql.match(token) ?? []
   const pieces: Piece[] = []
-  /** Where the piece begins that is being read. */
+  /** Where the present piece begins. */
   let start = 0
   const cut = (end: number, name: string | null) => {
     if (end > start) pieces.push({ text: parts.slice(start, end).join(''), name })
     start = end
   }
-  /** Brackets that are open in a column of the SELECT that is being read; null: outside of any. */
+  /** How many brackets are open in the present column of a SELECT; null: outside of any column. */
   let depth: number | null = null
   const endColumn = (end: number) => cut(end, nameOfColumn(parts, start, end))
   for (const [index, part] of parts.entries()) {

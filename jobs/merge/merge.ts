@@ -121,11 +121,11 @@ export async function mergeData(
   using writer = bucketWriter(context, folder, buckets)
   const check = (some: readonly string[]) => checkFiles(root, some, before?.checksums)
   const { merged, profiles, remade, touched } = await mergeAll().catch(async (error: unknown) => {
-    // What the engine cannot read may be damaged.
+    // A file that the engine cannot read may be damaged.
     if (!(error instanceof JobError) && !context.ports.signal.aborted) await check(files)
     throw error
   })
-  // Those that were read as a whole; of others the engine reads a column or two.
+  // Files that were read as a whole; of others the engine reads a column or two.
   if (merged.rebuilt.size > 0) await check(files.filter(holdsEvents))
   if (remade.size > 0) await check(files.filter(holdsProfiles))
   const manifest: DataManifest = {

@@ -45,7 +45,7 @@ export type CountedWaterfall = {
   readonly steps: readonly { readonly phrase: Phrase; readonly otherwise: Phrase; readonly value: number }[]
 }
 
-/** How many there would be with other values in one number of the expression. */
+/** How many members there would be with other values for one number of the expression. */
 export type CountedSweep = {
   readonly number: Pick<NumberOf, 'value' | 'unit' | 'text'>
   readonly points: readonly { readonly value: number; readonly people: number }[]
@@ -110,7 +110,7 @@ export type CatalogSegment = CatalogResource & {
   /** How many leaf conditions tests have seen both true and false, and how many there are. */
   readonly covered: { readonly both: number; readonly leaves: number }
   readonly waterfall: CountedWaterfall | null
-  /** Its size with other numbers; null for an expression without a number, and where nobody looked. */
+  /** Its size with other numbers; null for an expression without a number, or where nobody looked. */
   readonly sweep: CountedSweep | null
   /** Overlaps with other Segments, the largest first. */
   readonly overlap: readonly Shared[]

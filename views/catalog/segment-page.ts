@@ -330,14 +330,14 @@ function wayRow(frame: Frame, namespace: string, { activation, standing }: Segme
   )}<ul class="parts">${shown.map(([fill, value, words]) => html`<li>${swatch(fill)}<b>${count(value)}</b> ${words}</li>`)}</ul></div>`
 }
 
-/** Of each way to Campaign the last few runs that tried it. */
+/** For each way to Campaign, the last few runs that tried it. */
 function lastDeliveries(frame: Frame, { rows, namespace }: CatalogSegment): Html | null {
   const ways = rows.filter(({ deliveries }) => deliveries.length > 0)
   if (ways.length === 0) return null
   const most = Math.max(...ways.map(({ deliveries }) => deliveries.length))
   const isAsked = ways.some(({ deliveries }) => deliveries.some(({ added }) => added !== null))
   const number = (value: number | null, mark: string, isSigned = false): Html => {
-    // Seldom read, and gone where there is no room; what is none is quiet.
+    // Seldom read, and hidden where there is no room; zeros are faint.
     const hidden = mark === 'hide-narrow' ? ' hide-narrow' : ''
     const tone = value === null || value === 0 ? ' dim' : hidden === '' ? ` ${mark}` : ''
     return html`<td class="num${hidden}${tone}">${value === null ? '—' : isSigned ? signed(value) : count(value)}</td>`
@@ -364,7 +364,7 @@ function lastDeliveries(frame: Frame, { rows, namespace }: CatalogSegment): Html
   )
 }
 
-/** The size with other values in the number that one would play with first. */
+/** The size with other values for the number that one would change first. */
 function sweepSection(
   { sweep, rows }: CatalogSegment,
   people: StoreRow['people'],

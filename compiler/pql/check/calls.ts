@@ -121,7 +121,7 @@ const comparisons: ReadonlyMap<string, FunctionName> = new Map<string, FunctionN
   ...['notequals', 'doesnotequal', 'notequalto'].map((name): [string, FunctionName] => [name, 'notEqualTo']),
 ])
 
-/** `stringCompare("equals", field, ["a", "b"], false)`, which is on no page of PQL: how to write what it says. */
+/** Reports `stringCompare("equals", field, ["a", "b"], false)`, which no page on PQL documents, with PQL's way to write it. */
 function reportStringCompare(checking: Checking, { nameSpan, span, args }: Extract<Expr, { kind: 'call' }>): null {
   const [how, field, values, caseExpr] = args
   const name = how?.kind === 'literal' ? comparisons.get(String(how.value).toLowerCase()) : undefined

@@ -41,7 +41,7 @@ export const textHandler =
     return other ? textTest(checking, { test, negated }, call.receiver, [other], caseExpr ?? null, scope) : null
   }
 
-/** `equals("a", "b")`: it is one of them; `notEqualTo("a", "b")`: it is none of them. */
+/** `equals("a", "b")`: the text is one of these; `notEqualTo("a", "b")`: it is none of these. */
 export const equalityHandler =
   (negated: boolean): MethodHandler =>
   (checking, call, scope) => {
@@ -60,7 +60,7 @@ export const equalityHandler =
     return textTest(checking, { test: 'equals', negated }, call.receiver, texts, caseExpr, scope)
   }
 
-/** The texts of a call, and whether case counts, where that is written last. */
+/** The texts of a call, and its last argument where that says whether case counts. */
 function textArguments({ args }: Call): { readonly texts: readonly Expr[]; readonly caseExpr: Expr | null } {
   const last = args.at(-1)
   const isCase = args.length > 1 && last?.kind === 'literal' && typeof last.value === 'boolean'
@@ -156,7 +156,7 @@ export const dateHandler: FunctionHandler = (checking, call, scope) => {
   return valueMeaning(dayIn(year, month, day), date)
 }
 
-/** The day of a year; of month and day of one time, as an anniversary has them, 29 February is 28 February in years without it. */
+/** A day of a year by the month and day of a time, as for an anniversary: 29 February is 28 February in years without it. */
 function dayIn(year: Value, month: Value, day: Value): Value {
   const same: Value = { kind: 'makeDate', year, month, day, type: 'date' }
   if (month.kind !== 'part' || month.part !== 'month' || day.kind !== 'part' || day.part !== 'day') return same

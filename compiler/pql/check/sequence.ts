@@ -76,7 +76,7 @@ function stepCondition(
   return flat(allOf([what, when, where]))
 }
 
-/** The same place, where names that the item does not have are the profile's. */
+/** The same scope, in which names that the item does not have are read from the profile. */
 function openToProfile(scope: Scope): Scope {
   const item = scope.elements.at(-1)
   return item ? { ...scope, elements: [...scope.elements.slice(0, -1), { ...item, isOpen: true }] } : scope

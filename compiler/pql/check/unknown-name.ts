@@ -75,17 +75,17 @@ export function reportUnknownName(
   return reportUnknown(checking, at, placeIn(scope), meant, candidates)
 }
 
-/** What people call a profile's events. */
+/** Whether a name is one that people use for a profile's events. */
 function isEvents(name: string): boolean {
   return /^(x|xdm|experience|timeSeries)?_?events?$/i.test(name)
 }
 
-/** What leads from a place to the profile. */
+/** The `^` that lead from a place to the profile. */
 function up({ elements }: Scope): string {
   return elements.length === 0 ? '' : `${'^'.repeat(elements.length)}.`
 }
 
-/** Whether an array is wanted where a name is written: it is filtered, counted, gone through. */
+/** Whether an array is expected where a name is written: it is filtered, counted or iterated. */
 function isArrayWanted({ source }: Checking, { start, end }: Span): boolean {
   const [, method] = /^\s*\.\s*(\w+)\s*\(/.exec(source.slice(end, end + 60)) ?? []
   const group = method !== undefined && isFunction(method) ? functions[method].group : null
@@ -117,7 +117,7 @@ function meantBy({ name }: Name, rest: readonly string[], fields: ObjectType | n
     .map(({ path }) => path.slice(0, path.length - rest.join('.').length - (rest.length > 0 ? 1 : 0)))
 }
 
-/** A name that resembles nothing, where an array is wanted: which arrays there are, and how to ask for events of a kind. */
+/** Reports a name that resembles nothing where an array is expected: which arrays exist, and how to ask for events of a kind. */
 function reportNoArray(checking: Checking, { name, span }: Name, scope: Scope, fields: ObjectType | null): null {
   const arrays = fields ? [...fields.fields].flatMap(([field, { kind }]) => (kind === 'array' ? [field] : [])) : []
   const listed = arrays.length > 0 ? ` Arrays here are ${alternatives(arrays.slice(0, mostListed))}.` : ''

@@ -295,7 +295,7 @@ function named(reader: Reader): Expr {
   return reader.isMark('(') ? call(reader, null, text, span) : { kind: 'name', name: text, span }
 }
 
-/** `SELECT * FROM …`, `select a.b from …`: told from PQL's `select V from …`. */
+/** Whether `SELECT * FROM …` or `select a.b from …` of SQL begins here, rather than PQL's `select V from …`. */
 function isQuery(reader: Reader): boolean {
   const { text } = reader.peek()
   if (text.toLowerCase() !== 'select') return false

@@ -128,7 +128,7 @@ export class Reader {
     return this.abandon()
   }
 
-  /** Reads no further: what follows is understood in no part. */
+  /** Stops reading: nothing of what follows is understood. */
   abandon(): Expr {
     const span = spanOf(this.peek())
     this.position = this.tokens.length - 1

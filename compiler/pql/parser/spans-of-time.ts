@@ -3,10 +3,10 @@ import { insertion, type PqlFault, replacement } from '../fault.ts'
 import { type Reader, spanOf } from './reader.ts'
 import { type Direction, isDirection, isTimeWord, unitOf } from './words.ts'
 
-// Distances in time as people and other languages write them: `in the last 7 days`, `now - 30 days`. What is meant is clear; each is one
-// fault, that says how PQL writes it, and is read as meant.
+// Distances in time as people and other languages write them: `in the last 7 days`, `now - 30 days`. Their meaning is clear: each is one
+// fault that says how PQL writes it, and is read as meant.
 
-/** A distance, and how many tokens write it. */
+/** A distance, and how many tokens it takes. */
 type Distance = {
   readonly op: ComparisonOp
   readonly amount: number
@@ -26,7 +26,7 @@ const shortUnits: ReadonlyMap<string, Unit> = new Map([
   ['y', 'year'],
 ])
 
-/** `[in] [the] last 7 days`, `in the next 24 hour(s)`: what `occurs` may be followed by in the rule builder's words. */
+/** `[in] [the] last 7 days`, `in the next 24 hour(s)`: the rule builder's words behind `occurs`. */
 function lastAhead(reader: Reader): Distance | null {
   let ahead = 0
   while (ahead < 2 && prepositions.has(lower(reader, ahead))) ahead += 1
@@ -54,7 +54,7 @@ function sumAhead(reader: Reader, ahead: number): Omit<Distance, 'op'> | null {
   return { direction, from, ...length }
 }
 
-/** `7 days`, `24 hour(s)`, `30d`; `tokens` counts from where the reader stands. */
+/** `7 days`, `24 hour(s)`, `30d`; `tokens` counts from the reader's place. */
 function lengthAhead(reader: Reader, ahead: number): Pick<Distance, 'amount' | 'unit' | 'tokens'> | null {
   const number = reader.peek(ahead)
   const word = reader.peek(ahead + 1)
@@ -65,7 +65,7 @@ function lengthAhead(reader: Reader, ahead: number): Pick<Distance, 'amount' | '
   return { amount: Number(number.text), unit, tokens: ahead + (bracketed ? 5 : 2) }
 }
 
-/** What stands after `occurs`, where it is a distance of other words. */
+/** The part behind `occurs`, where it is a distance in other words. */
 export function foreignWhen(reader: Reader): When | null {
   const last = lastAhead(reader)
   if (last) return read(reader, last, `\`${writtenAhead(reader, last)}\` is written with a comparison in PQL`, '')
@@ -87,7 +87,10 @@ export function foreignWhen(reader: Reader): When | null {
   return op && sum ? read(reader, compared(op, sum), noSums(reader, 1), '', 'review') : null
 }
 
-/** An operator ahead, where it is no PQL: `joined in the last 7 days`, `timestamp >= now - 30 days`, `timestamp >= 30 days before now`. */
+/**
+ * An operator that PQL does not have before a distance: `joined in the last 7 days`, `timestamp >= now - 30 days`, `timestamp >= 30 days
+ * before now`.
+ */
 export function foreignOccurs(reader: Reader, subject: Expr, whenClause: (reader: Reader) => When): Expr | null {
   if (reader.inEnds && reader.isWord('in')) return null
   const when = whenWithoutOccurs(reader, whenClause)
@@ -95,7 +98,7 @@ export function foreignOccurs(reader: Reader, subject: Expr, whenClause: (reader
   return when && { kind: 'occurs', subject, when, span: { start: subject.span.start, end: when.span.end } }
 }
 
-/** `xEvent.count() > 3 in the last 30 days`: the time of what is counted, behind the comparison. */
+/** `xEvent.count() > 3 in the last 30 days`: a time behind a comparison, which applies to what is counted. */
 export function spanAfterComparison(reader: Reader, comparison: Expr): Expr | null {
   const last = reader.inEnds && reader.isWord('in') ? null : lastAhead(reader)
   if (!last) return null
@@ -167,7 +170,7 @@ function lastAfter(reader: Reader): Distance | null {
   return direction && length ? { op: '<=', direction, from: 'now', ...length } : null
 }
 
-/** A distance where a value stands: alone, or as a bound of `between`. Reads it and reports it. */
+/** Reads and reports a distance in the place of a value: alone, or as a bound of `between`. */
 export function foreignTime(reader: Reader): Expr | null {
   const sum = sumAhead(reader, 0)
   const distance = sum ? compared('>=', sum) : lastAhead(reader)
@@ -197,7 +200,7 @@ export function calledTime(reader: Reader): Expr | null {
   return { kind: 'time', term: { kind: word.text }, span }
 }
 
-/** `>= now - 30 days`: at most that long before now; what lies after now too, which no event does. */
+/** `>= now - 30 days` as a distance: at most that long before now, or after now, where no event lies. */
 function compared(op: ComparisonOp, sum: Omit<Distance, 'op'>): Distance {
   const turned: Readonly<Record<ComparisonOp, ComparisonOp>> = {
     '>=': '<=',
@@ -210,7 +213,7 @@ function compared(op: ComparisonOp, sum: Omit<Distance, 'op'>): Distance {
   return { ...sum, op: sum.direction === 'before' ? turned[op] : op }
 }
 
-/** Reports and reads a distance, the reader standing before it. */
+/** Reports and reads a distance that begins at the reader's place. */
 function read(
   reader: Reader,
   distance: Distance,

@@ -57,7 +57,7 @@ export function whenClause(reader: Reader): When {
   return on(reader, start)
 }
 
-/** How many words stand before a time that PQL does without: `in`, `during`, `the`. */
+/** How many words before a time PQL does without: `in`, `during`, `the`. */
 function fillWords(reader: Reader): number {
   let words = ['in', 'during'].some((word) => reader.isWord(word)) ? 1 : 0
   if (reader.isWord('the', words)) words += 1
