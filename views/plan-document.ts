@@ -1,7 +1,15 @@
 // What a change does when it is applied: the document of `plan -o json`, and everything that its page shows.
 import type { ChangePlan, Compilation } from '#compiler'
 import type { JobPlan } from '#crds'
-import { type Finding, type NextSlot, nextSlots, type RunDocument } from './run-document.ts'
+import {
+  type Finding,
+  type GuardrailRow,
+  guardrailRows,
+  type NextSlot,
+  nextSlots,
+  type RunDocument,
+  type StoreRow,
+} from './run-document.ts'
 
 /** What a query found for a Segment that is new, redefined or delivered for the first time. */
 export type AudienceCount = {
@@ -52,6 +60,10 @@ export type PlanDocument = ChangePlan & {
   readonly isCounted: boolean
   readonly next: readonly NextSlot[]
   readonly findings: readonly Finding[]
+  /** The stores that audiences were counted in, with the instant of their data; none where no data were at hand. */
+  readonly stores: readonly StoreRow[]
+  /** Uses of all limits after the change, those closest to their limit first; `guardrails` compares some of them with before. */
+  readonly limits: readonly GuardrailRow[]
   readonly gaps: readonly string[]
   readonly summary: {
     readonly resources: number
@@ -134,6 +146,8 @@ export function planDocument({
       name: resource?.name ?? null,
       path,
     })),
+    stores: known?.stores ?? [],
+    limits: known?.guardrails ?? guardrailRows(after, { stores: [] }),
     gaps,
     summary: {
       resources: after.count,

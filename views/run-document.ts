@@ -226,7 +226,11 @@ function storeKnowledge({ stores }: Knowledge, namespace: string, name: string |
   return stores.find((store) => store.namespace === namespace && store.name === name) ?? null
 }
 
-function guardrailRows(compilation: Compilation, { stores }: Knowledge): readonly GuardrailRow[] {
+/** How much of each limit is used, by the resources and by what the stores have; those closest to their limit first. */
+export function guardrailRows(
+  compilation: Compilation,
+  { stores }: Pick<Knowledge, 'stores'>,
+): readonly GuardrailRow[] {
   const declared = graphOf(compilation).nodes.flatMap(({ id, kind, uses }) => {
     const [, namespace = '', name = ''] = id.split('/')
     return uses.map(({ what, used, limit }) => ({ kind, namespace, name, what, used, limit }))

@@ -165,6 +165,15 @@ describe('the command', () => {
       change: 'redefined',
     })
     expect(document.audiences[0].deliveries[0]).toMatchObject({ activation: expect.any(String), isFirst: false })
+    // Counted in the data of that day; every limit is told, that of the store among them.
+    expect(document.stores).toMatchObject([{ name: 'customers', profiles: 8, evaluatedAt: '2026-01-15T06:00:00Z' }])
+    expect(document.limits).toContainEqual(
+      expect.objectContaining({ kind: 'ProfileStore', what: 'profile Datasets', used: 1, limit: 20 }),
+    )
+    expect(JSON.parse(plan('-o', 'json').out)).toMatchObject({
+      stores: [],
+      limits: expect.arrayContaining([expect.objectContaining({ what: 'profile Datasets' })]),
+    })
     expect(readFileSync(join(scratch, 'plan.html'), 'utf8')).toContain('Decide before you merge')
   })
 
