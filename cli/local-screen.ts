@@ -110,7 +110,15 @@ function rowOf({ resource, schedule, evaluation }: Scheduled, state: WorkState, 
   )
     return { target, state: 'suspended', slot: null, last }
   if (memory.waitsFor !== undefined) return { target, state: 'waits', slot: new Date(memory.waitsFor), last }
-  const before = memory[timeFields[evaluation ?? 'none'].last]
+  const slot = memory[timeFields[evaluation ?? 'none'].last]
+  // Any evaluation does what streaming slots before it would have done.
+  const before =
+    evaluation === 'Streaming'
+      ? [slot, memory.evaluatedAt]
+          .flatMap((each) => each ?? [])
+          .sort()
+          .at(-1)
+      : slot
   const next = nextSlot(schedule, before === undefined ? new Date(now.getTime() - lookBack) : new Date(before))
   const isLeft = last !== null && !isFinished(last)
   if (isLeft || (next !== null && next <= now))
