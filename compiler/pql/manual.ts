@@ -1,3 +1,4 @@
+import type { Code } from '../codes.ts'
 import { units } from './ast.ts'
 import { example, type FunctionEntry, functions } from './functions.ts'
 import { bindingPower } from './parser.ts'
@@ -13,7 +14,7 @@ export function pqlManual(): string {
       functionTables(),
       streaming,
       limits,
-      unsupported,
+      unsupported(),
       trees,
       exampleData(),
     ].join('\n\n') + '\n'
@@ -233,20 +234,95 @@ const limits = `## Limits
 - A regular expression is a literal; its repeats count up to 1,000.
 - COUNT of a CHAIN step is 1 to 1,000.`
 
-const unsupported = `## Documented, and not supported
+/** Forms that are documented or in daily use, and refused: what there is instead, the code, and one that is written so. */
+export const refusedForms: readonly (readonly [form: string, instead: string, code: Code, example: string])[] = [
+  ['object literals `{"k": v}`', 'they belong to computed attributes', 'pql-unsupported', '{"k": 1}'],
+  [
+    '`$2` and further parameters',
+    'a Segment has one parameter, the profile',
+    'pql-unsupported',
+    '$2.loyalty.tier = "gold"',
+  ],
+  [
+    '`segmentMembership` read directly, its `status` and `lastQualificationTime`',
+    '`inSegment("name")`',
+    'pql-unsupported',
+    'segmentMembership.get("ups").get("x").lastQualificationTime occurs > 7 days before now',
+  ],
+  ['items by number, `array[0]`', '`head()`, `topN`, a condition', 'pql-unsupported', 'tags[0] = "a"'],
+  [
+    'a distance that is not a literal',
+    'a literal, or several conditions',
+    'pql-unsupported',
+    'loyalty.joinedAt occurs <= loyalty.points days before now',
+  ],
+  [
+    'regular expressions with look-around, back references, possessive repeats',
+    'several conditions',
+    'pql-unsupported',
+    'personalEmail.address.matches("a(?=b)")',
+  ],
+  [
+    '`distinct` of objects, `groupBy` of times, fractions and what is computed',
+    '`map` to a field first',
+    'pql-unsupported',
+    'xEvent.groupBy(commerce.order.priceTotal * 2).keys().count() > 1',
+  ],
+  ['comparison of whole arrays', '`supersetOf`, `subsetOf`, `intersects`', 'pql-type-mismatch', 'tags = ["a", "b"]'],
+  ['comparison of whole objects', 'their fields one by one', 'pql-type-mismatch', 'homeAddress = "x"'],
+  [
+    'a path through an array compared with one value, `xEvent.eventType = "x"`',
+    '`.includes(value)`, `exists`',
+    'pql-type-mismatch',
+    'xEvent.eventType = "purchase"',
+  ],
+  [
+    '`(select …).field` compared with one value',
+    '`.includes(value)`, `exists`',
+    'pql-type-mismatch',
+    '(select E from xEvent where E.eventType = "view").eventType = "view"',
+  ],
+  [
+    '`filter` on an object',
+    'a condition on its fields',
+    'pql-type-mismatch',
+    'homeAddress.filter(city = "x").count() > 1',
+  ],
+  [
+    'several texts in `contains`, `startsWith` and the like',
+    'one for each, with `or`',
+    'pql-type-mismatch',
+    'loyalty.tier.contains("a", "b")',
+  ],
+  ['`AND`, `OR`, `NOT` in upper case', 'lower case; `--fix` writes it', 'pql-syntax', 'NOT optOut'],
+  ['text in single quotes', 'double quotes; `--fix` writes them', 'pql-syntax', "loyalty.tier = 'gold'"],
+  [
+    '`in the last 7 days`, `now - 7 days`',
+    '`occurs <= 7 days before now`',
+    'pql-syntax',
+    'loyalty.joinedAt in the last 7 days',
+  ],
+  [
+    '`stringCompare`',
+    '`equals` and its like',
+    'pql-unknown-function',
+    'stringCompare("equals", loyalty.tier, ["gold"], false)',
+  ],
+]
 
-Each is refused as \`pql-unsupported\`; none is answered wrongly.
+function unsupported(): string {
+  const rows = refusedForms.map(
+    ([form, instead, code]) => `| ${form.replaceAll('|', '\\|')} | ${instead} | \`${code}\` |`,
+  )
+  return `## Documented, and not supported
 
-| construct | instead |
-|---|---|
-| object literals \`{"k": v}\` | they belong to computed attributes |
-| \`$2\` and further parameters | a Segment has one parameter, the profile |
-| \`segmentMembership\` read directly | \`inSegment("name")\` |
-| items by number, \`array[0]\` | \`head()\`, \`topN\`, a condition |
-| a distance that is not a literal | a literal, or several conditions |
-| regular expressions with look-around, back references, possessive repeats | several conditions |
-| \`distinct\` of objects, \`groupBy\` of times and fractions | \`map\` to a field first |
-| Audience Manager segments and traits, multi-entity queries | none |`
+Each is refused with its code; none is answered wrongly. Audiences of Audience Manager (segments, traits), of accounts, prospects and of several
+entities are refused by \`convoke convert\` (\`pql-unsupported\`).
+
+| construct | instead | code |
+|---|---|---|
+${rows.join('\n')}`
+}
 
 const trees = `## pql/json
 
