@@ -93,8 +93,8 @@ function touchedBetween({ root }: OpenStore, now: string, then: string): readonl
 const nobody = 'SELECT NULL::VARCHAR AS "$profile" WHERE false'
 
 /**
- * SELECT of "$profile" of a version's transitions: people whose data differ from an earlier version's, or who had an event in between, which
- * may have been known before it happened. null where that is no longer known.
+ * SELECT of "$profile" of a version's transitions: people whose data differ from an earlier version's, or who had an event in between
+ * (which may have been known before it happened). null where that is no longer known.
  */
 async function withNewData(
   open: OpenStore,

@@ -147,7 +147,7 @@ function isConvertible(definition: Definition, diagnostics: Diagnostic[]): boole
   return losses.every(({ severity }) => severity !== 'error')
 }
 
-/** Names as Kubernetes takes them, each once: those that definitions say, and else made from theirs at Adobe, numbered where two have the same. */
+/** Unique names that Kubernetes accepts: the definitions' own, else made from their names at Adobe, numbered where two are the same. */
 function namesOf(definitions: readonly Definition[]): string[] {
   const said = definitions.map(({ value }) => {
     const own = isRecord(value['convoke']) ? value['convoke']['name'] : null

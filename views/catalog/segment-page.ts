@@ -215,7 +215,10 @@ function sizeSection({ rows }: CatalogSegment): Html | null {
   )
 }
 
-/** A sentence on why people came or went: `At the last evaluation 11 came by time alone; 4 went: 3 because of new data, 1 by time alone.`; null: not known. */
+/**
+ * A sentence on why people came or left, or null where that is not known:
+ * `At the last evaluation 11 came by time alone; 4 went: 3 because of new data, 1 by time alone.`
+ */
 function reasonWords({ turnover, entered, exited }: SegmentRow): string | null {
   if (turnover === null) return null
   const said = (people: number | null, verb: string, { byData, byTime, byEdit }: ReasonCounts): string | null => {
