@@ -111,7 +111,7 @@ function rowOf({ resource, schedule, evaluation }: Scheduled, state: WorkState, 
     return { target, state: 'suspended', slot: null, last }
   if (memory.waitsFor !== undefined) return { target, state: 'waits', slot: new Date(memory.waitsFor), last }
   const slot = memory[timeFields[evaluation ?? 'none'].last]
-  // Any evaluation does what streaming slots before it would have done.
+  // Any evaluation covers the streaming slots before it.
   const before =
     evaluation === 'Streaming'
       ? [slot, memory.evaluatedAt]

@@ -70,7 +70,7 @@ export type DataManifest = {
   readonly sources: Readonly<Record<string, SourceState>>
   /** Profiles left out of segmentation because they exceed a guardrail (events per profile, identities per profile). */
   readonly leftOut: LeftOut
-  /** By path, SHA-256 of this version's files and CRC-32 (`crc32:…`) of record files; absent in what an earlier version of convoke wrote. */
+  /** SHA-256 of this version's files and CRC-32 (`crc32:…`) of record files, by path; absent in what an earlier version of convoke wrote. */
   readonly checksums?: Readonly<Record<string, string>>
 }
 

@@ -234,7 +234,7 @@ const limits = `## Limits
 - A regular expression is a literal; its repeats count up to 1,000.
 - COUNT of a CHAIN step is 1 to 1,000.`
 
-/** Forms that are documented or in daily use, and refused: what there is instead, the code, and one that is written so. */
+/** Forms that are documented or in daily use, and refused: what to write instead, the code, and an example. */
 export const refusedForms: readonly (readonly [form: string, instead: string, code: Code, example: string])[] = [
   ['object literals `{"k": v}`', 'they belong to computed attributes', 'pql-unsupported', '{"k": 1}'],
   [

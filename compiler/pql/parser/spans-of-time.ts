@@ -73,7 +73,7 @@ export function foreignWhen(reader: Reader): When | null {
   if (soon && !isDirection(reader.peek(soon.tokens).text)) {
     const span = { start: reader.peek().start, end: reader.peek(soon.tokens - 1).end }
     reader.report(
-      faultOf(
+      syntaxFault(
         span,
         `\`${reader.written(span)}\` is written with a comparison in PQL`,
         `Write \`= ${plural(soon)} after today\` for that day, \`<= ${plural(soon)} after now\` for any time until then.`,
@@ -104,7 +104,7 @@ export function spanAfterComparison(reader: Reader, comparison: Expr): Expr | nu
   if (!last) return null
   const span = { start: reader.peek().start, end: reader.peek(last.tokens - 1).end }
   reader.report(
-    faultOf(
+    syntaxFault(
       span,
       `\`${writtenAhead(reader, last)}\` has no place after a comparison`,
       `Put it where the events are chosen: \`xEvent[timestamp occurs ${written(last)}]\`.`,
@@ -139,7 +139,7 @@ function whenWithoutOccurs(reader: Reader, whenClause: (reader: Reader) => When)
   if (direction.kind === 'name' && (isDirection(direction.text) || direction.text === 'ago')) {
     const ago = direction.text === 'ago'
     reader.remark({
-      ...faultOf(
+      ...syntaxFault(
         spanOf(reader.peek()),
         `\`occurs\` is missing before \`${op}\``,
         `Write \`occurs <= ${plural(length)} before now\` for at most that long ago, \`>=\` for at least.`,
@@ -177,7 +177,7 @@ export function foreignTime(reader: Reader): Expr | null {
   if (!distance) return null
   const { start } = reader.peek()
   reader.report(
-    faultOf(
+    syntaxFault(
       { start, end: reader.peek(distance.tokens - 1).end },
       sum ? noSums(reader, 0) : `\`${writtenAhead(reader, distance)}\` stands after a time and \`occurs\``,
       `Write it like \`timestamp occurs ${written(distance)}\`.`,
@@ -193,7 +193,7 @@ export function calledTime(reader: Reader): Expr | null {
   if (!isTimeWord(word.text) || !reader.isMark('(', 1) || !reader.isMark(')', 2)) return null
   const span = { start: word.start, end: reader.peek(2).end }
   reader.remark({
-    ...faultOf(span, `\`${word.text}\` is no function in PQL`, `Write \`${word.text}\`.`),
+    ...syntaxFault(span, `\`${word.text}\` is no function in PQL`, `Write \`${word.text}\`.`),
     fixes: [replacement(span, word.text)],
   })
   skip(reader, 3)
@@ -225,7 +225,7 @@ function read(
   const span = { start, end: reader.peek(distance.tokens - 1).end }
   const text = `${occurs}${written(distance)}`
   reader.remark({
-    ...faultOf(span, message, `Write \`occurs ${written(distance)}\`.`),
+    ...syntaxFault(span, message, `Write \`occurs ${written(distance)}\`.`),
     fixes: [replacement(span, text, safety)],
   })
   skip(reader, distance.tokens)
@@ -245,7 +245,7 @@ function whenOf({ op, amount, unit, direction, from }: Distance, span: Span): Wh
   }
 }
 
-function faultOf(span: Span, message: string, help: string): PqlFault {
+function syntaxFault(span: Span, message: string, help: string): PqlFault {
   return { code: 'pql-syntax', message, span, help }
 }
 
