@@ -195,10 +195,12 @@ function orderOf(
   if (/^(timestamp|date)/.test(type)) {
     const overlap = parseDurationSeconds(plan.overlap)
     if (overlap === null) throw new JobError('InvalidPlan', `The overlap ${plan.overlap} is no duration like 10m.`)
+    // A Run's instant is cut to a whole second; rows of that second have come.
+    const reachedMs = Date.parse(now) + 1000
     return {
       // A watermark that lies ahead would keep all rows out until then.
-      holds: (value) => /^\d{4,}-/.test(value) && Date.parse(instantOf(value)) <= Date.parse(now),
-      isReached: `${watermark} <= ${text(now)}::timestamptz::${type}`,
+      holds: (value) => /^\d{4,}-/.test(value) && Date.parse(instantOf(value)) <= reachedMs,
+      isReached: `${watermark} <= ${text(new Date(reachedMs).toISOString())}::timestamptz::${type}`,
       startFrom: async (value) => `${typed(value)} - interval '${overlap} s'`,
     }
   }

@@ -260,6 +260,11 @@ describe('the watermark', () => {
     },
   )
 
+  test('in the second of the Run itself, which has no smaller part, is there', async () => {
+    await admin.query(`INSERT INTO delivery_logs VALUES (9, 'P9', '2026-12-01 00:00:00.9+00', 'sent', NULL, NULL)`)
+    expect((await run('one')).totals).toMatchObject({ rowsRead: 3, accepted: 3 })
+  })
+
   test('that an earlier version remembered ahead is forgotten, and nothing is doubled', async () => {
     await run('one')
     const data = readDataManifest(root)!
