@@ -44,7 +44,12 @@ test.each<[string, readonly string[], readonly string[], number]>([
   ['help everywhere', ['explain', '--'], ['--help'], noFiles],
   ['the words of an option', ['check', '-o', ''], ['text', 'json', 'sarif', 'github', 'junit'], noFiles],
   ['the words of an option behind =', ['check', '--output=s'], ['sarif'], noFiles],
-  ['codes', ['explain', 'too-many-s'], ['too-many-segments', 'too-many-streaming-segments'], noFiles],
+  [
+    'codes',
+    ['explain', 'too-many-s'],
+    ['too-many-sequential-events', 'too-many-segments', 'too-many-streaming-segments'],
+    noFiles,
+  ],
   ['one code only', ['explain', 'yaml-syntax', ''], [], noFiles],
   ['kinds, ready for a name', ['status', 'Seg'], ['Segment'], noFiles | 2],
   ['kinds where there are no names', ['schema', 'Camp'], ['CampaignInstance', 'CampaignSource'], noFiles],
@@ -96,7 +101,7 @@ test('does not wait for a cluster that does not answer', async () => {
 
 /** Values that nobody can foretell. */
 const anything = new Set(
-  'EXPR TIME DURATION N WHAT NAME KEY INSTANCE=URL IMAGE SELECTOR POLICY SECONDS PORT LEVEL'.split(' '),
+  'EXPR TIME DURATION N WHAT NAME KEY INSTANCE=URL IMAGE SELECTOR POLICY SECONDS PORT LEVEL NUMBER'.split(' '),
 )
 
 test('knows the word for every argument and every value', async () => {
@@ -217,7 +222,9 @@ test('offers what kubectl asks for behind `kubectl convoke`', async () => {
   if ('skip' in found) return console.warn(`Skipped completion by kubectl: ${found.skip}.`)
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH']}` }
   const ran = spawnSync(found.kubectl, ['__complete', 'convoke', 'explain', 'too-many-s'], { env, encoding: 'utf8' })
-  expect(read(ran.stdout)).toMatchObject({ words: ['too-many-segments', 'too-many-streaming-segments'] })
+  expect(read(ran.stdout)).toMatchObject({
+    words: ['too-many-sequential-events', 'too-many-segments', 'too-many-streaming-segments'],
+  })
   const listed = spawnSync(found.kubectl, ['plugin', 'list'], { env, encoding: 'utf8' })
   expect(listed.stdout).toContain(join(bin, 'kubectl-convoke'))
   const helped = spawnSync(found.kubectl, ['convoke', 'status', '--help'], { env, encoding: 'utf8' })
