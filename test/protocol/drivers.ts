@@ -99,7 +99,8 @@ export async function inCluster(world: World, script: Script): Promise<Ended> {
           .flatMap(wakes)
           .filter((ms) => ms > nowMs),
       )
-      if (next >= untilMs || !Number.isFinite(next)) break
+      // When a slot comes that the script leaves out, nobody is there.
+      if (next >= Math.min(untilMs, ...targets().flatMap(slots)) || !Number.isFinite(next)) break
       nowMs = next
     }
   }
@@ -124,6 +125,12 @@ export async function inCluster(world: World, script: Script): Promise<Ended> {
 
   function targets() {
     return observer.seen(namespace).targets.map(last)
+  }
+
+  /** When something is due for the target next. */
+  function slots({ status }: Resource<RunnableKind>): readonly number[] {
+    const { nextBatchTime, nextScheduledTime } = status as Readonly<Record<string, string | undefined>>
+    return [nextBatchTime, nextScheduledTime].flatMap((time) => (time === undefined ? [] : [Date.parse(time)]))
   }
 
   /** When a Run that waits goes on. */

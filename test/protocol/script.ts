@@ -131,7 +131,8 @@ export function scriptOf(seed: number, namespace: string, startMs: number): Scri
     if (drawn('trouble', place) >= 0.2) return null
     const isLasting = drawn('lasting', place) < 0.4
     const segments = plan.export?.segments.map(({ name }) => name) ?? []
-    const retryable = !isLasting || drawn('retryable', place) < 0.5
+    // An edit makes another Run of a slot that has failed; a Run that is tried again keeps its plan in a cluster.
+    const retryable = !isLasting || (!isEdited && drawn('retryable', place) < 0.5)
     // What no attempt mends nobody tries again in a cluster; whoever calls on a laptop does, and may find other members or another plan.
     const isPartial = retryable && !(isLasting && isEdited) && segments.length > 0 && drawn('partial', place) < 0.7
     return {
