@@ -124,7 +124,7 @@ describe('with an object store that does not answer', () => {
     expectPrompt(await stopped('ingest', { ...plan, ingest: { datasets, limits } }, () => connections > 0))
   })
 
-  test('an ingest in a process with a call of the file system that never comes back', async () => {
+  test('an ingest in a process with a call of the file system that never comes back', { timeout: 30_000 }, async () => {
     const { export: _, ...plan } = planOf({})
     const datasets = [{ ...customers, location: location() }]
     using folder = folderOf({ 'preload.mjs': '' })
