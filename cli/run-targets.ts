@@ -64,7 +64,7 @@ export function isSuspended({ kind, spec, metadata }: Target['resource']): boole
 }
 
 /** What Campaign had when the Run began: all its attempts deliver the same, whatever an earlier one left in doubt. */
-export function countedFrom({ begun, baselines = [] }: TargetState, run: RunRecord): readonly Baseline[] {
+export function baselinesAtBegin({ begun, baselines = [] }: TargetState, run: RunRecord): readonly Baseline[] {
   return begun?.run === run.name ? begun.baselines : baselines
 }
 

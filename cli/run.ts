@@ -43,7 +43,7 @@ import { rfc3339 } from './instants.ts'
 import { type Places, portsFor } from './ports.ts'
 import type { ProgressLine } from './progress.ts'
 import {
-  countedFrom,
+  baselinesAtBegin,
   deadlineOf,
   hasDelivered,
   intervalMsOf,
@@ -164,12 +164,8 @@ export async function runDue(
     const hasChanged = before !== undefined && before !== observedSchedule
     // The schedule changed between two looks, nobody knows when: what came due after the first look belongs to the present schedule.
     const { lookedAt } = work.state()
-    const changed =
-      hasChanged && lookedAt !== null
-        ? timeText(Date.parse(lookedAt) + 1000)
-        : hasChanged
-          ? undefined
-          : scheduleChangedTime
+    const nextLook = lookedAt === null ? undefined : timeText(Date.parse(lookedAt) + 1000)
+    const changed = hasChanged ? nextLook : scheduleChangedTime
     remember(key, {
       ...(observedSchedule !== undefined && { observedSchedule }),
       ...(changed !== undefined && { scheduleChangedTime: changed }),
@@ -201,7 +197,8 @@ export async function runDue(
     // Nobody is there at each slot of a streaming evaluation: the latest one does the work of those before it.
     const latest = agendaBy('Latest')
     const isWaitedFor = latest.due !== null && timeText(latest.due.slotMs) === waitsFor
-    const agenda = resource.kind === 'Activation' && !isWaitedFor ? agendaBy(resource.spec.catchUp) : latest
+    const isStrict = resource.kind === 'Activation' && resource.spec.catchUp === 'None' && !isWaitedFor
+    const agenda = isStrict ? agendaBy('None') : latest
     const run = agenda.due === null ? null : begunInstead(target, evaluation, agenda.due, left)
     if (agenda.missed > 0 && evaluation !== 'Streaming') {
       const { missedSlots = 0 } = memoryOf(key)
@@ -423,7 +420,7 @@ export async function runDue(
 
   function inputOf(resource: Target['resource'], run: RunRecord, plan: JobPlan, attempt: number) {
     if (!plan.export) return runInputOf(run, attempt, null)
-    const baselines = countedFrom(memoryOf(keyOf(resource)), run)
+    const baselines = baselinesAtBegin(memoryOf(keyOf(resource)), run)
     const isThere = (segment: string): boolean => segmentOf(compilation, resource.namespace, segment) !== null
     return runInputOf(run, attempt, { baselines, departed: departedOf(baselines, plan, isThere) })
   }
@@ -447,7 +444,7 @@ export async function runDue(
       const after =
         resource.kind === 'Activation'
           ? activationAfter(
-              { ...before, baselines: countedFrom(before, run) },
+              { ...before, baselines: baselinesAtBegin(before, run) },
               ended,
               plan,
               succeeded,

@@ -147,16 +147,7 @@ function comparePhrase(
   const known = isNegated && canBeAbsent(left) ? ', or is not known' : ''
   const how = isNegated ? opposite[op] : op
   if (isNumber) {
-    const value = numberText(Number(right.value))
-    const words = {
-      '>=': `${value} or more`,
-      '>': `more than ${value}`,
-      '<': `less than ${value}`,
-      '<=': `${value} or less`,
-      '=': value,
-      '!=': `not ${value}`,
-    }[how]
-    return [...subject, ' is ', { strong: words }, known]
+    return [...subject, ' is ', { strong: boundText(how, Number(right.value)) }, known]
   }
   const isText = right.kind === 'literal'
   const words = { '>=': 'at least ', '>': 'more than ', '<': 'less than ', '<=': 'at most ', '=': '', '!=': 'not ' }[
@@ -164,6 +155,19 @@ function comparePhrase(
   ]
   const bounded = isText || how === '=' || how === '!=' || isAmount(right)
   return bounded ? [...subject, ' is ', words, ...object, known] : null
+}
+
+/** `3 or more`, `not 3` */
+function boundText(op: CompareOp, bound: number): string {
+  const value = numberText(bound)
+  return {
+    '>=': `${value} or more`,
+    '>': `more than ${value}`,
+    '<': `less than ${value}`,
+    '<=': `${value} or less`,
+    '=': value,
+    '!=': `not ${value}`,
+  }[op]
 }
 
 const opposite: Readonly<Record<CompareOp, CompareOp>> = {
@@ -275,16 +279,7 @@ function eventPhrase(condition: Condition): Phrase | null {
     if (name === null || right.kind !== 'literal') return null
     if (typeof right.value === 'string') return op === '=' ? [`${name} is `, { data: right.value }] : null
     if (typeof right.value !== 'number') return null
-    const value = numberText(right.value)
-    const words = {
-      '>=': `${value} or more`,
-      '>': `more than ${value}`,
-      '<': `less than ${value}`,
-      '<=': `${value} or less`,
-      '=': value,
-      '!=': null,
-    }[op]
-    return words === null ? null : [`${name} is `, { strong: words }]
+    return op === '!=' ? null : [`${name} is `, { strong: boundText(op, right.value) }]
   }
   return attributePhrase(condition, memberOf)
 }

@@ -1,5 +1,6 @@
 import { type JobPlan, labels, managedBy } from '#crds'
 import { digestOfPlan, planConfigMaps, unpackedPlan } from '#protocol'
+import { keyOf, type ResourceKey } from './definition.ts'
 import { ownerOf } from './job.ts'
 import { type Api, ApiError } from './kernel/api.ts'
 import type { ApiObject } from './kernel/reflector.ts'
@@ -29,7 +30,7 @@ export function openPlans(api: Api): Plans {
   const loaded = new Map<string, LoadedPlan>()
   const kept = new Set<string>()
   /** For each target, the digest of the plan that was kept last. Whoever removes plans may have looked before that. */
-  const latest = new Map<string, string>()
+  const latest = new Map<ResourceKey, string>()
 
   return {
     keep,
@@ -58,11 +59,11 @@ export function openPlans(api: Api): Plans {
 
     async collect({ kind, namespace, name }, digests) {
       const selector = `${labels.managedBy}=${managedBy},${labels.plan},${labels.targetKind}=${kind},${labels.target}=${name}`
-      const isWanted = (digits: string): boolean =>
-        [...digests, latest.get(targetKeyOf({ kind, namespace, name })) ?? ''].map(digitsOf).includes(digits)
+      const wanted = new Set([...digests].map(digitsOf))
+      const target = keyOf({ kind, namespace, name })
       for (const map of await api.list<ConfigMap>(pathOf(namespace), { labelSelector: selector })) {
         const digits = (map.metadata['labels'] as Readonly<Record<string, string>>)[labels.plan]!
-        if (isWanted(digits)) continue
+        if (wanted.has(digits) || digits === digitsOf(latest.get(target) ?? '')) continue
         for (const key of kept)
           if (key.startsWith(`${namespace} `) && digitsOf(key.split(' ')[2]!) === digits) kept.delete(key)
         for (const key of loaded.keys())
@@ -75,7 +76,7 @@ export function openPlans(api: Api): Plans {
   async function keep(plan: JobPlan, owner: Owner): Promise<void> {
     const { namespace } = plan.target
     const known = keptKeyOf(plan, owner)
-    latest.set(targetKeyOf(plan.target), plan.digest)
+    latest.set(keyOf(plan.target), plan.digest)
     if (kept.has(known)) return
     const maps = planConfigMaps(plan)
     for (const map of maps) {
@@ -123,10 +124,6 @@ function planOf(parts: readonly string[]): JobPlan | null {
 
 function keptKeyOf({ target, digest }: JobPlan, { uid }: Owner): string {
   return `${target.namespace} ${uid} ${digest}`
-}
-
-function targetKeyOf({ kind, namespace, name }: JobPlan['target']): string {
-  return `${kind}/${namespace}/${name}`
 }
 
 function digitsOf(digest: string): string {

@@ -3,6 +3,7 @@ import type { ChangePlan, Compilation } from '#compiler'
 import type { JobPlan } from '#crds'
 import {
   type Finding,
+  findingsOf,
   type GuardrailRow,
   guardrailRows,
   type NextSlot,
@@ -138,14 +139,7 @@ export function planDocument({
     audiences,
     isCounted: counts !== null,
     next,
-    findings: after.diagnostics.map(({ code, severity, message, resource, path }) => ({
-      code,
-      severity,
-      message,
-      kind: resource?.kind ?? null,
-      name: resource?.name ?? null,
-      path,
-    })),
+    findings: findingsOf(after.diagnostics),
     stores: known?.stores ?? [],
     limits: known?.guardrails ?? guardrailRows(after, { stores: [] }),
     gaps,

@@ -191,14 +191,7 @@ export function runDocument({
     stores: model.stores.map((store) => storeRow(store, knowledge)),
     guardrails: guardrailRows(compilation, knowledge),
     next: nextSlots(model, at),
-    findings: diagnostics.map(({ code, severity, message, resource, path }) => ({
-      code,
-      severity,
-      message,
-      kind: resource?.kind ?? null,
-      name: resource?.name ?? null,
-      path,
-    })),
+    findings: findingsOf(diagnostics),
     gaps: knowledge.gaps,
   }
 }
@@ -224,6 +217,18 @@ function storeRow({ resource }: StoreModel, knowledge: Knowledge): StoreRow {
 
 function storeKnowledge({ stores }: Knowledge, namespace: string, name: string | undefined): StoreKnowledge | null {
   return stores.find((store) => store.namespace === namespace && store.name === name) ?? null
+}
+
+/** What the compiler found, as rows of a document. */
+export function findingsOf(diagnostics: Compilation['diagnostics']): readonly Finding[] {
+  return diagnostics.map(({ code, severity, message, resource, path }) => ({
+    code,
+    severity,
+    message,
+    kind: resource?.kind ?? null,
+    name: resource?.name ?? null,
+    path,
+  }))
 }
 
 /** How much of each limit is used, by the resources and by what the stores have; those closest to their limit first. */

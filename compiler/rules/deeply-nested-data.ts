@@ -4,6 +4,22 @@ import type { Rule } from './rule.ts'
 /** The limit of Experience Platform's validation of audiences. */
 const most = 2
 
+const store = `
+kind: ProfileStore
+metadata: { name: visitors }
+spec:
+  schema:
+    profile:
+      type: object
+      properties:
+        readerId: { type: string }
+        visits:
+          type: array
+          items: { type: object, properties: { pages: { type: array, items: { type: object, properties: { tags: { type: array, items: { type: string } } } } } } }
+  identities:
+    - { namespace: ReaderId, path: readerId, primary: true }
+`
+
 export const deeplyNestedData: Rule = {
   severity: 'warning',
   page: {
@@ -11,42 +27,14 @@ export const deeplyNestedData: Rule = {
     checks: 'Arrays and maps inside each other that an expression reads: up to 2 levels, the events themselves aside.',
     why: 'Each level is looked through for each item of the one above; Experience Platform warns of such an audience.',
     source: 'Segmentation Service, audience validation',
-    bad: `
-kind: ProfileStore
-metadata: { name: visitors }
-spec:
-  schema:
-    profile:
-      type: object
-      properties:
-        readerId: { type: string }
-        visits:
-          type: array
-          items: { type: object, properties: { pages: { type: array, items: { type: object, properties: { tags: { type: array, items: { type: string } } } } } } }
-  identities:
-    - { namespace: ReaderId, path: readerId, primary: true }
----
+    bad: `${store}---
 kind: Segment
 metadata: { name: others }
 spec:
   profileStoreRef: { name: visitors }
   expression: visits.exists(pages.exists(tags.includes("x")))
 `,
-    good: `
-kind: ProfileStore
-metadata: { name: visitors }
-spec:
-  schema:
-    profile:
-      type: object
-      properties:
-        readerId: { type: string }
-        visits:
-          type: array
-          items: { type: object, properties: { pages: { type: array, items: { type: object, properties: { tags: { type: array, items: { type: string } } } } } } }
-  identities:
-    - { namespace: ReaderId, path: readerId, primary: true }
----
+    good: `${store}---
 kind: Segment
 metadata: { name: others }
 spec:

@@ -1,11 +1,11 @@
 // A real browser for the pages that are made: what a reader gets, with what axe says of it.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
-import { expect } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 
 const programs = [
   process.env['CHROMIUM'] ?? '',
@@ -20,7 +20,21 @@ export const chromium: string | null = programs.find((path) => path !== '' && ex
 /** For the names of tests that are skipped without it. */
 export const wanted = chromium === null ? ' (skipped: Chromium is missing; `apt-get install chromium`)' : ''
 
-export async function openBrowser(): Promise<Browser> {
+/** A browser and a folder of pages for the tests of a suite, which are gone after them; `browser` is for tests that do not skip. */
+export function browserForTests(): { readonly folder: string; readonly browser: () => Browser } {
+  const folder = mkdtempSync(scratch)
+  let browser: Browser | null = null
+  beforeAll(async () => {
+    if (chromium !== null) browser = await openBrowser()
+  })
+  afterAll(async () => {
+    await browser?.close()
+    rmSync(folder, { recursive: true })
+  })
+  return { folder, browser: () => browser! }
+}
+
+async function openBrowser(): Promise<Browser> {
   const { chromium: engine } = await import('playwright-core')
   return engine.launch({
     executablePath: chromium!,
@@ -99,4 +113,4 @@ export async function checkPage(
 }
 
 /** A folder for pages, under the system's own. */
-export const scratch = join(tmpdir(), 'convoke-pages-')
+const scratch = join(tmpdir(), 'convoke-pages-')

@@ -1,8 +1,7 @@
 // The catalog in a real browser: every kind of page, whatever is in it, and the search.
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import {
   type Compilation,
   compile,
@@ -12,7 +11,7 @@ import {
   valuesAround,
 } from '../../compiler/index.ts'
 import { type Catalog, catalogOf, catalogSite, type RunDocument, runDocument } from '../../views/index.ts'
-import { checkPage, chromium, openBrowser, scratch, wanted, ways } from './browser.ts'
+import { browserForTests, checkPage, chromium, wanted, ways } from './browser.ts'
 import { at, compiled, type Fate, oddNames, project, sceneOf } from './scenes.ts'
 
 // Some seventy looks of a browser, which on a busy machine takes its time.
@@ -172,15 +171,7 @@ const scenes: Readonly<Record<string, readonly [make: () => Catalog, pages: read
 }
 
 describe(`catalogs in a browser${wanted}`, () => {
-  const folder = mkdtempSync(scratch)
-  let browser: Browser | null = null
-  beforeAll(async () => {
-    if (chromium !== null) browser = await openBrowser()
-  })
-  afterAll(async () => {
-    await browser?.close()
-    rmSync(folder, { recursive: true })
-  })
+  const { folder, browser } = browserForTests()
 
   test.skipIf(chromium === null).each(Object.keys(scenes))('%s', async (name) => {
     const [make, pages] = scenes[name]!
@@ -189,7 +180,7 @@ describe(`catalogs in a browser${wanted}`, () => {
       expect(Buffer.byteLength(site.get(`${page}.html`)!)).toBeLessThan(500_000)
       for (const way of ways.filter(({ scheme }) => scheme === 'light' || /^(?:index|segment)/.test(page)))
         await checkPage(
-          browser!,
+          browser(),
           join(folder, name, `${page}.html`),
           `catalog-${name}-${page.replaceAll('/', '-')}`,
           way,
@@ -201,7 +192,7 @@ describe(`catalogs in a browser${wanted}`, () => {
     const large = join(folder, 'search')
     const odd = scenes['odd']![0]()
     write(scenes['thousands']![0](), large)
-    await checkPage(browser!, join(large, 'index.html'), 'catalog-search', ways[0]!, async (page) => {
+    await checkPage(browser(), join(large, 'index.html'), 'catalog-search', ways[0]!, async (page) => {
       await page.fill('#search', 'eclairs 3998')
       expect(await page.locator('#results li a').allInnerTexts()).toEqual(['Éclairs number 3998'])
       expect(await page.locator('#found').innerText()).toBe('1 Segment.')
@@ -210,7 +201,7 @@ describe(`catalogs in a browser${wanted}`, () => {
     })
     write(odd, join(folder, 'search-odd'))
     await checkPage(
-      browser!,
+      browser(),
       join(folder, 'search-odd', 'index.html'),
       'catalog-search-odd',
       ways[0]!,

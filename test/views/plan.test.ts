@@ -1,11 +1,10 @@
 // The pages of plans and of tests in a real browser: whatever changes, whoever leaves, whatever fails.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { changePlan } from '../../compiler/index.ts'
 import { type AudienceCount, planDocument, planReport, type TestedDocument, testReport } from '../../views/index.ts'
-import { checkPage, chromium, openBrowser, scratch, wanted, ways } from './browser.ts'
+import { browserForTests, checkPage, chromium, wanted, ways } from './browser.ts'
 import { at, compiled, oddNames, project, sceneOf } from './scenes.ts'
 
 // A browser on a busy machine takes its time.
@@ -157,21 +156,13 @@ test.each(Object.entries(pages))('%s says so first', (_, [make, headline]) => {
 })
 
 describe(`plans and tests in a browser${wanted}`, () => {
-  const folder = mkdtempSync(scratch)
-  let browser: Browser | null = null
-  beforeAll(async () => {
-    if (chromium !== null) browser = await openBrowser()
-  })
-  afterAll(async () => {
-    await browser?.close()
-    rmSync(folder, { recursive: true })
-  })
+  const { folder, browser } = browserForTests()
   test.skipIf(chromium === null).each(Object.keys(pages))('%s', async (name) => {
     const page = pages[name]![0]()
     const short = name.replaceAll(' ', '-')
     const file = join(folder, `${short}.html`)
     writeFileSync(file, page)
     expect(Buffer.byteLength(page)).toBeLessThan(500_000)
-    for (const way of ways) await checkPage(browser!, file, short, way)
+    for (const way of ways) await checkPage(browser(), file, short, way)
   })
 })

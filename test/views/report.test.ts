@@ -1,10 +1,9 @@
 // The report of a run, in a real browser: whatever happened, it says so, balances, and fits.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type RunDocument, runDocument, runReport } from '../../views/index.ts'
-import { checkPage, chromium, openBrowser, scratch, wanted, ways } from './browser.ts'
+import { browserForTests, checkPage, chromium, wanted, ways } from './browser.ts'
 import { at, compiled, type Fate, oddNames, project, sceneOf } from './scenes.ts'
 
 // A browser on a busy machine takes its time.
@@ -76,20 +75,12 @@ function notRun(text: string): RunDocument {
 }
 
 describe(`reports in a browser${wanted}`, () => {
-  const folder = mkdtempSync(scratch)
-  let browser: Browser | null = null
-  beforeAll(async () => {
-    if (chromium !== null) browser = await openBrowser()
-  })
-  afterAll(async () => {
-    await browser?.close()
-    rmSync(folder, { recursive: true })
-  })
+  const { folder, browser } = browserForTests()
   test.skipIf(chromium === null).each(Object.keys(scenes))('%s', async (name) => {
     const page = runReport(scenes[name]!(), { where: 'a project' })
     const file = join(folder, `${name.replaceAll(' ', '-')}.html`)
     writeFileSync(file, page)
     expect(Buffer.byteLength(page)).toBeLessThan(500_000)
-    for (const way of ways) await checkPage(browser!, file, `report-${name.replaceAll(' ', '-')}`, way)
+    for (const way of ways) await checkPage(browser(), file, `report-${name.replaceAll(' ', '-')}`, way)
   })
 })

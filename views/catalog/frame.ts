@@ -74,3 +74,17 @@ export function linkTo({ catalog, path }: Frame, kind: Kind, namespace: string, 
   if (!resource) return named(name)
   return html`<a href="${relativeTo(path, pathOf(resource))}">${named(resource.displayName, 60)}</a>`
 }
+
+/** Rows of a page's facts: whose the resource is, and its tags. */
+export function ownerFacts({
+  owner,
+  labels,
+}: Pick<CatalogResource, 'owner' | 'labels'>): readonly (readonly [term: string, value: Html])[] {
+  const tags = Object.entries(labels).map(
+    ([key, value], index) => html`${index > 0 && ' '}<span class="tag">${named(`${key}: ${value}`, 40)}</span>`,
+  )
+  return [
+    ['Owner', owner === null ? html`<span class="dim">not named</span>` : named(owner, 60)],
+    ...(tags.length > 0 ? [['Tags', html`${tags}`] as const] : []),
+  ]
+}

@@ -6,7 +6,7 @@ import { lineagePicture } from '../lineage.ts'
 import { section } from '../page.ts'
 import { count, counted, percent, shortTime } from '../words.ts'
 import type { CatalogResource, CatalogSegment } from './catalog.ts'
-import { type Frame, linkTo, pathOf, relativeTo, type SiteFile, sitePage } from './frame.ts'
+import { type Frame, linkTo, ownerFacts, pathOf, relativeTo, type SiteFile, sitePage } from './frame.ts'
 import { neighbourLineage } from './lineage-of.ts'
 import { sourceSection } from './segment-page.ts'
 import { segmentTable } from './segment-table.ts'
@@ -25,15 +25,7 @@ export function resourcePage(frame: Omit<Frame, 'path'>, resource: CatalogResour
   const facts: (readonly [string, Html])[] = [
     ...(node ? [['What it is', html`${node.detail}`] as const] : []),
     ...(slot ? [['Next', time(slot.at, shortTime(slot.at, run.at))] as const] : []),
-    ['Owner', owner === null ? html`<span class="dim">not named</span>` : named(owner, 60)],
-    ...(Object.keys(labels).length > 0
-      ? [
-          [
-            'Tags',
-            html`${Object.entries(labels).map(([key, value], index) => html`${index > 0 && ' '}<span class="tag">${named(`${key}: ${value}`, 40)}</span>`)}`,
-          ] as const,
-        ]
-      : []),
+    ...ownerFacts({ owner, labels }),
   ]
   return sitePage(own, {
     title: displayName,

@@ -11,7 +11,7 @@ import { section } from '../page.ts'
 import type { SegmentRow, StoreRow } from '../run-document.ts'
 import { clock, count, counted, date, fullTime, percent, shortTime, signed, spelled } from '../words.ts'
 import type { CatalogSegment } from './catalog.ts'
-import { type Frame, linkTo, pathOf, type SiteFile, sitePage } from './frame.ts'
+import { type Frame, linkTo, ownerFacts, pathOf, type SiteFile, sitePage } from './frame.ts'
 import { segmentLineage } from './lineage-of.ts'
 
 /** How many other Segments with the same people are told. */
@@ -115,15 +115,7 @@ function factsList(frame: Frame, segment: CatalogSegment): Html {
         ? html`<span class="held">none says what it means</span>`
         : html`${counted(cases.length, 'case')}`,
     ],
-    ['Owner', owner === null ? html`<span class="dim">not named</span>` : named(owner, 60)],
-    ...(Object.keys(labels).length > 0
-      ? [
-          [
-            'Tags',
-            html`${Object.entries(labels).map(([key, value], index) => html`${index > 0 && ' '}<span class="tag">${named(`${key}: ${value}`, 40)}</span>`)}`,
-          ] as const,
-        ]
-      : []),
+    ...ownerFacts({ owner, labels }),
   ]
   return html`<dl class="facts">${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`
 }
