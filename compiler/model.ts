@@ -1,6 +1,7 @@
 import type { Column, Kind } from '#crds'
 import type { MappedAttribute } from './attribute-path.ts'
 import { type CheckedExpression, locatePql, type Names, type SegmentNames } from './pql/check.ts'
+import type { Complexity } from './pql/complexity.ts'
 import type { Condition } from './pql/ir.ts'
 import type { StreamingReason } from './pql/streaming.ts'
 import type { AnyResource, Resource } from './resource.ts'
@@ -112,6 +113,7 @@ export function isLinkedSource(source: SourceModel): source is LinkedSource {
 export type Relations = {
   readonly activation: ReadonlyMap<Resource<'Activation'>, ActivationModel>
   readonly segment: (resource: Resource<'Segment'>) => SegmentModel | null
+  readonly complexity: (resource: Resource<'Segment'>) => Complexity
   readonly store: ReadonlyMap<Resource<'ProfileStore'>, StoreModel>
   readonly storeOfDataset: ReadonlyMap<Resource<'Dataset'>, StoreModel | null>
   readonly source: ReadonlyMap<Resource<'CampaignSource'>, SourceModel>

@@ -1,6 +1,7 @@
 import { locationIdentity } from '#crds'
 import { type MappedAttribute, mappedAttributes } from './attribute-path.ts'
 import type { ActivationModel, Groups, Model, Relations, SegmentModel } from './model.ts'
+import { complexityOfText } from './pql/complexity.ts'
 import type { Condition } from './pql/ir.ts'
 import { readsEvents, type StreamingReason, streamingReasons } from './pql/streaming.ts'
 import type { Resource } from './resource.ts'
@@ -19,6 +20,12 @@ export function relationsOf(model: Omit<Model, 'relations'>): Relations {
   return {
     activation: new Map(activations.map((activation) => [activation.resource, activation])),
     segment: ({ namespace, name }) => segmentNamed(namespace, name),
+    complexity(resource) {
+      const found = segmentNamed(resource.namespace, resource.name)
+      // A Segment without a store is not checked, nor is one whose name another has.
+      const checked = found?.resource === resource ? found.checked : null
+      return checked?.complexity ?? complexityOfText(resource.spec.expression)
+    },
     store: new Map(model.stores.map((store) => [store.resource, store])),
     storeOfDataset: new Map(datasets.map((dataset) => [dataset.resource, dataset.store])),
     source: new Map(sources.map((source) => [source.resource, source])),

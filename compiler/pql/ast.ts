@@ -144,3 +144,17 @@ export type When =
   | { readonly kind: 'on'; readonly time: Expr; readonly span: Span }
   | { readonly kind: 'between'; readonly from: Expr; readonly to: Expr; readonly span: Span }
   | { readonly kind: 'error'; readonly span: Span }
+
+/** All expressions in a part of the tree, itself included; a list instead of recursion, since rows of operands may be long. */
+export function nodesOf(part: unknown): readonly Expr[] {
+  const found: Expr[] = []
+  const open = [part]
+  while (open.length > 0) {
+    const next = open.pop()
+    // Places are most of the objects, and have no parts.
+    if (typeof next !== 'object' || next === null || 'start' in next) continue
+    if ('kind' in next && 'span' in next) found.push(next as Expr) // what has both is an expression or a time after `occurs`
+    for (const child of Object.values(next)) if (typeof child === 'object') open.push(child)
+  }
+  return found
+}

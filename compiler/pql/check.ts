@@ -11,6 +11,7 @@ import {
 import { meaningIn } from './check/expression.ts'
 import { type Scope, withVariable } from './check/meaning.ts'
 import { conditionIn } from './check/operand.ts'
+import { type Complexity, complexityOf } from './complexity.ts'
 import type { PqlFault, PqlFix } from './fault.ts'
 import { type Condition, type Node, termsOf } from './ir.ts'
 import { type Parsed, parsePql } from './parser.ts'
@@ -24,18 +25,23 @@ export type CheckedExpression = {
   readonly faults: readonly PqlFault[]
   /** Names in `inSegment("…")`, resolved or not. */
   readonly references: readonly Reference[]
+  readonly complexity: Complexity
 }
 
 /** Reads and checks a Segment's expression: names, types, coercions, times. Fixes are verified by compiling the fixed text. */
 export function checkPql(text: string, names: Names): CheckedExpression {
-  const checked = checkOnce(text, names)
+  const { expr, ...checked } = checkOnce(text, names)
   const few = fewOf(checked.faults)
   let tries = few === checked.faults ? Math.min(mostFixesTried, Math.ceil(longestTried / text.length)) : 0
   const faults = few.map(({ fixes = [], ...fault }) => {
     const verified = fixes.filter((fix) => (tries -= 1) >= 0 && repairs(text, fix, checked.faults, names))
     return verified.length > 0 ? { ...fault, fixes: verified } : fault
   })
-  return { ...checked, faults: faults.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end) }
+  return {
+    ...checked,
+    faults: faults.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end),
+    complexity: complexityOf(text, expr, checked.condition),
+  }
 }
 
 /** How many faults of an expression are listed: an expression with more mostly has one cause. */
@@ -74,20 +80,27 @@ export function locatePql(
   return { condition, placeOf: (node) => places.get(node) ?? null }
 }
 
-function checkOnce(text: string, names: Names, places: Map<Node, Span> | null = null): CheckedExpression {
+type Once = Omit<CheckedExpression, 'complexity'> & { readonly expr: Expr }
+
+function checkOnce(text: string, names: Names, places: Map<Node, Span> | null = null): Once {
   const parsed = parsePql(text)
   if (parsed.unbalanced) {
     const faults = parsed.faults.map((fault) =>
       fault.span.start === parsed.unbalanced?.start ? { ...fault, fixes: bracketFixes(text, parsed, names) } : fault,
     )
-    return { condition: null, faults, references: [] }
+    return { condition: null, faults, references: [], expr: parsed.expr }
   }
   const checking = openChecking(text, names, meaningIn, places)
   const condition = rootCondition(checking, parsed.expr)
   if (condition && termsOf(condition, mostTerms) > mostTerms) tooLarge(checking, { start: 0, end: text.length })
   const faults = [...parsed.faults, ...checking.faults]
   const hasErrors = faults.some((fault) => fault.severity !== 'warning')
-  return { condition: hasErrors ? null : condition, faults, references: checking.references }
+  return {
+    condition: hasErrors ? null : condition,
+    faults,
+    references: checking.references,
+    expr: parsed.expr,
+  }
 }
 
 /** The whole expression; a lambda's parameter is the profile. */

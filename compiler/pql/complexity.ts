@@ -1,48 +1,48 @@
-import type { Expr, Span } from './ast.ts'
+import { type Expr, nodesOf, type Span } from './ast.ts'
 import { functions, isFunction } from './functions.ts'
 import { type Condition, eachChild, type Node, type Value } from './ir.ts'
 import { parsePql } from './parser.ts'
 
-// What Experience Platform's validation of audiences counts in an expression.
+/** What Experience Platform's validation of audiences counts in an expression. */
+export type Complexity = {
+  /** Each CHAIN with the number of its steps, in the order written. */
+  readonly chains: readonly { readonly span: Span; readonly steps: number }[]
+  /** Where the expression counts, sums, averages, or takes a least or greatest value, in the order written. */
+  readonly aggregations: readonly Span[]
+  /** How deep the data lie that it reads: arrays and maps inside each other, the array of all events aside. */
+  readonly nesting: number
+}
 
-/** The CHAINs of an expression that have more steps than that. */
-export function chainsBeyond(text: string, most: number): readonly { readonly span: Span; readonly steps: number }[] {
-  if (!/chain/i.test(text)) return []
-  return nodesOf(text).flatMap((expr) =>
-    expr.kind === 'chain' && expr.steps.length > most ? [{ span: expr.span, steps: expr.steps.length }] : [],
+/** `condition`: null where the expression has faults. */
+export function complexityOf(text: string, expr: Expr, condition: Condition | null): Complexity {
+  const nodes = /chain|count|sum|average|min|max/i.test(text) ? nodesOf(expr) : []
+  return {
+    chains: nodes.flatMap((node) => (node.kind === 'chain' ? [{ span: node.span, steps: node.steps.length }] : [])),
+    aggregations: nodes
+      .filter(isAggregation)
+      .map((node) => (node.kind === 'call' ? node.nameSpan : node.span))
+      .sort((a, b) => a.start - b.start),
+    nesting: condition ? nestingOf(condition) : 0,
+  }
+}
+
+/** The complexity of an expression that no store's names are known for, so that it is not checked. */
+export function complexityOfText(text: string): Complexity {
+  return complexityOf(text, parsePql(text).expr, null)
+}
+
+function isAggregation(node: Expr): boolean {
+  return (
+    node.kind === 'aggregate' ||
+    (node.kind === 'call' &&
+      node.receiver !== null &&
+      isFunction(node.name) &&
+      functions[node.name].group === 'aggregation')
   )
 }
 
-/** Where an expression counts, sums, averages, or takes a least or greatest value, in the order written. */
-export function aggregationsOf(text: string): readonly Span[] {
-  if ((text.match(/count|sum|average|min|max/g) ?? []).length === 0) return []
-  return nodesOf(text)
-    .filter(
-      (expr) =>
-        expr.kind === 'aggregate' ||
-        (expr.kind === 'call' &&
-          expr.receiver !== null &&
-          isFunction(expr.name) &&
-          functions[expr.name].group === 'aggregation'),
-    )
-    .map((expr) => (expr.kind === 'call' ? expr.nameSpan : expr.span))
-    .sort((a, b) => a.start - b.start)
-}
-
-function nodesOf(text: string): readonly Expr[] {
-  const found: Expr[] = []
-  const open: unknown[] = [parsePql(text).expr]
-  while (open.length > 0) {
-    const next = open.pop()
-    if (typeof next !== 'object' || next === null) continue
-    if ('kind' in next && 'span' in next) found.push(next as Expr) // what has both is an expression or a time after `occurs`
-    for (const child of Object.values(next)) if (typeof child === 'object') open.push(child)
-  }
-  return found
-}
-
-/** How deep the data lie that a condition reads: arrays and maps inside each other, the array of all events aside. */
-export function nestingOf(condition: Condition): number {
+/** Each list inside of lists adds a level; a variable has the level of the list whose item it is. */
+function nestingOf(condition: Condition): number {
   let deepest = 0
   const walk = (node: Node, levels: ReadonlyMap<number, number>): void => {
     const level = isCollection(node) ? levelOf(node, levels) : 0

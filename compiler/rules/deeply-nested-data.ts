@@ -1,4 +1,3 @@
-import { nestingOf } from '../pql/complexity.ts'
 import type { Rule } from './rule.ts'
 
 /** The limit of Experience Platform's validation of audiences. */
@@ -44,8 +43,8 @@ spec:
   },
   check: {
     Segment(resource, { model, report }) {
-      const condition = model.relations.segment(resource)?.condition
-      const levels = condition ? nestingOf(condition) : 0
+      const isSound = model.relations.segment(resource)?.condition
+      const levels = isSound ? model.relations.complexity(resource).nesting : 0
       if (levels <= most) return
       report({
         path: ['spec', 'expression'],

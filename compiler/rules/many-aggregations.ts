@@ -1,4 +1,3 @@
-import { aggregationsOf } from '../pql/complexity.ts'
 import type { Rule } from './rule.ts'
 
 /** The limit of Experience Platform's validation of audiences. */
@@ -27,8 +26,8 @@ spec:
 `,
   },
   check: {
-    Segment(resource, { report }) {
-      const found = aggregationsOf(resource.spec.expression)
+    Segment(resource, { model, report }) {
+      const found = model.relations.complexity(resource).aggregations
       const beyond = found[most]
       if (!beyond) return
       report({

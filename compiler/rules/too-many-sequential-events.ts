@@ -1,4 +1,3 @@
-import { chainsBeyond } from '../pql/complexity.ts'
 import type { Rule } from './rule.ts'
 
 /** The limit of Experience Platform's validation of audiences. */
@@ -27,8 +26,8 @@ spec:
 `,
   },
   check: {
-    Segment(resource, { report }) {
-      for (const { span, steps } of chainsBeyond(resource.spec.expression, most))
+    Segment(resource, { model, report }) {
+      for (const { span, steps } of model.relations.complexity(resource).chains.filter(({ steps }) => steps > most))
         report({
           path: ['spec', 'expression'],
           range: span,

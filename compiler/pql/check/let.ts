@@ -1,5 +1,5 @@
 import { dataTypeOf } from '../../schema.ts'
-import type { Expr } from '../ast.ts'
+import { type Expr, nodesOf } from '../ast.ts'
 import { type Node, sizeOf } from '../ir.ts'
 import { type Checking, mostTerms, tooLarge } from './context.ts'
 import {
@@ -72,17 +72,9 @@ function partsOf(meaning: NonNullable<Meaning>): readonly Node[] {
   }
 }
 
-/** How often a name occurs in an expression; a list instead of recursion, since rows of operands may be long. */
+/** How often a name occurs in an expression. */
 function usesOf(name: string, body: Expr): number {
-  let uses = 0
-  const open: unknown[] = [body]
-  while (open.length > 0) {
-    const next = open.pop()
-    if (typeof next !== 'object' || next === null) continue
-    if ('kind' in next && next.kind === 'name' && 'name' in next && next.name === name) uses += 1
-    for (const child of Object.values(next)) if (typeof child === 'object') open.push(child)
-  }
-  return uses
+  return nodesOf(body).filter((node) => node.kind === 'name' && node.name === name).length
 }
 
 /** The body as a value; an object has none, so the value is whether the object is there. */

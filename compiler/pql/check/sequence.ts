@@ -1,5 +1,5 @@
 import type { ObjectType } from '../../schema.ts'
-import type { ChainStep, Expr } from '../ast.ts'
+import { type ChainStep, type Expr, nodesOf } from '../ast.ts'
 import type { Condition, Value } from '../ir.ts'
 import { type Checking, inside, mismatch, syntax, unsupported } from './context.ts'
 import { allOf, always, conditionMeaning, type Meaning, type Scope, variableOf, withVariable } from './meaning.ts'
@@ -51,15 +51,8 @@ function areCorrelated(steps: readonly ChainStep[]): boolean {
 }
 
 /** Whether any name in the node belongs to the set. */
-function mentions(node: unknown, names: ReadonlySet<string>): boolean {
-  const open = [node]
-  while (open.length > 0) {
-    const part = open.pop()
-    if (typeof part !== 'object' || part === null) continue
-    if ('kind' in part && part.kind === 'name' && 'name' in part && names.has(String(part.name))) return true
-    for (const child of Object.values(part)) open.push(child)
-  }
-  return false
+function mentions(part: unknown, names: ReadonlySet<string>): boolean {
+  return nodesOf(part).some((node) => node.kind === 'name' && names.has(node.name))
 }
 
 /** WHAT, WHEN and WHERE of a step, for the item that is the scope's variable. */
