@@ -1,7 +1,7 @@
 import type { DataType } from '#crds'
 import { unreachable } from '../unreachable.ts'
 import { floor, isWithinCalendar, makeDate, parseTime, shift } from './calendar.ts'
-import type { Condition, Fold, Value } from './ir.ts'
+import { type Condition, type Fold, itemNumber, type Value } from './ir.ts'
 import { javaScriptRegex, type Regex } from './regex.ts'
 
 /** A value at run time; dates and timestamps are epoch milliseconds. */
@@ -117,6 +117,7 @@ function test(condition: Condition, frame: Frame): boolean {
       const left = evaluate(condition.left, frame)
       const right = evaluate(condition.right, frame)
       if (left === null || right === null) return false
+      if (condition.of === 'list') return areAlike(left, right) === (condition.op === '=')
       switch (condition.op) {
         case '=':
           return left === right
@@ -211,7 +212,9 @@ function evaluate(value: Value, frame: Frame): Datum {
     case 'variable':
       return frame.variables.get(value.id) ?? null
     case 'member':
-      return dig(evaluate(value.object, frame), value.path)
+      return value.path.at(-1) === itemNumber
+        ? placeOf(dig(evaluate(value.object, frame), value.path.slice(0, -1)), frame)
+        : dig(evaluate(value.object, frame), value.path)
     case 'arithmetic': {
       const left = evaluate(value.left, frame)
       const right = evaluate(value.right, frame)
@@ -228,6 +231,8 @@ function evaluate(value: Value, frame: Frame): Datum {
                 : left % right
       return Number.isFinite(result) ? result : null
     }
+    case 'whole':
+      return onNumber(evaluate(value.of, frame), (of) => (of >= -(2 ** 63) && of < 2 ** 63 ? of : null))
     case 'truth':
       return test(value.condition, frame)
     case 'choose':
@@ -365,11 +370,22 @@ function dig(datum: Datum, path: readonly string[]): Datum {
   return current
 }
 
+/** An event's place among all events; null for an absent one. */
+function placeOf(event: Datum, { events }: Frame): Datum {
+  const place = isObject(event) ? events.indexOf(event) : -1
+  return place < 0 ? null : place
+}
+
+function areAlike(left: Datum, right: Datum): boolean {
+  if (!Array.isArray(left) || !Array.isArray(right)) return left === right
+  return left.length === right.length && left.every((item, index) => areAlike(item, right[index]))
+}
+
 function isObject(datum: Datum): datum is DatumObject {
   return typeof datum === 'object' && datum !== null && !Array.isArray(datum) && !(datum instanceof Map)
 }
 
-function onNumber(datum: Datum, change: (number: number) => number): Datum {
+function onNumber(datum: Datum, change: (number: number) => Datum): Datum {
   return typeof datum === 'number' ? change(datum) : null
 }
 

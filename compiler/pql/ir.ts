@@ -14,11 +14,14 @@ export type Condition =
   | { readonly kind: 'and'; readonly items: readonly Condition[] }
   | { readonly kind: 'or'; readonly items: readonly Condition[] }
   | { readonly kind: 'not'; readonly item: Condition }
-  /** False when either side is null. Dates compared with timestamps count as their first instant. */
+  /**
+   * False when either side is null. Dates compared with timestamps count as their first instant. Lists, compared by `=` and `!=` alone,
+   * are the same when they have the same scalars in the same order.
+   */
   | {
       readonly kind: 'compare'
       readonly op: CompareOp
-      readonly of: 'text' | 'number' | 'boolean' | 'instant'
+      readonly of: 'text' | 'number' | 'boolean' | 'instant' | 'list'
       readonly left: Value
       readonly right: Value
     }
@@ -68,7 +71,7 @@ export type Value =
   /** All events of the profile up to the evaluation instant, oldest first; never null. Items are event rows. */
   | { readonly kind: 'events'; readonly type: DataType }
   | { readonly kind: 'variable'; readonly id: number; readonly type: DataType }
-  /** A leaf inside a variable's object; `path` leads through nested objects. */
+  /** A leaf inside a variable's object; `path` leads through nested objects. An event has its place among all events as `itemNumber`. */
   | { readonly kind: 'member'; readonly object: Value; readonly path: readonly string[]; readonly type: DataType }
   /** Numbers are DOUBLE throughout; division by zero, and whatever is not finite, is null. `%` has the sign of its left side. */
   | {
@@ -78,6 +81,8 @@ export type Value =
       readonly right: Value
       readonly type: 'number'
     }
+  /** A whole number of any size as an integer; null from ±2^63 on. */
+  | { readonly kind: 'whole'; readonly of: Value; readonly type: 'integer' }
   | { readonly kind: 'truth'; readonly condition: Condition; readonly type: 'boolean' }
   | {
       readonly kind: 'choose'
@@ -182,6 +187,9 @@ export type Value =
     }
   | { readonly kind: 'record'; readonly fields: readonly Field[]; readonly type: DataType }
 
+/** The member by which two events are the same one or not; no field of a union schema can have that name. */
+export const itemNumber = '$item'
+
 export type Field = { readonly name: string; readonly value: Value }
 
 export type Fold = 'count' | 'sum' | 'average' | 'min' | 'max'
@@ -225,6 +233,7 @@ const parts: {
   variable: {},
   member: { object: 'free' },
   arithmetic: { left: 'free', right: 'free' },
+  whole: { of: 'free' },
   truth: { condition: 'free' },
   choose: { test: 'free', yes: 'free', no: 'free' },
   let: { value: 'free', body: 'bound' },

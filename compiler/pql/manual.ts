@@ -40,8 +40,9 @@ arguments   = "(" [ argument { "," argument } ] ")" ;
 argument    = expression | lambda ;
 lambda      = ( name | "(" name { "," name } ")" ) "=>" expression ;
 primary     = literal | name [ arguments ] | "^" { "^" } | "$" digit { digit }
-            | "(" expression ")" | "[" [ expression { "," expression } ] "]"
+            | "(" expression ")" | "[" [ expression { "," expression } ] "]" | "{" [ field { "," field } ] "}"
             | time | quantifier | aggregate | let | chain ;
+field       = ( string | name ) ":" expression ;
 literal     = string | number | "true" | "false" ;
 string      = '"' { character | "\\" ( '"' | "\\" | "/" | "'" | "b" | "f" | "n" | "r" | "t" | "u" hex hex hex hex ) } '"' ;
 number      = ( digit { digit } [ "." digit { digit } ] | "." digit { digit } ) [ ( "e" | "E" ) [ "+" | "-" ] digit { digit } ] ;
@@ -183,8 +184,14 @@ leaves most room for later steps. COUNT above 1 and references to other steps do
   events alike in all of that, different in their arrays alone, have no order.
 - \`topN(value, n)\` gives the n highest, highest first; \`bottomN\` the n lowest, lowest first; ties in the order of the array; all items when there are fewer.
   **Decision:** the two documentation pages disagree on sorting; these are what their examples mean.
-- \`distinct\`, \`intersection\` and the keys of \`groupBy\` keep the order of first occurrence. Keys are text: numbers and booleans as written in JSON.
-- \`map.map((K, V) => mapEntry(k, v))\` makes a new map; of entries with the same new key the first stays.
+- \`=\` and \`!=\` compare whole arrays of scalars: the same items in the same order; and whole objects: the same in each field, absent in both
+  included. False when either side is absent. An object that is written out, \`{"city": "Basel"}\`, has no other fields.
+- Two events are the same (\`A = B\`) when they are one event of the profile, whatever they hold: \`exists A from xEvent, B from xEvent where A != B and …\`
+- An array compared with one value, or looked up by \`in\`, means some item: \`xEvent.eventType = "view"\`, \`(select …).price > 100\`. **Decision:** so does
+  \`!=\`, as inside \`exists\`; that no item is the value is \`not (… = …)\`.
+- \`object.filter(condition)\` is an array of the object alone where the condition holds, and absent elsewhere.
+- \`distinct\`, \`intersection\` and the keys of \`groupBy\` keep the order of first occurrence. Keys are text: numbers and booleans as written in JSON. Computed keys are whole numbers, made of such by \`+ - * %\`; those from ±2⁶³ on are absent.
+- \`map.map((K, V) => mapEntry(k, v))\` makes a new map, of objects too: \`mapEntry(K, {"number": V.count(), "last": V.max(timestamp)})\`; of entries with the same new key the first stays.
 - \`select V from a where …\` gives the items; with several generators, objects with a field per variable: \`(select E from xEvent, I from E.items).I.sku\`.`
 
 const groups: readonly (readonly [FunctionEntry['group'], string])[] = [
@@ -236,7 +243,7 @@ const limits = `## Limits
 
 /** Forms that are documented or in daily use, and refused: what to write instead, the code, and an example. */
 export const refusedForms: readonly (readonly [form: string, instead: string, code: Code, example: string])[] = [
-  ['object literals `{"k": v}`', 'they belong to computed attributes', 'pql-unsupported', '{"k": 1}'],
+  ['an object literal alone as a condition, `{"k": v}`', 'compare something with it', 'pql-type-mismatch', '{"k": 1}'],
   [
     '`$2` and further parameters',
     'a Segment has one parameter, the profile',
@@ -263,30 +270,29 @@ export const refusedForms: readonly (readonly [form: string, instead: string, co
     'personalEmail.address.matches("a(?=b)")',
   ],
   [
-    '`distinct` of objects, `groupBy` of times, fractions and what is computed',
-    '`map` to a field first',
+    '`groupBy` of fractions and of times',
+    'whole numbers made of them, as by `getMonth()`',
     'pql-unsupported',
     'xEvent.groupBy(commerce.order.priceTotal * 2).keys().count() > 1',
   ],
-  ['comparison of whole arrays', '`supersetOf`, `subsetOf`, `intersects`', 'pql-type-mismatch', 'tags = ["a", "b"]'],
-  ['comparison of whole objects', 'their fields one by one', 'pql-type-mismatch', 'homeAddress = "x"'],
+  ['`distinct` of objects', '`map` to a field first', 'pql-unsupported', 'xEvent.distinct().count() > 1'],
   [
-    'a path through an array compared with one value, `xEvent.eventType = "x"`',
-    '`.includes(value)`, `exists`',
+    'comparison of whole maps, and of arrays of objects',
+    'a value of the map, a field of the items',
     'pql-type-mismatch',
-    'xEvent.eventType = "purchase"',
+    'scores = scores',
   ],
   [
-    '`(select …).field` compared with one value',
-    '`.includes(value)`, `exists`',
+    'an object compared with one that has other fields, or with one value',
+    'their fields one by one',
     'pql-type-mismatch',
-    '(select E from xEvent where E.eventType = "view").eventType = "view"',
+    'homeAddress = person.name',
   ],
   [
-    '`filter` on an object',
-    'a condition on its fields',
+    'a path through an array in `occurs`, `like` and functions of text',
+    '`exists`',
     'pql-type-mismatch',
-    'homeAddress.filter(city = "x").count() > 1',
+    'xEvent.eventType.startsWith("p")',
   ],
   [
     'several texts in `contains`, `startsWith` and the like',

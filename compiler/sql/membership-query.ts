@@ -5,6 +5,7 @@ import {
   freeVariables,
   greatestVariable,
   hasPart,
+  itemNumber,
   mapChildren,
   type Node,
   replaceVariable,
@@ -71,6 +72,8 @@ type Aggregate =
       readonly name: string
       readonly where: Condition
       readonly ordered: boolean
+      /** Whether events know their place in the list, which then has all of them. */
+      readonly numbered: boolean
       readonly fields: readonly string[]
     }
 
@@ -98,6 +101,14 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
     return name
   }
 
+  const numbered = new Map<Condition, boolean>()
+  const isNumbered = (whole: Condition): boolean => {
+    const known =
+      numbered.get(whole) ?? hasPart(whole, (node) => node.kind === 'member' && node.path.at(-1) === itemNumber)
+    numbered.set(whole, known)
+    return known
+  }
+
   const replace = (node: Node, whole: Condition): Node => {
     switch (node.kind) {
       case 'any': {
@@ -120,8 +131,8 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
         return { kind: 'column', path: name, type: node.type }
       }
       case 'filter': {
-        // A list that has to stay a list is collected, with as much of its filter as reads the event alone.
-        const source = eventSource(node)
+        // A list that has to stay a list is collected, with as much of its filter as reads the event alone; numbered events all together.
+        const source = isNumbered(whole) ? null : eventSource(node)
         return source ? listOf(source, whole, node.type) : node
       }
       case 'sequence': {
@@ -156,7 +167,9 @@ function share(segments: readonly SegmentCondition[], eventColumns: readonly Col
       if (node.kind === 'first' || node.kind === 'top' || node.kind === 'groupBy' || node.kind === 'distinct')
         ordered = true
     })
-    const name = aggregateOf((name) => ({ kind: 'list', name, where, ordered, fields: [...fields].sort() }))
+    const numbered = isNumbered(whole)
+    ordered ||= numbered
+    const name = aggregateOf((name) => ({ kind: 'list', name, where, ordered, numbered, fields: [...fields].sort() }))
     return { kind: 'column', path: name, type }
   }
 
@@ -418,12 +431,14 @@ function aggregateSql(
         aggregate.fields.filter((field) => eventColumns.some((column) => column.path === field)),
         dialect,
       )
-      const type = dialect.type({ items: structType(aggregate.fields, eventColumns) })
+      const own = structType(aggregate.fields, eventColumns)
+      const item = aggregate.numbered ? { fields: { ...own.fields, [itemNumber]: 'integer' as const } } : own
+      const list = dialect.collectSorted(struct, keys, where)
       return [
         {
           name,
-          sql: dialect.collectSorted(struct, keys, where),
-          otherwise: `CAST(${dialect.list([], structType(aggregate.fields, eventColumns))} AS ${type})`,
+          sql: aggregate.numbered ? numberedSql(list, Object.keys(own.fields), dialect) : list,
+          otherwise: `CAST(${dialect.list([], item)} AS ${dialect.type({ items: item })})`,
         },
       ]
     }
@@ -464,6 +479,18 @@ function exact(number: string, dialect: Dialect): string {
   return dialect === spark ? `CAST(${millionths(number, dialect)} AS DECIMAL(38, 0))` : millionths(number, dialect)
 }
 
+type StructType = Extract<DataType, { fields: unknown }>
+
+/** The list, with the place of each item in a further field. */
+function numberedSql(list: string, fields: readonly string[], dialect: Dialect): string {
+  const [x, i] = ['#x', '#i'].map(dialect.identifier)
+  const item = dialect.struct([
+    ...fields.map((field): [string, string] => [field, dialect.field(x!, field)]),
+    [itemNumber, `CAST(${i} AS ${dialect.type('integer')})`],
+  ])
+  return dialect.transform(list, dialect.lambda([x!, i!], item))
+}
+
 /** `a.b, a.c` as a struct `a` with the fields b and c, so that list items are read like any other object. */
 function nested(fields: readonly string[], dialect: Dialect, prefix = ''): string {
   const groups = Map.groupBy(fields, (field) => field.slice(prefix.length).split('.')[0]!)
@@ -477,7 +504,7 @@ function nested(fields: readonly string[], dialect: Dialect, prefix = ''): strin
   )
 }
 
-function structType(fields: readonly string[], eventColumns: readonly Column[], prefix = ''): Column['type'] {
+function structType(fields: readonly string[], eventColumns: readonly Column[], prefix = ''): StructType {
   const own = fields.filter((field) => eventColumns.some((column) => column.path === field))
   const groups = Map.groupBy(own, (field) => field.slice(prefix.length).split('.')[0]!)
   return {

@@ -60,6 +60,8 @@ export function printerOf(dialect: Dialect): Printer {
       case 'not':
         return `(${condition(node.item, bindings)} IS NOT TRUE)`
       case 'compare': {
+        if (node.of === 'list')
+          return `(${sameLists(node.left, node.right, bindings).join(node.op === '=' ? ' = ' : ' <> ')})`
         const side = node.of === 'instant' ? instant : node.of === 'number' ? plain : value
         return `(${side(node.left, bindings)} ${node.op === '!=' ? '<>' : node.op} ${side(node.right, bindings)})`
       }
@@ -149,6 +151,8 @@ export function printerOf(dialect: Dialect): Printer {
       }
       case 'arithmetic':
         return once(arithmetic(node, bindings), 'n', dialect.finite)
+      case 'whole':
+        return dialect.tryBigint(double(node.of, bindings))
       case 'truth':
         return isTrue(condition(node.condition, bindings))
       case 'choose':

@@ -2,7 +2,7 @@ import { dataTypeOf, describe, type Type } from '../../schema.ts'
 import { nearest } from '../../suggest.ts'
 import type { ComparisonOp, Expr, Span } from '../ast.ts'
 import { replacement } from '../fault.ts'
-import type { Value } from '../ir.ts'
+import type { Condition, Value } from '../ir.ts'
 import { type Checking, mismatch, written } from './context.ts'
 import {
   type Class,
@@ -15,20 +15,68 @@ import {
   type Scope,
   type Typed,
 } from './meaning.ts'
-import { coerced, listOf, valueIn } from './operand.ts'
+import { coerced, listOf, valueIn, valueOf } from './operand.ts'
+import { sameArrays, sameObjects, someItem } from './whole.ts'
 
 type Binary = Extract<Expr, { kind: 'binary' }>
+type Comparison = Binary & { readonly op: ComparisonOp }
 
 /** Two expressions that are compared, and the place of the comparison. */
 type Sides = { readonly left: Expr; readonly right: Expr; readonly span: Span }
 
-export function comparison(checking: Checking, expr: Binary, op: ComparisonOp, scope: Scope): Meaning {
+export function comparison(checking: Checking, expr: Comparison, scope: Scope): Meaning {
+  const { op } = expr
   const ordered = op !== '=' && op !== '!='
   if (!ordered && expr.right.kind === 'name' && expr.right.name === 'null' && !scope.variables.has('null'))
     return comparisonWithNull(checking, expr, op)
-  const left = valueIn(checking, expr.left, scope)
-  const right = valueIn(checking, expr.right, scope)
+  const [leftMeaning, rightMeaning] = [checking.meaning(expr.left, scope), checking.meaning(expr.right, scope)]
+  if (!leftMeaning || !rightMeaning) return null
+  if (!ordered && leftMeaning.kind === 'record' && rightMeaning.kind === 'record') {
+    const [left, right] = [leftMeaning, rightMeaning]
+    const sides = [
+      { record: left, expr: expr.left },
+      { record: right, expr: expr.right },
+    ] as const
+    return conditionMeaning(sameObjects(checking, op, ...sides, expr.span))
+  }
+  const left = valueOf(checking, leftMeaning, expr.left.span)
+  const right = valueOf(checking, rightMeaning, expr.right.span)
   if (!left || !right) return null
+  const lists = [listItems(left.type), listItems(right.type)]
+  const [leftItems, rightItems] = lists
+  if (leftItems && rightItems) {
+    if (ordered)
+      return mismatch(
+        checking,
+        expr.opSpan,
+        `\`${op}\` compares numbers, not arrays`,
+        'Compare `.count()`, `.sum()` or `.max()` of them.',
+      )
+    const sides = [
+      { value: left.value, items: leftItems, expr: expr.left },
+      { value: right.value, items: rightItems, expr: expr.right },
+    ] as const
+    return conditionMeaning(sameArrays(checking, op, ...sides, expr.span))
+  }
+  if (leftItems && classOf(leftItems) !== null)
+    return conditionMeaning(
+      someItem(left.value, scope, right.value, (value) => compared(checking, { value, type: leftItems }, right, expr)),
+    )
+  if (rightItems && classOf(rightItems) !== null)
+    return conditionMeaning(
+      someItem(right.value, scope, left.value, (value) => compared(checking, left, { value, type: rightItems }, expr)),
+    )
+  return conditionMeaning(compared(checking, left, right, expr))
+}
+
+function listItems(type: Type): Type | null {
+  return type.kind === 'array' ? type.items : null
+}
+
+/** The comparison of two values of the same class. */
+function compared(checking: Checking, left: Typed, right: Typed, expr: Comparison): Condition | null {
+  const { op } = expr
+  const ordered = op !== '=' && op !== '!='
   const sides = alike(checking, left, right, expr)
   if (!sides) return null
   if (!ordered) {
@@ -36,7 +84,7 @@ export function comparison(checking: Checking, expr: Binary, op: ComparisonOp, s
     warnOfEnum(checking, right.type, left.value, expr.left)
   }
   if (ordered && sides.of !== 'number') return unordered(checking, expr.opSpan, op, sides.of)
-  return conditionMeaning({ kind: 'compare', op, ...sides })
+  return { kind: 'compare', op, ...sides }
 }
 
 function comparisonWithNull(checking: Checking, expr: Binary, op: '=' | '!='): null {
@@ -92,7 +140,7 @@ function incomparable(checking: Checking, type: Type, span: Span): null {
     span,
     `${capital(describe(type))} cannot be compared`,
     type.kind === 'array'
-      ? 'Use `includes`, `count()`, or `exists … from …`.'
+      ? 'Compare a field of its items, or ask with `exists … from …`.'
       : type.kind === 'map'
         ? 'Read one of its values with `.get("key")`.'
         : 'Compare one of its fields.',
@@ -163,7 +211,14 @@ export function membership(checking: Checking, expr: Binary, negated: boolean, s
       'Write the values in brackets: ["DE", "AT"].',
     )
   const list = listOf(checking, listed, expr.right.span, word)
-  return list && includes(checking, item, expr.left, list, expr.right, negated)
+  if (!list) return null
+  const items = listItems(item.type)
+  if (items === null || classOf(items) === null) return includes(checking, item, expr.left, list, expr.right, negated)
+  const among = (value: Value): Condition | null => {
+    const meaning = includes(checking, { value, type: items }, expr.left, list, expr.right, negated)
+    return meaning?.kind === 'condition' ? meaning.condition : null
+  }
+  return conditionMeaning(someItem(item.value, scope, list.value, among))
 }
 
 /** Whether the list contains the item; where a list is written out, each of its items is compared by itself. */

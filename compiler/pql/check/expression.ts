@@ -12,6 +12,7 @@ import { conditionIn, numberIn, valueIn } from './operand.ts'
 import { chain } from './sequence.ts'
 import { matches, textTest } from './text.ts'
 import { occurs } from './time.ts'
+import { objectLiteral } from './whole.ts'
 
 /** The meaning of an expression. */
 export function meaningIn(checking: Checking, expr: Expr, scope: Scope): Meaning {
@@ -46,12 +47,7 @@ export function meaningIn(checking: Checking, expr: Expr, scope: Scope): Meaning
     case 'array':
       return arrayLiteral(checking, expr, scope)
     case 'object':
-      return unsupported(
-        checking,
-        expr.span,
-        'Object literals are not supported in a Segment',
-        'They belong to computed attributes; compare fields one by one.',
-      )
+      return objectLiteral(checking, expr, scope)
     case 'occurs':
       return occurs(checking, expr.subject, expr.when, scope)
     case 'quantifier':
@@ -111,7 +107,7 @@ function binary(checking: Checking, expr: Extract<Expr, { kind: 'binary' }>, sco
     case '<=':
     case '>':
     case '>=':
-      return comparison(checking, expr, op, scope)
+      return comparison(checking, { ...expr, op }, scope)
     default:
       return unreachable(op)
   }

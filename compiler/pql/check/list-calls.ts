@@ -1,5 +1,5 @@
 import { dataTypeOf, describe, type Type } from '../../schema.ts'
-import type { Condition, Fold } from '../ir.ts'
+import type { Condition, Fold, Value } from '../ir.ts'
 import { type MethodHandler, receivedList, takes, takesBetween } from './arguments.ts'
 import { includes } from './comparison.ts'
 import { inside, mismatch, unsupported } from './context.ts'
@@ -12,11 +12,13 @@ import {
   integer,
   isNumeric,
   listMeaning,
+  type Meaning,
   meaningOf,
   valueMeaning,
   withVariable,
 } from './meaning.ts'
 import { conditionIn, listIn, listOf, valueIn, wholeNumberIn } from './operand.ts'
+import { filteredObject } from './whole.ts'
 
 export const count: MethodHandler = (checking, call, scope) => {
   if (!takes(checking, call, 0)) return null
@@ -70,9 +72,16 @@ export const quantifierHandler =
     return conditionMeaning(kind === 'exists' ? some(where) : { kind: 'not', item: some({ kind: 'not', item: where }) })
   }
 
+/** `filter` of an array, or of an object: an array of it alone, or none. */
 export const filter: MethodHandler = (checking, call, scope) => {
   const args = takes(checking, call, 1)
-  const list = args && receivedList(checking, call, scope)
+  const receiver = args && checking.meaning(call.receiver, scope)
+  if (receiver?.kind === 'record') {
+    const { scope: inner, variable } = inside(checking, receiver.type, call.receiver, scope)
+    const where = conditionIn(checking, args![0], inner)
+    return where && filteredObject(checking, receiver, where, variable, call.receiver.span)
+  }
+  const list = args && listOf(checking, receiver, call.receiver.span, '`filter`')
   return list && filtered(checking, list, call.receiver, args[0], scope)
 }
 
@@ -150,6 +159,10 @@ export const groupBy: MethodHandler = (checking, call, scope) => {
   const { scope: inner, variable } = inside(checking, list.items, call.receiver, scope)
   const key = valueIn(checking, args[0], inner)
   if (!key) return null
+  const type: Type = { kind: 'map', values: { kind: 'array', items: list.items } }
+  const by = (value: Value): Meaning =>
+    valueMeaning({ kind: 'groupBy', list: list.value, variable, key: value, type: dataTypeOf(type) }, type)
+  if (isWhole(key.value)) return by({ kind: 'whole', of: key.value, type: 'integer' })
   if (key.type.kind !== 'string' && key.type.kind !== 'integer' && key.type.kind !== 'boolean')
     return unsupported(
       checking,
@@ -157,8 +170,13 @@ export const groupBy: MethodHandler = (checking, call, scope) => {
       `\`groupBy\` groups by text, whole numbers or true/false, this is ${describe(key.type)}`,
       'Group by such a field.',
     )
-  const type: Type = { kind: 'map', values: { kind: 'array', items: list.items } }
-  return valueMeaning({ kind: 'groupBy', list: list.value, variable, key: key.value, type: dataTypeOf(type) }, type)
+  return by(key.value)
+}
+
+/** Whether a value is computed of whole numbers in a way that leaves it whole. */
+function isWhole(value: Value): boolean {
+  if (value.kind !== 'arithmetic' || value.op === '/') return false
+  return [value.left, value.right].every((side) => side.type === 'integer' || isWhole(side))
 }
 
 export const topHandler =

@@ -66,6 +66,8 @@ function truthOf(checking: Checking, meaning: Meaning, span: Span): Condition | 
     case 'condition':
       return meaning.condition
     case 'record':
+      if (meaning.base.kind === 'object' && meaning.base.value.kind === 'record' && meaning.base.path.length === 0)
+        return mismatch(checking, span, 'An object alone is not a condition', 'Compare something with it.')
       return recordDefined(checking, meaning, span)
     case 'moment':
       return mismatch(
