@@ -518,7 +518,18 @@ class Writer {
   comparison(scope: Scope, depth: number): string {
     const op = this.choices.pick(['=', '!=', '<', '<=', '>', '>='])
     const same = this.choices.pick(['=', '!='])
-    switch (this.choices.below(6)) {
+    switch (this.choices.below(9)) {
+      case 6: {
+        const list = this.scalarList(scope, depth - 1)
+        const item = this.scalar(scope, list.items, depth - 1)
+        return this.choices.below(2) === 0 ? `${list.text} ${same} ${item}` : `${item} ${same} ${list.text}`
+      }
+      case 7: {
+        const list = this.scalarList(scope, depth - 1)
+        return `${list.text} ${same} ${this.listOf(scope, list.items, depth - 1)}`
+      }
+      case 8:
+        return this.wholeObjects(scope, same)
       case 0:
         return `${this.text(scope, depth)} ${same} ${this.text(scope, depth - 1)}`
       case 1:
@@ -528,6 +539,21 @@ class Writer {
       default:
         return `${this.number(scope, depth)} ${op} ${this.number(scope, depth - 1)}`
     }
+  }
+
+  /** Two objects of the same type, without maps; or two events. */
+  wholeObjects(scope: Scope, op: string): string {
+    const isFlat = (type: Type): boolean =>
+      type.kind === 'object'
+        ? [...type.fields.values()].every(isFlat)
+        : type.kind !== 'map' && (type.kind !== 'array' || !['object', 'array', 'map'].includes(type.items.kind))
+    const objects = this.refs(scope).filter(
+      ({ type }) => type.kind === 'object' && (type === this.types.event || isFlat(type)),
+    )
+    if (objects.length === 0) return 'true'
+    const left = this.choices.pick(objects)
+    const right = this.choices.pick(objects.filter(({ type }) => type === left.type))
+    return `${left.text} ${op} ${right.text}`
   }
 
   textTest(scope: Scope, depth: number): string {
