@@ -16,6 +16,7 @@ import {
 import { referencesFirst } from '../references-first.ts'
 import type { Dialect } from './dialect.ts'
 import { duckdb } from './duckdb.ts'
+import { type EventList, eventListSql, sortable } from './event-list.ts'
 import { type Binding, millionths, type Printer, printerOf, segmentColumn } from './print.ts'
 import { spark } from './spark.ts'
 
@@ -67,15 +68,7 @@ type Aggregate =
       readonly where: Condition
     }
   | { readonly kind: 'times'; readonly name: string; readonly where: Condition }
-  | {
-      readonly kind: 'list'
-      readonly name: string
-      readonly where: Condition
-      readonly ordered: boolean
-      /** Whether events know their place in the list, which then has all of them. */
-      readonly numbered: boolean
-      readonly fields: readonly string[]
-    }
+  | ({ readonly kind: 'list'; readonly name: string; readonly where: Condition } & EventList)
 
 type Sequence = { readonly name: string; readonly steps: readonly { readonly times: string; readonly count: number }[] }
 
@@ -328,13 +321,6 @@ function readsOf(shared: Shared, eventColumns: readonly Column[]): { profile: st
   return { profile: [...profile].sort(), event: [...event].sort() }
 }
 
-/** Columns that order events of the same instant, the same on every engine and in the reference interpreter. */
-function sortable(columns: readonly Column[]): readonly Column[] {
-  return columns
-    .filter((column) => typeof column.type === 'string' && column.path !== 'timestamp')
-    .sort((a, b) => (a.path < b.path ? -1 : 1))
-}
-
 function print(
   shared: Shared,
   references: readonly string[],
@@ -423,25 +409,8 @@ function aggregateSql(
       return [{ name, sql: where === null ? 'TRUE' : `bool_or(${where})`, otherwise: null }]
     case 'times':
       return [{ name, sql: dialect.collect(dialect.identifier('timestamp'), where), otherwise: null }]
-    case 'list': {
-      const keys = ['timestamp', ...(aggregate.ordered ? sortable(eventColumns).map((column) => column.path) : [])].map(
-        dialect.identifier,
-      )
-      const struct = nested(
-        aggregate.fields.filter((field) => eventColumns.some((column) => column.path === field)),
-        dialect,
-      )
-      const own = structType(aggregate.fields, eventColumns)
-      const item = aggregate.numbered ? { fields: { ...own.fields, [itemNumber]: 'integer' as const } } : own
-      const list = dialect.collectSorted(struct, keys, where)
-      return [
-        {
-          name,
-          sql: aggregate.numbered ? numberedSql(list, Object.keys(own.fields), dialect) : list,
-          otherwise: `CAST(${dialect.list([], item)} AS ${dialect.type({ items: item })})`,
-        },
-      ]
-    }
+    case 'list':
+      return [{ name, ...eventListSql(aggregate, where, eventColumns, dialect) }]
     case 'fold': {
       const zero = aggregate.fold === 'count' ? '0' : aggregate.fold === 'sum' ? dialect.double(0) : null
       if (aggregate.of === null) return [{ name, sql: `count(*)${filter}`, otherwise: zero }]
@@ -477,47 +446,6 @@ function aggregateSql(
 /** Spark's sum of BIGINT can overflow, so it adds decimals; DuckDB's sum is a HUGEINT. */
 function exact(number: string, dialect: Dialect): string {
   return dialect === spark ? `CAST(${millionths(number, dialect)} AS DECIMAL(38, 0))` : millionths(number, dialect)
-}
-
-type StructType = Extract<DataType, { fields: unknown }>
-
-/** The list, with the place of each item in a further field. */
-function numberedSql(list: string, fields: readonly string[], dialect: Dialect): string {
-  const [x, i] = ['#x', '#i'].map(dialect.identifier)
-  const item = dialect.struct([
-    ...fields.map((field): [string, string] => [field, dialect.field(x!, field)]),
-    [itemNumber, `CAST(${i} AS ${dialect.type('integer')})`],
-  ])
-  return dialect.transform(list, dialect.lambda([x!, i!], item))
-}
-
-/** `a.b, a.c` as a struct `a` with the fields b and c, so that list items are read like any other object. */
-function nested(fields: readonly string[], dialect: Dialect, prefix = ''): string {
-  const groups = Map.groupBy(fields, (field) => field.slice(prefix.length).split('.')[0]!)
-  return dialect.struct(
-    [...groups].map(([name, members]) => [
-      name,
-      members.length === 1 && members[0] === prefix + name
-        ? dialect.identifier(prefix + name)
-        : nested(members, dialect, `${prefix}${name}.`),
-    ]),
-  )
-}
-
-function structType(fields: readonly string[], eventColumns: readonly Column[], prefix = ''): StructType {
-  const own = fields.filter((field) => eventColumns.some((column) => column.path === field))
-  const groups = Map.groupBy(own, (field) => field.slice(prefix.length).split('.')[0]!)
-  return {
-    fields: Object.fromEntries(
-      [...groups].map(([name, members]) => {
-        const column =
-          members.length === 1 && members[0] === prefix + name
-            ? eventColumns.find((candidate) => candidate.path === prefix + name)
-            : undefined
-        return [name, column ? column.type : structType(members, eventColumns, `${prefix}${name}.`)]
-      }),
-    ),
-  }
 }
 
 /** Finds the earliest event for the first step, then the earliest later one for the second, …; true if there is one for the last step. */
