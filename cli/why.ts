@@ -89,6 +89,15 @@ function plainWithout(value: Plain): Plain {
   return typeof value === 'object' && value !== null ? withheld : value
 }
 
+/** The Segment's name, and those of all that it refers to, directly and through others. */
+function withReferences(segment: SegmentModel, model: Compilation['model']): readonly string[] {
+  const { namespace, name } = segment.resource
+  // A set is walked over while it grows.
+  const names = new Set([name])
+  for (const each of names) for (const other of model.segmentNamed(namespace, each)?.references ?? []) names.add(other)
+  return [...names]
+}
+
 /** Asks the store's data. Throws UsageError for a person who is not there or not unique, and for a Segment that does not compile. */
 export async function answerOf(
   segment: SegmentModel,
@@ -101,7 +110,7 @@ export async function answerOf(
   if (!segment.store || !segment.condition)
     throw new UsageError(`The Segment \`${name}\` does not compile; \`convoke check\` says why.`)
   const plan = storePlan(segment.store)
-  const search = await findPerson(plan, who, [name], ports)
+  const search = await findPerson(plan, who, withReferences(segment, model), ports)
   if (search.kind === 'not one') {
     const primary = plan.identities.find((identity) => identity.primary)?.namespace ?? ''
     const others = plan.identities.filter((identity) => !identity.primary).map(({ namespace }) => `${namespace}:VALUE`)

@@ -1,3 +1,4 @@
+import { membershipPath } from '#crds'
 import { type ObjectType, type Type, typeAt, type UnionTypes } from './schema.ts'
 import { nearest } from './suggest.ts'
 
@@ -51,10 +52,19 @@ export function attributeAt(type: ObjectType, path: string): Exclude<Attribute, 
   return current.kind === 'object' ? { kind: 'object', type: current } : { kind: 'scalar', type: current }
 }
 
-/** Looks up a path that an Activation maps: one of the profile, or one of events, which is refused under its own name. */
+/**
+ * Looks up a path that an Activation maps: one of the profile, a Segment's membership, or one of events, which is refused under its own
+ * name.
+ */
 export function activatedAttribute(types: UnionTypes, path: string): Attribute {
   const attribute = attributeAt(types.profile, path)
   if (attribute.kind !== 'unknown') return attribute
+  const membership = membershipPath(path)
+  if (membership)
+    return {
+      kind: 'scalar',
+      type: membership.part === 'status' ? { kind: 'string', values: ['realized', 'exited'] } : { kind: 'timestamp' },
+    }
   if (/^xEvent(?![A-Za-z0-9_])/.test(path)) return { kind: 'event' }
   return types.event && attributeAt(types.event, path).kind !== 'unknown' ? { kind: 'event' } : attribute
 }

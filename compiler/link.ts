@@ -1,4 +1,4 @@
-import type { Kind } from '#crds'
+import { type Kind, membershipPath } from '#crds'
 import { byName } from './by-name.ts'
 import type { LinkFinding } from './finding.ts'
 import { checkSegments } from './link-segments.ts'
@@ -191,13 +191,9 @@ export function linkModel(
         ],
       })
     }
-    return {
-      resource,
-      destination,
-      instance: instanceOf.get(destination) ?? null,
-      segments: chosen,
-      store: owners.length === 1 ? owners[0]! : null,
-    }
+    const store = owners.length === 1 ? owners[0]! : null
+    if (store) for (const finding of membershipFindings(resource, store, segmentNamed, exists)) report(finding)
+    return { resource, destination, instance: instanceOf.get(destination) ?? null, segments: chosen, store }
   })
 
   const parts = {
@@ -334,6 +330,32 @@ function segmentsOf(
       ({ resource }) => resource.namespace === activation.namespace && isSelected(resource.metadata.labels ?? noLabels),
     )
     .sort((a, b) => (a.resource.name < b.resource.name ? -1 : 1))
+}
+
+/** Rows of a mapping that read the membership in a Segment which the store does not have. */
+function membershipFindings(
+  resource: Resource<'Activation'>,
+  store: StoreModel,
+  segmentNamed: Model['segmentNamed'],
+  exists: (kind: Kind, namespace: string, name: string) => boolean,
+): readonly LinkFinding[] {
+  return resource.spec.mapping.flatMap(({ source }, index): readonly LinkFinding[] => {
+    const name = membershipPath(source)?.segment
+    if (name === undefined || store.types.profile.fields.has('segmentMembership')) return []
+    const segment = segmentNamed(resource.namespace, name)
+    if (segment ? segment.store === store : exists('Segment', resource.namespace, name)) return []
+    const start = source.indexOf(name, 'segmentMembership'.length)
+    return [
+      {
+        code: 'unresolved-reference',
+        resource,
+        path: ['spec', 'mapping', index, 'source'],
+        range: { start, end: start + name.length },
+        message: `There is no Segment \`${name}\` in this ProfileStore`,
+        help: 'Name a Segment of the same namespace and ProfileStore, or add it.',
+      },
+    ]
+  })
 }
 
 const noLabels = {}

@@ -9,6 +9,7 @@ import {
   type ExportPlan,
   type ImportPlan,
   type JobPlan,
+  membershipPath,
   parseDurationSeconds,
   type StorePlan,
   type TransformStepPlan,
@@ -256,7 +257,7 @@ function stepPlans(transform: unknown, columns: readonly Column[] | null): Trans
       concat: step.concat.map((part) => {
         if (typeof part === 'string') return part
         if ('value' in part) return null
-        return { source: part.source, ...(columns && { type: typeAt(columns, part.source) }) }
+        return { source: part.source, ...(columns && { type: mappedType(columns, part.source) }) }
       }),
     }
   })
@@ -358,7 +359,7 @@ function exportPlan(
     columns: spec.mapping.map((item) => ({
       source: item.source,
       target: item.target,
-      type: typeAt(store.profileColumns, item.source),
+      type: mappedType(store.profileColumns, item.source),
       transform: columnTransform(item.transform, store.profileColumns),
       deduplicationKey: item.deduplicationKey,
       mandatory: item.mandatory,
@@ -426,6 +427,12 @@ function extractPlan(source: LinkedSource, store: StoreModel, database: PostgreS
 function typeAt(columns: readonly Column[], path: string): DataType {
   // A path that does not exist was refused before planning.
   return columns.find((column) => column.path === path)?.type ?? 'string'
+}
+
+/** The type of a profile's path, or of what a path reads of a Segment's membership. */
+function mappedType(columns: readonly Column[], path: string): DataType {
+  const membership = columns.some((column) => column.path === path) ? null : membershipPath(path)
+  return membership ? (membership.part === 'status' ? 'string' : 'timestamp') : typeAt(columns, path)
 }
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {

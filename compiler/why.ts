@@ -82,7 +82,7 @@ const shownEvents = 3
 export function whySegment(
   { store, resource }: SegmentModel,
   model: Model,
-  person: { readonly attributes: unknown; readonly events: readonly unknown[] },
+  person: StoredPerson,
   at: Date,
 ): Explanation | null {
   if (!store) return null
@@ -164,9 +164,11 @@ function foundBy({ condition, sides }: Leaf, examiner: Examiner): readonly Found
   const found: Found[] = []
   const paths = new Set<string>()
   visit(condition, (node) => {
-    if (node.kind !== 'column' || paths.has(node.path)) return
-    paths.add(node.path)
-    found.push({ kind: 'attribute', path: node.path, value: plainOf(examiner.valueOf(node), node.type) })
+    if (node.kind !== 'column' && node.kind !== 'qualified') return
+    const path = node.kind === 'column' ? node.path : membershipText(node)
+    if (paths.has(path)) return
+    paths.add(path)
+    found.push({ kind: 'attribute', path, value: plainOf(examiner.valueOf(node), node.type) })
   })
   if (condition.kind === 'compare' && sides)
     for (const [index, value] of [condition.left, condition.right].entries())
@@ -174,6 +176,11 @@ function foundBy({ condition, sides }: Leaf, examiner: Examiner): readonly Found
         found.push({ kind: 'value', text: sides[index]!, value: plainOf(examiner.valueOf(value), value.type) })
   for (const selection of selectionsIn(condition)) found.push(eventsFound(selection, examiner))
   return found
+}
+
+/** A field of a membership, as expressions write it. */
+function membershipText({ segment, part }: Extract<Value, { kind: 'qualified' }>): string {
+  return `segmentMembership.get("ups").get("${segment}").${part === 'status' ? 'status' : 'lastQualificationTime'}`
 }
 
 const turned: Readonly<Record<CompareOp, CompareOp>> = {
@@ -226,7 +233,7 @@ function comparison(value: Value, op: CompareOp, bound: Value, examiner: Examine
 function isFixed(value: Value): boolean {
   let found = true
   visit(value, ({ kind }) => {
-    if (kind === 'column' || kind === 'events' || kind === 'variable') found = false
+    if (kind === 'column' || kind === 'qualified' || kind === 'events' || kind === 'variable') found = false
   })
   return found
 }
@@ -240,7 +247,7 @@ const asks = 20
 export function turnsAt(
   { condition, store, resource }: SegmentModel,
   model: Model,
-  person: { readonly attributes: unknown; readonly events: readonly unknown[] },
+  person: StoredPerson,
   at: Date,
 ): Date | null {
   if (!condition || !store) return null
@@ -367,10 +374,15 @@ function dig(event: DatumObject, path: string): Datum {
   }, event)
 }
 
-function asPerson(
-  person: { readonly attributes: unknown; readonly events: readonly unknown[] },
-  types: UnionTypes,
-): Person {
+/** A person as a store has it. */
+export type StoredPerson = {
+  readonly attributes: unknown
+  readonly events: readonly unknown[]
+  /** What the last evaluation says of Segments; absent: nothing. `since` in RFC 3339. */
+  readonly memberships?: readonly { readonly segment: string; readonly isMember: boolean; readonly since: string }[]
+}
+
+function asPerson(person: StoredPerson, types: UnionTypes): Person {
   // The object; null where the value is none.
   const object = (value: unknown, type: UnionTypes['profile']): DatumObject =>
     (readDatum(value, dataTypeOf(type)) as DatumObject | null) ?? {}
@@ -378,6 +390,12 @@ function asPerson(
   return {
     attributes: object(person.attributes, types.profile),
     events: event ? person.events.map((each) => object(each, event)) : [],
+    memberships: new Map(
+      person.memberships?.map(({ segment, isMember, since }) => [
+        segment,
+        { status: isMember ? 'realized' : 'exited', since: Date.parse(since) },
+      ]),
+    ),
   }
 }
 

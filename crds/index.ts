@@ -36,6 +36,7 @@ export {
   locationText,
   type PlaceOf,
 } from './locations.ts'
+export { type MembershipPath, membershipPath } from './membership-path.ts'
 export {
   annotations,
   type ConditionReason,

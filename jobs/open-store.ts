@@ -49,13 +49,20 @@ export function relationsSql(
     `profiles AS (${profilesSql(data, root, bucket, columnsOf(store.profile, [...query.profileColumns, ...further]))})`,
     `events AS (${eventsSql(data, root, bucket, columnsOf(store.event, query.eventColumns))})`,
   ]
-  if (query.references.length === 0) return relations
+  const { references, qualified = [] } = query
+  const names = [...new Set([...references, ...qualified])]
+  if (names.length === 0) return relations
   if (!membership)
     throw new JobError('NotEvaluated', `The ProfileStore ${store.name} has not been evaluated yet; run it first.`)
-  const referred = query.references.map(
-    (name) => `coalesce(bool_or(realized) FILTER (WHERE segment = ${literal(name)}), false) AS ${identifier(name)}`,
-  )
-  const known = membersSql(membership, root, bucket, query.references)
+  const referred = [
+    ...names.map(
+      (name) => `coalesce(bool_or(realized) FILTER (WHERE segment = ${literal(name)}), false) AS ${identifier(name)}`,
+    ),
+    ...qualified.map(
+      (name) => `max(since) FILTER (WHERE segment = ${literal(name)}) AS ${identifier(`$since:${name}`)}`,
+    ),
+  ]
+  const known = membersSql(membership, root, bucket, names)
   return [...relations, `members AS (SELECT "$profile", ${referred.join(', ')} FROM (${known}) GROUP BY "$profile")`]
 }
 

@@ -18,6 +18,8 @@ export type PreviewPerson = {
   readonly id: string
   readonly attributes: { readonly [name: string]: PreviewValue }
   readonly events: readonly { readonly [name: string]: PreviewValue }[]
+  /** What the membership version before says of Segments, by name; `since` in epoch milliseconds. Absent: nothing. */
+  readonly memberships?: ReadonlyMap<string, { readonly status: 'realized' | 'exited'; readonly since: number }>
 }
 
 export type Preview = AsyncDisposable & {
@@ -37,7 +39,7 @@ export async function openPreview(ports: Pick<Ports, 'scratch' | 'signal'>): Pro
   const engine = await openSmallDuckDB(ports)
   return {
     members: async (query, columns, people, at) => {
-      await load(engine, columns, people)
+      await load(engine, query, columns, people)
       return membersIn(query, await engine.rows(query.duckdb.replaceAll('$now', timestampLiteral(at))))
     },
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
@@ -53,11 +55,12 @@ export async function openSparkPreview(
   const spark = await openSpark(python, env, ports)
   if ('missing' in spark) return spark
   const engine = await openSmallDuckDB(ports)
-  const tables = { profiles: join(ports.scratch, 'profiles.parquet'), events: join(ports.scratch, 'events.parquet') }
+  const paths = (names: readonly string[]): Readonly<Record<string, string>> =>
+    Object.fromEntries(names.map((name) => [name, join(ports.scratch, `${name}.parquet`)]))
   return {
     version: spark.version,
     members: async (query, columns, people, at) => {
-      await load(engine, columns, people)
+      const tables = paths(await load(engine, query, columns, people))
       for (const [table, path] of Object.entries(tables))
         await engine.run(`COPY ${table} TO ${literal(path)} (FORMAT parquet)`)
       const instant = timestampLiteral(at).replace('TIMESTAMP', 'TIMESTAMP_NTZ')
@@ -76,9 +79,16 @@ function openSmallDuckDB(ports: Pick<Ports, 'scratch' | 'signal'>): Promise<Engi
   return openDuckDB({ engine: { type: 'DuckDB', duckDB: { threads: 1, memoryLimit: '1Gi' } } }, ports)
 }
 
-async function load(engine: Engine, columns: Columns, people: readonly PreviewPerson[]): Promise<void> {
+/** Makes the relations that the query reads, and returns their names. */
+async function load(
+  engine: Engine,
+  { qualified = [] }: MembershipQuery,
+  columns: Columns,
+  people: readonly PreviewPerson[],
+): Promise<readonly string[]> {
   await engine.run(
     [
+      ...(qualified.length > 0 ? membersSql(qualified, people) : []),
       ...tableSql(
         'profiles',
         columns.profile,
@@ -91,6 +101,29 @@ async function load(engine: Engine, columns: Columns, people: readonly PreviewPe
       ),
     ].join(';\n'),
   )
+  return ['profiles', 'events', ...(qualified.length > 0 ? ['members'] : [])]
+}
+
+function membersSql(segments: readonly string[], people: readonly PreviewPerson[]): string[] {
+  const columns = segments.flatMap((name): Column[] => [
+    { path: name, type: 'boolean' },
+    { path: `$since:${name}`, type: 'timestamp' },
+  ])
+  const rows = people.map(({ id, memberships }) => ({
+    id,
+    data: Object.fromEntries(
+      segments.flatMap((name): [string, PreviewValue][] => {
+        const known = memberships?.get(name)
+        return known
+          ? [
+              [name, known.status === 'realized'],
+              [`$since:${name}`, known.since],
+            ]
+          : []
+      }),
+    ),
+  }))
+  return tableSql('members', columns, rows)
 }
 
 function membersIn(

@@ -9,7 +9,15 @@ export type Datum = string | number | boolean | null | readonly Datum[] | DatumO
 export type DatumObject = { readonly [name: string]: Datum }
 
 /** A profile as in the union schema, and its events; both normalized by `readDatum`. */
-export type Person = { readonly attributes: DatumObject; readonly events: readonly DatumObject[] }
+export type Person = {
+  readonly attributes: DatumObject
+  readonly events: readonly DatumObject[]
+  /** The Segments that the person is or was in by the version before the evaluation; absent: none. */
+  readonly memberships?: Memberships
+}
+
+/** By the Segment's name; `since` in epoch milliseconds. */
+export type Memberships = ReadonlyMap<string, { readonly status: 'realized' | 'exited'; readonly since: number }>
 
 export type EvaluationContext = {
   /** Evaluation instant in epoch milliseconds. */
@@ -49,7 +57,8 @@ function frameOf(person: Person, context: EvaluationContext): Frame {
   const events = person.events
     .filter((event) => typeof event['timestamp'] === 'number' && event['timestamp'] <= context.now)
     .sort(inOrder)
-  return { attributes: person.attributes, events, context, variables: new Map(), regexes: new Map() }
+  const { attributes, memberships } = person
+  return { attributes, memberships, events, context, variables: new Map(), regexes: new Map() }
 }
 
 /**
@@ -92,6 +101,7 @@ function compareScalars(a: Datum, b: Datum): number {
 
 type Frame = {
   readonly attributes: DatumObject
+  readonly memberships: Memberships | undefined
   readonly events: readonly DatumObject[]
   readonly context: EvaluationContext
   readonly variables: ReadonlyMap<number, Datum>
@@ -207,6 +217,8 @@ function evaluate(value: Value, frame: Frame): Datum {
       return value.value
     case 'column':
       return dig(frame.attributes, value.path.split('.'))
+    case 'qualified':
+      return frame.memberships?.get(value.segment)?.[value.part] ?? null
     case 'events':
       return frame.events
     case 'variable':

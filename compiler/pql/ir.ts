@@ -68,6 +68,12 @@ export type Value =
   | { readonly kind: 'literal'; readonly value: string | number | boolean; readonly type: DataType }
   /** Dotted path of a profile column: a scalar, array or map of the union schema. */
   | { readonly kind: 'column'; readonly path: string; readonly type: DataType }
+  /**
+   * What the membership version before this evaluation says of the profile and a Segment: `realized` or `exited`, and since when. null for
+   * a profile that was never in it.
+   */
+  | { readonly kind: 'qualified'; readonly segment: string; readonly part: 'status'; readonly type: 'string' }
+  | { readonly kind: 'qualified'; readonly segment: string; readonly part: 'since'; readonly type: 'timestamp' }
   /** All events of the profile up to the evaluation instant, oldest first; never null. Items are event rows. */
   | { readonly kind: 'events'; readonly type: DataType }
   | { readonly kind: 'variable'; readonly id: number; readonly type: DataType }
@@ -229,6 +235,7 @@ const parts: {
   sequence: { steps: 'bound' },
   literal: {},
   column: {},
+  qualified: {},
   events: {},
   variable: {},
   member: { object: 'free' },

@@ -13,6 +13,7 @@ export function pqlManual(): string {
       meaning,
       functionTables(),
       streaming,
+      memberships,
       limits,
       unsupported(),
       trees,
@@ -235,6 +236,17 @@ a longer one; several kinds of events in no order; an expression that asks for n
 (anniversaries); events together with \`inSegment\` of a Segment that reads more than the profile. **Decision:** Adobe's page calls the last one both recommended and
 ineligible; the safe reading is taken. \`today\` counts as a window of 24 hours, \`yesterday\` as one of 48. Batch and streaming find the same members at the same instant.`
 
+const memberships = `## Since when
+
+\`segmentMembership.get("ups").get("NAME")\` is the profile's membership in the Segment NAME of the same ProfileStore, with \`status\` (\`realized\` or \`exited\`) and
+\`lastQualificationTime\`, since when it has been so; absent for a profile that was never in it. \`segmentMembership.ups.NAME\` is the same. \`inSegment\` asks who is
+in NAME now; this asks **the membership version before this evaluation**: whoever comes into NAME in this run is \`realized\` for the next one. A batch run reads what the
+latest run of either kind left; a streaming run reads the streaming run before it, for a batch Segment the last batch run, and looks at everybody each time, since it
+cannot know who came and left. A Segment cannot read its own membership (\`segment-cycle\`). Where the schema has a field \`segmentMembership\` of its own, that is read.
+An Activation maps the same two fields as columns, as of the evaluation that it exports.
+
+\`segmentMembership.get("ups").get("vip").lastQualificationTime occurs > 7 days before now\``
+
 const limits = `## Limits
 
 - Expressions nest up to 100 levels; filters, quantifiers and \`let\` up to 10 inside each other; \`and\` and \`or\` join any number of conditions.
@@ -251,10 +263,10 @@ export const refusedForms: readonly (readonly [form: string, instead: string, co
     '$2.loyalty.tier = "gold"',
   ],
   [
-    '`segmentMembership` read directly, its `status` and `lastQualificationTime`',
-    '`inSegment("name")`',
+    '`segmentMembership` of other namespaces than `ups`, and as a map of all Segments',
+    '`segmentMembership.get("ups").get("name")`',
     'pql-unsupported',
-    'segmentMembership.get("ups").get("x").lastQualificationTime occurs > 7 days before now',
+    'segmentMembership.get("AAM").get("x").status = "realized"',
   ],
   ['items by number, `array[0]`', '`head()`, `topN`, a condition', 'pql-unsupported', 'tags[0] = "a"'],
   [

@@ -136,7 +136,8 @@ function see(node: Node, position: Position, facts: Facts): void {
       see(what, { ...position, events: new Map([...position.events, [node.variable, 0]]) }, facts)
   } else {
     if (node.kind === 'segment') facts.segments.set(node.name, [...(facts.segments.get(node.name) ?? []), node])
-    if (node.kind === 'segment' || node.kind === 'column') facts.asksProfile = true
+    if (node.kind === 'qualified') facts.segments.set(node.segment, [...(facts.segments.get(node.segment) ?? []), node])
+    if (node.kind === 'segment' || node.kind === 'qualified' || node.kind === 'column') facts.asksProfile = true
     const turns = node.kind === 'not' || (node.kind === 'compare' && holdsForNone(node))
     const inner = { ...position, negated: position.negated !== turns }
     eachChild(node, (child) => see(child, inner, facts))

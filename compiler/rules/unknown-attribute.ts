@@ -70,7 +70,7 @@ spec:
           report({
             path,
             message: `\`${source}\` is not an attribute: the status column comes by itself`,
-            help: 'Remove this row and set `membershipStatus: Include`.',
+            help: 'Remove this row and set `membershipStatus: Include`; of one Segment there are `segmentMembership.get("ups").get("NAME").status` and `.lastQualificationTime`.',
           })
           continue
         }

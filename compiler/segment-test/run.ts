@@ -1,5 +1,5 @@
-import { holds, type Person } from '../pql/interpret.ts'
-import type { Condition } from '../pql/ir.ts'
+import { holds, type Memberships, type Person } from '../pql/interpret.ts'
+import { type Condition, visit } from '../pql/ir.ts'
 import type { SegmentCondition } from '../sql/membership-query.ts'
 import { nextFlip } from './flip.ts'
 import type { Case, Expression, Step } from './suite.ts'
@@ -93,7 +93,10 @@ async function runSteps(
   const results: StepResult[] = []
   const nobody: ReadonlySet<string> = new Set()
   let before = { step: steps[0]!, full: nobody, carried: nobody }
-  for (const [index, step] of steps.entries()) {
+  const qualified = qualifiedIn(segments)
+  let memberships: ReadonlyMap<string, Memberships> = new Map()
+  for (const [index, given] of steps.entries()) {
+    const step = qualified.length === 0 ? given : withMemberships(given, memberships)
     const full = await engine(segments, step.people, step.at)
     let carried = full
     if (index > 0) {
@@ -119,14 +122,58 @@ async function runSteps(
         fits(step.exited, exited),
     })
     before = { step, full, carried }
+    if (qualified.length > 0) memberships = await membershipsAfter(segments, qualified, step, engine)
   }
   return results
+}
+
+/** The Segments whose earlier membership is read. */
+function qualifiedIn(segments: readonly SegmentCondition[]): readonly string[] {
+  const names = new Set<string>()
+  for (const { condition } of segments)
+    visit(condition, (node) => {
+      if (node.kind === 'qualified') names.add(node.segment)
+    })
+  return [...names]
+}
+
+/** People as the step before left them in their Segments; what a test says itself stands at its first instant. */
+function withMemberships(step: Step, memberships: ReadonlyMap<string, Memberships>): Step {
+  const people = [...step.people].map(([id, person]): [string, Person] => {
+    const known = memberships.get(id)
+    return [id, known ? { ...person, memberships: known } : person]
+  })
+  return { ...step, people: new Map(people) }
+}
+
+async function membershipsAfter(
+  segments: readonly SegmentCondition[],
+  names: readonly string[],
+  { people, at }: Step,
+  engine: Engine,
+): Promise<ReadonlyMap<string, Memberships>> {
+  const after = new Map<string, Memberships>()
+  for (const name of names) {
+    const target = segments.find((segment) => segment.name === name)
+    if (!target) continue
+    const members = await engine([target, ...segments.filter((segment) => segment !== target)], people, at)
+    for (const [id, person] of people) {
+      const known = after.get(id) ?? person.memberships ?? new Map()
+      const was = known.get(name)
+      const isMember = members.has(id)
+      if (isMember === (was?.status === 'realized')) after.set(id, known)
+      else after.set(id, new Map([...known, [name, { status: isMember ? 'realized' : 'exited', since: at }]]))
+    }
+  }
+  return after
 }
 
 /** People who have to be evaluated again: their data changed, or time alone may have changed their membership. */
 function staleIds(segments: readonly SegmentCondition[], before: Step, step: Step): ReadonlySet<string> {
   const target = segments[0]!
   const conditionOf = conditionsOf(segments)
+  // Who came or left in a Segment that is read has new data, as far as the target goes.
+  if (qualifiedIn(segments).length > 0) return new Set(step.people.keys())
   const stale = new Set(step.touched)
   for (const [id, person] of step.people) {
     if (stale.has(id)) continue

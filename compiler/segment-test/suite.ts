@@ -6,7 +6,7 @@ import { expressionFinding } from '../link-segments.ts'
 import { type Model, type SegmentModel, segmentNames } from '../model.ts'
 import type { SegmentNames } from '../pql/check.ts'
 import type { PqlFault } from '../pql/fault.ts'
-import { type DatumObject, type Person, readDatum } from '../pql/interpret.ts'
+import { type DatumObject, type Memberships, type Person, readDatum } from '../pql/interpret.ts'
 import { type Condition, visit } from '../pql/ir.ts'
 import { type Path, placeOf, type Resource } from '../resource.ts'
 import { dataTypeOf, type ObjectType, readUnionSchema, type UnionTypes, withTimestamp } from '../schema.ts'
@@ -252,7 +252,7 @@ class SuiteReader {
   people(profiles: readonly TestProfile[], path: Path, environment: Environment): People {
     const people = new Map<string, Person>()
     const before = this.errors
-    for (const [index, { id, attributes = {}, events = [] }] of profiles.entries()) {
+    for (const [index, { id, attributes = {}, events = [], segmentMembership: memberships }] of profiles.entries()) {
       const here = [...path, index]
       if (people.has(id))
         this.report('invalid-value', [...here, 'id'], `There are two profiles \`${id}\``, {
@@ -261,9 +261,29 @@ class SuiteReader {
       people.set(id, {
         attributes: this.attributes(attributes, [...here, 'attributes'], environment),
         events: events.map((event, number) => this.event(event, [...here, 'events', number], environment)),
+        ...(memberships && { memberships: this.memberships(memberships, [...here, 'segmentMembership'], environment) }),
       })
     }
     return { people, areSound: this.errors === before }
+  }
+
+  memberships(
+    given: NonNullable<TestProfile['segmentMembership']>,
+    path: Path,
+    { segments }: Environment,
+  ): Memberships {
+    for (const name of Object.keys(given))
+      if (!segments.has(name))
+        this.report('invalid-value', [...path, name], `There is no Segment \`${name}\` in this test`, {
+          help: 'Name a Segment of the same ProfileStore, or add it.',
+          on: 'key',
+        })
+    return new Map(
+      Object.entries(given).map(([name, { status, lastQualificationTime }]) => [
+        name,
+        { status, since: Date.parse(lastQualificationTime) },
+      ]),
+    )
   }
 
   attributes(value: unknown, path: Path, environment: Environment): DatumObject {
@@ -538,6 +558,7 @@ function segmentsIn(condition: Condition): readonly string[] {
   const names = new Set<string>()
   visit(condition, (node) => {
     if (node.kind === 'segment') names.add(node.name)
+    if (node.kind === 'qualified') names.add(node.segment)
   })
   return [...names]
 }

@@ -40,8 +40,11 @@ export function flipQuery(
   const ofProfiles = new Map<string, Node>()
   const ofEvents = new Map<string, Node>()
   let readsEvents = false
+  let everybody = false
   const walk = (node: Node, events: ReadonlySet<number>): void => {
     if (node.kind === 'events' || node.kind === 'sequence') readsEvents = true
+    // Who came or left in the version before has new data here, and nobody says who that is.
+    if (node.kind === 'qualified') everybody = true
     if (readsClock(node)) {
       // The largest part wins: what is compared as a whole is not walked into.
       if (isOfProfile(node)) return void ofProfiles.set(JSON.stringify(node), node)
@@ -52,6 +55,7 @@ export function flipQuery(
     eachChild(node, (child, isBound) => walk(child, isBound ? inner : events))
   }
   for (const condition of conditions) walk(condition, new Set())
+  if (everybody) return { sql: 'SELECT "$profile" FROM profiles', earliest: null }
 
   const printer = printerOf(duckdb)
   const print = (node: Node, bindings: ReadonlyMap<number, Binding>): string =>
@@ -86,7 +90,7 @@ function readsClock(node: Node): boolean {
 }
 
 function isOfProfile(node: Node): boolean {
-  const readsOthers = hasPart(node, ({ kind }) => kind === 'events' || kind === 'sequence' || kind === 'segment')
+  const readsOthers = hasPart(node, ({ kind }) => ['events', 'sequence', 'segment', 'qualified'].includes(kind))
   return !readsOthers && freeVariables(node).length === 0
 }
 

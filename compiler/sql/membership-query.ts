@@ -17,15 +17,15 @@ import { referencesFirst } from '../references-first.ts'
 import type { Dialect } from './dialect.ts'
 import { duckdb } from './duckdb.ts'
 import { type EventList, eventListSql, sortable } from './event-list.ts'
-import { type Binding, millionths, type Printer, printerOf, segmentColumn } from './print.ts'
+import { type Binding, millionths, type Printer, printerOf, qualifiedColumn, segmentColumn } from './print.ts'
 import { spark } from './spark.ts'
 
 export type SegmentCondition = { readonly name: string; readonly condition: Condition }
 
 /**
  * One SELECT for all Segments: every event aggregate once for each (filter, window), every shared leaf condition once, then boolean
- * algebra. A Segment that is referred to but not in `segments` is read from the relation `members`. `eventColumns` is the store's event
- * schema.
+ * algebra. A Segment that is referred to but not in `segments` is read from the relation `members`, and so is what the version before says
+ * of any. `eventColumns` is the store's event schema.
  */
 export function membershipQuery(
   segments: readonly SegmentCondition[],
@@ -37,13 +37,16 @@ export function membershipQuery(
   const references = [...new Set(shared.segments.flatMap((segment) => segmentsIn(segment.condition)))]
     .filter((name) => !known.has(name))
     .sort()
+  const qualified = qualifiedIn(shared.segments)
+  const members = { references, qualified }
   return {
     segments: segments.map((segment) => segment.name),
     references,
+    ...(qualified.length > 0 && { qualified: [...qualified] }),
     profileColumns: reads.profile,
     eventColumns: reads.event,
-    duckdb: print(shared, references, eventColumns, duckdb),
-    spark: print(shared, references, eventColumns, spark),
+    duckdb: print(shared, members, eventColumns, duckdb),
+    spark: print(shared, members, eventColumns, spark),
   }
 }
 
@@ -231,7 +234,9 @@ function both(left: Condition, right: Condition): Condition {
 
 /** The node with its event variable renamed to the row; null when it reads anything else that varies by profile. */
 export function onRow<N extends Node>(node: N, variable: number): N | null {
-  const readsProfile = hasPart(node, ({ kind }) => ['column', 'events', 'segment', 'sequence'].includes(kind))
+  const readsProfile = hasPart(node, ({ kind }) =>
+    ['column', 'qualified', 'events', 'segment', 'sequence'].includes(kind),
+  )
   // The event as a whole, rather than its fields, does not exist in a row.
   if (readsProfile || freeVariables(node).some((free) => free.id !== variable || free.whole)) return null
   return replaceVariable(node, variable, (event) => ({ ...event, id: row, type: 'string' }))
@@ -297,6 +302,21 @@ function segmentsIn(condition: Condition): string[] {
   return names
 }
 
+/** Segments whose status or time in the version before is read, in order. */
+function qualifiedIn(segments: readonly SegmentCondition[]): readonly string[] {
+  const names = new Set<string>()
+  visit(
+    segments.map(({ condition }) => condition),
+    (node) => {
+      if (node.kind === 'qualified') names.add(node.segment)
+    },
+  )
+  return [...names].sort()
+}
+
+/** What a query reads of the relation `members`: whether profiles are in Segments; since when they are, or are not. */
+type Members = { readonly references: readonly string[]; readonly qualified: readonly string[] }
+
 function readsOf(shared: Shared, eventColumns: readonly Column[]): { profile: string[]; event: string[] } {
   const profile = new Set<string>()
   const event = new Set<string>()
@@ -323,7 +343,7 @@ function readsOf(shared: Shared, eventColumns: readonly Column[]): { profile: st
 
 function print(
   shared: Shared,
-  references: readonly string[],
+  { references, qualified }: Members,
   eventColumns: readonly Column[],
   dialect: Dialect,
 ): string {
@@ -333,7 +353,8 @@ function print(
   const none: ReadonlyMap<number, Binding> = new Map()
 
   let from = 'profiles'
-  if (shared.aggregates.length > 0 || references.length > 0) {
+  const readsMembers = references.length > 0 || qualified.length > 0
+  if (shared.aggregates.length > 0 || readsMembers) {
     const parts = shared.aggregates.flatMap((aggregate) => aggregateSql(aggregate, eventColumns, dialect, printer))
     const joins: string[] = []
     if (shared.aggregates.length > 0) {
@@ -341,7 +362,7 @@ function print(
         `LEFT JOIN (\n  SELECT ${profileId} AS ${identifier('$owner')},\n    ${parts.map((part) => `${part.sql} AS ${identifier(part.name)}`).join(',\n    ')}\n  FROM events\n  WHERE ${eventFilter(shared.aggregates, dialect, printer)}\n  GROUP BY ${profileId}\n) AS e ON e.${identifier('$owner')} = p.${profileId}`,
       )
     }
-    if (references.length > 0) joins.push(`LEFT JOIN members AS m ON m.${profileId} = p.${profileId}`)
+    if (readsMembers) joins.push(`LEFT JOIN members AS m ON m.${profileId} = p.${profileId}`)
     const columns = [
       'p.*',
       ...parts.map((part) =>
@@ -350,6 +371,7 @@ function print(
           : `coalesce(e.${identifier(part.name)}, ${part.otherwise}) AS ${identifier(part.name)}`,
       ),
       ...references.map((name) => `coalesce(m.${identifier(name)}, FALSE) AS ${identifier(segmentColumn(name))}`),
+      ...qualified.flatMap((name) => qualifiedSql(name, dialect)),
     ]
     from = `(SELECT ${columns.join(', ')}\nFROM profiles AS p\n${joins.join('\n')}) AS joined`
   }
@@ -376,6 +398,15 @@ function print(
   }
   const named = shared.segments.map(({ name }) => `${identifier(segmentColumn(name))} AS ${identifier(name)}`)
   return `SELECT ${[profileId, ...named].join(', ')}\nFROM ${from}`
+}
+
+/** The columns of a Segment in the version before. Someone who was never in it has no time. */
+function qualifiedSql(name: string, { identifier }: Dialect): readonly string[] {
+  const [status, since] = (['status', 'since'] as const).map((part) => identifier(qualifiedColumn(name, part)))
+  return [
+    `m.${since}`,
+    `CASE WHEN m.${since} IS NOT NULL THEN CASE WHEN m.${identifier(name)} THEN 'realized' ELSE 'exited' END END AS ${status}`,
+  ]
 }
 
 /** Segments in the order in which they can be computed: a layer refers to earlier layers only. */

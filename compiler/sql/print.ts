@@ -19,6 +19,11 @@ export function segmentColumn(name: string): string {
   return `$in:${name}`
 }
 
+/** The column of what the version before says of a Segment: its status, or since when. */
+export function qualifiedColumn(segment: string, part: 'status' | 'since'): string {
+  return `$${part}:${segment}`
+}
+
 /** Prints typed trees for one engine. Columns print as bare identifiers: the caller provides a row in which they are unambiguous. */
 export function printerOf(dialect: Dialect): Printer {
   type Bindings = ReadonlyMap<number, Binding>
@@ -136,6 +141,8 @@ export function printerOf(dialect: Dialect): Printer {
         return node.type === 'integer' ? String(node.value) : dialect.double(node.value)
       case 'column':
         return dialect.identifier(node.path)
+      case 'qualified':
+        return dialect.identifier(qualifiedColumn(node.segment, node.part))
       case 'events':
         throw new Error('Fault in Convoke: events are printed from their aggregates. Please report it.')
       case 'variable': {

@@ -86,7 +86,7 @@ export interface ActivationSpec {
    */
   mapping: {
     /**
-     * Path of a scalar attribute of the profile schema, for example personalEmail.address. Arrays, maps, objects and events cannot be activated.
+     * Path of a scalar attribute of the profile schema, for example personalEmail.address, or what the store knows of a Segment of its own: segmentMembership.get("ups").get("NAME").lastQualificationTime (since when the profile has been in it, or out of it) and .status (realized or exited; empty for who never was in it). Arrays, maps, objects and events cannot be activated.
      */
     source: string
     /**

@@ -397,6 +397,10 @@ export interface MembershipQuery {
    */
   references: string[]
   /**
+   * Segments of which the query reads since when the profile was in them, or out of them, at the version before. Absent: none. For each, `members` has the BOOLEAN column named as the Segment, and a TIMESTAMP column `$since:NAME`, null for a profile that was never in it.
+   */
+  qualified?: string[]
+  /**
    * Paths the query reads; a scan needs no others.
    */
   profileColumns: string[]

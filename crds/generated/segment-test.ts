@@ -88,6 +88,21 @@ export interface TestProfile {
     [k: string]: unknown
   }
   /**
+   * The Segments that the profile is or was in before the first instant, by name: what `segmentMembership.get("ups").get("NAME")` reads. In a timeline later instants read what the test found at the instant before.
+   */
+  segmentMembership?: {
+    [k: string]: {
+      /**
+       * Whether the profile is in the Segment.
+       */
+      status: 'realized' | 'exited'
+      /**
+       * The evaluation instant, for example "2026-01-15T10:30:00Z".
+       */
+      lastQualificationTime: string
+    }
+  }
+  /**
    * The profile's events, in any order.
    */
   events?: {

@@ -281,9 +281,12 @@ async function evaluateBucket(engine: Engine, context: BucketContext, bucket: nu
     await provide(relations, '')
   }
   const segmentsSql = context.sql.replaceAll('$now', () => instant)
-  await engine.run(
-    `CREATE OR REPLACE TEMP VIEW members AS SELECT "$profile"${query.references.map((name) => `, ${memberSql(context, name)} AS ${identifier(name)}`).join('')} FROM before`,
-  )
+  const { references, qualified = [] } = query
+  const earlier = [
+    ...[...new Set([...references, ...qualified])].map((name) => `${memberSql(context, name)} AS ${identifier(name)}`),
+    ...qualified.map((name) => `${sinceSql(context, name)} AS ${identifier(`$since:${name}`)}`),
+  ]
+  await engine.run(`CREATE OR REPLACE TEMP VIEW members AS SELECT ${['"$profile"', ...earlier].join(', ')} FROM before`)
   await blaming(engine, segmentsSql, evaluatedOf(tracks), () =>
     engine.run(
       `CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(tracks, segmentsSql, 'SELECT * FROM before', instant)}`,
@@ -390,6 +393,11 @@ function previousSql({ root, previous, data, tracks }: BucketContext, bucket: nu
 function memberSql({ previous }: BucketContext, segment: string): string {
   const known = previous?.segments.find((one) => one.segment === segment)
   return known ? `coalesce(${bitSql(known.slot)}, false)` : 'false'
+}
+
+function sinceSql({ previous }: BucketContext, segment: string): string {
+  const known = previous?.segments.find((one) => one.segment === segment)
+  return known ? `t${known.slot}` : 'NULL::TIMESTAMP'
 }
 
 /** Numbers of the words that hold a slot, ascending. */

@@ -4,8 +4,8 @@
 //   losers   segment, p                                             profiles whose key another profile carries into the file
 //   changes  segment, key, p, line, entered, status                 rows of increments
 //   exits    segment, key, p                                        keys in the baseline that are no longer in the Segment
-import type { ExportPlan } from '#crds'
-import { type Engine, fileLiteral, literal } from '../engines/duckdb.ts'
+import { type ExportPlan, membershipPath } from '#crds'
+import { type Engine, fileLiteral, identifier, literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import { bitSql, membershipRowsSql, membersSql, profilesSql, slotsPerWord } from '../profile-store.ts'
 import { checkFiles } from '../store-files.ts'
@@ -104,8 +104,32 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
 }
 
 /** SELECT of p and the texts c0, c1, … of a bucket's profiles. */
-function cellsSql({ plan, data, root }: Work, bucket: number): string {
-  return `SELECT "$profile" AS p, ${plan.columns.map((column, index) => `${cellSql(column)} AS c${index}`).join(', ')} FROM (${profilesSql(data, root, bucket, profileColumnsOf(plan.columns))})`
+function cellsSql({ plan, context, data, root, membership }: Work, bucket: number): string {
+  const columns = profileColumnsOf(plan.columns)
+  const own = new Set(context.plan.store?.profile.map(({ path }) => path))
+  const qualified = columns.filter(({ path }) => !own.has(path) && membershipPath(path) !== null)
+  const profiles = profilesSql(
+    data,
+    root,
+    bucket,
+    columns.filter((column) => !qualified.includes(column)),
+  )
+  const cells = plan.columns.map((column, index) => `${cellSql(column)} AS c${index}`).join(', ')
+  const rows = qualified.length === 0 ? null : membershipRowsSql(membership, root, bucket)
+  if (qualified.length === 0) return `SELECT "$profile" AS p, ${cells} FROM (${profiles})`
+  const read = qualified.map(({ path }) => `${rows ? qualifiedSql(membership, path) : 'NULL'} AS ${identifier(path)}`)
+  const memberships = `SELECT "$profile", ${read.join(', ')} FROM (${rows ?? 'SELECT NULL::VARCHAR AS "$profile" WHERE false'})`
+  return `SELECT "$profile" AS p, ${cells} FROM (${profiles}) LEFT JOIN (${memberships}) USING ("$profile")`
+}
+
+/** SQL over a membership row for what a path reads of a Segment's membership: null for a Segment that was never evaluated. */
+function qualifiedSql({ segments }: Work['membership'], path: string): string {
+  const { segment, part } = membershipPath(path)! // asked before
+  const known = segments.find((each) => each.segment === segment)
+  if (part === 'since') return known ? `t${known.slot}` : 'NULL::TIMESTAMP'
+  return known
+    ? `CASE WHEN t${known.slot} IS NOT NULL THEN CASE WHEN ${bitSql(known.slot)} THEN 'realized' ELSE 'exited' END END`
+    : 'NULL::VARCHAR'
 }
 
 /** SQL for a row without status; `cell` gives SQL for the text of a column. */

@@ -491,7 +491,8 @@ export const constructs: Readonly<Record<string, readonly Case[]>> = {
 /** Documented, and refused by name rather than answered wrongly. */
 export const unsupported: readonly (readonly [pql: string, message: string])[] = [
   ['$2.a = 1', 'A Segment has no parameter $2'],
-  ['segmentMembership.ups.x.status = "realized"', '`segmentMembership` is not read directly'],
+  ['segmentMembership.AAM.x.status = "realized"', 'Memberships of the namespace "AAM" are not kept'],
+  ['segmentMembership.ups.count() > 1', '`segmentMembership` is read for one Segment'],
   ['tags[0] = "a"', 'Items cannot be read by their number'],
   ['personalEmail.address.matches("a(?=b)")', 'Look-ahead and look-behind are not supported'],
   ['personalEmail.address.matches("(a)\\\\1")', 'Back references are not supported'],

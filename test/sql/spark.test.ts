@@ -15,6 +15,7 @@ import { disagreement, worlds } from '../pql/arbitrary.ts'
 import { constructs } from '../pql/constructs.ts'
 import { corpus } from '../pql/corpora.ts'
 import * as far from '../pql/extremes.ts'
+import { members, qualifications, segments } from '../pql/qualifications.ts'
 import { namesakes, passing, suite } from '../segment-test/suites.ts'
 import {
   asParquet,
@@ -86,6 +87,13 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
       example.now,
     )
     expect(cases.map(([pql], index) => [pql, found[index]!.length > 0])).toEqual(cases)
+  })
+
+  test('what the version before says of a Segment', { timeout: 300_000 }, async () => {
+    const types = typesOf(example.schema)
+    const conditions = qualifications.map(([pql]) => compileOne(pql, types, segments))
+    const found = await onSpark(conditions, members, types, example.now)
+    expect(qualifications.map(([pql], index) => [pql, found[index]])).toEqual(qualifications)
   })
 
   test('every text with every pattern and regular expression means the same', { timeout: 300_000 }, async () => {

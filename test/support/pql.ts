@@ -3,7 +3,14 @@ import { join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { Column, DataType } from '#crds'
 import { checkPql } from '../../compiler/pql/check.ts'
-import { type Datum, type DatumObject, holds, type Person, readDatum } from '../../compiler/pql/interpret.ts'
+import {
+  type Datum,
+  type DatumObject,
+  holds,
+  type Memberships,
+  type Person,
+  readDatum,
+} from '../../compiler/pql/interpret.ts'
 import type { Condition } from '../../compiler/pql/ir.ts'
 import { columnsOf, dataTypeOf, readUnionSchema, type UnionTypes, withTimestamp } from '../../compiler/schema.ts'
 import { duckdb } from '../../compiler/sql/duckdb.ts'
@@ -11,7 +18,13 @@ import { flipQuery } from '../../compiler/sql/flip-query.ts'
 import { membershipQuery } from '../../compiler/sql/membership-query.ts'
 import { spark } from '../../compiler/sql/spark.ts'
 
-export type TestPerson = { readonly id: string; readonly attributes: unknown; readonly events: readonly unknown[] }
+export type TestPerson = {
+  readonly id: string
+  readonly attributes: unknown
+  readonly events: readonly unknown[]
+  /** What the version before says of the person. */
+  readonly memberships?: Memberships
+}
 
 export function typesOf(schema: { readonly profile: unknown; readonly event?: unknown }): UnionTypes {
   return {
@@ -63,6 +76,7 @@ function normal(person: TestPerson, types: UnionTypes): Person {
   return {
     attributes: attributes ?? {},
     events: event ? person.events.map((each) => readDatum(each, event) as DatumObject) : [],
+    ...(person.memberships && { memberships: person.memberships }),
   }
 }
 
@@ -143,10 +157,14 @@ export async function asParquet(
   people: readonly TestPerson[],
   types: UnionTypes,
   folder: string,
-): Promise<{ readonly profiles: string; readonly events: string }> {
+): Promise<{ readonly profiles: string; readonly events: string; readonly members?: string }> {
   const database = await connection()
   await loadTables(database, people, types)
-  const paths = { profiles: join(folder, 'profiles.parquet'), events: join(folder, 'events.parquet') }
+  const paths = {
+    profiles: join(folder, 'profiles.parquet'),
+    events: join(folder, 'events.parquet'),
+    ...(people.some(({ memberships }) => memberships) && { members: join(folder, 'members.parquet') }),
+  }
   for (const [table, path] of Object.entries(paths))
     await database.run(`COPY ${table} TO ${duckdb.text(path)} (FORMAT parquet)`)
   return paths
@@ -165,6 +183,30 @@ async function loadTables(database: DuckDBConnection, people: readonly TestPerso
     'events',
     types.event ? columnsOf(types.event) : [],
     normalized.flatMap(({ id, person }) => person.events.map((data) => ({ id, data }))),
+  )
+  const segments = [...new Set(people.flatMap(({ memberships }) => [...(memberships?.keys() ?? [])]))]
+  await loadTable(
+    database,
+    'members',
+    segments.flatMap((name): Column[] => [
+      { path: name, type: 'boolean' },
+      { path: `$since:${name}`, type: 'timestamp' },
+    ]),
+    people.flatMap(({ id, memberships = new Map() }) =>
+      memberships.size === 0
+        ? []
+        : [
+            {
+              id,
+              data: Object.fromEntries(
+                segments.flatMap((name) => [
+                  [name, memberships.get(name) ? memberships.get(name)!.status === 'realized' : null],
+                  [`$since:${name}`, memberships.get(name)?.since ?? null],
+                ]),
+              ),
+            },
+          ],
+    ),
   )
 }
 

@@ -17,6 +17,8 @@ export type Reference = { readonly name: string; readonly span: Span }
 export type Checking = {
   readonly source: string
   readonly names: Names
+  /** Whether the expression may read memberships by `segmentMembership`. */
+  readonly readsMemberships: boolean
   /** Reports a fault and returns null, the meaning of whatever is faulty. */
   readonly report: (fault: PqlFault) => null
   readonly refer: (reference: Reference) => void
@@ -55,6 +57,7 @@ export function openChecking(
   const checking = {
     source,
     names,
+    readsMemberships: source.includes('segmentMembership'),
     faults,
     references,
     report,

@@ -9,6 +9,7 @@ import { conditionMeaning, literalMeaning, type Meaning, number, type Scope, val
 import { momentOf } from './moment.ts'
 import { outer, path } from './names.ts'
 import { conditionIn, numberIn, valueIn } from './operand.ts'
+import { membershipMeaning } from './qualification.ts'
 import { chain } from './sequence.ts'
 import { matches, textTest } from './text.ts'
 import { occurs } from './time.ts'
@@ -16,6 +17,8 @@ import { objectLiteral } from './whole.ts'
 
 /** The meaning of an expression. */
 export function meaningIn(checking: Checking, expr: Expr, scope: Scope): Meaning {
+  const membership = checking.readsMemberships ? membershipMeaning(checking, expr, scope) : undefined
+  if (membership !== undefined) return membership
   switch (expr.kind) {
     case 'error':
       return null

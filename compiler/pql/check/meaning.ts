@@ -130,9 +130,19 @@ export function fieldOf({ base }: RecordMeaning, name: string, type: Type): Mean
 
 /** A leaf inside a record, by its path from there. */
 export function leaf(base: Base, path: readonly string[], type: DataType): Value {
+  const written = base.kind === 'object' ? writtenField(base.value, [...base.path, ...path]) : null
+  if (written) return written
   return base.kind === 'profile'
     ? { kind: 'column', path: base.prefix + path.join('.'), type }
     : { kind: 'member', object: base.value, path: [...base.path, ...path], type }
+}
+
+/** The value of a field of an object that is written out; null for any other object. */
+function writtenField(object: Value, path: readonly string[]): Value | null {
+  let at: Value | undefined = object
+  for (const name of path)
+    at = at?.kind === 'record' ? at.fields.find((field) => field.name === name)?.value : undefined
+  return at ?? null
 }
 
 /** A list made item by item; arrays in arrays are joined. */

@@ -59,6 +59,11 @@ function junction(checking: Checking, expr: Expr, op: 'and' | 'or', scope: Scope
   return { kind: op, items: flat }
 }
 
+/** Whether the value is an object literal; a membership is made of its fields, but is read. */
+function isWrittenOut(value: Value): boolean {
+  return value.kind === 'record' && !value.fields.some((field) => field.value.kind === 'qualified')
+}
+
 /** A value that stands as a condition: whether it is true, present, or not empty. */
 function truthOf(checking: Checking, meaning: Meaning, span: Span): Condition | null {
   if (meaning === null) return null
@@ -66,7 +71,7 @@ function truthOf(checking: Checking, meaning: Meaning, span: Span): Condition | 
     case 'condition':
       return meaning.condition
     case 'record':
-      if (meaning.base.kind === 'object' && meaning.base.value.kind === 'record' && meaning.base.path.length === 0)
+      if (meaning.base.kind === 'object' && isWrittenOut(meaning.base.value) && meaning.base.path.length === 0)
         return mismatch(checking, span, 'An object alone is not a condition', 'Compare something with it.')
       return recordDefined(checking, meaning, span)
     case 'moment':

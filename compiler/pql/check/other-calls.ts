@@ -1,5 +1,4 @@
 import { dataTypeOf, describe, type Type } from '../../schema.ts'
-import { alternatives, nearest } from '../../suggest.ts'
 import type { Expr } from '../ast.ts'
 import { makeDate } from '../calendar.ts'
 import { replacement } from '../fault.ts'
@@ -29,6 +28,7 @@ import {
 } from './meaning.ts'
 import { now } from './moment.ts'
 import { coerced, conditionIn, instantIn, numberIn, recordDefined, textIn, valueIn, wholeNumberIn } from './operand.ts'
+import { reportUnknownSegment } from './qualification.ts'
 import { matches, regexIn, textTest } from './text.ts'
 
 // ---- text
@@ -200,7 +200,7 @@ function isDefined(checking: Checking, meaning: NonNullable<Meaning>, { span }: 
     case 'value':
       return { kind: 'isDefined', value: meaning.value }
     case 'record':
-      return meaning.base.kind === 'object' && meaning.base.path.length === 0
+      return meaning.base.kind === 'object' && meaning.base.path.length === 0 && meaning.base.value.kind !== 'record'
         ? { kind: 'isDefined', value: meaning.base.value }
         : recordDefined(checking, meaning, span)
     case 'condition':
@@ -261,15 +261,5 @@ export const inSegment: FunctionHandler = (checking, call) => {
     checking.place(condition, span)
     return conditionMeaning(condition)
   }
-  const near = nearest(name, segments)
-  return checking.report({
-    code: 'unresolved-reference',
-    message: `There is no Segment \`${name}\` in this ProfileStore`,
-    span,
-    help:
-      near.length > 0
-        ? `Did you mean ${alternatives(near)}?`
-        : 'Name a Segment of the same namespace and ProfileStore, or add it.',
-    fixes: near.map((candidate) => replacement(span, candidate, 'review')),
-  })
+  return reportUnknownSegment(checking, { name, span })
 }

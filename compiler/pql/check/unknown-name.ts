@@ -33,13 +33,6 @@ export function reportUnknownName(
       { title: 'Remove `profile.`', span: prefix, text: '', safety: 'safe' },
     ])
   }
-  if (name === 'segmentMembership')
-    return checking.report({
-      code: 'pql-unsupported',
-      message: '`segmentMembership` is not read directly',
-      span,
-      help: 'Write `inSegment("name")`.',
-    })
   if (isInside && profile.fields.has(name)) {
     const outer = `${up(scope)}${name}`
     return report(

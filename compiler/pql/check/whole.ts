@@ -168,17 +168,8 @@ function fieldAt({ base, type }: RecordMeaning, path: string): Typed | null {
     if (!next) return null
     at = next
   }
-  const written = base.kind === 'object' ? writtenField(base.value, [...base.path, ...path.split('.')]) : null
   const own = columnsOf(type).find((column) => column.path === path)
-  return own ? { value: written ?? leaf(base, path.split('.'), own.type), type: at } : null
-}
-
-/** The value of a field of an object that is written out. */
-function writtenField(value: Value, path: readonly string[]): Value | null {
-  let at: Value | undefined = value
-  for (const name of path)
-    at = at?.kind === 'record' ? at.fields.find((field) => field.name === name)?.value : undefined
-  return at ?? null
+  return own ? { value: leaf(base, path.split('.'), own.type), type: at } : null
 }
 
 function sameFields(
