@@ -16,7 +16,7 @@ export type Person = {
   readonly memberships?: Memberships
 }
 
-/** By the Segment's name; `since` in epoch milliseconds. */
+/** What is known of each Segment by its name; `since` in epoch milliseconds. */
 export type Memberships = ReadonlyMap<string, { readonly status: 'realized' | 'exited'; readonly since: number }>
 
 export type EvaluationContext = {
