@@ -7,7 +7,7 @@
  *   rejects/<source>/…csv           rows that could not be read, with their values, per source file
  *   data/<version>/…                merged profiles and bucketed events; manifest.json: the DataManifest committed with it
  *   membership/<version>/…          membership and transitions of one version, MembershipManifests of kept ones
- *   delivered/<activation>/<segment>/<run>.parquet   what an export delivered, the baseline of later ones
+ *   delivered/<activation>/.runs/<run>/   what an export delivered, the baseline of later ones (see export/delivered-set.ts)
  *   reports/<run>/<step>-<attempt>.json   full RunReports
  *   writer.lock                     who writes: one writer at a time
  *
@@ -183,13 +183,15 @@ export function bucketSql(profileId: string, buckets: number): string {
 
 /**
  * SELECT of a bucket's memberships in the named Segments: "$profile", segment VARCHAR, realized BOOLEAN, since TIMESTAMP; one row for
- * each profile that is (realized) or was (not realized) in the Segment. A Segment that the version does not know has no rows.
+ * each profile that is (realized) or was (not realized) in the Segment. A Segment that the version does not know has no rows. `among`:
+ * SELECT of the "$profile" of those who are asked for; null: all.
  */
 export function membersSql(
   manifest: MembershipManifest,
   root: string,
   bucket: number,
   segments: readonly string[],
+  among: string | null = null,
 ): string {
   const wanted = manifest.segments.filter(({ segment }) => segments.includes(segment))
   const rows = membershipRowsSql(manifest, root, bucket)
@@ -199,7 +201,7 @@ export function membersSql(
     ({ segment, slot }) => `{segment: ${literal(segment)}, realized: ${bitSql(slot)}, since: t${slot}}`,
   )
   return `SELECT "$profile", m.segment, m.realized, m.since FROM (
-    SELECT "$profile", unnest([${entries.join(', ')}]) AS m FROM (${rows})
+    SELECT "$profile", unnest([${entries.join(', ')}]) AS m FROM (${rows})${among === null ? '' : ` SEMI JOIN (${among}) USING ("$profile")`}
   ) WHERE m.since IS NOT NULL`
 }
 

@@ -13,10 +13,11 @@ import {
 } from '../profile-store.ts'
 import { faultOf, runStep, type StepContext, type StepResult } from '../step.ts'
 import { openLandingStore } from '../stores/index.ts'
+import { deliveredSets, pruneDelivered } from './delivered-set.ts'
 import { departedOf } from './departed.ts'
-import { detailOf, publish, publishedBefore } from './publish.ts'
+import { detailOf, publishAll, publishedBefore } from './publish.ts'
 import { prepare } from './rows.ts'
-import { canExit, type Delivery, type Evaluated, type Key, type Segment } from './work.ts'
+import { canExit, type Delivery, type Evaluated, type Key, listingOf, type Segment, type Work } from './work.ts'
 
 /**
  * Delivers an Activation's Segments: for each, its data files first and its delivery manifest last. What this run has published before
@@ -44,7 +45,18 @@ async function deliver(context: StepContext): Promise<StepResult> {
   try {
     await using engine = await openDuckDB(job.store, ports)
     await engine.run('SET preserve_insertion_order = true')
-    const work = { context, plan, engine, landing, root, scratch, key: keyOf(plan), ...aligned(data, membership) }
+    const work: Work = {
+      context,
+      plan,
+      engine,
+      landing,
+      listing: listingOf(landing),
+      root,
+      scratch,
+      key: keyOf(plan),
+      sets: deliveredSets(root, plan.activation),
+      ...aligned(data, membership),
+    }
     const details = new Map<string, Detail>()
     const warnings: { code?: string; message: string }[] = []
     const open: Evaluated[] = []
@@ -78,25 +90,17 @@ async function deliver(context: StepContext): Promise<StepResult> {
       )
     }
     const deliveries = open.length + leaving.length === 0 ? [] : await prepare(work, open, leaving)
-    for (const [index, delivery] of deliveries.entries()) {
+    const passed: Delivery[] = []
+    for (const delivery of deliveries) {
       const { segment } = delivery
       if (delivery.departed && delivery.baseline === null)
         warnings.push({
           code: 'LostBaseline',
           message: `What was delivered of the Segment ${segment.name}, which is deleted, cannot be compared with any more: its last file has no rows and empties the audience without naming who leaves.`,
         })
-      ports.progress({ step: 'export', subject: segment.name, done: index, total: deliveries.length, unit: 'segments' })
       const held = input.approved?.includes(segment.name) ? null : heldBecause(plan, delivery)
-      if (held === null) {
-        try {
-          details.set(segment.name, await publish(work, delivery))
-        } catch (error) {
-          // Its manifest may be there or not; later Segments have none.
-          details.set(segment.name, { segment: segment.name, counts: { uncertain: 1 } })
-          const told = [...plan.segments, ...departed].map(({ name }) => details.get(name) ?? { segment: name })
-          return { totals: totalsOf(told), details: told, warnings, fault: faultOf(error) }
-        }
-      } else {
+      if (held === null) passed.push(delivery)
+      else {
         details.set(segment.name, { ...detailOf(delivery, plan), held })
         warnings.push({
           code: 'Held',
@@ -104,6 +108,13 @@ async function deliver(context: StepContext): Promise<StepResult> {
         })
       }
     }
+    const published = await publishAll(work, passed)
+    for (const [name, detail] of published.details) details.set(name, detail)
+    if (published.fault !== null) {
+      const told = [...plan.segments, ...departed].map(({ name }) => details.get(name) ?? { segment: name })
+      return { totals: totalsOf(told), details: told, warnings, fault: faultOf(published.fault) }
+    }
+    pruneDelivered({ root, activation: plan.activation, run: input.run }, input.baselines ?? {})
     const ordered = [...plan.segments, ...departed].map(({ name }) => details.get(name)!)
     return {
       totals: totalsOf(ordered),

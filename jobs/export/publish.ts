@@ -2,26 +2,24 @@
 import { createReadStream, createWriteStream, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { createGzip } from 'node:zlib'
+import { createGzip, gzipSync } from 'node:zlib'
 import type { DeliveryManifest, Detail, ExportPlan } from '#crds'
-import { sha256OfFile } from '../digest.ts'
-import { fileLiteral, identifier, literal } from '../engines/duckdb.ts'
+import { sha256, sha256OfFile } from '../digest.ts'
+import { identifier, literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
-import type { LandingStore } from '../stores/index.ts'
 import { headerLine } from './csv-line.ts'
-import { commitDelivered, deliveredPath, pruneDelivered } from './delivered-set.ts'
+import { commitDelivered, type DeliveredSet, deliveredSql } from './delivered-set.ts'
 import { fileNameOf, manifestNameOf, statusColumn } from './file-names.ts'
-import type { Delivery, Segment, Work } from './work.ts'
+import { baselineSql, batchesOf, currentSql } from './rows.ts'
+import type { Active, Delivery, Segment, Work } from './work.ts'
 
 /**
  * What an earlier attempt of this run has published of a Segment; null: nothing. A Run of the same name with another plan is another Run.
  */
-export async function publishedBefore(
-  { context, plan, landing, scratch, engine, root }: Work,
-  segment: Segment,
-): Promise<Detail | null> {
+export async function publishedBefore(work: Work, segment: Segment): Promise<Detail | null> {
+  const { context, plan, landing, engine, sets } = work
   const name = manifestNameOf(fileNameOf(plan, segment, context.input, 1))
-  const manifest = await readManifest(landing, name, scratch)
+  const manifest = await readManifest(work, name)
   if (manifest === null) return null
   if (manifest.activation !== plan.activation || manifest.segment !== segment.name) {
     throw new JobError(
@@ -31,16 +29,15 @@ export async function publishedBefore(
   }
   if (manifest.run !== context.input.run || manifest.planDigest !== context.plan.digest) return null
   for (const file of manifest.files) if ((await landing.stat(file.name))?.bytes !== file.bytes) return null
-  const delivered = deliveredPath(root, plan.activation, segment.name, manifest.run)
-  const [row] = await engine
-    .rows(`SELECT count(*) AS members FROM read_parquet(${fileLiteral(delivered)})`)
-    .catch(() => [])
   // Without its delivered set a later increment would have nothing to compare with: publish again.
-  if (!row) return null
+  const set = sets.of(segment.name, manifest.run)
+  if (set === null) return null
+  const members =
+    set.rows ?? Number((await engine.rows(`SELECT count(*) AS rows FROM (${deliveredSql(set, 'hash')})`))[0]?.['rows'])
   const { realized, exited, leftOut } = manifest.counts
   return {
     segment: segment.name,
-    members: Number(row['members']) + leftOut.missingMandatory + leftOut.duplicateKey,
+    members: members + leftOut.missingMandatory + leftOut.duplicateKey,
     realized,
     exited,
     backfill: manifest.backfill,
@@ -51,8 +48,9 @@ export async function publishedBefore(
 }
 
 /** null where there is no such file, or where it is no delivery manifest. */
-async function readManifest(landing: LandingStore, name: string, scratch: string): Promise<DeliveryManifest | null> {
-  const local = join(scratch, 'manifest.json')
+async function readManifest({ landing, listing, scratch }: Work, name: string): Promise<DeliveryManifest | null> {
+  if (!(await listing.has(name))) return null
+  const local = join(scratch, `${sha256(name)}.json`)
   if (!(await landing.get(name, local))) return null
   try {
     // Only this step writes this kind of file; its shape is the schema's.
@@ -60,6 +58,8 @@ async function readManifest(landing: LandingStore, name: string, scratch: string
     return found.kind === 'DeliveryManifest' ? found : null
   } catch {
     return null
+  } finally {
+    rmSync(local)
   }
 }
 
@@ -79,31 +79,67 @@ export function detailOf(
   }
 }
 
-/** Publishes the files, then the delivered set, then the manifest: a manifest stands for complete files and a baseline that exists. */
-export async function publish(work: Work, delivery: Delivery): Promise<Detail> {
-  const { context, plan, engine, landing, root, scratch, key } = work
-  const { segment, baseline } = delivery
-  const detail = detailOf(delivery, plan)
-  const rows = delivery.realized + delivery.exited
-  // A file without rows empties the audience of a deleted Segment. For other Segments nothing is written: the next file says more.
-  if (plan.export === 'Incremental' && rows === 0 && !(delivery.departed && delivery.complete)) return detail
+/** A file of a Segment, in the scratch folder. */
+type Written = { readonly path: string; readonly rows: number; readonly bytes: number; readonly sha256: string }
 
-  const first = fileNameOf(plan, segment, context.input, 1)
-  const manifestName = manifestNameOf(first)
-  const files: DeliveryManifest['files'] = []
-  const { maxRows } = plan.destination.file
-  const parts: string[] = []
-  for (let offset = 0; offset === 0 || offset < rows; offset += maxRows) {
-    const path = await writeFile(work, delivery, offset)
-    const name = fileNameOf(plan, segment, context.input, parts.length + 1)
-    files.push({
-      name,
-      rows: Math.min(maxRows, rows - offset),
-      bytes: statSync(path).size,
-      sha256: await sha256OfFile(path),
-    })
-    parts.push(path)
+/** How many Segments are published at the same time: mostly they wait for disks and services. */
+const atOnce = 8
+
+/**
+ * Publishes what is to be delivered: the delivered set of all Segments, then of each Segment its files and its manifest. A manifest stands
+ * for complete files and a baseline that exists. Ends with the first fault; the Segments that were at work then have their details as well.
+ */
+export async function publishAll(
+  work: Work,
+  deliveries: readonly Delivery[],
+): Promise<{ readonly details: ReadonlyMap<string, Detail>; readonly fault: unknown }> {
+  const { plan, context } = work
+  const details = new Map<string, Detail>()
+  const written = deliveries.filter((delivery) => {
+    // A file without rows empties the audience of a deleted Segment. For other Segments nothing is written: the next file says more.
+    const isNothing =
+      plan.export === 'Incremental' && rowsOf(delivery) === 0 && !(delivery.departed && delivery.complete)
+    if (isNothing) details.set(delivery.segment.name, detailOf(delivery, plan))
+    return !isNothing
+  })
+  if (written.length === 0) return { details, fault: null }
+  await writeDelivered(work, written)
+  let done = details.size
+  let fault: unknown = null
+  const publishOne = async (delivery: Delivery, files: readonly Written[]): Promise<void> => {
+    const { name } = delivery.segment
+    context.ports.progress({ step: 'export', subject: name, done, total: deliveries.length, unit: 'segments' })
+    try {
+      details.set(name, await publish(work, delivery, files))
+      done += 1
+    } catch (error) {
+      fault ??= error
+      // Its manifest may be there or not; later Segments have none.
+      details.set(name, { segment: name, counts: { uncertain: 1 } })
+    }
   }
+  for await (const group of filesOf(work, written)) {
+    const waiting = [...group]
+    const turns = Array.from({ length: Math.min(atOnce, waiting.length) }, async () => {
+      for (let next = waiting.shift(); next && fault === null; next = waiting.shift()) await publishOne(...next)
+    })
+    await Promise.all(turns)
+    if (fault !== null) break
+  }
+  return { details, fault }
+}
+
+async function publish(work: Work, delivery: Delivery, written: readonly Written[]): Promise<Detail> {
+  const { context, plan, landing, scratch, membership } = work
+  const { segment } = delivery
+  const detail = detailOf(delivery, plan)
+  const manifestName = manifestNameOf(fileNameOf(plan, segment, context.input, 1))
+  const files = written.map(({ rows, bytes, sha256 }, part) => ({
+    name: fileNameOf(plan, segment, context.input, part + 1),
+    rows,
+    bytes,
+    sha256,
+  }))
   const manifest: DeliveryManifest = {
     apiVersion: 'convoke.dev/v1alpha1',
     kind: 'DeliveryManifest',
@@ -114,7 +150,7 @@ export async function publish(work: Work, delivery: Delivery): Promise<Detail> {
     export: plan.export,
     backfill: detail.backfill === true,
     evaluatedAt: delivery.evaluatedAt,
-    membershipVersion: work.membership.version,
+    membershipVersion: membership.version,
     columns: [
       // A mapped column is a scalar, so its type is one word.
       ...plan.columns.map(({ target, source, type }) => ({ name: target, source, type: String(type) })),
@@ -125,41 +161,119 @@ export async function publish(work: Work, delivery: Delivery): Promise<Detail> {
   }
 
   // A name without {timestamp} is used in every run: until the new files are complete, no manifest may describe them.
-  const earlier = await readManifest(landing, manifestName, scratch)
+  const earlier = await readManifest(work, manifestName)
   if (earlier) await landing.remove(manifestName)
-  for (const [index, { name }] of files.entries()) await landing.put(name, parts[index]!)
+  for (const [index, { name }] of files.entries()) await landing.put(name, written[index]!.path)
   const kept = new Set(files.map(({ name }) => name))
   for (const { name } of earlier?.files ?? []) if (!kept.has(name)) await landing.remove(name)
 
-  const delivered = deliveredPath(root, plan.activation, segment.name, context.input.run)
-  const attributes = plan.incrementalOn === 'MembershipOrAttributes'
-  const definition = `${literal(key.definition)} AS keys`
-  await commitDelivered(
-    engine,
-    delivered,
-    delivery.complete || baseline === null
-      ? `SELECT ${definition}, ${key.list}, p AS "$profile", hash FROM ${delivery.current} ORDER BY ${key.list}, p`
-      : `SELECT ${definition}, ${key.list}, p AS "$profile", ${attributes ? 'c.hash' : 'coalesce(base.hash, c.hash) AS hash'} FROM ${delivery.current} AS c
-         LEFT JOIN (SELECT ${key.list}, hash FROM read_parquet(${fileLiteral(baseline)})) AS base USING (${key.list}) ORDER BY ${key.list}, p`,
-  )
-  const manifestPath = join(scratch, 'manifest.json')
+  const manifestPath = join(scratch, `${segment.name}.manifest.json`)
   writeFileSync(manifestPath, JSON.stringify(manifest, null, 1) + '\n')
   await landing.put(manifestName, manifestPath)
-  for (const path of parts) rmSync(path)
-  if (baseline !== null) pruneDelivered(delivered, baseline)
+  for (const path of [manifestPath, ...written.map((file) => file.path)]) rmSync(path)
   return { ...detail, manifest: manifestName, files }
 }
 
+function rowsOf({ realized, exited }: Delivery): number {
+  return realized + exited
+}
+
+/** Writes the delivered set of all deliveries. */
+async function writeDelivered(work: Work, deliveries: readonly Delivery[]): Promise<void> {
+  const { engine, plan, root, key, context } = work
+  const of = { root, activation: plan.activation, run: context.input.run }
+  const baselines = new Map<Active, DeliveredSet>(
+    deliveries.flatMap((each) => (each.baseline && !each.complete ? [[each, each.baseline]] : [])),
+  )
+  const keepsHash = plan.incrementalOn !== 'MembershipOrAttributes'
+  const content = batchesOf(deliveries, ({ active, baselineSize }) => active + baselineSize).map((batch) => {
+    const base = keepsHash ? baselineSql(work, batch, baselines) : ''
+    const [joined, hash] =
+      base === ''
+        ? ['', 'c.hash']
+        : [`LEFT JOIN (${base}) AS base USING (segment, ${key.list})`, 'coalesce(base.hash, c.hash) AS hash']
+    return {
+      segments: new Map(batch.map(({ segment, active }) => [segment.name, active])),
+      sql: `SELECT segment, ${key.list}, c.p AS "$profile", ${hash} FROM (${currentSql(batch)}) AS c ${joined} ORDER BY segment, ${key.list}, c.p`,
+    }
+  })
+  await commitDelivered(engine, of, key.definition, content)
+}
+
+/** How much text of files is held in memory at a time, in bytes. */
+const textBytes = 16 * 1024 * 1024
+const textSegments = 500
+
+/** The files of all deliveries, group by group: small files of many Segments are made by one query, a large one by itself. */
+async function* filesOf(
+  work: Work,
+  deliveries: readonly Delivery[],
+): AsyncGenerator<readonly (readonly [Delivery, readonly Written[]])[]> {
+  const { engine, plan } = work
+  const { maxRows } = plan.destination.file
+  const [row] = await engine.rows('SELECT coalesce(avg(strlen(line)), 0) AS bytes FROM rows')
+  const textRows = Math.min(maxRows, Math.ceil(textBytes / (Number(row?.['bytes'] ?? 0) + 20)))
+  const isSmall = (delivery: Delivery) =>
+    rowsOf(delivery) <= textRows && (!delivery.complete || delivery.slot === null || delivery.place !== null)
+  for (const complete of [true, false]) {
+    const small = deliveries.filter((delivery) => delivery.complete === complete && isSmall(delivery))
+    for (const batch of batchesOf(small, rowsOf, { rows: textRows, segments: textSegments }))
+      yield smallFiles(work, batch)
+  }
+  for (const delivery of deliveries) {
+    if (isSmall(delivery)) continue
+    const rows = rowsOf(delivery)
+    const files: Written[] = []
+    for (let offset = 0; offset === 0 || offset < rows; offset += maxRows) {
+      const path = await largeFile(work, delivery, offset)
+      files.push({
+        path,
+        rows: Math.min(maxRows, rows - offset),
+        bytes: statSync(path).size,
+        sha256: await sha256OfFile(path),
+      })
+    }
+    yield [[delivery, files]]
+  }
+}
+
+/** SQL for a row of a file; `status`: SQL of its status. */
+function rowSql({ membershipStatus, destination }: ExportPlan, status: string): string {
+  return membershipStatus === 'Include' ? `line || ${literal(destination.file.delimiter)} || ${status}` : 'line'
+}
+
+/** The files of a batch, all of which are complete, or none. */
+async function smallFiles(
+  { engine, plan, key, scratch }: Work,
+  batch: readonly Delivery[],
+): Promise<readonly (readonly [Delivery, readonly Written[]])[]> {
+  const names = batch.map(({ segment }) => literal(segment.name)).join(', ')
+  const select = batch[0]?.complete
+    ? `SELECT segment, string_agg(${rowSql(plan, "'realized'")}, chr(10) ORDER BY n) AS text FROM (${currentSql(batch)}) GROUP BY segment`
+    : `SELECT segment, string_agg(${rowSql(plan, 'status')}, chr(10) ORDER BY ${key.list}, p) AS text FROM changes WHERE segment IN (${names}) GROUP BY segment`
+  const texts = new Map((await engine.rows(select)).map((row) => [row['segment'], String(row['text'])]))
+  const header = headerLine(plan)
+  return batch.map((delivery) => {
+    const { name } = delivery.segment
+    const text = texts.get(name)
+    const plain = Buffer.from(text === undefined ? `${header}\n` : `${header}\n${text}\n`)
+    const isPlain = plan.destination.file.compression === 'None'
+    const content = isPlain ? plain : gzipSync(plain)
+    const path = join(scratch, `${name}.csv`)
+    writeFileSync(path, content)
+    return [delivery, [{ path, rows: rowsOf(delivery), bytes: content.length, sha256: sha256(content) }]]
+  })
+}
+
 /** Writes one part of a Segment's file to the scratch folder, ordered by the key; returns its path. */
-async function writeFile({ engine, plan, key, scratch }: Work, delivery: Delivery, offset: number): Promise<string> {
-  const { maxRows, compression, delimiter } = plan.destination.file
-  const status = (sql: string) =>
-    plan.membershipStatus === 'Include' ? `line || ${literal(delimiter)} || ${sql}` : 'line'
+async function largeFile({ engine, plan, key, scratch }: Work, delivery: Delivery, offset: number): Promise<string> {
+  const { maxRows, compression } = plan.destination.file
   const order = `ORDER BY ${key.list}, p`
+  const isOrdered = delivery.place === null && delivery.leftOut.duplicateKey === 0
   const select = delivery.complete
     ? // the table has this order already, and only a join would lose it.
-      `SELECT ${status("'realized'")} AS row FROM ${delivery.current} ${delivery.leftOut.duplicateKey > 0 ? order : ''}`
-    : `SELECT ${status('status')} AS row FROM changes WHERE segment = ${literal(delivery.segment.name)} ${order}`
+      `SELECT ${rowSql(plan, "'realized'")} AS row FROM (${currentSql([delivery])}) ${isOrdered ? '' : 'ORDER BY n'}`
+    : `SELECT ${rowSql(plan, 'status')} AS row FROM changes WHERE segment = ${literal(delivery.segment.name)} ${order}`
   const path = join(scratch, `${delivery.segment.name}-${offset}.csv`)
   // The lines are quoted already; DuckDB writes them unchanged when it has no quote character.
   await engine.run(`COPY (SELECT row AS ${identifier(headerLine(plan))} FROM (${select} LIMIT ${maxRows} OFFSET ${offset}))

@@ -2,6 +2,7 @@
 // to each other, made in this order; `key` stands for the columns of `Key.list`:
 //   rows     p, key, line, hash, complete, membership words         a profile that is in any of the Segments, in the order of the key
 //   losers   segment, p                                             profiles whose key another profile carries into the file
+//   members  place, n                                               rows (by rowid) of the Segments that are not large, in order
 //   changes  segment, key, p, line, entered, status                 rows of increments
 //   exits    segment, key, p                                        keys in the baseline that are no longer in the Segment
 import { type ExportPlan, membershipPath } from '#crds'
@@ -10,8 +11,17 @@ import { JobError } from '../errors.ts'
 import { bitSql, membershipRowsSql, membersSql, profilesSql, slotsPerWord } from '../profile-store.ts'
 import { checkFiles } from '../store-files.ts'
 import { cellSql, isTextColumn, lineSql, profileColumnsOf } from './csv-line.ts'
-import { deliveredPath, readableBaseline } from './delivered-set.ts'
-import { type Active, canExit, type Delivery, type Evaluated, type Key, type Segment, type Work } from './work.ts'
+import { comparable, type DeliveredSet } from './delivered-set.ts'
+import {
+  type Active,
+  type Baselines,
+  canExit,
+  type Delivery,
+  type Evaluated,
+  type Key,
+  type Segment,
+  type Work,
+} from './work.ts'
 
 /** Makes the rows of all Segments in one pass over the buckets, and finds what changed against the baselines. */
 export async function prepare(
@@ -19,38 +29,36 @@ export async function prepare(
   open: readonly Evaluated[],
   leaving: readonly Segment[],
 ): Promise<readonly Delivery[]> {
-  const { engine, plan, context, root, key } = work
+  const { engine, context, key } = work
   await loadRows(work, open)
   await findDuplicates(work, open)
-  const active = [
-    ...(await countActive(work, open)),
-    ...leaving.map((segment) => ({
-      segment,
-      departed: true,
-      members: 0,
-      // A deleted Segment is known to be gone now, whenever the store was last evaluated.
-      evaluatedAt: context.input.now,
-      current: '(SELECT * FROM rows WHERE false)',
-      active: 0,
-      leftOut: { missingMandatory: 0, duplicateKey: 0 },
-    })),
-  ]
+  const active = [...(await countActive(work, open)), ...leaving.map((segment) => gone(segment, context.input.now))]
   await engine.run(`CREATE TEMP TABLE changes (segment VARCHAR, ${columnsOf(key)}, p VARCHAR, line VARCHAR, entered BOOLEAN, status VARCHAR);
     CREATE TEMP TABLE exits (segment VARCHAR, ${columnsOf(key)}, p VARCHAR)`)
-  const baselines = new Map<string, string>()
-  for (const entry of active) {
-    const { name } = entry.segment
-    const run = context.input.baselines?.[name]
-    const baseline =
-      run === undefined
-        ? null
-        : await readableBaseline(engine, deliveredPath(root, plan.activation, name, run), key.definition)
-    if (baseline === null) continue
-    baselines.set(name, baseline)
-    await compare(work, entry, baseline)
-  }
+  const baselines = await baselinesOf(work, active)
+  for (const batch of batchesOf(
+    active.filter((entry) => baselines.has(entry)),
+    (entry) => entry.active + baselines.get(entry)!.rows,
+  ))
+    await compare(work, batch, baselines)
   await renderExits(work)
   return countChanges(work, active, baselines)
+}
+
+/** A deleted Segment is known to be gone now, whenever the store was last evaluated. */
+function gone(segment: Segment, now: string): Active {
+  const leftOut = { missingMandatory: 0, duplicateKey: 0 }
+  return { segment, departed: true, members: 0, evaluatedAt: now, slot: null, place: null, active: 0, leftOut }
+}
+
+async function baselinesOf({ engine, sets, context, key }: Work, active: readonly Active[]): Promise<Baselines> {
+  const runs = context.input.baselines ?? {}
+  const found = active.flatMap((entry) => {
+    const run = runs[entry.segment.name]
+    const set = run === undefined ? null : sets.of(entry.segment.name, run)
+    return set ? [[entry, set] as const] : []
+  })
+  return comparable(engine, new Map(found), key.definition)
 }
 
 function columnsOf(key: Key): string {
@@ -181,7 +189,7 @@ async function findDuplicates(work: Work, open: readonly Evaluated[]): Promise<v
     await reading(work, () =>
       engine.run(`INSERT INTO contenders
         SELECT m.segment, shared.p, ${key.list}, m.since, [${cells}] FROM shared
-        JOIN (${membersSql(membership, root, bucket, segments)}) AS m ON m."$profile" = shared.p AND m.realized
+        JOIN (${membersSql(membership, root, bucket, segments, 'SELECT p AS "$profile" FROM shared')}) AS m ON m."$profile" = shared.p AND m.realized
         JOIN (${cellsSql(work, bucket)}) AS c ON c.p = shared.p`),
     )
   }
@@ -189,23 +197,91 @@ async function findDuplicates(work: Work, open: readonly Evaluated[]): Promise<v
     QUALIFY row_number() OVER (PARTITION BY segment, ${key.list} ORDER BY since DESC NULLS LAST, cells, p) > 1; DROP TABLE contenders`)
 }
 
-function currentSql({ segment, evaluated }: Evaluated, duplicateKey: number): string {
-  const winners =
-    duplicateKey > 0 ? `ANTI JOIN (SELECT p FROM losers WHERE segment = ${literal(segment.name)}) USING (p)` : ''
-  return `(SELECT * FROM rows ${winners} WHERE complete AND ${bitSql(evaluated.slot)})`
+/** SELECT of segment, n (the place in the order of the key) and the columns of `rows`: the rows that complete files of a batch have. */
+export function currentSql(batch: readonly Active[]): string {
+  const [first] = batch
+  if (first && first.slot !== null && first.place === null) {
+    const name = literal(first.segment.name)
+    const winners =
+      first.leftOut.duplicateKey > 0 ? `ANTI JOIN (SELECT p FROM losers WHERE segment = ${name}) USING (p)` : ''
+    return `SELECT ${name} AS segment, rowid AS n, * FROM rows ${winners} WHERE complete AND ${bitSql(first.slot)}`
+  }
+  const places = batch.flatMap(({ place, segment }) => (place === null ? [] : [{ place, name: literal(segment.name) }]))
+  if (places.length === 0) return 'SELECT NULL::VARCHAR AS segment, rowid AS n, * FROM rows WHERE false'
+  const named = places.map(({ place, name }) => `(${place}, ${name})`).join(', ')
+  return `SELECT named.segment, members.n, rows.* FROM members JOIN (VALUES ${named}) AS named (place, segment) USING (place)
+    JOIN rows ON rows.rowid = members.n WHERE members.place BETWEEN ${places[0]!.place} AND ${places.at(-1)!.place}`
 }
 
-/** Adds what differs from the baseline to `changes` and `exits`. */
-async function compare({ engine, plan, key }: Work, entry: Active, baseline: string): Promise<void> {
+/** SELECT of segment, the key's columns, "$profile" and hash: what was delivered of a batch. */
+export function baselineSql(
+  { key }: Work,
+  batch: readonly Active[],
+  baselines: ReadonlyMap<Active, DeliveredSet>,
+): string {
+  const names = new Map<DeliveredSet['path'], string[]>()
+  const selects: string[] = []
+  for (const entry of batch) {
+    const set = baselines.get(entry)
+    if (!set) continue
+    const name = literal(entry.segment.name)
+    const some = names.get(set.path)
+    if (set.segment === null)
+      selects.push(
+        `SELECT ${name} AS segment, ${key.list}, "$profile", hash FROM read_parquet(${fileLiteral(set.path)})`,
+      )
+    else if (some) some.push(name)
+    else names.set(set.path, [name])
+  }
+  for (const [path, some] of names) {
+    const sorted = [...some].sort()
+    selects.push(
+      `SELECT segment, ${key.list}, "$profile", hash FROM read_parquet(${fileLiteral(path)}) WHERE segment BETWEEN ${sorted[0]} AND ${sorted.at(-1)} AND segment IN (${sorted.join(', ')})`,
+    )
+  }
+  return selects.join(' UNION ALL ')
+}
+
+/** Most rows and Segments that one statement takes. */
+const batchLimits = { rows: 2_000_000, segments: 500 }
+
+/** Batches of entries in their order: a large Segment is one of its own. `rowsOf`: how many rows an entry brings. */
+export function batchesOf<Entry extends Active>(
+  entries: readonly Entry[],
+  rowsOf: (entry: Entry) => number,
+  { rows: mostRows, segments: mostSegments } = batchLimits,
+): readonly (readonly Entry[])[] {
+  const batches: Entry[][] = []
+  let open: Entry[] = []
+  let rows = 0
+  for (const entry of entries) {
+    const own = rowsOf(entry)
+    if (entry.slot !== null && entry.place === null) {
+      batches.push([entry])
+      continue
+    }
+    if (open.length > 0 && (open.length >= mostSegments || rows + own > mostRows)) {
+      batches.push(open)
+      open = []
+      rows = 0
+    }
+    open.push(entry)
+    rows += own
+  }
+  return open.length === 0 ? batches : [...batches, open]
+}
+
+/** Adds what differs from the baselines to `changes` and `exits`. */
+async function compare(work: Work, batch: readonly Active[], baselines: Baselines): Promise<void> {
+  const { engine, plan, key } = work
   const attributes = plan.incrementalOn === 'MembershipOrAttributes' && plan.export === 'Incremental'
-  const name = literal(entry.segment.name)
-  const base = `read_parquet(${fileLiteral(baseline)})`
+  const [current, base] = [currentSql(batch), baselineSql(work, batch, baselines)]
   await engine.run(`INSERT INTO changes
-      SELECT ${name}, ${key.list}, c.p, line, base.hash IS NULL, 'realized' FROM ${entry.current} AS c
-      LEFT JOIN (SELECT ${key.list}, hash FROM ${base}) AS base USING (${key.list})
+      SELECT segment, ${key.list}, c.p, line, base.hash IS NULL, 'realized' FROM (${current}) AS c
+      LEFT JOIN (${base}) AS base USING (segment, ${key.list})
       WHERE base.hash IS NULL ${attributes ? 'OR base.hash <> c.hash' : ''};
     INSERT INTO exits
-      SELECT ${name}, ${key.list}, "$profile" FROM ${base} ANTI JOIN ${entry.current} AS c USING (${key.list})`)
+      SELECT segment, ${key.list}, "$profile" FROM (${base}) AS base ANTI JOIN (${current}) AS c USING (segment, ${key.list})`)
 }
 
 /**
@@ -232,30 +308,61 @@ async function renderExits(work: Work): Promise<void> {
     ${key.columns.length === 0 ? 'JOIN' : 'LEFT JOIN'} gone ON gone.p = exits.p`)
 }
 
+/** A Segment with more members is found by its bit, whenever it is asked for; the members of all others are found once. */
+const largeMembers = 100_000
+
+/** Makes table `members`, and counts the rows of each Segment. */
 async function countActive({ engine }: Work, open: readonly Evaluated[]): Promise<readonly Active[]> {
-  const losers = await perSegment(engine, 'SELECT segment, count(*) AS profiles FROM losers GROUP BY segment')
-  const sums = open.map(({ evaluated: { slot } }, index) => `, sum(${bitSql(slot)}::TINYINT) AS s${index}`)
-  const rows = await engine.rows(`SELECT complete${sums.join('')} FROM rows GROUP BY complete`)
-  const [complete, incomplete] = [true, false].map((value) => rows.find((row) => row['complete'] === value))
-  return open.map((entry, index) => {
-    const duplicateKey = losers(entry.segment.name, 'profiles')
-    const missingMandatory = Number(incomplete?.[`s${index}`] ?? 0)
-    return {
-      segment: entry.segment,
-      departed: false,
-      members: entry.evaluated.members,
-      evaluatedAt: entry.evaluated.evaluatedAt,
-      current: currentSql(entry, duplicateKey),
-      active: Number(complete?.[`s${index}`] ?? 0) - duplicateKey,
-      leftOut: { missingMandatory, duplicateKey },
-    }
-  })
+  const isLarge = ({ evaluated }: Evaluated) => evaluated.members > largeMembers
+  const large = open.filter(isLarge)
+  const small = open.filter((entry) => !isLarge(entry))
+  const lost = await perSegment(engine, 'SELECT segment, count(*) AS profiles FROM losers GROUP BY segment')
+
+  await engine.run('CREATE TEMP TABLE unsorted (place INTEGER, n BIGINT, complete BOOLEAN)')
+  const places = Map.groupBy(small.entries(), ([, { evaluated }]) => Math.floor(evaluated.slot / slotsPerWord))
+  for (const [word, entries] of places) {
+    const bits = entries.map(([place, { evaluated }]) => `(${place}, ${evaluated.slot % slotsPerWord})`)
+    const mask = entries.reduce((bits, [, { evaluated }]) => bits | (1n << BigInt(evaluated.slot % slotsPerWord)), 0n)
+    await engine.run(`INSERT INTO unsorted SELECT bits.place, r.n, r.complete
+      FROM (SELECT rowid AS n, complete, m${word} AS word FROM rows WHERE m${word} & ${mask} <> 0) AS r JOIN (VALUES ${bits.join(', ')}) AS bits (place, bit) ON (r.word >> bits.bit) & 1 = 1`)
+  }
+  const counts = await engine.rows('SELECT place, complete, count(*) AS profiles FROM unsorted GROUP BY ALL')
+  const counted = new Map(counts.map((row) => [`${row['place']} ${row['complete']}`, Number(row['profiles'])]))
+  const names = small.map(({ segment }, place) => `(${place}, ${literal(segment.name)})`).join(', ')
+  const losers =
+    lost.size === 0 || names === ''
+      ? ''
+      : `ANTI JOIN (SELECT place, rows.rowid AS n FROM losers JOIN (VALUES ${names}) AS named (place, segment) USING (segment) JOIN rows USING (p)) USING (place, n)`
+  await engine.run(
+    `CREATE TEMP TABLE members AS SELECT place, n FROM unsorted ${losers} WHERE complete ORDER BY place, n; DROP TABLE unsorted`,
+  )
+
+  const sums = large.map(({ evaluated: { slot } }, index) => `, sum(${bitSql(slot)}::TINYINT) AS s${index}`)
+  const rows =
+    large.length === 0 ? [] : await engine.rows(`SELECT complete${sums.join('')} FROM rows GROUP BY complete`)
+  const summed = (index: number, complete: boolean) =>
+    Number(rows.find((row) => row['complete'] === complete)?.[`s${index}`] ?? 0)
+  return [
+    ...small.map((entry, place) => activeOf(entry, place, (complete) => counted.get(`${place} ${complete}`) ?? 0)),
+    ...large.map((entry, index) => activeOf(entry, null, (complete) => summed(index, complete))),
+  ]
+
+  function activeOf(
+    { segment, evaluated }: Evaluated,
+    place: number | null,
+    count: (complete: boolean) => number,
+  ): Active {
+    const { slot, members, evaluatedAt } = evaluated
+    const duplicateKey = lost.count(segment.name, 'profiles')
+    const leftOut = { missingMandatory: count(false), duplicateKey }
+    return { segment, departed: false, members, evaluatedAt, slot, place, active: count(true) - duplicateKey, leftOut }
+  }
 }
 
 async function countChanges(
   { engine, plan }: Work,
   active: readonly Active[],
-  baselines: ReadonlyMap<string, string>,
+  baselines: Baselines,
 ): Promise<readonly Delivery[]> {
   const exits = await perSegment(engine, 'SELECT segment, count(*) AS keys FROM exits GROUP BY segment')
   const changes = await perSegment(
@@ -263,29 +370,28 @@ async function countChanges(
     `SELECT segment, count(*) FILTER (entered) AS entered, count(*) FILTER (status = 'realized') AS realized,
       count(*) FILTER (status = 'exited') AS exited FROM changes GROUP BY segment`,
   )
-  const deliveries: Delivery[] = []
-  for (const entry of active) {
+  return active.map((entry) => {
     const { name } = entry.segment
-    const baseline = baselines.get(name) ?? null
-    const [base] =
-      baseline === null ? [] : await engine.rows(`SELECT count(*) AS keys FROM read_parquet(${fileLiteral(baseline)})`)
+    const baseline = baselines.get(entry) ?? null
     const complete = plan.export === 'Full' || baseline === null
-    deliveries.push({
+    return {
       ...entry,
       baseline,
-      baselineSize: Number(base?.['keys'] ?? 0),
+      baselineSize: baseline?.rows ?? 0,
       complete,
-      entered: baseline === null ? entry.active : changes(name, 'entered'),
-      left: exits(name, 'keys'),
-      realized: complete ? entry.active : changes(name, 'realized'),
-      exited: complete ? 0 : changes(name, 'exited'),
-    })
-  }
-  return deliveries
+      entered: baseline === null ? entry.active : changes.count(name, 'entered'),
+      left: exits.count(name, 'keys'),
+      realized: complete ? entry.active : changes.count(name, 'realized'),
+      exited: complete ? 0 : changes.count(name, 'exited'),
+    }
+  })
 }
 
 /** Counts of a query by its column `segment`; 0 for a Segment without a row. */
-async function perSegment(engine: Engine, sql: string): Promise<(segment: string, count: string) => number> {
+async function perSegment(
+  engine: Engine,
+  sql: string,
+): Promise<{ readonly size: number; readonly count: (segment: string, of: string) => number }> {
   const rows = new Map((await engine.rows(sql)).map((row) => [row['segment'], row]))
-  return (segment, count) => Number(rows.get(segment)?.[count] ?? 0)
+  return { size: rows.size, count: (segment, of) => Number(rows.get(segment)?.[of] ?? 0) }
 }

@@ -4,6 +4,7 @@ import type { Engine } from '../engines/duckdb.ts'
 import type { DataManifest, MembershipManifest, MembershipSegment } from '../profile-store.ts'
 import type { StepContext } from '../step.ts'
 import type { LandingStore } from '../stores/index.ts'
+import type { DeliveredSet, deliveredSets } from './delivered-set.ts'
 
 export type Segment = ExportPlan['segments'][number]
 
@@ -13,11 +14,13 @@ export type Work = {
   readonly plan: ExportPlan
   readonly engine: Engine
   readonly landing: LandingStore
+  readonly listing: Listing
   readonly root: string
   readonly data: DataManifest
   readonly membership: MembershipManifest
   readonly scratch: string
   readonly key: Key
+  readonly sets: ReturnType<typeof deliveredSets>
 }
 
 /** The deduplication key; the profile id where the mapping has none. */
@@ -39,16 +42,22 @@ export type Active = {
   readonly departed: boolean
   readonly members: number
   readonly evaluatedAt: string
-  /** SQL of the rows that a complete file has, and how many they are. */
-  readonly current: string
+  /** null: nobody is in it, since it is deleted. */
+  readonly slot: number | null
+  /** Its number in table `members`; null: its rows are found by its bit. */
+  readonly place: number | null
+  /** How many rows a complete file has. */
   readonly active: number
   readonly leftOut: DeliveryManifest['counts']['leftOut']
 }
 
+/** The acknowledged delivered sets; a Segment without one is backfilled. */
+export type Baselines = ReadonlyMap<Active, DeliveredSet & { readonly rows: number }>
+
 /** A Segment to deliver. */
 export type Delivery = Active & {
-  /** The file of the acknowledged delivered set; null: this is a backfill. */
-  readonly baseline: string | null
+  /** null: this is a backfill. */
+  readonly baseline: DeliveredSet | null
   readonly baselineSize: number
   /** Whether the file holds every active member, rather than changes against the baseline. */
   readonly complete: boolean
@@ -63,4 +72,19 @@ export type Delivery = Active & {
 /** Whether files can say that somebody leaves: only increments with a status column can. */
 export function canExit(plan: ExportPlan): boolean {
   return plan.export === 'Incremental' && plan.membershipStatus === 'Include'
+}
+
+/** Which names there are in a landing zone; each folder is listed once, when it is first asked about. */
+export type Listing = { readonly has: (name: string) => Promise<boolean> }
+
+export function listingOf(landing: LandingStore): Listing {
+  const folders = new Map<string, Promise<ReadonlySet<string>>>()
+  return {
+    async has(name) {
+      const folder = name.slice(0, name.lastIndexOf('/') + 1)
+      const names = folders.get(folder) ?? landing.list(folder).then((all) => new Set(all))
+      folders.set(folder, names)
+      return (await names).has(name)
+    },
+  }
 }

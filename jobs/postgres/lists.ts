@@ -1,6 +1,5 @@
 import type { ExportPlan, ImportPlan } from '#crds'
-import { literal } from '../engines/duckdb.ts'
-import { deliveredPath } from '../export/delivered-set.ts'
+import { deliveredSets, deliveredSql } from '../export/delivered-set.ts'
 import type { OpenStore } from '../open-store.ts'
 import type { Ports } from '../ports.ts'
 import { name } from './connection.ts'
@@ -26,10 +25,15 @@ export async function deliveredCounts(
   baselines: Readonly<Record<string, string>>,
 ): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>()
+  const sets = deliveredSets(root, activation)
   for (const [segment, run] of Object.entries(baselines)) {
-    const path = deliveredPath(root, activation, segment, run)
-    const [row] = await engine.rows(`SELECT count(*) AS people FROM read_parquet(${literal(path)})`).catch(() => [])
-    if (row) counts.set(segment, Number(row['people']))
+    const set = sets.of(segment, run)
+    if (set === null) continue
+    if (set.rows !== null) counts.set(segment, set.rows)
+    else {
+      const [row] = await engine.rows(`SELECT count(*) AS people FROM (${deliveredSql(set, 'hash')})`).catch(() => [])
+      if (row) counts.set(segment, Number(row['people']))
+    }
   }
   return counts
 }
@@ -50,12 +54,12 @@ export async function campaignSides(
   if (places.length === 0 || places.includes(-1)) return null
   const delivered = new Map<string, readonly (readonly string[])[]>()
   let total = 0
+  const sets = deliveredSets(root, activation)
   for (const [segment, run] of Object.entries(baselines)) {
-    const path = deliveredPath(root, activation, segment, run)
+    const set = sets.of(segment, run)
+    if (set === null) continue
     const rows = await engine
-      .rows(
-        `SELECT ${places.map((place, at) => `k${place} AS k${at}`).join(', ')} FROM read_parquet(${literal(path)}) LIMIT ${mostKeys}`,
-      )
+      .rows(`${deliveredSql(set, places.map((place, at) => `k${place} AS k${at}`).join(', '))} LIMIT ${mostKeys}`)
       .catch(() => null)
     if (rows === null) continue
     total += rows.length

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 
@@ -61,6 +62,38 @@ export function splitPrefix(prefix: string, place: string): { readonly folder: s
   const folder = prefix.slice(0, end)
   if (folder !== '') safeName(folder.slice(0, -1), place)
   return { folder, start: prefix.slice(end) }
+}
+
+/** Name prefix of files that are still being written, short enough that a long name has room. */
+export const temporaryPrefix = '.convoke-'
+
+/** How the parts of a file begin that are still being written under other names. */
+export function partsOf(name: string): string {
+  return `${temporaryPrefix}${createHash('sha256').update(name).digest('hex').slice(0, 16)}-`
+}
+
+/** Listing a folder costs more than writing a file into it. */
+const listingMs = 5000
+
+/**
+ * Finds the unfinished parts in a folder that begin in some way. An earlier attempt that was killed left them; one that still runs loses its
+ * right to publish. `list` gives all names in the folder, and is asked once in a while.
+ */
+export function unfinishedParts(): (
+  folder: string,
+  start: string,
+  list: () => Promise<readonly string[]>,
+) => Promise<readonly string[]> {
+  const listings = new Map<string, { readonly parts: readonly string[]; readonly atMs: number }>()
+  return async (folder, start, list) => {
+    let found = listings.get(folder)
+    if (found === undefined || performance.now() - found.atMs > listingMs) {
+      const atMs = performance.now()
+      found = { parts: (await list()).filter((name) => name.startsWith(temporaryPrefix)), atMs }
+      listings.set(folder, found)
+    }
+    return found.parts.filter((name) => name.startsWith(start))
+  }
 }
 
 /** The value of a secret's key that may be absent. */

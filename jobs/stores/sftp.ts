@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { createConnection } from 'node:net'
@@ -8,9 +8,18 @@ import SftpClient from 'ssh2-sftp-client'
 import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { byName, type LandingStore, optionalSecret, type StoredEntry, safeName, splitPrefix } from './landing-store.ts'
+import {
+  byName,
+  type LandingStore,
+  optionalSecret,
+  partsOf,
+  type StoredEntry,
+  safeName,
+  splitPrefix,
+  temporaryPrefix,
+  unfinishedParts,
+} from './landing-store.ts'
 
-const temporaryPrefix = '.convoke-'
 const attempts = 4
 const readyTimeout = 20_000
 
@@ -93,6 +102,7 @@ export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise
     return result
   }
   const pathOf = (name: string) => posix.join(path, safeName(name, place))
+  const unfinished = unfinishedParts()
 
   return {
     place,
@@ -101,10 +111,9 @@ export async function openSftp(location: PlaceOf<'sftp'>, ports: Ports): Promise
         const target = pathOf(name)
         const folder = posix.dirname(target)
         if (!(await client.exists(folder))) await client.mkdir(folder, true)
-        const own = `${temporaryPrefix}${createHash('sha256').update(posix.basename(target)).digest('hex').slice(0, 16)}-`
-        // An earlier attempt that was killed left its part. One that still runs loses its right to publish.
-        for (const entry of await client.list(folder, (found) => found.name.startsWith(own)))
-          await client.delete(posix.join(folder, entry.name), true)
+        const own = partsOf(posix.basename(target))
+        const names = async () => (await client.list(folder)).map(({ name }) => name)
+        for (const entry of await unfinished(folder, own, names)) await client.delete(posix.join(folder, entry), true)
         const temporary = posix.join(folder, `${own}${randomBytes(6).toString('hex')}`)
         await client.fastPut(localPath, temporary)
         const [there, here] = [await client.stat(temporary), await stat(localPath)]

@@ -1,14 +1,20 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { constants, type Dirent, type Stats } from 'node:fs'
 import { copyFile, lstat, mkdir, open, readdir, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, sep } from 'node:path'
 import type { PlaceOf } from '#crds'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
-import { byName, type LandingStore, type StoredEntry, safeName, splitPrefix } from './landing-store.ts'
-
-/** Name prefix of files that are still being written, short enough that a long name has room. */
-const temporaryPrefix = '.convoke-'
+import {
+  byName,
+  type LandingStore,
+  partsOf,
+  type StoredEntry,
+  safeName,
+  splitPrefix,
+  temporaryPrefix,
+  unfinishedParts,
+} from './landing-store.ts'
 
 export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: Ports): Promise<LandingStore> {
   const place = `volume ${claimName}${path === undefined ? '' : `/${path}`}`
@@ -31,6 +37,7 @@ export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: 
     return full
   }
 
+  const unfinished = unfinishedParts()
   const guarded = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
     try {
       return await work()
@@ -46,10 +53,9 @@ export async function openVolume({ claimName, path }: PlaceOf<'volume'>, ports: 
         const target = await pathOf(name)
         const folder = dirname(target)
         await mkdir(folder, { recursive: true })
-        const own = `${temporaryPrefix}${createHash('sha256').update(basename(target)).digest('hex').slice(0, 16)}-`
-        // An earlier attempt that was killed left its part. One that still runs loses its right to publish.
-        for (const entry of await readdir(folder))
-          if (entry.startsWith(own)) await unlink(join(folder, entry)).catch(ignoreMissing)
+        const own = partsOf(basename(target))
+        for (const entry of await unfinished(folder, own, () => readdir(folder)))
+          await unlink(join(folder, entry)).catch(ignoreMissing)
         const temporary = join(folder, `${own}${randomBytes(6).toString('hex')}`)
         await copyFile(localPath, temporary, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
         await flush(temporary)

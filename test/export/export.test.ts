@@ -1,7 +1,17 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { Ajv } from 'ajv'
 import formats from 'ajv-formats'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -51,6 +61,9 @@ const people = (
   profiles: Object.fromEntries([...ids].map((id) => [`p-${id}`, { id, mail: `${id}@example.test`, ...more[id] }])),
   members: { gold: Object.fromEntries([...members].map((id) => [`p-${id}`, since])) },
 })
+
+/** The folder of a run's delivered sets. */
+const deliveredOf = (run: string) => join(volumes, 'profile-store/retail/delivered/offers/.runs', run)
 
 const keyed = columnsOf('external_id=id:string!*', 'email=mail:string')
 
@@ -388,7 +401,8 @@ describe('an incremental export', () => {
   test('is not compared with a delivered set that is not what was written', async () => {
     await store({ version: 'v0', ...people('abcd', 'ab') })
     await run('1')
-    const path = join(volumes, 'profile-store/retail/delivered/offers/gold/act-offers-1.parquet')
+    const sets = deliveredOf('act-offers-1')
+    const path = join(sets, readdirSync(sets).find((name) => name.endsWith('.parquet'))!)
     const set = readFileSync(path)
     const flipped = Buffer.from(set)
     flipped[Math.floor(set.length / 2)]! ^= 1
@@ -398,7 +412,7 @@ describe('an incremental export', () => {
     const report = await run('2', {}, { baselines: { gold: 'act-offers-1' } })
     expect(report).toMatchObject({ outcome: 'Failed', error: { reason: 'DamagedStore', retryable: false } })
     expect(report.error?.message).toMatch(
-      /act-offers-1\.parquet is damaged.* delete it: the next file .* is then a backfill/,
+      /act-offers-1\/1-.*\.parquet is damaged.* delete it: the next file .* is then a backfill/,
     )
     expect(files()).toEqual(before)
     writeFileSync(path, set)
@@ -410,9 +424,53 @@ describe('an incremental export', () => {
       await store({ version: `v${index}`, ...people('abcd', members) })
       await run(String(index + 1), {}, index === 0 ? {} : { baselines: { gold: `act-offers-${index}` } })
     }
-    const kept = readdirSync(join(volumes, 'profile-store/retail/delivered/offers/gold')).sort()
-    const sets = ['act-offers-3.parquet', 'act-offers-4.parquet']
-    expect(kept).toEqual(sets.flatMap((set) => [set, `${set}.sha256`]))
+    expect(readdirSync(deliveredOf('')).sort()).toEqual(['act-offers-3', 'act-offers-4'])
+  })
+
+  test('keeps the set of a Segment that counts from an older run than others', async () => {
+    const segments = ['gold', 'slow'].map((name) => ({ name, displayName: name }))
+    const members = (gold: string) => {
+      const { profiles, members } = people('abcd', gold)
+      return { profiles: profiles!, members: { ...members, slow: members!['gold']! } }
+    }
+    for (const [index, who] of ['a', 'ab', 'abc', 'abcd'].entries()) {
+      await store({ version: `v${index}`, ...members(who) })
+      const baselines = index === 0 ? {} : { gold: `act-offers-${index}`, slow: 'act-offers-1' }
+      const report = await run(String(index + 1), { segments }, { baselines })
+      expect(report.details!.map(({ entered }) => entered)).toEqual([1, index === 0 ? 1 : index])
+    }
+    expect(readdirSync(deliveredOf('')).sort()).toEqual(['act-offers-1', 'act-offers-3', 'act-offers-4'])
+  })
+
+  test('counts from a set that an earlier version wrote, a file of the Segment, and removes it when it is not counted from any more', async () => {
+    await store({ version: 'v0', ...people('abcd', 'abc') })
+    await run('1')
+    const sets = deliveredOf('act-offers-1')
+    const own = join(volumes, 'profile-store/retail/delivered/offers/gold')
+    mkdirSync(own)
+    const path = join(own, 'act-offers-1.parquet')
+    const { keys, files: parts } = JSON.parse(readFileSync(join(sets, '1.json'), 'utf8'))
+    const instance = await DuckDBInstance.create(':memory:')
+    const connection = await instance.connect()
+    await connection.run(
+      `COPY (SELECT '${keys}' AS keys, * EXCLUDE segment FROM '${join(sets, parts[0].name)}') TO '${path}' (FORMAT parquet)`,
+    )
+    connection.closeSync()
+    instance.closeSync()
+    writeFileSync(`${path}.sha256`, sha256(readFileSync(path)))
+    rmSync(deliveredOf(''), { recursive: true })
+    await store({ version: 'v1', ...people('abcd', 'bcd') })
+    expect((await run('2', {}, { baselines: { gold: 'act-offers-1' } })).details![0]).toMatchObject({
+      entered: 1,
+      exited: 1,
+    })
+    expect(existsSync(path)).toBe(true)
+    await store({ version: 'v2', ...people('abcd', 'cd') })
+    expect((await run('3', {}, { baselines: { gold: 'act-offers-2' } })).details![0]).toMatchObject({
+      entered: 0,
+      exited: 1,
+    })
+    expect(readdirSync(own)).toEqual([])
   })
 })
 
@@ -798,27 +856,77 @@ describe('a fault at one Segment', () => {
     })
   }
 
-  test('leaves what was delivered before it delivered, and says so; of the one it was at nobody knows', async () => {
+  test('leaves what was delivered delivered, and says so; of the one that failed nobody knows', async () => {
     await everywhere()
     // No file can take the place of a folder.
     mkdirSync(join(zone, 'zone_gold_20261201T040000Z.csv', 'inside'), { recursive: true })
     const report = await run('1', { segments: three })
     expect(report).toMatchObject({ outcome: 'Failed', error: { reason: expect.any(String) } })
-    expect(report.details).toEqual([
-      expect.objectContaining({
-        segment: 'copper',
-        realized: 2,
-        manifest: 'zone_copper_20261201T040000Z.csv.manifest.json',
-      }),
-      { segment: 'gold', counts: { uncertain: 1 } },
-      { segment: 'silver' },
-    ])
+    const [copper, gold, silver] = report.details!
+    expect(gold).toEqual({ segment: 'gold', counts: { uncertain: 1 } })
+    // Others were at work at the same time, or had not begun.
+    for (const other of [copper, silver]) {
+      const name = `zone_${other!.segment}_20261201T040000Z.csv.manifest.json`
+      expect(other).toEqual(
+        files().includes(name) ? expect.objectContaining({ realized: 2, manifest: name }) : { segment: other!.segment },
+      )
+    }
     rmSync(join(zone, 'zone_gold_20261201T040000Z.csv'), { recursive: true })
     const again = await run('1', { segments: three }, { attempt: 2 })
     expect(
       again.details!.map(({ segment, manifest, realized }) => [segment, manifest !== undefined, realized]),
     ).toEqual(three.map(({ name }) => [name, true, 2]))
   })
+})
+
+describe('large Segments and small ones', () => {
+  const names = ['copper', 'gold', 'silver', 'tin']
+  const segments = names.map((name) => ({ name, displayName: name }))
+  const ids = Array.from({ length: 60 }, (_, index) => `p${index}`)
+  // Two of three people share their key with somebody, and one in seven has none.
+  const profiles = Object.fromEntries(
+    ids.map((id, index) => [
+      id,
+      { id: index % 7 === 3 ? null : `k${index % 3 === 0 ? index : index >> 1}`, mail: `${id}@example.test` },
+    ]),
+  )
+  const content = (version: string, shift: number, large: readonly string[]) => ({
+    version,
+    profiles,
+    members: Object.fromEntries(
+      names.map((name, at) => [
+        name,
+        Object.fromEntries(ids.filter((_, index) => (index + shift) % (at + 2) === 0).map((id) => [id, since])),
+      ]),
+    ),
+    saidMembers: Object.fromEntries(large.map((name) => [name, 1_000_000])),
+  })
+
+  test.each(['Membership', 'MembershipOrAttributes'] as const)(
+    'are exported alike, incremental on %s',
+    async (incrementalOn) => {
+      const choices: PlanChoices = { segments, incrementalOn, file: { maxRows: 11 } }
+      const exported = async (large: readonly string[]) => {
+        await store(content('v1', 0, large))
+        const first = await run('1', choices)
+        await store(content('v2', 1, large))
+        const baselines = Object.fromEntries(names.map((name) => [name, 'act-offers-1']))
+        const second = await run('2', choices, { baselines })
+        const full = await run('3', { ...choices, export: 'Full' }, { baselines })
+        const found = Object.fromEntries(files().map((name) => [name, text(name)]))
+        rmSync(zone, { recursive: true })
+        rmSync(deliveredOf(''), { recursive: true })
+        return {
+          found,
+          details: [first, second, full].map(({ details }) => details!.map(({ members: _, ...rest }) => rest)),
+        }
+      }
+      const small = await exported([])
+      expect(Object.keys(small.found).length).toBeGreaterThan(20)
+      expect(await exported(names)).toEqual(small)
+      expect(await exported(['gold', 'tin'])).toEqual(small)
+    },
+  )
 })
 
 describe('a run that is repeated', () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { sha256 } from '../../jobs/digest.ts'
+import { deliveredSets } from '../../jobs/export/delivered-set.ts'
 import { runInChild } from './killed.ts'
 import { columnsOf, planOf, writeStore } from './store.ts'
 
@@ -110,9 +111,9 @@ function incompleteManifests(volumes: string): string[] {
     .filter((name) => name.endsWith('.manifest.json') && !name.startsWith('.'))
     .filter((name) => {
       const { files, segment, run } = JSON.parse(readFileSync(join(zone, name), 'utf8'))
-      const delivered = join(volumes, 'profile-store/retail/delivered/offers', segment, `${run}.parquet`)
       // The set of the run before goes once a newer one is acknowledged.
-      const isKept = run === '1' || existsSync(delivered)
+      const isKept =
+        run === '1' || deliveredSets(join(volumes, 'profile-store/retail'), 'offers').of(segment, run) !== null
       return (
         !isKept ||
         files.some(

@@ -22,11 +22,16 @@ export type StoreContent = {
   readonly profiles: Readonly<Record<string, Readonly<Record<string, Value>>>>
   /** Segment → profile id → since when it is a member, or `-since` when it left. Ids that are no profile are fine. */
   readonly members: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** How many members the manifest says that a Segment has, where that is not the truth. */
+  readonly saidMembers?: Readonly<Record<string, number>>
 }
 
 const buckets = 2
 
-export async function writeStore(root: string, { version, columns, profiles, members }: StoreContent): Promise<void> {
+export async function writeStore(
+  root: string,
+  { version, columns, profiles, members, saidMembers = {} }: StoreContent,
+): Promise<void> {
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   const folders = [`data/${version}`, `membership/${version}`]
@@ -107,7 +112,8 @@ export async function writeStore(root: string, { version, columns, profiles, mem
       digest: 'sha256:0',
       slot: slots[index]!,
       evaluatedAt: '2026-12-01T03:00:00Z',
-      members: Object.values(members[segment]!).filter((since) => !since.startsWith('-')).length,
+      members:
+        saidMembers[segment] ?? Object.values(members[segment]!).filter((since) => !since.startsWith('-')).length,
       entered: 0,
       exited: 0,
     })),
