@@ -213,8 +213,7 @@ async function* filesOf(
   const { maxRows } = plan.destination.file
   const [row] = await engine.rows('SELECT coalesce(avg(strlen(line)), 0) AS bytes FROM rows')
   const textRows = Math.min(maxRows, Math.ceil(textBytes / (Number(row?.['bytes'] ?? 0) + 20)))
-  const isSmall = (delivery: Delivery) =>
-    rowsOf(delivery) <= textRows && (!delivery.complete || delivery.slot === null || delivery.place !== null)
+  const isSmall = (delivery: Delivery) => rowsOf(delivery) <= textRows && !(delivery.complete && delivery.isLarge)
   for (const complete of [true, false]) {
     const small = deliveries.filter((delivery) => delivery.complete === complete && isSmall(delivery))
     for (const batch of batchesOf(small, rowsOf, { rows: textRows, segments: textSegments }))
@@ -269,7 +268,7 @@ async function smallFiles(
 async function largeFile({ engine, plan, key, scratch }: Work, delivery: Delivery, offset: number): Promise<string> {
   const { maxRows, compression } = plan.destination.file
   const order = `ORDER BY ${key.list}, p`
-  const isOrdered = delivery.place === null && delivery.leftOut.duplicateKey === 0
+  const isOrdered = delivery.isLarge && delivery.leftOut.duplicateKey === 0
   const select = delivery.complete
     ? // the table has this order already, and only a join would lose it.
       `SELECT ${rowSql(plan, "'realized'")} AS row FROM (${currentSql([delivery])}) ${isOrdered ? '' : 'ORDER BY n'}`

@@ -1,8 +1,8 @@
 // The rows of all Segments in one pass over the store, and what changed against the baselines. The statements pass these temporary tables
 // to each other, made in this order; `key` stands for the columns of `Key.list`:
-//   rows     p, key, line, hash, complete, membership words         a profile that is in any of the Segments, in the order of the key
+//   rows     p, key, line, hash, complete, words of large Segments  a profile that is in any of the Segments, in the order of the key
 //   losers   segment, p                                             profiles whose key another profile carries into the file
-//   members  place, n                                               rows (by rowid) of the Segments that are not large, in order
+//   members  slot, n                                                rows (by rowid) of the Segments that are not large, in order
 //   changes  segment, key, p, line, entered, status                 rows of increments
 //   exits    segment, key, p                                        keys in the baseline that are no longer in the Segment
 import { type ExportPlan, membershipPath } from '#crds'
@@ -48,7 +48,7 @@ export async function prepare(
 /** A deleted Segment is known to be gone now, whenever the store was last evaluated. */
 function gone(segment: Segment, now: string): Active {
   const leftOut = { missingMandatory: 0, duplicateKey: 0 }
-  return { segment, departed: true, members: 0, evaluatedAt: now, slot: null, place: null, active: 0, leftOut }
+  return { segment, departed: true, members: 0, evaluatedAt: now, slot: null, isLarge: false, active: 0, leftOut }
 }
 
 async function baselinesOf({ engine, sets, context, key }: Work, active: readonly Active[]): Promise<Baselines> {
@@ -65,26 +65,41 @@ function columnsOf(key: Key): string {
   return key.names.map((name) => `${name} VARCHAR`).join(', ')
 }
 
+/** A Segment with more members is found by its bit, whenever it is asked for; the members of all others are found once. */
+const largeMembers = 100_000
+
+function isLarge({ evaluated }: Evaluated): boolean {
+  return evaluated.members > largeMembers
+}
+
+/** Of each word in which any of the Segments has its bit, these bits. */
+function masksOf(segments: readonly Evaluated[]): ReadonlyMap<number, bigint> {
+  const masks = new Map<number, bigint>()
+  for (const { evaluated } of segments) {
+    const word = Math.floor(evaluated.slot / slotsPerWord)
+    masks.set(word, (masks.get(word) ?? 0n) | (1n << BigInt(evaluated.slot % slotsPerWord)))
+  }
+  return masks
+}
+
 /**
  * Makes table `rows`: one row for each profile that is in any of the Segments, in the order of the key. `line` is the row as it stands in
  * a file, without status; `complete`: nothing mandatory is missing. A line is made once per profile, not once for each of its Segments.
+ * Table `listed` has slot and p of the members of Segments that are not large.
  */
 async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
   const { engine, plan, data, membership, root, key, context } = work
-  const masks = new Map<number, bigint>()
-  for (const {
-    evaluated: { slot },
-  } of open) {
-    const word = Math.floor(slot / slotsPerWord)
-    masks.set(word, (masks.get(word) ?? 0n) | (1n << BigInt(slot % slotsPerWord)))
-  }
+  const masks = masksOf(open)
+  const listed = masksOf(open.filter((entry) => !isLarge(entry)))
   const words = [...masks.keys()].map((word) => `m${word}`)
   const inAny = [...masks].map(([word, mask]) => `m${word} & ${mask} <> 0`).join(' OR ') || 'false'
+  const kept = [...masksOf(open.filter(isLarge)).keys()].map((word) => `m${word}`)
   const required = plan.columns.flatMap(({ mandatory, deduplicationKey }, index) =>
     mandatory || deduplicationKey ? [`c${index} IS NOT NULL`] : [],
   )
   await engine.run(
-    `CREATE TEMP TABLE unsorted (p VARCHAR, ${columnsOf(key)}, line VARCHAR, complete BOOLEAN${words.map((word) => `, ${word} BIGINT`).join('')})`,
+    `CREATE TEMP TABLE unsorted (p VARCHAR, ${columnsOf(key)}, line VARCHAR, complete BOOLEAN${kept.map((word) => `, ${word} BIGINT`).join('')});
+     CREATE TEMP TABLE listed (slot INTEGER, p VARCHAR)`,
   )
   for (let bucket = 0; bucket < membership.buckets; bucket++) {
     const members = membershipRowsSql(membership, root, bucket)
@@ -92,12 +107,21 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
     const files = [membership.files, membership.changed ?? [], data.profiles].flatMap((some) => some[bucket] ?? [])
     await checkFiles(root, files, data.checksums, membership.checksums)
     await reading(work, () =>
-      engine.run(`INSERT INTO unsorted
+      engine.run(`CREATE TEMP TABLE bucket AS SELECT ${['"$profile" AS p', ...words].join(', ')} FROM (${members}) WHERE ${inAny};
+        INSERT INTO unsorted
         SELECT p, ${keySql(key, (index) => `c${index}`, 'p')}, ${lineOf(plan, (index) => `c${index}`)},
-          ${[required.join(' AND ') || 'true', ...words].join(', ')}
-        FROM (SELECT ${['"$profile" AS p', ...words].join(', ')} FROM (${members}) WHERE ${inAny}) AS m
-        JOIN (${cellsSql(work, bucket)}) AS c USING (p)`),
+          ${[required.join(' AND ') || 'true', ...kept].join(', ')}
+        FROM bucket JOIN (${cellsSql(work, bucket)}) AS c USING (p)`),
     )
+    const bits = [...listed].map(
+      ([word, mask]) =>
+        `SELECT ${word * slotsPerWord} AS first, m${word} & ${mask} AS bits, rowid AS r FROM bucket WHERE m${word} & ${mask} <> 0`,
+    )
+    if (bits.length > 0)
+      await engine.run(
+        `INSERT INTO listed SELECT slot, p FROM (SELECT first + bit AS slot, r FROM (${bits.join(' UNION ALL ')}) AS words, (SELECT range::INTEGER AS bit FROM range(${slotsPerWord})) AS slots WHERE (bits >> bit) & 1 = 1) AS found JOIN bucket ON bucket.rowid = r`,
+      )
+    await engine.run('DROP TABLE bucket')
     context.ports.progress({
       step: 'export',
       subject: 'profiles',
@@ -200,17 +224,17 @@ async function findDuplicates(work: Work, open: readonly Evaluated[]): Promise<v
 /** SELECT of segment, n (the place in the order of the key) and the columns of `rows`: the rows that complete files of a batch have. */
 export function currentSql(batch: readonly Active[]): string {
   const [first] = batch
-  if (first && first.slot !== null && first.place === null) {
+  if (first?.isLarge && first.slot !== null) {
     const name = literal(first.segment.name)
     const winners =
       first.leftOut.duplicateKey > 0 ? `ANTI JOIN (SELECT p FROM losers WHERE segment = ${name}) USING (p)` : ''
     return `SELECT ${name} AS segment, rowid AS n, * FROM rows ${winners} WHERE complete AND ${bitSql(first.slot)}`
   }
-  const places = batch.flatMap(({ place, segment }) => (place === null ? [] : [{ place, name: literal(segment.name) }]))
-  if (places.length === 0) return 'SELECT NULL::VARCHAR AS segment, rowid AS n, * FROM rows WHERE false'
-  const named = places.map(({ place, name }) => `(${place}, ${name})`).join(', ')
-  return `SELECT named.segment, members.n, rows.* FROM members JOIN (VALUES ${named}) AS named (place, segment) USING (place)
-    JOIN rows ON rows.rowid = members.n WHERE members.place BETWEEN ${places[0]!.place} AND ${places.at(-1)!.place}`
+  const listed = batch.flatMap(({ slot, segment }) => (slot === null ? [] : [{ slot, segment }]))
+  if (listed.length === 0) return 'SELECT NULL::VARCHAR AS segment, rowid AS n, * FROM rows WHERE false'
+  const slots = listed.map(({ slot }) => slot)
+  return `SELECT named.segment, members.n, rows.* FROM members JOIN (VALUES ${namedSlots(listed)}) AS named (slot, segment) USING (slot)
+    JOIN rows ON rows.rowid = members.n WHERE members.slot BETWEEN ${Math.min(...slots)} AND ${Math.max(...slots)}`
 }
 
 /** SELECT of segment, the key's columns, "$profile" and hash: what was delivered of a batch. */
@@ -256,7 +280,7 @@ export function batchesOf<Entry extends Active>(
   let rows = 0
   for (const entry of entries) {
     const own = rowsOf(entry)
-    if (entry.slot !== null && entry.place === null) {
+    if (entry.isLarge) {
       batches.push([entry])
       continue
     }
@@ -308,55 +332,49 @@ async function renderExits(work: Work): Promise<void> {
     ${key.columns.length === 0 ? 'JOIN' : 'LEFT JOIN'} gone ON gone.p = exits.p`)
 }
 
-/** A Segment with more members is found by its bit, whenever it is asked for; the members of all others are found once. */
-const largeMembers = 100_000
-
 /** Makes table `members`, and counts the rows of each Segment. */
 async function countActive({ engine }: Work, open: readonly Evaluated[]): Promise<readonly Active[]> {
-  const isLarge = ({ evaluated }: Evaluated) => evaluated.members > largeMembers
-  const large = open.filter(isLarge)
-  const small = open.filter((entry) => !isLarge(entry))
   const lost = await perSegment(engine, 'SELECT segment, count(*) AS profiles FROM losers GROUP BY segment')
-
-  await engine.run('CREATE TEMP TABLE unsorted (place INTEGER, n BIGINT, complete BOOLEAN)')
-  const places = Map.groupBy(small.entries(), ([, { evaluated }]) => Math.floor(evaluated.slot / slotsPerWord))
-  for (const [word, entries] of places) {
-    const bits = entries.map(([place, { evaluated }]) => `(${place}, ${evaluated.slot % slotsPerWord})`)
-    const mask = entries.reduce((bits, [, { evaluated }]) => bits | (1n << BigInt(evaluated.slot % slotsPerWord)), 0n)
-    await engine.run(`INSERT INTO unsorted SELECT bits.place, r.n, r.complete
-      FROM (SELECT rowid AS n, complete, m${word} AS word FROM rows WHERE m${word} & ${mask} <> 0) AS r JOIN (VALUES ${bits.join(', ')}) AS bits (place, bit) ON (r.word >> bits.bit) & 1 = 1`)
-  }
-  const counts = await engine.rows('SELECT place, complete, count(*) AS profiles FROM unsorted GROUP BY ALL')
-  const counted = new Map(counts.map((row) => [`${row['place']} ${row['complete']}`, Number(row['profiles'])]))
-  const names = small.map(({ segment }, place) => `(${place}, ${literal(segment.name)})`).join(', ')
+  const small = open.filter((entry) => !isLarge(entry))
   const losers =
-    lost.size === 0 || names === ''
+    lost.size === 0 || small.length === 0
       ? ''
-      : `ANTI JOIN (SELECT place, rows.rowid AS n FROM losers JOIN (VALUES ${names}) AS named (place, segment) USING (segment) JOIN rows USING (p)) USING (place, n)`
+      : `ANTI JOIN (SELECT slot, p FROM losers JOIN (VALUES ${namedSlots(small.map(({ segment, evaluated }) => ({ segment, slot: evaluated.slot })))}) AS named (slot, segment) USING (segment)) USING (slot, p)`
   await engine.run(
-    `CREATE TEMP TABLE members AS SELECT place, n FROM unsorted ${losers} WHERE complete ORDER BY place, n; DROP TABLE unsorted`,
+    `CREATE TEMP TABLE members AS SELECT slot, rows.rowid AS n FROM listed ${losers} JOIN rows USING (p) WHERE complete ORDER BY slot, n`,
   )
+  const counts = await engine.rows(
+    'SELECT slot, complete, count(*) AS profiles FROM listed JOIN rows USING (p) GROUP BY ALL',
+  )
+  await engine.run('DROP TABLE listed')
+  const counted = new Map(counts.map((row) => [`${row['slot']} ${row['complete']}`, Number(row['profiles'])]))
 
-  const sums = large.map(({ evaluated: { slot } }, index) => `, sum(${bitSql(slot)}::TINYINT) AS s${index}`)
-  const rows =
-    large.length === 0 ? [] : await engine.rows(`SELECT complete${sums.join('')} FROM rows GROUP BY complete`)
-  const summed = (index: number, complete: boolean) =>
-    Number(rows.find((row) => row['complete'] === complete)?.[`s${index}`] ?? 0)
-  return [
-    ...small.map((entry, place) => activeOf(entry, place, (complete) => counted.get(`${place} ${complete}`) ?? 0)),
-    ...large.map((entry, index) => activeOf(entry, null, (complete) => summed(index, complete))),
-  ]
-
-  function activeOf(
-    { segment, evaluated }: Evaluated,
-    place: number | null,
-    count: (complete: boolean) => number,
-  ): Active {
+  const sums = open.map((entry) =>
+    isLarge(entry) ? `, sum(${bitSql(entry.evaluated.slot)}::TINYINT) AS s${entry.evaluated.slot}` : '',
+  )
+  const summed = await engine.rows(`SELECT complete${sums.join('')} FROM rows GROUP BY complete`)
+  const rowsOf = (slot: number, complete: boolean): number =>
+    counted.get(`${slot} ${complete}`) ?? Number(summed.find((row) => row['complete'] === complete)?.[`s${slot}`] ?? 0)
+  return open.map((entry) => {
+    const { segment, evaluated } = entry
     const { slot, members, evaluatedAt } = evaluated
     const duplicateKey = lost.count(segment.name, 'profiles')
-    const leftOut = { missingMandatory: count(false), duplicateKey }
-    return { segment, departed: false, members, evaluatedAt, slot, place, active: count(true) - duplicateKey, leftOut }
-  }
+    return {
+      segment,
+      departed: false,
+      members,
+      evaluatedAt,
+      slot,
+      isLarge: isLarge(entry),
+      active: rowsOf(slot, true) - duplicateKey,
+      leftOut: { missingMandatory: rowsOf(slot, false), duplicateKey },
+    }
+  })
+}
+
+/** Rows of VALUES with slot and name. */
+function namedSlots(segments: readonly { readonly segment: Segment; readonly slot: number }[]): string {
+  return segments.map(({ segment, slot }) => `(${slot}, ${literal(segment.name)})`).join(', ')
 }
 
 async function countChanges(

@@ -44,8 +44,8 @@ export type Active = {
   readonly evaluatedAt: string
   /** null: nobody is in it, since it is deleted. */
   readonly slot: number | null
-  /** Its number in table `members`; null: its rows are found by its bit. */
-  readonly place: number | null
+  /** Whether its rows are found by its bit, not in table `members`. */
+  readonly isLarge: boolean
   /** How many rows a complete file has. */
   readonly active: number
   readonly leftOut: DeliveryManifest['counts']['leftOut']
