@@ -1,6 +1,7 @@
 // Delivered sets: what exports told the landing zone. Of each run there is a folder with numbered parts, since an attempt that goes on where
 // another ended writes only what is missing. A part is an index (JSON, renamed into its place last) and the Parquet files that it names. An
 // earlier version of convoke wrote a file for each Segment and run.
+import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   existsSync,
@@ -29,7 +30,7 @@ export type DeliveredSet = {
   readonly rows: number | null
   /** What the key is made of: sets with different texts cannot be compared. null: not known without reading the file. */
   readonly keys: string | null
-  /** Of the whole file; null where nobody wrote it down. */
+  /** The digest of the whole file; null where nobody wrote it down. */
   readonly sha256: string | null
 }
 
@@ -59,10 +60,7 @@ export function deliveredSql({ path, segment }: DeliveredSet, columns: string): 
   return `SELECT ${columns} FROM read_parquet(${fileLiteral(path)})${segment === null ? '' : ` WHERE segment = ${literal(segment)}`}`
 }
 
-/**
- * Of the sets those that can be compared with: they are there, with a key of the same making. Throws JobError DamagedStore where a file is
- * not what was written. Each file is checked once.
- */
+/** The sets whose key is of the same making, and so can be compared with. Throws JobError DamagedStore where a file is not what was written. */
 export async function comparable<Of>(
   engine: Engine,
   sets: ReadonlyMap<Of, DeliveredSet>,
@@ -107,7 +105,7 @@ export async function commitDelivered(
   const number = Math.max(0, ...partNumbers(folder)) + 1
   const files: Part['files'][number][] = []
   // Another attempt that still runs may write the same part: each index names files of its own.
-  const own = `${number}-${process.pid}-${Date.now().toString(36)}`
+  const own = `${number}-${randomBytes(6).toString('hex')}`
   for (const { sql } of content) {
     const name = `${own}-${files.length}.parquet`
     const path = join(folder, name)

@@ -72,7 +72,7 @@ function isLarge({ evaluated }: Evaluated): boolean {
   return evaluated.members > largeMembers
 }
 
-/** Of each word in which any of the Segments has its bit, these bits. */
+/** The bits of the Segments in each word that has any. */
 function masksOf(segments: readonly Evaluated[]): ReadonlyMap<number, bigint> {
   const masks = new Map<number, bigint>()
   for (const { evaluated } of segments) {
