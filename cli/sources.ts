@@ -98,12 +98,13 @@ export function compilePaths(
   paths: readonly string[],
   io: Io,
   namespace: string | null = null,
+  more: Pick<CompileOptions, 'strictPql'> = {},
 ): { readonly input: Input; readonly compilation: Compilation } {
   const config = readConfig(io)
   const read = readSources(paths.length === 0 ? config.paths : paths, io)
   const input =
     namespace === null ? read : { ...read, sources: read.sources.map((source) => ({ ...source, namespace })) }
-  const options = { ...config.options, reading: input.diagnostics }
+  const options = { ...config.options, ...more, reading: input.diagnostics }
   return { input, compilation: compile(input.sources, options) }
 }
 
@@ -118,7 +119,7 @@ export type Config = {
   readonly database: Readonly<Record<string, string>>
 }
 
-const settingNames = ['paths', 'volumes', 'workdir', 'database', 'severities'] as const
+const settingNames = ['paths', 'volumes', 'workdir', 'strictPql', 'database', 'severities'] as const
 
 /** The working directory's convoke.toml. Throws UsageError for wrong settings. */
 export function readConfig(io: Io): Config {
@@ -137,7 +138,7 @@ export function readConfig(io: Io): Config {
   if (unknown !== undefined) {
     const near = nearest(unknown, settingNames)[0]
     throw new UsageError(
-      `convoke.toml: \`${unknown}\` is not a setting; ${near ? `did you mean \`${near}\`?` : `there are paths, volumes, workdir, [database] and [severities].`}`,
+      `convoke.toml: \`${unknown}\` is not a setting; ${near ? `did you mean \`${near}\`?` : `there are paths, volumes, workdir, strictPql, [database] and [severities].`}`,
     )
   }
   const { paths, database } = config
@@ -149,9 +150,12 @@ export function readConfig(io: Io): Config {
   for (const [instance, url] of Object.entries(database ?? {}))
     if (typeof url !== 'string')
       throw new UsageError(`convoke.toml: the database of \`${instance}\` is a URL in quotes.`)
+  const { strictPql } = config
+  if (strictPql !== undefined && typeof strictPql !== 'boolean')
+    throw new UsageError('convoke.toml: `strictPql` is true or false.')
   return {
     file,
-    options: { severities: severitiesOf(config['severities']) },
+    options: { severities: severitiesOf(config['severities']), ...(strictPql === true && { strictPql }) },
     paths: named,
     volumes: folderOf(config, 'volumes'),
     workdir: folderOf(config, 'workdir'),

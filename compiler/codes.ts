@@ -23,6 +23,8 @@ export const codes = [
   'pql-type-mismatch',
   'unknown-attribute',
   'pql-unsupported',
+  'beyond-pql',
+  'hand-built-birthday',
   'expression-too-large',
   'too-many-sequential-events',
   'many-aggregations',

@@ -17,6 +17,8 @@ import { editScalar, nodeAt, textRangeOf } from './yaml/index.ts'
 export type CompileOptions = {
   /** Severities that differ from a code's own; `off` only for warnings. */
   readonly severities?: { readonly [code in Code]?: Severity | 'off' }
+  /** Whether expressions may use only what PQL has; a ProfileStore can ask for that too. Default: false. */
+  readonly strictPql?: boolean
   /** Findings from reading the files, which are listed first. */
   readonly reading?: readonly Diagnostic[]
   /** Whether safe fixes are verified, which costs a second compilation; if not, fixes are as their rules claim. Default: true. */
@@ -76,6 +78,7 @@ function compileLoaded(loaded: Loaded, options: CompileOptions, session: Session
       const context: RuleContext = {
         model,
         isWhole,
+        strictPql: options.strictPql === true,
         report: (finding) => add({ resource: checked, ...finding, code }),
       }
       for (const resource of model.of(kind)) {

@@ -19,6 +19,7 @@ const defaults = {
   Organization: (spec: SpecOf<'Organization'>) => ({ productContexts: [], ...spec }),
 
   ProfileStore: (spec: SpecOf<'ProfileStore'>) => ({
+    strictPql: false,
     ...spec,
     identities: spec.identities.map((identity) => ({ primary: false, unique: false, ...identity })),
     mergePolicy: { attributes: 'TimestampOrdered' as const, stitching: 'None' as const, ...spec.mergePolicy },

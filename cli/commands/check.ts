@@ -46,6 +46,7 @@ export const command: Command = {
       value: 'DIR',
       help: 'say of the stores there what somebody should know: identities compared as written, refused files, unmet expectations',
     },
+    'strict-pql': { type: 'boolean', help: 'refuse what PQL does not have (default: `strictPql` of convoke.toml)' },
     watch: { type: 'boolean', short: 'w', help: 'again whenever a file changes, until Ctrl-C' },
     'show-config': { type: 'boolean', help: 'print the severity of every code and where it comes from' },
   },
@@ -74,7 +75,8 @@ export const command: Command = {
         )
       return exitCodes.fine
     }
-    let { input, compilation } = compilePaths(positionals, io)
+    const strict = values['strict-pql'] === true ? { strictPql: true } : {}
+    let { input, compilation } = compilePaths(positionals, io, null, strict)
     if (values['fix'] === true) {
       let applied = 0
       // A fix can uncover another fault; a few rounds apply all fixes that there are.
@@ -87,7 +89,7 @@ export const command: Command = {
         const changed = new Map(fixes.changed.map((source) => [source.file, source]))
         const sources = input.sources.map((source) => changed.get(source.file) ?? source)
         input = { sources, diagnostics: input.diagnostics }
-        compilation = compile(sources, { ...readConfig(io).options, reading: input.diagnostics })
+        compilation = compile(sources, { ...readConfig(io).options, ...strict, reading: input.diagnostics })
       }
       io.err(`${applied} ${applied === 1 ? 'fix' : 'fixes'} applied\n`)
     }

@@ -12,6 +12,7 @@ export const command: Command = {
   description:
     'The same input gives the same bytes. Without --out the plans go to standard output as one JSON document.',
   options: {
+    'strict-pql': { type: 'boolean', help: 'refuse what PQL does not have (default: `strictPql` of convoke.toml)' },
     out: {
       type: 'string',
       value: 'DIR',
@@ -20,7 +21,12 @@ export const command: Command = {
   },
   examples: ['convoke compile examples/retail --out build', 'convoke compile examples/minimal | jq ".plans[].target"'],
   run: async ({ positionals, values, io }) => {
-    const { input, compilation } = compilePaths(positionals, io)
+    const { input, compilation } = compilePaths(
+      positionals,
+      io,
+      null,
+      values['strict-pql'] === true ? { strictPql: true } : {},
+    )
     const { diagnostics, plans } = compilation
     if (diagnostics.length > 0)
       io.err(

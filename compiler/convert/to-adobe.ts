@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../diagnostic.ts'
+import { extensionsIn } from '../pql/extensions.ts'
 import { jsonOfPql } from '../pql/json.ts'
 import { placeOf, type Resource, type Source } from '../resource.ts'
 import { loadSources, openReadMemory } from '../source.ts'
@@ -47,6 +48,19 @@ export function adobeOfSegments(
           fixes: [],
         })
       }
+    }
+    const [extension] = extensionsIn(expression)
+    if (extension) {
+      found.push({
+        code: 'beyond-pql',
+        severity: 'error',
+        message: `The expression of \`${segment.name}\` is not PQL: Experience Platform does not have ${extension.name}`,
+        help: 'Write it in PQL; docs/pql.md lists what Convoke has beyond it.',
+        ...placeOf(segment, { path: ['spec', 'expression'], range: extension.span }),
+        related: [],
+        fixes: [],
+      })
+      return []
     }
     const tree = format === 'pql/json' ? jsonOfPql(value) : null
     if (tree?.reason) {

@@ -1,3 +1,5 @@
+import { extensionFunctions } from './extension-functions.ts'
+
 /**
  * Every PQL function and method, with its manual entry. `examples` are executed on every engine: each is an expression over the example
  * profile of docs/pql.md, and whether it holds. `check/calls.ts` has one handler per name (a missing one is a type error).
@@ -7,6 +9,8 @@ export type FunctionEntry = {
   readonly group: 'text' | 'array' | 'aggregation' | 'date' | 'map' | 'object' | 'membership' | 'logic'
   readonly signature: string
   readonly doc: string
+  /** Whether PQL has no such function: a Segment that uses it cannot be moved to Experience Platform. */
+  readonly extension?: true
   readonly examples: readonly (readonly [pql: string, holds: boolean])[]
 }
 
@@ -397,6 +401,7 @@ export const functions = {
       ['homeAddress.isNotNull()', true],
     ],
   },
+  ...extensionFunctions,
   inSegment: {
     form: 'function',
     group: 'membership',

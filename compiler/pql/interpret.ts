@@ -1,7 +1,7 @@
 import type { DataType } from '#crds'
 import { unreachable } from '../unreachable.ts'
 import { floor, isWithinCalendar, makeDate, parseTime, shift } from './calendar.ts'
-import { type Condition, type Fold, itemNumber, type Value } from './ir.ts'
+import { blanks, type Condition, type Fold, itemNumber, type Value } from './ir.ts'
 import { javaScriptRegex, type Regex } from './regex.ts'
 
 /** A value at run time; dates and timestamps are epoch milliseconds. */
@@ -58,7 +58,7 @@ function frameOf(person: Person, context: EvaluationContext): Frame {
     .filter((event) => typeof event['timestamp'] === 'number' && event['timestamp'] <= context.now)
     .sort(inOrder)
   const { attributes, memberships } = person
-  return { attributes, memberships, events, context, variables: new Map(), regexes: new Map() }
+  return { attributes, memberships, events, context, variables: new Map(), regexes: new Map(), zones: new Map() }
 }
 
 /**
@@ -106,6 +106,7 @@ type Frame = {
   readonly context: EvaluationContext
   readonly variables: ReadonlyMap<number, Datum>
   readonly regexes: Map<Regex, RegExp>
+  readonly zones: Map<string, Intl.DateTimeFormat>
 }
 
 function bind(frame: Frame, variable: number, value: Datum): Frame {
@@ -263,12 +264,33 @@ function evaluate(value: Value, frame: Frame): Datum {
       observe(value, frame)
       return onNumber(evaluate(value.of, frame), (of) => {
         const date = new Date(of)
-        return value.part === 'year'
-          ? date.getUTCFullYear()
-          : value.part === 'month'
-            ? date.getUTCMonth() + 1
-            : date.getUTCDate()
+        switch (value.part) {
+          case 'year':
+            return date.getUTCFullYear()
+          case 'month':
+            return date.getUTCMonth() + 1
+          case 'day':
+            return date.getUTCDate()
+          case 'weekday':
+            return date.getUTCDay() + 1
+          case 'hour':
+            return date.getUTCHours()
+        }
       })
+    case 'epoch':
+      return evaluate(value.of, frame)
+    case 'local':
+      return onNumber(evaluate(value.of, frame), (of) => wallClock(of, value.zone, frame))
+    case 'textLength':
+      return onText(evaluate(value.of, frame), (text) => [...text].length)
+    case 'trim':
+      return onText(evaluate(value.of, frame), trimmed)
+    case 'concat': {
+      const texts = value.items.map((item) => evaluate(item, frame))
+      return texts.every((text) => typeof text === 'string') ? texts.join('') : null
+    }
+    case 'split':
+      return onText(evaluate(value.of, frame), (text) => text.split(value.by))
     case 'makeDate': {
       const [year, month, day] = [value.year, value.month, value.day].map((part) => evaluate(part, frame))
       return typeof year === 'number' && typeof month === 'number' && typeof day === 'number'
@@ -399,6 +421,40 @@ function isObject(datum: Datum): datum is DatumObject {
 
 function onNumber(datum: Datum, change: (number: number) => Datum): Datum {
   return typeof datum === 'number' ? change(datum) : null
+}
+
+function onText(datum: Datum, change: (text: string) => Datum): Datum {
+  return typeof datum === 'string' ? change(datum) : null
+}
+
+function trimmed(text: string): string {
+  let [start, end] = [0, text.length]
+  while (start < end && blanks.includes(text[start]!)) start += 1
+  while (end > start && blanks.includes(text[end - 1]!)) end -= 1
+  return text.slice(start, end)
+}
+
+/** What clocks show in a zone, in epoch milliseconds as if it were UTC. A zone's calendar is made once. */
+function wallClock(milliseconds: number, timeZone: string, { zones }: Frame): number {
+  const zone =
+    zones.get(timeZone) ??
+    new Intl.DateTimeFormat('en-GB', {
+      timeZone,
+      era: 'short',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+      hourCycle: 'h23',
+    })
+  zones.set(timeZone, zone)
+  const part = new Map(zone.formatToParts(milliseconds).map(({ type, value }) => [type, Number(value)]))
+  const local = new Date(0)
+  local.setUTCFullYear(part.get('year')!, part.get('month')! - 1, part.get('day')!)
+  local.setUTCHours(part.get('hour')!, part.get('minute')!, part.get('second')!)
+  return local.getTime() + (((milliseconds % 1000) + 1000) % 1000)
 }
 
 function foldList(fold: Fold, items: readonly Datum[]): Datum {

@@ -58,6 +58,9 @@ export type Condition =
 
 export type CompareOp = '=' | '!=' | '<' | '<=' | '>' | '>='
 
+/** Of a time in UTC; weekdays count from Sunday, 1, to Saturday, 7. */
+export type DatePart = 'year' | 'month' | 'day' | 'weekday' | 'hour'
+
 export type TextTest = 'equals' | 'contains' | 'startsWith' | 'endsWith' | 'like'
 
 export type Bound = { readonly value: Value; readonly inclusive: boolean }
@@ -117,7 +120,19 @@ export type Value =
     }
   /** Start of the unit, in UTC; weeks start on Sunday, decades, centuries and millennia in years divisible by their length. */
   | { readonly kind: 'floor'; readonly base: Value; readonly unit: Unit; readonly type: 'timestamp' }
-  | { readonly kind: 'part'; readonly part: 'year' | 'month' | 'day'; readonly of: Value; readonly type: 'integer' }
+  | { readonly kind: 'part'; readonly part: DatePart; readonly of: Value; readonly type: 'integer' }
+  /** Milliseconds since 1970. */
+  | { readonly kind: 'epoch'; readonly of: Value; readonly type: 'integer' }
+  /** The wall clock of a time zone at an instant, as if it were UTC. */
+  | { readonly kind: 'local'; readonly of: Value; readonly zone: string; readonly type: 'timestamp' }
+  /** How many code points a text has. */
+  | { readonly kind: 'textLength'; readonly of: Value; readonly type: 'integer' }
+  /** Without the `blanks` at both ends. */
+  | { readonly kind: 'trim'; readonly of: Value; readonly type: 'string' }
+  /** The texts joined; null where one of them is. */
+  | { readonly kind: 'concat'; readonly items: readonly Value[]; readonly type: 'string' }
+  /** The pieces between the separators, empty ones too. */
+  | { readonly kind: 'split'; readonly of: Value; readonly by: string; readonly type: DataType }
   /** null where there is no such day. */
   | {
       readonly kind: 'makeDate'
@@ -193,6 +208,9 @@ export type Value =
     }
   | { readonly kind: 'record'; readonly fields: readonly Field[]; readonly type: DataType }
 
+/** What `trim` takes away: space, tab, line ends and the no-break space. */
+export const blanks = ' \t\n\r\u00a0'
+
 /** The member by which two events are the same one or not; no field of a union schema can have that name. */
 export const itemNumber = '$item'
 
@@ -249,6 +267,12 @@ const parts: {
   shift: { base: 'free' },
   floor: { base: 'free' },
   part: { of: 'free' },
+  epoch: { of: 'free' },
+  local: { of: 'free' },
+  textLength: { of: 'free' },
+  trim: { of: 'free' },
+  concat: { items: 'free' },
+  split: { of: 'free' },
   makeDate: { year: 'free', month: 'free', day: 'free' },
   list: { items: 'free' },
   filter: { list: 'free', where: 'bound' },

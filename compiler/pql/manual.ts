@@ -12,6 +12,7 @@ export function pqlManual(): string {
       precedence(),
       meaning,
       functionTables(),
+      extensions(),
       streaming,
       memberships,
       limits,
@@ -209,7 +210,9 @@ const groups: readonly (readonly [FunctionEntry['group'], string])[] = [
 function functionTables(): string {
   const entries: readonly (readonly [string, FunctionEntry])[] = Object.entries(functions)
   const sections = groups.map(([group, title]) => {
-    const rows = entries.filter(([, entry]) => entry.group === group).map(([, entry]) => functionRow(entry))
+    const rows = entries
+      .filter(([, entry]) => entry.group === group && !entry.extension)
+      .map(([, entry]) => functionRow(entry))
     return `### ${title}\n\n| function | means | examples | parses | checks | interpreter | DuckDB | Spark |\n|---|---|---|---|---|---|---|---|\n${rows.join('\n')}`
   })
   return `## Functions
@@ -226,6 +229,25 @@ function functionRow({ signature, doc, examples }: FunctionEntry): string {
     examples.map(([pql, holds]) => `\`${pql}\` ${holds ? 'holds' : 'does not hold'}`).join('<br>'),
   ]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} | yes | yes | yes | yes | yes |`
+}
+
+/** What PQL does not have, in a table of its own. */
+function extensions(): string {
+  const entries: readonly FunctionEntry[] = Object.values(functions)
+  const rows = entries.filter(({ extension }) => extension).map(functionRow)
+  return `## Beyond PQL
+
+**Extensions of Convoke.** Experience Platform has none of these: an expression that uses one cannot be moved there. \`convoke check --strict-pql\`, \`strictPql = true\` in
+convoke.toml and \`strictPql: true\` of a ProfileStore, which also holds at admission, refuse them (\`beyond-pql\`); \`convoke convert --to adobe\` always does.
+
+| function | means | examples | parses | checks | interpreter | DuckDB | Spark |
+|---|---|---|---|---|---|---|---|
+${rows.join('\n')}
+
+- A distance may be a fraction of weeks, days and shorter units: \`occurs <= 1.5 days before now\` is 36 hours; it counts instants, not whole days, and takes no \`=\` or \`!=\`.
+- \`ignoreYear\` asks whether some anniversary lies in the span: \`today\`, \`this month\`, \`<= 7 days after today\`, \`between … and …\`, from December to January too. It
+  takes no open span (\`before\`, \`>\`). **Decision:** Adobe's rule builder has the option "Ignore year", and no page says how PQL writes it.
+- Time zones and their history are those of the engine's own copy of the IANA database.`
 }
 
 const streaming = `## Streaming

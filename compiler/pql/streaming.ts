@@ -283,7 +283,9 @@ function readsEventList(value: Value): boolean {
 /** Whether a month or day of a profile's date is compared with the current one. */
 function comparesAnniversary(node: Condition): boolean {
   const isPartOfColumn = (part: Node): boolean =>
-    part.kind === 'part' && part.part !== 'year' && hasPart(part.of, ({ kind }) => kind === 'column')
+    part.kind === 'part' &&
+    (part.part === 'month' || part.part === 'day') &&
+    hasPart(part.of, ({ kind }) => kind === 'column')
   return hasPart(node, ({ kind }) => kind === 'now') && hasPart(node, isPartOfColumn)
 }
 

@@ -3,6 +3,7 @@ import { activationTooFrequent } from './activation-too-frequent.ts'
 import { ambiguousScalar } from './ambiguous-scalar.ts'
 import { arrayAttribute } from './array-attribute.ts'
 import { batchEvaluatedTooOften } from './batch-evaluated-too-often.ts'
+import { beyondPql } from './beyond-pql.ts'
 import { createsProfiles } from './creates-profiles.ts'
 import { deeplyNestedData } from './deeply-nested-data.ts'
 import { differentOrganizations } from './different-organizations.ts'
@@ -15,6 +16,7 @@ import { exitsWithoutMembershipStatus } from './exits-without-membership-status.
 import { expressionTooLarge } from './expression-too-large.ts'
 import { fileNameCollision } from './file-name-collision.ts'
 import { fileNameTooLong } from './file-name-too-long.ts'
+import { handBuiltBirthday } from './hand-built-birthday.ts'
 import { invalidImsOrg } from './invalid-ims-org.ts'
 import { invalidPodTemplate } from './invalid-pod-template.ts'
 import { invalidSchedule } from './invalid-schedule.ts'
@@ -92,6 +94,8 @@ export const rules: { readonly [code in Code]: Rule } = {
   'pql-type-mismatch': pqlTypeMismatch,
   'unknown-attribute': unknownAttribute,
   'pql-unsupported': pqlUnsupported,
+  'beyond-pql': beyondPql,
+  'hand-built-birthday': handBuiltBirthday,
   'expression-too-large': expressionTooLarge,
   'too-many-sequential-events': tooManySequentialEvents,
   'many-aggregations': manyAggregations,

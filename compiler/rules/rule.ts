@@ -36,5 +36,7 @@ export type RuleContext = {
   readonly model: Model
   /** Whether all resources of the kind are well-formed, so that none is missing from the model. */
   readonly isWhole: (kind: Kind) => boolean
+  /** Whether expressions may use only what PQL has, whatever their stores say. */
+  readonly strictPql: boolean
   readonly report: (finding: Finding) => void
 }

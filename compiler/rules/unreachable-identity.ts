@@ -40,7 +40,7 @@ spec:
   },
 }
 
-function check(store: StoreModel, namespace: string, { model, isWhole, report }: RuleContext): void {
+function check(store: StoreModel, namespace: string, { model, isWhole, report }: Omit<RuleContext, 'strictPql'>): void {
   const { identities, mergePolicy } = store.resource.spec
   const primary = identities.find((identity) => identity.primary)
   const identity = identities.find((one) => one.namespace === namespace)

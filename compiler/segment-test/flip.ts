@@ -54,8 +54,9 @@ function look(
     } else if (node.kind === 'part' && isClock(node.of)) {
       const at = valueAt(node.of, now)
       if (typeof at !== 'number') return
-      const start = floor(at, node.part)
-      for (const edge of [start - 1, shift(start, 1, node.part)])
+      const unit = node.part === 'weekday' ? 'day' : node.part
+      const start = floor(at, unit)
+      for (const edge of [start - 1, shift(start, 1, unit)])
         for (const instant of crossing(node.of, edge, now, valueAt)) changes(instant)
     }
   }

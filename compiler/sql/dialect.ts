@@ -1,5 +1,6 @@
 import type { DataType } from '#crds'
 import type { Unit } from '../pql/ast.ts'
+import type { DatePart } from '../pql/ir.ts'
 import type { Regex } from '../pql/regex.ts'
 
 /**
@@ -20,7 +21,9 @@ export type Dialect = {
   readonly shift: (timestamp: string, amount: number, unit: Unit) => string
   /** May use its argument several times. */
   readonly floor: (timestamp: string, unit: Unit) => string
-  readonly part: (timestamp: string, part: 'year' | 'month' | 'day') => string
+  readonly part: (timestamp: string, part: DatePart) => string
+  /** The wall clock of an IANA time zone, as a TIMESTAMP without zone. */
+  readonly local: (timestamp: string, zone: string) => string
   /** null for infinities and NaN. May use its argument twice. */
   readonly finite: (double: string) => string
   /** null, or not finite, for a divisor of zero. */
@@ -69,6 +72,11 @@ export type Dialect = {
   readonly startsWith: (text: string, part: string) => string
   readonly endsWith: (text: string, part: string) => string
   readonly like: (text: string, pattern: string) => string
+  /** How many code points. */
+  readonly textLength: (text: string) => string
+  /** Without any of the characters at both ends. */
+  readonly trim: (text: string, characters: string) => string
+  readonly split: (text: string, separator: string) => string
   /** The same as `foldCase` of the reference interpreter. */
   readonly foldCase: (text: string) => string
   readonly matches: (text: string, regex: Regex) => string

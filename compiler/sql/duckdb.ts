@@ -70,7 +70,8 @@ export const duckdb: Dialect = {
       ? `make_timestamp(year(${timestamp}) // ${span} * ${span}, 1, 1, 0, 0, 0.0)`
       : `date_trunc('${unit}', ${timestamp})`
   },
-  part: (timestamp, part) => `${part}(${timestamp})`,
+  part: (timestamp, part) => (part === 'weekday' ? `(dayofweek(${timestamp}) + 1)` : `${part}(${timestamp})`),
+  local: (timestamp, zone) => `timezone(${text(zone)}, timezone('UTC', ${timestamp}))`,
   finite: (double) => `CASE WHEN isfinite(${double}) THEN ${double} END`,
   divide: (left, right) => `(${left} / ${right})`,
   remainder: (left, right) => `(${left} % ${right})`,
@@ -107,6 +108,9 @@ export const duckdb: Dialect = {
   startsWith: (whole, part) => `starts_with(${whole}, ${part})`,
   endsWith: (whole, part) => `suffix(${whole}, ${part})`,
   like: (whole, pattern) => `(${whole} LIKE ${pattern})`,
+  textLength: (whole) => `length(${whole})`,
+  trim: (whole, characters) => `trim(${whole}, ${text(characters)})`,
+  split: (whole, separator) => `string_split(${whole}, ${text(separator)})`,
   foldCase: (whole) => `translate(lower(replace(${whole}, 'İ', 'i')), '${capitals}', '${smalls}')`,
   matches: (whole, regex) => `regexp_matches(${whole}, ${text(re2Regex(regex))})`,
   regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(re2Regex(regex))}, ${group})`,

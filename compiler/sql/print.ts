@@ -1,5 +1,5 @@
 import type { DataType } from '#crds'
-import type { Condition, Value } from '../pql/ir.ts'
+import { blanks, type Condition, type Value } from '../pql/ir.ts'
 import { unreachable } from '../unreachable.ts'
 import type { Dialect } from './dialect.ts'
 
@@ -178,6 +178,18 @@ export function printerOf(dialect: Dialect): Printer {
         return dialect.floor(instant(node.base, bindings), node.unit)
       case 'part':
         return dialect.part(instant(node.of, bindings), node.part)
+      case 'epoch':
+        return dialect.epoch(instant(node.of, bindings))
+      case 'local':
+        return dialect.local(instant(node.of, bindings), node.zone)
+      case 'textLength':
+        return dialect.textLength(value(node.of, bindings))
+      case 'trim':
+        return dialect.trim(value(node.of, bindings), blanks)
+      case 'concat':
+        return `(${node.items.map((item) => value(item, bindings)).join(' || ')})`
+      case 'split':
+        return dialect.split(value(node.of, bindings), node.by)
       case 'makeDate': {
         const digits = (part: string, width: number): string =>
           `lpad(CAST(TRY_CAST(${part} AS INTEGER) AS ${dialect.type('string')}), ${width}, '0')`

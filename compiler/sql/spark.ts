@@ -58,7 +58,8 @@ export const spark: Dialect = {
       ? `CAST(make_date(CAST(floor(year(${timestamp}) / ${span}) * ${span} AS INT), 1, 1) AS TIMESTAMP_NTZ)`
       : `CAST(date_trunc('${unit}', ${timestamp}) AS TIMESTAMP_NTZ)`
   },
-  part: (timestamp, part) => `CAST(${part}(${timestamp}) AS BIGINT)`,
+  part: (timestamp, part) => `CAST(${part === 'weekday' ? 'dayofweek' : part}(${timestamp}) AS BIGINT)`,
+  local: (timestamp, zone) => `convert_timezone('UTC', ${text(zone)}, ${timestamp})`,
   // NaN is greater than every number in Spark.
   finite: (double) => `CASE WHEN abs(${double}) < DOUBLE('Infinity') THEN ${double} END`,
   divide: (left, right) => `try_divide(${left}, ${right})`,
@@ -103,6 +104,11 @@ export const spark: Dialect = {
     const escaped = `regexp_replace(${pattern}, '[^A-Za-z0-9%_]', ${text('\\\\$0')})`
     return `regexp_like(${whole}, concat(${text('(?s)\\A')}, replace(replace(${escaped}, '%', '.*'), '_', '.'), ${text('\\z')}))`
   },
+  textLength: (whole) => `CAST(char_length(${whole}) AS BIGINT)`,
+  trim: (whole, characters) => `trim(BOTH ${text(characters)} FROM ${whole})`,
+  // The separator of Spark's `split` is a regular expression.
+  split: (whole, separator) =>
+    `split(${whole}, ${text(separator.replace(/[^\p{L}\p{N}]/gu, (character) => `\\${character}`))}, -1)`,
   foldCase: (whole) => `replace(lower(replace(${whole}, 'İ', 'i')), 'ς', 'σ')`,
   matches: (whole, regex) => `regexp_like(${whole}, ${text(javaRegex(regex))})`,
   regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(javaRegex(regex))}, ${group})`,

@@ -120,6 +120,10 @@ export interface ProfileStoreSpec {
     }
   }
   /**
+   * Whether expressions of the store's Segments may use only what Profile Query Language has; extensions of Convoke are refused then (beyond-pql), at admission too. Default: false.
+   */
+  strictPql?: boolean
+  /**
    * Where profiles, events and memberships lie.
    */
   storage: {

@@ -4,6 +4,7 @@ import { type PqlFix, replacement, replacements } from '../fault.ts'
 import { type FunctionEntry, type FunctionName, functions, isFunction } from '../functions.ts'
 import type { FunctionHandler, MethodHandler } from './arguments.ts'
 import { type Checking, written } from './context.ts'
+import * as extensions from './extensions.ts'
 import * as lists from './list-calls.ts'
 import * as maps from './map-calls.ts'
 import type { Meaning, Scope } from './meaning.ts'
@@ -56,6 +57,21 @@ const handlers: {
   mapEntry: others.mapEntry,
   isNull: others.nullHandler(true),
   isNotNull: others.nullHandler(false),
+  length: extensions.textLength,
+  trim: extensions.trim,
+  concat: extensions.concat,
+  split: extensions.split,
+  getDayOfWeek: others.partHandler('weekday'),
+  getHour: others.partHandler('hour'),
+  currentDayOfWeek: others.currentHandler('weekday'),
+  currentHour: others.currentHandler('hour'),
+  hoursBetween: extensions.betweenHandler('hour'),
+  daysBetween: extensions.betweenHandler('day'),
+  monthsBetween: extensions.betweenHandler('month'),
+  yearsBetween: extensions.betweenHandler('year'),
+  age: extensions.age,
+  ignoreYear: extensions.ignoreYear,
+  inTimeZone: extensions.inTimeZone,
   inSegment: others.inSegment,
   if: others.ifHandler,
 }
@@ -99,7 +115,8 @@ function reportUnknownFunction(checking: Checking, expr: Extract<Expr, { kind: '
   )
   const habit = habits.get(expr.name.toLowerCase())
   const meant = habit ? possible.filter((name) => name === habit.instead) : nearest(expr.name, possible)
-  const more = possible.length > mostListed ? ` and ${possible.length - mostListed} more` : ''
+  const listed = possible.filter((name) => !isExtension(name))
+  const more = listed.length > mostListed ? ` and ${listed.length - mostListed} more` : ''
   return checking.report({
     code: 'pql-unknown-function',
     message: `There is no ${form} \`${expr.name}\` in PQL`,
@@ -108,7 +125,7 @@ function reportUnknownFunction(checking: Checking, expr: Extract<Expr, { kind: '
       habit?.help ??
       (meant.length > 0
         ? `Did you mean ${alternatives(meant)}?`
-        : `${groups === null ? 'PQL has' : 'Here there are'} ${alternatives(possible.slice(0, mostListed))}${more}.`),
+        : `${groups === null ? 'PQL has' : 'Here there are'} ${alternatives(listed.slice(0, mostListed))}${more}.`),
     fixes: replacements(expr.nameSpan, meant),
   })
 }
@@ -145,6 +162,11 @@ function reportStringCompare(checking: Checking, { nameSpan, span, args }: Extra
 }
 
 const functionNames = Object.keys(functions) as FunctionName[] // its keys
+
+function isExtension(name: FunctionName): boolean {
+  const entry: FunctionEntry = functions[name]
+  return entry.extension === true
+}
 
 /** The groups of functions that can be called on such a value; null: all. */
 function groupsOf(meaning: Meaning): readonly FunctionEntry['group'][] | null {

@@ -46,7 +46,10 @@ export function openChecking(
   names: Names,
   meaning: (checking: Checking, expr: Expr, scope: Scope) => Meaning,
   places: Map<Node, Span> | null,
-): Checking & { readonly faults: readonly PqlFault[]; readonly references: readonly Reference[] } {
+): Checking & {
+  readonly faults: readonly PqlFault[]
+  readonly references: readonly Reference[]
+} {
   const faults: PqlFault[] = []
   const references: Reference[] = []
   let tooDeep = false

@@ -2,7 +2,7 @@ import { dataTypeOf, describe, type Type } from '../../schema.ts'
 import type { Expr } from '../ast.ts'
 import { makeDate } from '../calendar.ts'
 import { replacement } from '../fault.ts'
-import type { Condition, TextTest, Value } from '../ir.ts'
+import type { Condition, TextTest } from '../ir.ts'
 import {
   type Call,
   type FunctionHandler,
@@ -12,6 +12,7 @@ import {
   takesBetween,
 } from './arguments.ts'
 import { type Checking, mismatch, syntax, unsupported, written } from './context.ts'
+import { dayIn } from './extensions.ts'
 import {
   classOf,
   conditionMeaning,
@@ -21,7 +22,6 @@ import {
   type Meaning,
   meaningOf,
   number,
-  numberLiteral,
   text,
   timestamp,
   valueMeaning,
@@ -112,7 +112,7 @@ export const regexGroup: MethodHandler = (checking, call, scope) => {
 
 // ---- time
 
-type Part = 'year' | 'month' | 'day'
+type Part = 'year' | 'month' | 'day' | 'weekday' | 'hour'
 
 export const partHandler =
   (part: Part): MethodHandler =>
@@ -154,28 +154,6 @@ export const dateHandler: FunctionHandler = (checking, call, scope) => {
       )
   }
   return valueMeaning(dayIn(year, month, day), date)
-}
-
-/** A day of a year by the month and day of a time, as for an anniversary: 29 February is 28 February in years without it. */
-function dayIn(year: Value, month: Value, day: Value): Value {
-  const same: Value = { kind: 'makeDate', year, month, day, type: 'date' }
-  if (month.kind !== 'part' || month.part !== 'month' || day.kind !== 'part' || day.part !== 'day') return same
-  if (JSON.stringify(month.of) !== JSON.stringify(day.of)) return same
-  const is = (left: Value, right: number): Condition => ({
-    kind: 'compare',
-    op: '=',
-    of: 'number',
-    left,
-    right: numberLiteral(right),
-  })
-  const isLost: Condition = { kind: 'not', item: { kind: 'isDefined', value: same } }
-  return {
-    kind: 'choose',
-    test: { kind: 'and', items: [is(month, 2), is(day, 29), isLost] },
-    yes: { kind: 'makeDate', year, month: numberLiteral(2), day: numberLiteral(28), type: 'date' },
-    no: same,
-    type: 'date',
-  }
 }
 
 /** `"2026-01-31"` as `date(2026, 1, 31)`; null for anything else. */

@@ -2,15 +2,32 @@ import { unreachable } from '../../unreachable.ts'
 import type { Expr, Unit, When } from '../ast.ts'
 import { unitMilliseconds, unitMonths } from '../calendar.ts'
 import { type Bound, type Condition, type Value, visit } from '../ir.ts'
-import { type Checking, mismatch, mostTimeNodes, small } from './context.ts'
+import { type Checking, mismatch, mostTimeNodes, small, unsupported } from './context.ts'
+import { ofAnniversaries, yearIgnored } from './extensions.ts'
 import { conditionMeaning, type Meaning, type Scope, type Typed } from './meaning.ts'
 import { distanceAfter, distanceBefore, type Moment, shifted, startOf } from './moment.ts'
 import { asInstant, instantIn, wholeNumberIn } from './operand.ts'
 
 /** `subject occurs …` */
 export function occurs(checking: Checking, subjectExpr: Expr, when: When, scope: Scope): Meaning {
-  const subject = small(checking, instantIn(checking, subjectExpr, scope), mostTimeNodes, subjectExpr.span)
-  return conditionMeaning(subject && whenHolds(checking, subject, when, scope))
+  const ignored = yearIgnored(checking, subjectExpr)
+  const timeExpr = ignored?.of ?? subjectExpr
+  const subject = small(checking, instantIn(checking, timeExpr, scope), mostTimeNodes, timeExpr.span)
+  if (!subject || !ignored) return conditionMeaning(subject && whenHolds(checking, subject, when, scope))
+  if (isOpen(when))
+    return mismatch(
+      checking,
+      when.span,
+      'A date without its year has no before and no after',
+      'Name a span with two ends, as in `occurs <= 7 days after today` or `occurs between … and …`.',
+    )
+  const holds = whenHolds(checking, subject, when, scope)
+  return conditionMeaning(holds && ofAnniversaries(holds, subject, ignored.leapDay))
+}
+
+/** Whether a time is only asked to be before or after another. */
+function isOpen(when: When): boolean {
+  return when.kind === 'side' || (when.kind === 'distance' && ['>', '>=', '!='].includes(when.op))
 }
 
 /** The part after `occurs`, for a subject that is an instant. */
@@ -56,8 +73,8 @@ function whenCondition(checking: Checking, subject: Value, when: When, scope: Sc
       }
     }
     case 'distance': {
-      const { op, unit } = when
-      const amount = amountIn(checking, when.amount, unit, scope)
+      const { op } = when
+      const { unit, amount } = lengthIn(checking, when, scope)
       const moment = momentIn(checking, when.time, scope)
       if (amount === null || moment === null) return null
       const before = (): Condition => distanceBefore(subject, op, amount, unit, moment)
@@ -113,6 +130,48 @@ function isWholeDay({ value, type }: Typed): boolean {
 /** The longest distance in years: from any year of the calendar (1 to 9999) it is still exact on every engine, either way. */
 const furthestYears = 10_000
 const yearMilliseconds = 365.2425 * 86_400_000
+
+type Distance = Extract<When, { kind: 'distance' }>
+
+/** A distance in whole units; a fraction of a unit of fixed length in milliseconds. `amount` is null where it is faulty. */
+function lengthIn(
+  checking: Checking,
+  { amount: expr, unit, op }: Distance,
+  scope: Scope,
+): { readonly unit: Unit; readonly amount: number | null } {
+  const fraction = fractionOf(expr)
+  if (fraction === null) return { unit, amount: amountIn(checking, expr, unit, scope) }
+  const milliseconds = unitMilliseconds[unit]
+  const longest = furthestYears * yearMilliseconds
+  if (milliseconds === null)
+    return {
+      unit,
+      amount: unsupported(checking, expr.span, `A part of a ${unit} has no fixed length`, 'Write days or weeks.'),
+    }
+  if (op === '=' || op === '!=')
+    return {
+      unit,
+      amount: mismatch(
+        checking,
+        expr.span,
+        `\`${op}\` takes whole units`,
+        'Write `<=`, or a whole number of a shorter unit.',
+      ),
+    }
+  if (fraction * milliseconds > longest)
+    return {
+      unit,
+      amount: unsupported(checking, expr.span, 'This is more than 10,000 years', 'Write a shorter distance.'),
+    }
+  return { unit: 'millisecond', amount: Math.round(fraction * milliseconds) }
+}
+
+/** A literal number that is not whole; null for anything else. */
+function fractionOf(expr: Expr): number | null {
+  if (expr.kind === 'group') return fractionOf(expr.inner)
+  if (expr.kind !== 'literal' || typeof expr.value !== 'number' || Number.isInteger(expr.value)) return null
+  return expr.value
+}
 
 /** How many units lie between two times. */
 function amountIn(checking: Checking, expr: Expr, unit: Unit, scope: Scope): number | null {
