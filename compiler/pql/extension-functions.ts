@@ -1,4 +1,4 @@
-import type { FunctionEntry } from './functions.ts'
+import type { FunctionEntry } from './function-entry.ts'
 
 /** Functions that PQL does not have, with their manual entries, like the rows of `functions`. */
 export const extensionFunctions = {

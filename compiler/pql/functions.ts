@@ -1,19 +1,12 @@
 import { extensionFunctions } from './extension-functions.ts'
+import type { FunctionEntry } from './function-entry.ts'
+
+export type { FunctionEntry } from './function-entry.ts'
 
 /**
- * Every PQL function and method, with its manual entry. `examples` are executed on every engine: each is an expression over the example
- * profile of docs/pql.md, and whether it holds. `check/calls.ts` has one handler per name (a missing one is a type error).
+ * Every function and method, with its manual entry: PQL's, and those beyond it. `examples` are executed on every engine: each is an
+ * expression over the example profile of docs/pql.md, and whether it holds. `check/calls.ts` has one handler per name (a missing one is a type error).
  */
-export type FunctionEntry = {
-  readonly form: 'method' | 'function'
-  readonly group: 'text' | 'array' | 'aggregation' | 'date' | 'map' | 'object' | 'membership' | 'logic'
-  readonly signature: string
-  readonly doc: string
-  /** Whether PQL has no such function: a Segment that uses it cannot be moved to Experience Platform. */
-  readonly extension?: true
-  readonly examples: readonly (readonly [pql: string, holds: boolean])[]
-}
-
 export const functions = {
   startsWith: {
     form: 'method',

@@ -58,7 +58,7 @@ export type Condition =
 
 export type CompareOp = '=' | '!=' | '<' | '<=' | '>' | '>='
 
-/** Of a time in UTC; weekdays count from Sunday, 1, to Saturday, 7. */
+/** A part of a time in UTC; weekdays count from Sunday, 1, to Saturday, 7. */
 export type DatePart = 'year' | 'month' | 'day' | 'weekday' | 'hour'
 
 export type TextTest = 'equals' | 'contains' | 'startsWith' | 'endsWith' | 'like'
