@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compile, type Source } from '#compiler'
-import type { JobPlan } from '#crds'
+import type { JobPlan, RunInput } from '#crds'
 import { type Ports, readDataManifest, steps } from '#jobs'
 import { type Engine, identifier, literal, openDuckDB, timestampLiteral } from '../jobs/engines/duckdb.ts'
 import { bucketSql, commitData, type DataManifest, eventsSql, profilesSql } from '../jobs/profile-store.ts'
@@ -46,14 +48,34 @@ export const expressions: readonly string[] = [
   ),
 ]
 
+/** `count` Segments, each with numbers of its own: no two ask for the same window and the same limit. */
+export function manyExpressions(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => {
+    const round = Math.floor(index / expressions.length)
+    let at = 0
+    return expressions[index % expressions.length]!.replaceAll(
+      /(days|months) before now|([<>]=?) (\d+)(?= (?:days|months))|(points|count\(\)|sum\(total\)|average\(total\)) ([<>]=?|=) (\d+)/g,
+      (whole, _unit, windowOp, length, what, op, limit) => {
+        at += 1
+        if (windowOp !== undefined) return `${windowOp} ${Number(length) + round * 2}`
+        if (what === 'count()') return op === '=' ? whole : `count() >= ${Number(limit) + (round % 4)}`
+        return what === undefined ? whole : `${what} ${op} ${Number(limit) + round * 3 + at}`
+      },
+    )
+  })
+}
+
 /**
- * `npm run bench -- evaluate [profiles] [events] [memory limit]`: seconds to evaluate all Segments in one shared query per bucket, each in
- * its own, and to only read the columns they need, over a generated store of buckets (kept in .cache/bench).
+ * `npm run bench -- evaluate [profiles] [events] [memory limit] [parts]`: CPU seconds of evaluating all Segments together, each in its own
+ * query, a day later with and without new data, and with more Segments, over a generated store of buckets (kept in .cache/bench). Ratios
+ * are of CPU seconds; `…ToScan` are multiples of only reading the columns that the Segments need. `parts` is `first` (without 500 and
+ * 3,000 Segments) or `all`.
  */
 export async function run([
   profiles = '1000000',
   events = '10000000',
   memoryLimit = '1Gi',
+  parts = 'all',
 ]: readonly string[]): Promise<object> {
   const plan = planOf(expressions, memoryLimit)
   const folder = join(import.meta.dirname, '..', '.cache', 'bench', `evaluate-${profiles}-${events}`)
@@ -68,17 +90,19 @@ export async function run([
     const bare = await timed(() => scan(engine, folder, data, plan))
     rmSync(join(folder, 'membership'), { recursive: true, force: true })
     rmSync(join(folder, 'membership.json'), { force: true })
-    const input = (run: string) => ({
-      run,
-      scheduledTime: now,
-      now,
-      trigger: 'Manual' as const,
-      evaluation: 'Batch' as const,
-    })
-    const shared = await timed(() => steps.evaluate({ plan, input: input('bench-1'), ports }))
-    const again = await timed(() => steps.evaluate({ plan, input: input('bench-2'), ports }))
-    const peakRssMiB = Math.round(process.resourceUsage().maxRSS / 1024)
+    const evaluated = (run: string, at = now) => timed(() => steps.evaluate({ plan, input: inputOf(run, at), ports }))
+    const shared = await evaluated('bench-1')
     if (shared.value.outcome !== 'Succeeded') throw new Error(JSON.stringify(shared.value.error))
+    const again = await evaluated('bench-2')
+    const peakRssMiB = Math.round(process.resourceUsage().maxRSS / 1024)
+    const idle = await evaluated('bench-3', dayAfter(1))
+    await appendDay(engine, folder, 0.05)
+    const nextDay = await evaluated('bench-4', dayAfter(2))
+    const failed = [again, idle, nextDay].find(({ value }) => value.outcome !== 'Succeeded')
+    if (failed) throw new Error(JSON.stringify(failed.value.error))
+    commitData(folder, data, false)
+    const many = parts === 'all' ? await inOwnProcess(500, folder, memoryLimit) : null
+    const most = parts === 'all' ? await inOwnProcess(3000, folder, memoryLimit) : null
     const query = await timed(() => countMembers(engine, folder, data, plan))
     const separate = await timed(async () => {
       const counts: Record<string, number> = {}
@@ -100,7 +124,14 @@ export async function run([
       evaluateAgainSeconds: again.seconds,
       separateSeconds: separate.seconds,
       separateToShared: Math.round((separate.seconds.cpu / query.seconds.cpu) * 100) / 100,
-      evaluateToScan: Math.round((shared.seconds.cpu / bare.seconds.cpu) * 100) / 100,
+      idleSeconds: idle.seconds,
+      nextDaySeconds: nextDay.seconds,
+      evaluateToScan: ratio(shared, bare),
+      separateToEvaluate: ratio(separate, shared),
+      idleToScan: ratio(idle, bare),
+      nextDayToScan: ratio(nextDay, bare),
+      ...(many && { segments500Seconds: many.seconds, segments500ToSegments50: ratio(many, shared) }),
+      ...(most && { segments3000Seconds: most.seconds, segments3000PeakRssMiB: most.peakRssMiB }),
       peakRssMiB,
       members: shared.value.totals['members'] ?? 0,
       sameMembers: Object.entries(expected).every(
@@ -110,6 +141,71 @@ export async function run([
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
+}
+
+const day = 86_400_000
+
+function dayAfter(days: number): string {
+  return new Date(Date.parse(now) + days * day).toISOString()
+}
+
+function inputOf(run: string, at: string): RunInput {
+  return { run, scheduledTime: at, now: at, trigger: 'Manual', evaluation: 'Batch' }
+}
+
+type Seconds = { readonly seconds: { readonly cpu: number } }
+
+/** How many times the CPU seconds of `below` one took. */
+export function ratio(above: Seconds, below: Seconds): number {
+  return Math.round((above.seconds.cpu / below.seconds.cpu) * 100) / 100
+}
+
+type Measured = { readonly seconds: { readonly wall: number; readonly cpu: number }; readonly peakRssMiB: number }
+
+/** Makes a first evaluation of so many Segments in a process of its own, so that the greatest memory is its own too. */
+async function inOwnProcess(segments: number, folder: string, memoryLimit: string): Promise<Measured> {
+  const own = spawn(process.execPath, [import.meta.filename, String(segments), folder, memoryLimit], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let said = ''
+  own.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  await once(own, 'close')
+  return JSON.parse(said) as Measured // printed at the end of this file
+}
+
+async function evaluateMany(segments: number, folder: string, memoryLimit: string): Promise<Measured> {
+  const plan = planOf(manyExpressions(segments), memoryLimit)
+  rmSync(join(folder, 'membership'), { recursive: true, force: true })
+  rmSync(join(folder, 'membership.json'), { force: true })
+  const scratch = mkdtempSync(join(tmpdir(), 'convoke-bench-'))
+  try {
+    const input = inputOf(`bench-${segments}`, now)
+    const { value, seconds } = await timed(() => steps.evaluate({ plan, input, ports: portsOf(folder, scratch) }))
+    if (value.outcome !== 'Succeeded') throw new Error(JSON.stringify(value.error))
+    return { seconds, peakRssMiB: Math.round(process.resourceUsage().maxRSS / 1024) }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+/** Makes a data version in which this share of the profiles has a new event of the second day, as an ingest would leave it. */
+async function appendDay(engine: Engine, root: string, share: number): Promise<void> {
+  const before = readDataManifest(root)!
+  const version = `${before.version}-next`
+  mkdirSync(join(root, 'data', version), { recursive: true })
+  const added: string[][] = []
+  for (let bucket = 0; bucket < before.buckets; bucket++) {
+    const path = `data/${version}/events-${bucket}.parquet`
+    await engine.run(`COPY (SELECT "$profile", 'CustomerId' AS "$namespace", ${timestampLiteral(dayAfter(2))} - to_milliseconds((h % ${day})::BIGINT) AS "timestamp",
+        ['view', 'cart', 'purchase'][1 + (h // 7 % 3)::INTEGER] AS "eventType", 60.0 AS total
+      FROM (SELECT "$profile", hash("$profile") AS h FROM read_parquet(${literal(join(root, before.profiles[bucket]![0]!))})) WHERE h % 10000 < ${share * 10_000} ORDER BY 1, 3)
+      TO ${literal(join(root, path))} (FORMAT parquet, COMPRESSION zstd)`)
+    added.push([path])
+  }
+  const events = before.events.map((files, bucket) => [...files, ...added[bucket]!])
+  commitData(root, { ...before, version, previous: before.version, events, touched: added }, false)
 }
 
 /** The ports of a step over a store in a folder. */
@@ -250,7 +346,7 @@ export async function generate(engine: Engine, root: string, profiles: number, e
 }
 
 /** Reads the columns that the Segments need, and nothing more. */
-async function scan(engine: Engine, root: string, data: DataManifest, plan: JobPlan): Promise<void> {
+export async function scan(engine: Engine, root: string, data: DataManifest, plan: JobPlan): Promise<void> {
   const store = storeOf(plan)
   const query = plan.evaluate?.full
   for (let bucket = 0; bucket < data.buckets; bucket++) {
@@ -285,4 +381,9 @@ async function countMembers(
     for (const name of query.segments) counts[name] = (counts[name] ?? 0) + Number(row?.[name])
   }
   return counts
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const [segments, folder, memoryLimit] = process.argv.slice(2)
+  console.log(JSON.stringify(await evaluateMany(Number(segments), folder!, memoryLimit!)))
 }

@@ -5,7 +5,7 @@ import type { JobPlan, MembershipQuery } from '#crds'
 import { readDataManifest, steps } from '#jobs'
 import { type Engine, literal, openDuckDB, timestampLiteral } from '../jobs/engines/duckdb.ts'
 import { commitData } from '../jobs/profile-store.ts'
-import { generate, planOf, portsOf, storeOf, timed } from './evaluate.ts'
+import { generate, planOf, portsOf, ratio, scan, storeOf, timed } from './evaluate.ts'
 
 const start = Date.parse('2026-07-01T00:00:00Z')
 const minute = 60_000
@@ -29,7 +29,7 @@ const expressions = [1, 2, 3, 4, 5].flatMap((n) => [
 export async function run([
   profiles = '1000000',
   events = '10000000',
-  fresh = '20000',
+  fresh = '1000',
 ]: readonly string[]): Promise<object> {
   const plan = planOf(expressions, '1Gi', 0, 'Streaming')
   const folder = join(import.meta.dirname, '..', '.cache', 'bench', `streaming-${profiles}-${events}`)
@@ -50,9 +50,11 @@ export async function run([
     const data = readDataManifest(folder)
     rmSync(join(folder, 'membership'), { recursive: true, force: true })
     rmSync(join(folder, 'membership.json'), { force: true })
+    const scanned = await timed(() => scan(engine, folder, data!, plan))
     const append = () => appendEvents(engine, folder, Number(fresh), start + 5 * minute * (runs + 1))
     const batch = await evaluate(plan, 'Batch')
-    const timeAlone = [await evaluate(plan, 'Streaming'), await evaluate(plan, 'Streaming')]
+    const timeAlone = []
+    for (let round = 0; round < 3; round++) timeAlone.push(await evaluate(plan, 'Streaming'))
     const narrowed = []
     for (let round = 0; round < 3; round++) {
       await append()
@@ -64,7 +66,13 @@ export async function run([
       everybody.push(await evaluate(withoutFlips(plan), 'Streaming'))
     }
     if (data) commitData(folder, data, false)
+    const median = (some: readonly { readonly cpu: number }[]) => ({
+      seconds: [...some].sort((a, b) => a.cpu - b.cpu)[Math.floor(some.length / 2)]!,
+    })
     return {
+      scanSeconds: scanned.seconds,
+      intervalToScan: ratio(median(narrowed), scanned),
+      idleIntervalToScan: ratio(median(timeAlone), scanned),
       profiles: Number(profiles),
       events: Number(events),
       newEvents: Number(fresh),
