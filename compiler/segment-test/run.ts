@@ -1,6 +1,6 @@
 import { holds, type Memberships, type Person } from '../pql/interpret.ts'
 import { type Condition, visit } from '../pql/ir.ts'
-import type { SegmentCondition } from '../sql/membership-query.ts'
+import type { SegmentCondition } from '../sql/share.ts'
 import { nextFlip } from './flip.ts'
 import type { Case, Expression, Step } from './suite.ts'
 

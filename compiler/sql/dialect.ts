@@ -84,6 +84,8 @@ export type Dialect = {
 
   /** An aggregate that collects values; `filter` is a condition or null. */
   readonly collect: (value: string, filter: string | null) => string
+  /** An aggregate: the `count` greatest values, greatest first; null or empty where there is none. */
+  readonly greatestFew: (value: string, count: number, filter: string | null) => string
   /** An aggregate that collects structs in the order of the keys, nulls first. */
   readonly collectSorted: (struct: string, keys: readonly string[], filter: string | null) => string
 }

@@ -116,6 +116,7 @@ export const duckdb: Dialect = {
   regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(re2Regex(regex))}, ${group})`,
 
   collect: (value, filter) => `list(${value})${filtered(filter)}`,
+  greatestFew: (value, count, filter) => `max(${value}, ${count})${filtered(filter)}`,
   collectSorted: (struct, keys, filter) =>
     `list(${struct} ORDER BY ${keys.map((key) => `${key} NULLS FIRST`).join(', ')})${filtered(filter)}`,
 }

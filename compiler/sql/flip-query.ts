@@ -1,8 +1,9 @@
 import type { Column, MembershipQuery } from '#crds'
 import { type Condition, eachChild, freeVariables, hasPart, type Node, type Value, variablesOf } from '../pql/ir.ts'
 import { duckdb } from './duckdb.ts'
-import { earliestEvent, lowerBound, membershipQuery, onRow, row, type SegmentCondition } from './membership-query.ts'
+import { earliestEvent, membershipQuery } from './membership-query.ts'
 import { type Binding, printerOf } from './print.ts'
+import { lowerBound, onRow, row, type SegmentCondition } from './share.ts'
 
 /** The query for Segments that are evaluated again and again, with the query that finds whom to look at. */
 export function streamingQuery(

@@ -1,26 +1,23 @@
-import type { Column, DataType, MembershipQuery } from '#crds'
-import {
-  type Condition,
-  type Fold,
-  freeVariables,
-  greatestVariable,
-  hasPart,
-  itemNumber,
-  mapChildren,
-  type Node,
-  replaceVariable,
-  rewrite,
-  type Value,
-  visit,
-} from '../pql/ir.ts'
+import type { Column, MembershipQuery } from '#crds'
+import { type Condition, hasPart, type Value, visit } from '../pql/ir.ts'
 import { referencesFirst } from '../references-first.ts'
 import type { Dialect } from './dialect.ts'
 import { duckdb } from './duckdb.ts'
-import { type EventList, eventListSql, sortable } from './event-list.ts'
+import { eventListSql, sortable } from './event-list.ts'
 import { type Binding, millionths, type Printer, printerOf, qualifiedColumn, segmentColumn } from './print.ts'
+import { allRewrites, type Rewrites } from './rewrites.ts'
+import {
+  type Aggregate,
+  conjuncts,
+  equalityOf,
+  placeName,
+  row,
+  type SegmentCondition,
+  type Sequence,
+  type Shared,
+  share,
+} from './share.ts'
 import { spark } from './spark.ts'
-
-export type SegmentCondition = { readonly name: string; readonly condition: Condition }
 
 /**
  * One SELECT for all Segments: every event aggregate once for each (filter, window), every shared leaf condition once, then boolean
@@ -30,8 +27,9 @@ export type SegmentCondition = { readonly name: string; readonly condition: Cond
 export function membershipQuery(
   segments: readonly SegmentCondition[],
   eventColumns: readonly Column[],
+  rewrites: Rewrites = allRewrites,
 ): MembershipQuery {
-  const shared = share(segments, eventColumns)
+  const shared = share(segments, eventColumns, rewrites)
   const reads = readsOf(shared, eventColumns)
   const known = new Set(segments.map((segment) => segment.name))
   const references = [...new Set(shared.segments.flatMap((segment) => segmentsIn(segment.condition)))]
@@ -45,8 +43,8 @@ export function membershipQuery(
     ...(qualified.length > 0 && { qualified: [...qualified] }),
     profileColumns: reads.profile,
     eventColumns: reads.event,
-    duckdb: print(shared, members, eventColumns, duckdb),
-    spark: print(shared, members, eventColumns, spark),
+    duckdb: print(shared, members, eventColumns, rewrites, duckdb),
+    spark: print(shared, members, eventColumns, rewrites, spark),
   }
 }
 
@@ -55,243 +53,7 @@ export function earliestEvent(
   segments: readonly SegmentCondition[],
   eventColumns: readonly Column[],
 ): readonly string[] | null {
-  return earliestOf(share(segments, eventColumns).aggregates, printerOf(duckdb))
-}
-
-/** The variable that stands for the event row in aggregates. */
-export const row = 0
-
-type Aggregate =
-  | { readonly kind: 'any'; readonly name: string; readonly where: Condition }
-  | {
-      readonly kind: 'fold'
-      readonly name: string
-      readonly fold: Fold
-      readonly of: Value | null
-      readonly where: Condition
-    }
-  | { readonly kind: 'times'; readonly name: string; readonly where: Condition }
-  | ({ readonly kind: 'list'; readonly name: string; readonly where: Condition } & EventList)
-
-type Sequence = { readonly name: string; readonly steps: readonly { readonly times: string; readonly count: number }[] }
-
-type Shared = {
-  readonly aggregates: readonly Aggregate[]
-  readonly sequences: readonly Sequence[]
-  readonly leaves: readonly { readonly name: string; readonly condition: Condition }[]
-  readonly segments: readonly SegmentCondition[]
-}
-
-function share(segments: readonly SegmentCondition[], eventColumns: readonly Column[]): Shared {
-  const under = (path: readonly string[]): string[] =>
-    eventColumns
-      .map((column) => column.path)
-      .filter((column) => column === path.join('.') || column.startsWith(`${path.join('.')}.`))
-  const aggregates = new Map<string, Aggregate>()
-  const sequences = new Map<string, Sequence>()
-  // Equal aggregates have equal JSON, since trees hold no places and number variables by depth: each is computed once.
-  const aggregateOf = (make: (name: string) => Aggregate): string => {
-    const key = JSON.stringify({ ...make('') })
-    const name = aggregates.get(key)?.name ?? `$a${aggregates.size}`
-    if (!aggregates.has(key)) aggregates.set(key, make(name))
-    return name
-  }
-
-  const numbered = new Map<Condition, boolean>()
-  const isNumbered = (whole: Condition): boolean => {
-    const known =
-      numbered.get(whole) ?? hasPart(whole, (node) => node.kind === 'member' && node.path.at(-1) === itemNumber)
-    numbered.set(whole, known)
-    return known
-  }
-
-  const replace = (node: Node, whole: Condition): Node => {
-    switch (node.kind) {
-      case 'any': {
-        const source = eventSource(node.list)
-        const where = source && onRow(node.where, node.variable)
-        if (!where) return node
-        const name = aggregateOf((name) => ({ kind: 'any', name, where: both(source, where) }))
-        return { kind: 'isTrue', value: { kind: 'column', path: name, type: 'boolean' } }
-      }
-      case 'fold': {
-        const mapped = node.list.kind === 'map' ? node.list : null
-        const source = eventSource(mapped ? mapped.list : node.list)
-        // Objects have no column of their own: those that exist were filtered before, so rows are counted.
-        const counted =
-          mapped !== null && node.fold === 'count' && typeof mapped.to.type === 'object' && 'fields' in mapped.to.type
-        const of = mapped && !counted ? onRow(mapped.to, mapped.variable) : null
-        if (!source || (mapped && !counted && (!of || of.type === 'boolean')) || (!mapped && node.fold !== 'count'))
-          return node
-        const name = aggregateOf((name) => ({ kind: 'fold', name, fold: node.fold, of, where: source }))
-        return { kind: 'column', path: name, type: node.type }
-      }
-      case 'filter': {
-        // A list that has to stay a list is collected, with as much of its filter as reads the event alone; numbered events all together.
-        const source = isNumbered(whole) ? null : eventSource(node)
-        return source ? listOf(source, whole, node.type) : node
-      }
-      case 'sequence': {
-        let earliest: Value | null = null
-        const steps = node.steps.map((step) => {
-          const what = onRow(step.what, node.variable)
-          // Events of later steps come after the first step's, so the first step's window bounds them too.
-          const where: Condition | null =
-            what && earliest && lowerBound(what) === null ? both(what, since(earliest)) : what
-          earliest = (where && lowerBound(where)) ?? earliest
-          return where && { times: aggregateOf((name) => ({ kind: 'times', name, where })), count: step.count }
-        })
-        if (steps.some((step) => step === null)) return expanded(node)
-        const key = JSON.stringify(steps)
-        const name = sequences.get(key)?.name ?? `$q${sequences.size}`
-        sequences.set(key, { name, steps: steps.filter((step) => step !== null) })
-        return { kind: 'isTrue', value: { kind: 'column', path: name, type: 'boolean' } }
-      }
-      default:
-        return node
-    }
-  }
-
-  const listOf = (where: Condition, whole: Condition, type: Value['type']): Value => {
-    const fields = new Set<string>(['timestamp'])
-    let ordered = false
-    visit(whole, (node) => {
-      // A path may start at a tuple's field, and may end at an object whose fields are read elsewhere.
-      if (node.kind === 'member')
-        for (const [start] of node.path.entries())
-          for (const column of under(node.path.slice(start))) fields.add(column)
-      if (node.kind === 'first' || node.kind === 'top' || node.kind === 'groupBy' || node.kind === 'distinct')
-        ordered = true
-    })
-    const numbered = isNumbered(whole)
-    ordered ||= numbered
-    const name = aggregateOf((name) => ({ kind: 'list', name, where, ordered, numbered, fields: [...fields].sort() }))
-    return { kind: 'column', path: name, type }
-  }
-
-  const aggregated = segments.map(({ name, condition }) => {
-    // Outermost first: an inner filter must not become a list when the aggregate around it can take it whole.
-    const outer = topDown(condition, (node) => replace(node, condition))
-    const bare = rewrite(outer, (node) =>
-      node.kind === 'events' ? listOf({ kind: 'constant', value: true }, condition, node.type) : node,
-    )
-    return { name, condition: bare }
-  })
-
-  const uses = new Map<string, number>()
-  // { => A leaf that is used at least twice becomes a column; a column itself, a Segment and a constant are cheap enough to repeat.
-  const count = (condition: Condition): void => {
-    if (condition.kind === 'and' || condition.kind === 'or') condition.items.forEach(count)
-    else if (condition.kind === 'not') count(condition.item)
-    else if (condition.kind !== 'segment' && condition.kind !== 'constant')
-      uses.set(JSON.stringify(condition), (uses.get(JSON.stringify(condition)) ?? 0) + 1)
-  }
-  for (const segment of aggregated) count(segment.condition)
-  const leaves = new Map<string, { name: string; condition: Condition }>()
-  const algebra = (condition: Condition): Condition => {
-    if (condition.kind === 'and' || condition.kind === 'or')
-      return { ...condition, items: condition.items.map(algebra) }
-    if (condition.kind === 'not') return { kind: 'not', item: algebra(condition.item) }
-    const key = JSON.stringify(condition)
-    if ((uses.get(key) ?? 0) < 2 || condition.kind === 'isTrue') return condition
-    const leaf = leaves.get(key) ?? { name: `$l${leaves.size}`, condition }
-    leaves.set(key, leaf)
-    return { kind: 'isTrue', value: { kind: 'column', path: leaf.name, type: 'boolean' } }
-  }
-  const simplified = aggregated.map((segment) => ({ name: segment.name, condition: algebra(segment.condition) }))
-  return {
-    aggregates: [...aggregates.values()],
-    sequences: [...sequences.values()],
-    leaves: [...leaves.values()],
-    segments: simplified,
-  }
-}
-
-/** Rebuilds a tree from the root down; a part that became a column is not looked into. */
-function topDown(condition: Condition, change: (node: Node) => Node): Condition {
-  const walk = (node: Node): Node => {
-    const changed = change(node)
-    if (changed === node) return mapChildren(node, walk)
-    return changed.kind === 'column' || changed.kind === 'isTrue' ? changed : walk(changed)
-  }
-  return walk(condition) as Condition // a change keeps conditions conditions
-}
-
-/** The condition under which an event's row is in the list; null when the list is not simply filtered events. */
-function eventSource(list: Value): Condition | null {
-  if (list.kind === 'events') return { kind: 'constant', value: true }
-  if (list.kind !== 'filter') return null
-  const inner = eventSource(list.list)
-  const where = inner && onRow(list.where, list.variable)
-  return where && both(inner, where)
-}
-
-function both(left: Condition, right: Condition): Condition {
-  if (left.kind === 'constant' && left.value) return right
-  if (right.kind === 'constant' && right.value) return left
-  return { kind: 'and', items: [left, right].flatMap((part) => (part.kind === 'and' ? part.items : [part])) }
-}
-
-/** The node with its event variable renamed to the row; null when it reads anything else that varies by profile. */
-export function onRow<N extends Node>(node: N, variable: number): N | null {
-  const readsProfile = hasPart(node, ({ kind }) =>
-    ['column', 'qualified', 'events', 'segment', 'sequence'].includes(kind),
-  )
-  // The event as a whole, rather than its fields, does not exist in a row.
-  if (readsProfile || freeVariables(node).some((free) => free.id !== variable || free.whole)) return null
-  return replaceVariable(node, variable, (event) => ({ ...event, id: row, type: 'string' }))
-}
-
-/** A sequence whose steps read more than the event, as nested quantifiers over events. */
-function expanded(node: Extract<Condition, { kind: 'sequence' }>): Condition {
-  const type: DataType = { fields: { timestamp: 'timestamp' } }
-  const events: Value = { kind: 'events', type: { items: type } }
-  let last = greatestVariable(node)
-  const timeOf = (id: number): Value => ({
-    kind: 'member',
-    object: { kind: 'variable', id, type },
-    path: ['timestamp'],
-    type: 'timestamp',
-  })
-  const build = (index: number, previous: Value | null): Condition => {
-    const step = node.steps[index]
-    if (!step) return { kind: 'constant', value: true }
-    const variable = (last += 1)
-    const own = replaceVariable(step.what, node.variable, (event) => ({ ...event, id: variable }))
-    const where: Condition = previous
-      ? both({ kind: 'within', subject: timeOf(variable), from: { value: previous, inclusive: false }, to: null }, own)
-      : own
-    if (step.count === 1)
-      return { kind: 'any', list: events, variable, where: both(where, build(index + 1, timeOf(variable))) }
-    // There are enough events for the step; the next step starts after the last of the `count` earliest.
-    const [ranked, timed] = [(last += 1), (last += 1)]
-    const matching: Value = { kind: 'filter', list: events, variable, where, type: events.type }
-    const enough: Condition = {
-      kind: 'compare',
-      op: '>=',
-      of: 'number',
-      left: { kind: 'fold', fold: 'count', list: matching, type: 'integer' },
-      right: { kind: 'literal', value: step.count, type: 'integer' },
-    }
-    const earliest: Value = {
-      kind: 'top',
-      list: matching,
-      variable: ranked,
-      by: timeOf(ranked),
-      order: 'lowest',
-      count: step.count,
-      type: events.type,
-    }
-    const times: Value = {
-      kind: 'map',
-      list: earliest,
-      variable: timed,
-      to: timeOf(timed),
-      type: { items: 'timestamp' },
-    }
-    return both(enough, build(index + 1, { kind: 'fold', fold: 'max', list: times, type: 'timestamp' }))
-  }
-  return build(0, null)
+  return earliestOf(share(segments, eventColumns, allRewrites).aggregates, printerOf(duckdb))
 }
 
 function segmentsIn(condition: Condition): string[] {
@@ -345,58 +107,67 @@ function print(
   shared: Shared,
   { references, qualified }: Members,
   eventColumns: readonly Column[],
+  rewrites: Rewrites,
   dialect: Dialect,
 ): string {
   const printer = printerOf(dialect)
   const { identifier } = dialect
   const profileId = identifier('$profile')
   const none: ReadonlyMap<number, Binding> = new Map()
+  const isTrue = (condition: Condition): string =>
+    isKnownColumn(condition) ? identifier(condition.value.path) : `(${printer.condition(condition, none)} IS TRUE)`
+  const columnOf = ({ name, condition }: { name: string; condition: Condition }): string =>
+    `${isTrue(condition)} AS ${identifier(name)}`
 
-  let from = 'profiles'
   const readsMembers = references.length > 0 || qualified.length > 0
-  if (shared.aggregates.length > 0 || readsMembers) {
-    const parts = shared.aggregates.flatMap((aggregate) => aggregateSql(aggregate, eventColumns, dialect, printer))
+  const isJoined = shared.aggregates.length > 0 || readsMembers
+  const { first, second, passed, leaves, segments } =
+    rewrites.early && isJoined ? parted(shared) : { first: [], second: [], passed: null, ...shared }
+  let from = 'profiles'
+  if (isJoined) {
+    const parts: Part[] = []
     const joins: string[] = []
-    if (shared.aggregates.length > 0) {
-      joins.push(
-        `LEFT JOIN (\n  SELECT ${profileId} AS ${identifier('$owner')},\n    ${parts.map((part) => `${part.sql} AS ${identifier(part.name)}`).join(',\n    ')}\n  FROM events\n  WHERE ${eventFilter(shared.aggregates, dialect, printer)}\n  GROUP BY ${profileId}\n) AS e ON e.${identifier('$owner')} = p.${profileId}`,
-      )
+    for (const [index, group] of groupsOf(shared.aggregates, rewrites).entries()) {
+      const own = aggregatesSql(group, eventColumns, rewrites, dialect, printer)
+      const source = `e${index}`
+      parts.push(...own.parts.map((part) => ({ ...part, source })))
+      joins.push(`LEFT JOIN (\n  ${own.sql}\n) AS ${source} ON ${source}.${identifier('$owner')} = p.${profileId}`)
     }
     if (readsMembers) joins.push(`LEFT JOIN members AS m ON m.${profileId} = p.${profileId}`)
     const columns = [
       'p.*',
-      ...parts.map((part) =>
-        part.otherwise === null
-          ? `e.${identifier(part.name)}`
-          : `coalesce(e.${identifier(part.name)}, ${part.otherwise}) AS ${identifier(part.name)}`,
+      ...parts.map(({ name, otherwise, source }) =>
+        otherwise === null
+          ? `${source}.${identifier(name)}`
+          : `coalesce(${source}.${identifier(name)}, ${otherwise}) AS ${identifier(name)}`,
       ),
       ...references.map((name) => `coalesce(m.${identifier(name)}, FALSE) AS ${identifier(segmentColumn(name))}`),
       ...qualified.flatMap((name) => qualifiedSql(name, dialect)),
     ]
-    from = `(SELECT ${columns.join(', ')}\nFROM profiles AS p\n${joins.join('\n')}) AS joined`
+    const seen =
+      first.length === 0 ? 'profiles' : `(SELECT *, ${first.map(columnOf).join(',\n  ')}\nFROM profiles) AS first`
+    const people =
+      passed === null
+        ? 'profiles'
+        : `(SELECT ${[profileId, ...passed.map((path) => identifier(path)), ...second.map(columnOf)].join(',\n  ')}\nFROM ${seen})`
+    from = `(SELECT ${columns.join(', ')}\nFROM ${people} AS p\n${joins.join('\n')}) AS joined`
   }
 
-  const leaves = [
-    ...shared.sequences.map((sequence) => `${sequenceSql(sequence, dialect)} AS ${identifier(sequence.name)}`),
-    ...shared.leaves.map((leaf) => `(${printer.condition(leaf.condition, none)} IS TRUE) AS ${identifier(leaf.name)}`),
-  ]
   // Leaves may read sequences, so sequences are computed one layer earlier.
   if (shared.sequences.length > 0)
-    from = `(SELECT *, ${leaves.slice(0, shared.sequences.length).join(', ')}\nFROM ${from}) AS sequenced`
-  if (shared.leaves.length > 0)
-    from = `(SELECT *, ${leaves.slice(shared.sequences.length).join(',\n  ')}\nFROM ${from}) AS leaves`
+    from = `(SELECT *, ${shared.sequences.map((sequence) => `${sequenceSql(sequence, dialect)} AS ${identifier(sequence.name)}`).join(', ')}\nFROM ${from}) AS sequenced`
+  if (leaves.length > 0) from = `(SELECT *, ${leaves.map(columnOf).join(',\n  ')}\nFROM ${from}) AS leaves`
 
-  const layers = layersOf(shared.segments)
+  const layers = layersOf(segments)
   const isOnlyLayer = layers.length === 1
   for (const [index, layer] of layers.entries()) {
-    const columns = layer.map(({ name, condition }) => {
-      const column = identifier(isOnlyLayer ? name : segmentColumn(name))
-      return `(${printer.condition(condition, none)} IS TRUE) AS ${column}`
-    })
+    const columns = layer.map(({ name, condition }) =>
+      columnOf({ name: isOnlyLayer ? name : segmentColumn(name), condition }),
+    )
     if (isOnlyLayer) return `SELECT ${[profileId, ...columns].join(',\n  ')}\nFROM ${from}`
     from = `(SELECT *, ${columns.join(',\n  ')}\nFROM ${from}) AS layer${index}`
   }
-  const named = shared.segments.map(({ name }) => `${identifier(segmentColumn(name))} AS ${identifier(name)}`)
+  const named = segments.map(({ name }) => `${identifier(segmentColumn(name))} AS ${identifier(name)}`)
   return `SELECT ${[profileId, ...named].join(', ')}\nFROM ${from}`
 }
 
@@ -407,6 +178,73 @@ function qualifiedSql(name: string, { identifier }: Dialect): readonly string[] 
     `m.${since}`,
     `CASE WHEN m.${since} IS NOT NULL THEN CASE WHEN m.${identifier(name)} THEN 'realized' ELSE 'exited' END END AS ${status}`,
   ]
+}
+
+type Leaf = Shared['leaves'][number]
+
+/**
+ * The Segments with all that reads the profile alone as columns, which are computed before events are joined: `first` the leaves that
+ * are used twice, `second` the rest, which may read those; `passed`: the columns that are still read after the join.
+ */
+function parted(shared: Shared): {
+  readonly first: readonly Leaf[]
+  readonly second: readonly Leaf[]
+  readonly passed: readonly string[]
+  readonly leaves: readonly Leaf[]
+  readonly segments: readonly SegmentCondition[]
+} {
+  const early = new Set(
+    shared.leaves.filter(({ condition }) => isOfProfile(condition, new Set())).map(({ name }) => name),
+  )
+  const second = new Map<string, Leaf>()
+  const named = (condition: Condition): Condition => {
+    if (condition.kind === 'constant' || isKnownColumn(condition)) return condition
+    const key = JSON.stringify(condition)
+    const leaf = second.get(key) ?? { name: `$p${second.size}`, condition }
+    second.set(key, leaf)
+    return { kind: 'isTrue', value: { kind: 'column', path: leaf.name, type: 'boolean' } }
+  }
+  const walk = (condition: Condition): Condition => {
+    if (isOfProfile(condition, early)) return named(condition)
+    if (condition.kind === 'not') return { kind: 'not', item: walk(condition.item) }
+    if (condition.kind !== 'and' && condition.kind !== 'or') return condition
+    const own = condition.items.filter((item) => isOfProfile(item, early))
+    const others = condition.items.filter((item) => !own.includes(item)).map(walk)
+    const together = own.length === 1 ? own : own.length > 1 ? [{ ...condition, items: own }] : []
+    return { ...condition, items: [...together.map(named), ...others] }
+  }
+  const segments = shared.segments.map(({ name, condition }) => ({ name, condition: walk(condition) }))
+  const leaves = shared.leaves.filter(({ name }) => !early.has(name))
+  const passed = new Set<string>()
+  visit(
+    [...segments, ...leaves].map(({ condition }) => condition),
+    (node) => {
+      if (node.kind === 'column' && (!node.path.startsWith('$') || early.has(node.path))) passed.add(node.path)
+    },
+  )
+  return {
+    first: shared.leaves.filter(({ name }) => early.has(name)),
+    second: [...second.values()],
+    passed: [...passed].sort(),
+    leaves,
+    segments,
+  }
+}
+
+/** Whether a condition reads columns of profiles and these leaves only. */
+function isOfProfile(condition: Condition, leaves: ReadonlySet<string>): boolean {
+  return !hasPart(
+    condition,
+    (node) =>
+      node.kind === 'segment' || (node.kind === 'column' && node.path.startsWith('$') && !leaves.has(node.path)),
+  )
+}
+
+/** A column of a condition that was computed before: it is true or false, never null. */
+function isKnownColumn(
+  condition: Condition,
+): condition is Extract<Condition, { kind: 'isTrue' }> & { readonly value: Extract<Value, { kind: 'column' }> } {
+  return condition.kind === 'isTrue' && condition.value.kind === 'column' && /^\$[lp]\d/.test(condition.value.path)
 }
 
 /** Segments in the order in which they can be computed: a layer refers to earlier layers only. */
@@ -424,22 +262,119 @@ function layersOf(segments: readonly SegmentCondition[]): SegmentCondition[][] {
   return layers
 }
 
+/** Aggregates over the same events: all events, or those that have one value in a field. */
+type Group = {
+  readonly type: { readonly path: string; readonly value: string } | null
+  readonly aggregates: readonly Aggregate[]
+}
+
+/** With fewer aggregates, reading the events of one type once more costs more than it saves. */
+const fewestOfType = 4
+
+function groupsOf(aggregates: readonly Aggregate[], { byType }: Rewrites): readonly Group[] {
+  if (aggregates.length === 0) return []
+  const path = mostEqual(aggregates)
+  if (!byType || path === null) return [{ type: null, aggregates }]
+  const byValue = Map.groupBy(aggregates, ({ where }) => equalityOf(where, path)?.value ?? null)
+  const isAlone = byValue.size === 1
+  const own = [...byValue].flatMap(([value, some]): Group[] =>
+    value !== null && (some.length >= fewestOfType || isAlone) ? [{ type: { path, value }, aggregates: some }] : [],
+  )
+  const rest = aggregates.filter((aggregate) => !own.some((group) => group.aggregates.includes(aggregate)))
+  return rest.length === 0 ? own : [...own, { type: null, aggregates: rest }]
+}
+
+/** The field that most aggregates compare with one text; null: none does. */
+function mostEqual(aggregates: readonly Aggregate[]): string | null {
+  const counts = new Map<string, number>()
+  for (const { where } of aggregates)
+    for (const path of new Set(conjuncts(where).flatMap((part) => equalityOf(part, null)?.path ?? [])))
+      counts.set(path, (counts.get(path) ?? 0) + 1)
+  const [most] = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+  return most?.[0] ?? null
+}
+
+type Part = { readonly name: string; readonly otherwise: string | null; readonly source: string }
+type Printed = { readonly name: string; readonly sql: string; readonly otherwise: string | null }
+
+/** SELECT of "$owner" and a group's aggregates. */
+function aggregatesSql(
+  { type, aggregates }: Group,
+  eventColumns: readonly Column[],
+  rewrites: Rewrites,
+  dialect: Dialect,
+  printer: Printer,
+): { readonly sql: string; readonly parts: readonly Printed[] } {
+  const { identifier } = dialect
+  // What all events of the group have in common is not asked of each again.
+  const own = aggregates.map(
+    (aggregate): Aggregate =>
+      type === null ? aggregate : { ...aggregate, where: without(aggregate.where, type.path) },
+  )
+  const exacts = new Map<string, string>()
+  // Of events of one type, a number that several aggregates read is made exact once.
+  const exactOf = (number: string): string => {
+    const made = millionths(number, dialect)
+    if (!rewrites.guarded || type === null) return made
+    const name = exacts.get(made) ?? `$m${exacts.size}`
+    exacts.set(made, name)
+    return identifier(name)
+  }
+  const parts = own.flatMap((aggregate) => aggregateSql(aggregate, eventColumns, rewrites, dialect, printer, exactOf))
+  const filter = [
+    eventFilter(aggregates, dialect, printer),
+    ...(type === null ? [] : [`${identifier(type.path)} = ${dialect.text(type.value)}`]),
+  ].join(' AND ')
+  const made = [...exacts].map(([sql, name]) => `, ${sql} AS ${identifier(name)}`).join('')
+  const events =
+    made === '' ? `events\n  WHERE ${filter}` : `(SELECT *${made}\n  FROM events\n  WHERE ${filter}) AS typed`
+  const profileId = identifier('$profile')
+  return {
+    sql: `SELECT ${profileId} AS ${identifier('$owner')},\n    ${parts.map((part) => `${part.sql} AS ${identifier(part.name)}`).join(',\n    ')}\n  FROM ${events}\n  GROUP BY ${profileId}`,
+    parts,
+  }
+}
+
+/** The condition without its first comparison of the field with a text. */
+function without(where: Condition, path: string): Condition {
+  const all = conjuncts(where)
+  const at = all.findIndex((part) => equalityOf(part, path) !== null)
+  const rest = all.filter((_, index) => index !== at)
+  if (rest.length === 0) return { kind: 'constant', value: true }
+  return rest.length === 1 ? rest[0]! : { kind: 'and', items: rest }
+}
+
 function aggregateSql(
   aggregate: Aggregate,
   eventColumns: readonly Column[],
+  { guarded }: Rewrites,
   dialect: Dialect,
   printer: Printer,
-): { name: string; sql: string; otherwise: string | null }[] {
+  exactOf: (number: string) => string,
+): Printed[] {
   const bindings: ReadonlyMap<number, Binding> = new Map([[row, { kind: 'row' }]])
   const where =
     aggregate.where.kind === 'constant' && aggregate.where.value ? null : printer.condition(aggregate.where, bindings)
   const filter = where === null ? '' : ` FILTER (WHERE ${where})`
   const { name } = aggregate
+  const timestamp = dialect.identifier('timestamp')
   switch (aggregate.kind) {
     case 'any':
       return [{ name, sql: where === null ? 'TRUE' : `bool_or(${where})`, otherwise: null }]
     case 'times':
-      return [{ name, sql: dialect.collect(dialect.identifier('timestamp'), where), otherwise: null }]
+      return [{ name, sql: dialect.collect(timestamp, where), otherwise: null }]
+    case 'earliest':
+      return [{ name, sql: `min(${timestamp})${filter}`, otherwise: null }]
+    case 'newest':
+      return [{ name, sql: `max(${timestamp})${filter}`, otherwise: null }]
+    case 'newests': {
+      const newest = dialect.greatestFew(timestamp, Math.max(...aggregate.places), where)
+      return aggregate.places.map((place) => ({
+        name: placeName(name, place),
+        sql: dialect.element(newest, place),
+        otherwise: null,
+      }))
+    }
     case 'list':
       return [{ name, ...eventListSql(aggregate, where, eventColumns, dialect) }]
     case 'fold': {
@@ -447,6 +382,12 @@ function aggregateSql(
       if (aggregate.of === null) return [{ name, sql: `count(*)${filter}`, otherwise: zero }]
       const of = printer.value(aggregate.of, bindings)
       const double = dialect.type('number')
+      // A value that does not count is null, which no aggregate takes: cheaper than a filter, and it is computed where it counts only.
+      const of1 = (aggregateName: string, value: string, cast: (value: string) => string = (same) => same): string =>
+        where !== null && guarded
+          ? `${aggregateName}(${cast(`CASE WHEN ${where} THEN ${value} END`)})`
+          : `${aggregateName}(${cast(value)})${filter}`
+      const sum = `CAST(${of1('sum', exactOf(of), (value) => summand(value, dialect))} AS ${double}) / ${dialect.double(1e6)}`
       switch (aggregate.fold) {
         case 'count':
           return [{ name, sql: `count(${of})${filter}`, otherwise: zero }]
@@ -454,44 +395,33 @@ function aggregateSql(
         case 'max':
           return [{ name, sql: `${aggregate.fold}(${of})${filter}`, otherwise: zero }]
         case 'sum':
-          return [
-            {
-              name,
-              sql: `CAST(sum(${exact(of, dialect)})${filter} AS ${double}) / ${dialect.double(1e6)}`,
-              otherwise: zero,
-            },
-          ]
+          return [{ name, sql: sum, otherwise: zero }]
         case 'average':
-          return [
-            {
-              name,
-              sql: `CAST(sum(${exact(of, dialect)})${filter} AS ${double}) / ${dialect.double(1e6)} / nullif(count(${millionths(of, dialect)})${filter}, 0)`,
-              otherwise: zero,
-            },
-          ]
+          return [{ name, sql: `${sum} / nullif(${of1('count', exactOf(of))}, 0)`, otherwise: zero }]
       }
     }
   }
 }
 
 /** Spark's sum of BIGINT can overflow, so it adds decimals; DuckDB's sum is a HUGEINT. */
-function exact(number: string, dialect: Dialect): string {
-  return dialect === spark ? `CAST(${millionths(number, dialect)} AS DECIMAL(38, 0))` : millionths(number, dialect)
+function summand(millionths: string, dialect: Dialect): string {
+  return dialect === spark ? `CAST(${millionths} AS DECIMAL(38, 0))` : millionths
 }
 
-/** Finds the earliest event for the first step, then the earliest later one for the second, …; true if there is one for the last step. */
+/** The time of the earliest event for the first step, then of the earliest later one for the second, …; null where there is none. */
 function sequenceSql(sequence: Sequence, dialect: Dialect): string {
   const [r, t] = [dialect.identifier('#r'), dialect.identifier('#t')]
   let reached: string | null = null
-  for (const step of sequence.steps) {
-    const times = dialect.identifier(step.times)
+  let isColumn = false
+  for (const { column, isList, count } of sequence.steps) {
+    const times = dialect.identifier(column)
+    const since = (start: string): string => dialect.filter(times, dialect.lambda([t], `${t} > ${start}`))
     const later: string =
-      reached === null
-        ? times
-        : dialect.apply(dialect.lambda([r], dialect.filter(times, dialect.lambda([t], `${t} > ${r}`))), reached)
-    reached = step.count === 1 ? dialect.least(later) : dialect.element(dialect.sorted(later), step.count)
+      reached === null ? times : isColumn ? since(reached) : dialect.apply(dialect.lambda([r], since(r)), reached)
+    isColumn = !isList
+    reached = isColumn ? times : count === 1 ? dialect.least(later) : dialect.element(dialect.sorted(later), count)
   }
-  return `(${reached ?? 'NULL'} IS NOT NULL)`
+  return reached ?? 'NULL'
 }
 
 /** Skips events that no aggregate needs: later than now, before the earliest window, or of other types. */
@@ -502,90 +432,16 @@ function eventFilter(aggregates: readonly Aggregate[], dialect: Dialect, printer
     parts.push(
       `${dialect.identifier('timestamp')} >= ${earliest.length === 1 ? earliest[0] : `least(${earliest.join(', ')})`}`,
     )
-  const equalities = aggregates.map((aggregate) => equalitiesOf(aggregate.where))
-  for (const path of equalities[0]?.keys() ?? []) {
-    if (!equalities.every((own) => own.has(path))) continue
-    const values = [...new Set(equalities.flatMap((own) => own.get(path) ?? []))].sort()
-    parts.push(`${dialect.identifier(path)} IN (${values.map(dialect.text).join(', ')})`)
-  }
   return parts.join(' AND ')
 }
 
 /** Where each aggregate's window begins; null where one has none. */
 function earliestOf(aggregates: readonly Aggregate[], printer: Printer): readonly string[] | null {
   const bindings: ReadonlyMap<number, Binding> = new Map([[row, { kind: 'row' }]])
-  const lower = aggregates.map((aggregate) => lowerBound(aggregate.where))
-  return lower.every((bound) => bound !== null)
-    ? [...new Set(lower.map((bound) => printer.value(bound, bindings)))]
-    : null
-}
-
-const conjuncts = (condition: Condition): readonly Condition[] =>
-  condition.kind === 'and' ? condition.items : [condition]
-
-function isRowMember(value: Value): value is Extract<Value, { kind: 'member' }> {
-  return value.kind === 'member' && value.object.kind === 'variable' && value.object.id === row
-}
-
-/** The condition that an event is no earlier than this. */
-function since(earliest: Value): Condition {
-  const timestamp: Value = {
-    kind: 'member',
-    object: { kind: 'variable', id: row, type: 'string' },
-    path: ['timestamp'],
-    type: 'timestamp',
+  const bounds: Value[] = []
+  for (const { since } of aggregates) {
+    if (since === null) return null
+    bounds.push(...since)
   }
-  return { kind: 'within', subject: timestamp, from: { value: earliest, inclusive: true }, to: null }
-}
-
-/** A bound on the time of every event that satisfies the condition, computed from `now` alone; null: there is none. */
-export function lowerBound(where: Condition): Value | null {
-  for (const part of conjuncts(where)) {
-    if (
-      part.kind !== 'within' ||
-      part.from === null ||
-      !isRowMember(part.subject) ||
-      part.subject.path.join('.') !== 'timestamp'
-    )
-      continue
-    if (freeVariables(part.from.value).length === 0) return part.from.value
-  }
-  return null
-}
-
-/** Text fields that must have one of a few values for the condition to hold. */
-function equalitiesOf(where: Condition): Map<string, string[]> {
-  const found = new Map<string, string[]>()
-  for (const part of conjuncts(where)) {
-    if (
-      part.kind === 'compare' &&
-      part.op === '=' &&
-      part.of === 'text' &&
-      isRowMember(part.left) &&
-      part.right.kind === 'literal'
-    )
-      found.set(part.left.path.join('.'), [String(part.right.value)])
-    if (
-      part.kind === 'text' &&
-      part.test === 'equals' &&
-      !part.negated &&
-      !part.ignoreCase &&
-      isRowMember(part.left) &&
-      part.right.kind === 'literal'
-    )
-      found.set(part.left.path.join('.'), [String(part.right.value)])
-    if (
-      part.kind === 'includes' &&
-      !part.negated &&
-      isRowMember(part.item) &&
-      part.item.type === 'string' &&
-      part.list.kind === 'list' &&
-      part.list.items.every((item) => item.kind === 'literal')
-    )
-      found.set(
-        part.item.path.join('.'),
-        part.list.items.map((item) => String(item.kind === 'literal' ? item.value : '')),
-      )
-  }
-  return found
+  return [...new Set(bounds.map((bound) => printer.value(bound, bindings)))]
 }

@@ -114,6 +114,8 @@ export const spark: Dialect = {
   regexGroup: (whole, regex, group) => `regexp_extract(${whole}, ${text(javaRegex(regex))}, ${group})`,
 
   collect: (value, filter) => `collect_list(${value})${filtered(filter)}`,
+  greatestFew: (value, count, filter) =>
+    `slice(sort_array(collect_list(${value})${filtered(filter)}, false), 1, ${count})`,
   // A Spark aggregate cannot be ordered, and what it collects may contain maps, which cannot be sorted: sort keys and places instead.
   collectSorted: (struct, keys, filter) => {
     const key = (index: number): string => `\`#k${index}\``

@@ -8,6 +8,7 @@ import { example, functions } from '../../compiler/pql/functions.ts'
 import { foldCase } from '../../compiler/pql/interpret.ts'
 import type { Condition } from '../../compiler/pql/ir.ts'
 import type { UnionTypes } from '../../compiler/schema.ts'
+import { allRewrites, noRewrites, type Rewrites } from '../../compiler/sql/rewrites.ts'
 import { spark as sparkDialect } from '../../compiler/sql/spark.ts'
 import type { Spark } from '../../jobs/engines/spark.ts'
 import { convoke } from '../cli-tools/command-line.ts'
@@ -28,6 +29,7 @@ import {
   typesOf,
 } from '../support/pql.ts'
 import { patience, tries } from '../support/soak.ts'
+import * as bundled from './bundles.ts'
 import { python, startSpark, whyNoSpark } from './spark.ts'
 
 const reason = whyNoSpark()
@@ -49,8 +51,9 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
     people: readonly TestPerson[],
     types: UnionTypes,
     now: string,
+    rewrites: Rewrites = allRewrites,
   ): Promise<string[][]> {
-    const { sql, names } = queryOf(conditions, types, now, 'spark')
+    const { sql, names } = queryOf(conditions, types, now, 'spark', rewrites)
     const { columns, rows } = await spark.query(sql, await asParquet(people, types, folder))
     return membersOf(names, columns, rows)
   }
@@ -128,6 +131,20 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
         expect(disagreement(world, interpreted(conditions, world.people, world.types, world.now), found)).toBe(null)
       }),
       { numRuns: runs, interruptAfterTimeLimit: 1_000_000 },
+    )
+  })
+
+  test('no rewrite of the query changes whom it finds', { timeout: patience(1_200_000) }, async () => {
+    await fc.assert(
+      fc.asyncProperty(bundled.bundles, async (bundle) => {
+        const conditions = compileAll(bundle.expressions, bundled.types)
+        const wanted = interpreted(conditions, bundle.people, bundled.types, bundled.now)
+        for (const rewrites of [allRewrites, noRewrites]) {
+          const found = await onSpark(conditions, bundle.people, bundled.types, bundled.now, rewrites)
+          expect(bundled.difference(bundle, wanted, found)).toBe(null)
+        }
+      }),
+      { numRuns: tries(12, 300), interruptAfterTimeLimit: 1_000_000 },
     )
   })
 

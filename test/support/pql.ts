@@ -16,6 +16,7 @@ import { columnsOf, dataTypeOf, readUnionSchema, type UnionTypes, withTimestamp 
 import { duckdb } from '../../compiler/sql/duckdb.ts'
 import { flipQuery } from '../../compiler/sql/flip-query.ts'
 import { membershipQuery } from '../../compiler/sql/membership-query.ts'
+import { allRewrites, type Rewrites } from '../../compiler/sql/rewrites.ts'
 import { spark } from '../../compiler/sql/spark.ts'
 
 export type TestPerson = {
@@ -91,10 +92,11 @@ export async function onDuckdb(
   types: UnionTypes,
   now: string,
   change: (sql: string) => string = (sql) => sql,
+  rewrites: Rewrites = allRewrites,
 ): Promise<string[][]> {
   const database = await connection()
   await loadTables(database, people, types)
-  const { sql: whole, names } = queryOf(conditions, types, now, 'duckdb')
+  const { sql: whole, names } = queryOf(conditions, types, now, 'duckdb', rewrites)
   const sql = change(whole)
   const result = await database.runAndReadAll(sql).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${sql}`)
@@ -127,11 +129,13 @@ export function queryOf(
   types: UnionTypes,
   now: string,
   engine: 'duckdb' | 'spark',
+  rewrites: Rewrites = allRewrites,
 ): { sql: string; names: readonly string[] } {
   const names = conditions.map((_, index) => `s${index}`)
   const query = membershipQuery(
     conditions.map((condition, index) => ({ name: names[index]!, condition })),
     types.event ? columnsOf(types.event) : [],
+    rewrites,
   )
   const instant = { duckdb, spark }[engine].timestamp(Date.parse(now))
   return { sql: query[engine]!.replaceAll('$now', instant), names } // this compiler prints both
