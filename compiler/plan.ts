@@ -30,7 +30,6 @@ import { referencesFirst } from './references-first.ts'
 import type { Resource } from './resource.ts'
 import { constraintsAt } from './schema.ts'
 import { streamingQuery } from './sql/flip-query.ts'
-import { membershipQuery } from './sql/membership-query.ts'
 import { transformSteps } from './transform.ts'
 
 /**
@@ -312,7 +311,7 @@ function evaluatePlan(segments: readonly CompiledSegment[], store: StoreModel, m
       digest: digests.get(segment.resource.name)!, // it has a digest for each Segment
       evaluation: segment.resource.spec.evaluation,
     })),
-    full: membershipQuery(entries(ordered), store.eventColumns),
+    full: streamingQuery(entries(ordered), store.eventColumns),
     ...(streaming.length > 0 ? { streaming: streamingQuery(entries(streaming), store.eventColumns) } : {}),
   }
 }

@@ -149,7 +149,8 @@ function print(
     const people =
       passed === null
         ? 'profiles'
-        : `(SELECT ${[profileId, ...passed.map((path) => identifier(path)), ...second.map(columnOf)].join(',\n  ')}\nFROM ${seen})`
+        : // Each under a name of its own, so that it can be left out with what it is made of.
+          `(SELECT ${[profileId, ...passed.map((path) => `${identifier(path)} AS ${identifier(path)}`), ...second.map(columnOf)].join(',\n  ')}\nFROM ${seen})`
     from = `(SELECT ${columns.join(', ')}\nFROM ${people} AS p\n${joins.join('\n')}) AS joined`
   }
 
@@ -387,7 +388,8 @@ function aggregateSql(
         where !== null && guarded
           ? `${aggregateName}(${cast(`CASE WHEN ${where} THEN ${value} END`)})`
           : `${aggregateName}(${cast(value)})${filter}`
-      const sum = `CAST(${of1('sum', exactOf(of), (value) => summand(value, dialect))} AS ${double}) / ${dialect.double(1e6)}`
+      const sum = (): string =>
+        `CAST(${of1('sum', exactOf(of), (value) => summand(value, dialect))} AS ${double}) / ${dialect.double(1e6)}`
       switch (aggregate.fold) {
         case 'count':
           return [{ name, sql: `count(${of})${filter}`, otherwise: zero }]
@@ -395,9 +397,9 @@ function aggregateSql(
         case 'max':
           return [{ name, sql: `${aggregate.fold}(${of})${filter}`, otherwise: zero }]
         case 'sum':
-          return [{ name, sql: sum, otherwise: zero }]
+          return [{ name, sql: sum(), otherwise: zero }]
         case 'average':
-          return [{ name, sql: `${sum} / nullif(${of1('count', exactOf(of))}, 0)`, otherwise: zero }]
+          return [{ name, sql: `${sum()} / nullif(${of1('count', exactOf(of))}, 0)`, otherwise: zero }]
       }
     }
   }

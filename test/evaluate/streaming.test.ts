@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { DatasetPlan, EvaluatePlan, JobPlan, MembershipQuery } from '#crds'
 import { streamingQuery } from '../../compiler/sql/flip-query.ts'
-import { membershipQuery } from '../../compiler/sql/membership-query.ts'
 import { identifier, literal, timestampLiteral } from '../../jobs/engines/duckdb.ts'
 import { evaluate } from '../../jobs/evaluate/evaluate.ts'
 import { ingest } from '../../jobs/ingest/ingest.ts'
@@ -85,7 +84,7 @@ function evaluatePlan(own: Readonly<Record<string, string>>): EvaluatePlan {
         digest: `sha256:${name}`,
         evaluation: Object.hasOwn(batch, name) ? ('Batch' as const) : ('Streaming' as const),
       })),
-    full: membershipQuery(conditions(both), eventColumns),
+    full: streamingQuery(conditions(both), eventColumns),
     streaming: streamingQuery(conditions(own), eventColumns),
   }
 }
@@ -181,7 +180,13 @@ const change = fc.oneof(
 const step = fc.record({
   after: fc.constantFrom(1, 5, 5, 5, 60, 720, 1440, 10_080, 44_640),
   changes: fc.array(change, { maxLength: 2 }),
-  evaluation: fc.constantFrom(...Array<'Streaming'>(8).fill('Streaming'), 'none', 'none', 'Batch', 'replanned'),
+  evaluation: fc.constantFrom(
+    ...Array<'Streaming'>(6).fill('Streaming'),
+    ...Array<'Batch'>(4).fill('Batch'),
+    'none',
+    'none',
+    'replanned',
+  ),
 })
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
@@ -418,6 +423,15 @@ test.each<[string, readonly Step[]]>([
   ['so many files that a bucket is put together', Array.from({ length: 10 }, (_, n) => run(late(`b${n}`, n)))],
   ['time alone', [run(), { ...run(), after: 60 }, { ...run(), after: 1440 }, { ...run(), after: 44_640 }]],
   ['a batch run in between', [run(late('b1', 1)), { ...run(late('b3', 2)), evaluation: 'Batch' }, run(late('b5', 3))]],
+  [
+    'batch runs one after another',
+    [
+      run(),
+      { ...run(late('b1', 1)), evaluation: 'Batch' },
+      { ...run(late('b3', 2)), after: 1440, evaluation: 'Batch' },
+      { ...run(), after: 10_080, evaluation: 'Batch' },
+    ],
+  ],
   ['another plan', [run(late('b1', 1)), { ...run(late('b3', 2)), evaluation: 'replanned' }, run(late('b5', 3))]],
 ])('after %s a streaming run finds what evaluating everybody finds', async (_, steps) => {
   await using workspace = await openWorkspace()

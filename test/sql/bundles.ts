@@ -133,6 +133,8 @@ const leaf = fc.oneof(
       (steps) => `CHAIN(xEvent, timestamp, [${steps.map((each, index) => `${letters[index]}: ${each}`).join(', ')}])`,
     ),
   where.map((some) => `xEvent[${some}].count() > points`),
+  where.map((some) => `xEvent[${some}].max(timestamp) occurs <= 3 days before now`),
+  where.map((some) => `xEvent[${some}].min(due) occurs before now`),
   where.map((some) => `forall E from xEvent[${some}] where E.total > 5`),
   fc.constantFrom(
     'tier = "gold"',
