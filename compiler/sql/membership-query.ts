@@ -269,7 +269,7 @@ type Group = {
   readonly aggregates: readonly Aggregate[]
 }
 
-/** With fewer aggregates, reading the events of one type once more costs more than it saves. */
+/** The fewest aggregates for which reading the events of their type once more costs less than it saves. */
 const fewestOfType = 4
 
 function groupsOf(aggregates: readonly Aggregate[], { byType }: Rewrites): readonly Group[] {

@@ -60,7 +60,7 @@ export type Shared = {
   readonly segments: readonly SegmentCondition[]
 }
 
-/** From this many on, events are counted rather than the newest of them kept. */
+/** Events are counted, rather than the newest of them kept, from this many on. */
 const mostNewest = 32
 
 /** What the Segments have in common: each aggregate over events once, each leaf condition that is used twice as a column. */
