@@ -4,6 +4,7 @@ import {
   counted,
   duration,
   isWaitingReason,
+  leftOutIn,
   listed,
   ordinal,
   percent,
@@ -37,8 +38,7 @@ const total =
 const sent = (of: (row: SegmentRow) => number | null) => (row: SegmentRow) =>
   row.isInRun && row.held === null ? of(row) : null
 
-const leftOut = ({ standing }: SegmentRow): number | null =>
-  standing === null ? null : standing.leftOut.missingMandatory + standing.leftOut.duplicateKey
+const leftOut = ({ standing }: SegmentRow): number | null => (standing === null ? null : leftOutIn(standing.leftOut))
 
 const columns: readonly Column[] = [
   {
@@ -235,9 +235,14 @@ function noteOf(row: SegmentRow, { at }: RunDocument): readonly [words: string, 
 
 function reasonOf({ standing }: SegmentRow): string {
   const missing = Object.keys(standing?.missing ?? {})
-  const { duplicateKey = 0 } = standing?.leftOut ?? {}
+  const { duplicateKey = 0, missingMandatory = 0, withoutConsent = 0 } = standing?.leftOut ?? {}
   return listed([
-    ...(missing.length > 0 ? [`no ${listed(missing.map(visible))}`] : ['a mandatory value is missing']),
+    ...(withoutConsent > 0 ? [`${count(withoutConsent)} may not be sent`] : []),
+    ...(missing.length > 0
+      ? [`no ${listed(missing.map(visible))}`]
+      : missingMandatory > 0
+        ? ['a mandatory value is missing']
+        : []),
     ...(duplicateKey > 0 ? [`${count(duplicateKey)} have the key of somebody else`] : []),
   ])
 }
@@ -248,9 +253,14 @@ function sums({ segments }: RunDocument): readonly string[] {
   if (ways.length === 0) return []
   const totals = totalsOf(ways)
   const missing = [...new Set(ways.flatMap(({ standing }) => Object.keys(standing!.missing)))].map(visible)
+  const withheld = ways.reduce((sum, { standing }) => sum + standing!.leftOut.withoutConsent, 0)
+  const reasons = [
+    ...(withheld > 0 ? [`${count(withheld)} without consent`] : []),
+    ...(missing.length > 0 ? [`no ${listed(missing, 3)}`] : []),
+  ]
   const memberships = equation(totals.members, 'membership', [
     [totals.delivered, 'delivered'],
-    [totals.leftOut, `left out${missing.length > 0 ? ` (no ${listed(missing, 3)})` : ''}`],
+    [totals.leftOut, `left out${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`],
     [totals.held, 'held'],
     [totals.undelivered, 'not delivered yet'],
     [totals.unaccounted, 'NOT ACCOUNTED FOR'],

@@ -1,11 +1,14 @@
 import {
   type Compilation,
+  type ConsentAnswer,
   type Explanation,
   type Found,
   type Plain,
   type SegmentModel,
   storePlan,
   turnsAt,
+  visible,
+  whyConsent,
   whySegment,
 } from '#compiler'
 import { findPerson, type Ports } from '#jobs'
@@ -27,6 +30,8 @@ export type Answer = {
   readonly leftOut: string | null
   /** When the conditions change by time alone, in RFC 3339; null: never, or not as far as that can be followed. */
   readonly turnsAt: string | null
+  /** What the store's consent says of the person; empty where it says nothing. */
+  readonly consent: readonly ConsentAnswer[]
   readonly why: Explanation
 }
 
@@ -41,6 +46,7 @@ export function withoutIdentity({ lastEvaluation, turnsAt: turns, why, ...answer
     lastEvaluation: lastEvaluation && { ...lastEvaluation, since: lastEvaluation.since?.slice(0, 10) ?? null },
     // An answer of an older version lacks this field.
     turnsAt: turns?.slice(0, 10) ?? null,
+    consent: (answer.consent ?? []).map((each) => ({ ...each, value: plainWithout(each.value) })),
     why: partWithout(why),
   }
 }
@@ -141,6 +147,7 @@ export async function answerOf(
           },
     leftOut: person.leftOut,
     turnsAt: turns && rfc3339(turns),
+    consent: whyConsent(segment, person),
     why,
   }
 }
@@ -169,6 +176,10 @@ export function answerText(answer: Answer, io: Pick<Io, 'colour' | 'now'>): stri
   // An answer of an older version lacks this field.
   if (leftOut === null && answer.turnsAt)
     lines.push(`  Time alone makes it ${isMember ? 'leave' : 'enter'} at ${answer.turnsAt}.`)
+  for (const { channel, maySend, path, value } of answer.consent ?? [])
+    lines.push(
+      `  ${maySend ? 'May' : paint.yellow('May not')} be sent${channel === null ? '' : ` by ${visible(channel)}`}: ${path} is ${valueText(value)}.`,
+    )
   return `${[...lines, '', ...treeOf(answer.why, '', '', paint)].join('\n')}\n`
 }
 

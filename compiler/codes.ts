@@ -48,6 +48,10 @@ export const codes = [
   // identities of people
   'unreachable-identity',
   'unique-without-stitching',
+  // consent
+  'unstated-consent',
+  'nobody-with-consent',
+  'consent-without-exits',
   // evaluation
   'batch-evaluated-too-often',
   'streaming-too-frequent',

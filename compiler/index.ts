@@ -41,11 +41,13 @@ export { type NumberOf, numbersOf, type Sweep, sweepOf, valuesAround } from './s
 export { conditionsQuery, expressionWaterfall, segmentWaterfall, type Waterfall } from './waterfall.ts'
 export {
   type Comparison,
+  type ConsentAnswer,
   type Explanation,
   type Found,
   type Plain,
   type ShownEvent,
   turnsAt,
+  whyConsent,
   whySegment,
 } from './why.ts'
 export { type Phrase, partPhrase, segmentWords, type Word, type Words } from './words.ts'

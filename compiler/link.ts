@@ -193,6 +193,7 @@ export function linkModel(
     }
     const store = owners.length === 1 ? owners[0]! : null
     if (store) for (const finding of membershipFindings(resource, store, segmentNamed, exists)) report(finding)
+    if (store && destination) reportChannel(resource, destination, store, report)
     return { resource, destination, instance: instanceOf.get(destination) ?? null, segments: chosen, store }
   })
 
@@ -217,6 +218,36 @@ export function linkModel(
       return (relations ??= relationsOf(parts))
     },
   }
+}
+
+/** Reports a Destination's channel that the consent of the store does not know: a typing error would let everybody through. */
+function reportChannel(
+  activation: Resource<'Activation'>,
+  destination: Resource<'Destination'>,
+  { resource: store }: StoreModel,
+  report: (finding: LinkFinding) => void,
+): void {
+  const { channel } = destination.spec
+  const { consent } = store.spec
+  const channels = Object.keys(consent?.channels ?? {})
+  if (channel === undefined || !consent || channels.includes(channel)) return
+  const near = nearest(channel, channels)
+  report({
+    code: 'unresolved-reference',
+    resource: activation,
+    path: ['spec', 'destinationRef', 'name'],
+    message: `Destination \`${destination.name}\` is of the channel \`${channel}\`, of which the consent of ProfileStore \`${store.name}\` says nothing`,
+    help:
+      near.length > 0
+        ? `Did you mean ${alternatives(near)}?`
+        : channels.length > 0
+          ? `Its channels are ${alternatives(channels)}; name one of them, or add the channel to \`spec.consent.channels\`.`
+          : 'Add the channel to `spec.consent.channels` of the store, or remove it from the Destination.',
+    related: [
+      { resource: destination, path: ['spec', 'channel'], message: 'the channel' },
+      { resource: store, path: ['spec', 'consent'], message: 'what the store says of consent' },
+    ],
+  })
 }
 
 function readStore(

@@ -14,6 +14,7 @@ import {
   type StorePlan,
   type TransformStepPlan,
 } from '#crds'
+import { withoutConsent } from './consent.ts'
 import {
   type CompiledSegment,
   isCompiled,
@@ -24,12 +25,14 @@ import {
   type Model,
   type StoreModel,
 } from './model.ts'
-import type { Condition } from './pql/ir.ts'
+import { type Condition, visit } from './pql/ir.ts'
 import { idFieldOf, recordColumnsOf } from './record-columns.ts'
 import { referencesFirst } from './references-first.ts'
 import type { Resource } from './resource.ts'
 import { constraintsAt } from './schema.ts'
+import { duckdb } from './sql/duckdb.ts'
 import { streamingQuery } from './sql/flip-query.ts'
+import { printerOf } from './sql/print.ts'
 import { transformSteps } from './transform.ts'
 
 /**
@@ -363,8 +366,24 @@ function exportPlan(
       deduplicationKey: item.deduplicationKey,
       mandatory: item.mandatory,
     })),
+    ...consentPlan(activation),
     ...(spec.circuitBreaker ? { circuitBreaker: spec.circuitBreaker } : {}),
     fileNameLength,
+  }
+}
+
+function consentPlan({ resource, destination, store }: LinkedActivation): Pick<ExportPlan, 'consent'> {
+  const without = resource.spec.consent ? null : withoutConsent(store, destination.spec.channel)
+  if (!without) return {}
+  const paths = new Set<string>()
+  visit(without, (node) => {
+    if (node.kind === 'column') paths.add(node.path)
+  })
+  return {
+    consent: {
+      columns: store.profileColumns.filter(({ path }) => paths.has(path)).sort(byPath),
+      withoutConsent: `(${printerOf(duckdb).condition(without, new Map())} IS TRUE)`,
+    },
   }
 }
 

@@ -223,7 +223,7 @@ function shapeFaultOf(kind: DocumentKind, error: Fault, root: unknown): ShapeFau
         on: 'key',
         message:
           error.keyword === 'minProperties'
-            ? `${capital(here)} says nothing`
+            ? `${capital(here)} says ${params['limit'] === 1 ? 'nothing' : 'too little'}`
             : `${capital(here)} has more than ${String(params['limit'])} entries`,
         help:
           error.keyword === 'minProperties'

@@ -1,4 +1,5 @@
 import type { DataType } from '#crds'
+import { everyRule, ruleCondition } from './consent.ts'
 import { type Model, type SegmentModel, segmentNames } from './model.ts'
 import type { SegmentNames } from './pql/check.ts'
 import {
@@ -13,7 +14,7 @@ import {
 } from './pql/interpret.ts'
 import { type CompareOp, type Condition, eachChild, freeVariables, type Node, type Value, visit } from './pql/ir.ts'
 import { type Leaf, type Part, partsOf } from './pql/parts.ts'
-import { dataTypeOf, type UnionTypes } from './schema.ts'
+import { dataTypeOf, typeAt, type UnionTypes } from './schema.ts'
 import { nextFlip } from './segment-test/flip.ts'
 
 /** JSON data: times in RFC 3339, dates as `2026-01-15`. */
@@ -71,6 +72,34 @@ export type ShownEvent = {
   readonly matches: boolean
   /** What the condition reads, by dotted path, and the type of the event. */
   readonly fields: { readonly [path: string]: Plain }
+}
+
+/** What a ProfileStore's consent says of somebody: for everything that is sent (channel null) or for one channel. */
+export type ConsentAnswer = {
+  readonly channel: string | null
+  readonly maySend: boolean
+  readonly path: string
+  /** null: absent. */
+  readonly value: Plain
+}
+
+/** Whether a person, given in JSON as in the union schema, may be sent; empty where their store says nothing of consent. */
+export function whyConsent(
+  { store }: Pick<SegmentModel, 'store'>,
+  person: { readonly attributes: unknown; readonly events: readonly unknown[] },
+): readonly ConsentAnswer[] {
+  if (!store) return []
+  const context: EvaluationContext = { now: 0, inSegment: () => false }
+  const someone = asPerson(person, store.types)
+  const { valueOf } = examinerOf(someone, context)
+  return everyRule(store).flatMap(({ rule, channel }): ConsentAnswer[] => {
+    const condition = ruleCondition(rule, store.types)
+    const type = typeAt(store.types.profile, rule.path)
+    if (!condition || !type) return []
+    const dataType = dataTypeOf(type)
+    const value = plainOf(valueOf({ kind: 'column', path: rule.path, type: dataType }), dataType)
+    return [{ channel, maySend: !holds(condition, someone, context), path: rule.path, value }]
+  })
 }
 
 const shownEvents = 3

@@ -129,21 +129,23 @@ export async function countShared(
   return [...counts].map(([segment, people]) => ({ segment, people })).sort((a, b) => b.people - a.people)
 }
 
-/** How many members of each Segment lack a value that an Activation needs, by Campaign's column; the first empty column counts. */
+/** How many members of each Segment, who may be sent, lack a value that an Activation needs, by Campaign's column; the first empty one. */
 export async function countIncomplete(
   { engine, data, membership, root }: OpenStore,
-  { columns }: Pick<ExportPlan, 'columns'>,
+  { columns, consent }: Pick<ExportPlan, 'columns' | 'consent'>,
   segments: readonly string[],
 ): Promise<ReadonlyMap<string, ReadonlyMap<string, number>>> {
   const found = new Map<string, Map<string, number>>()
   const needed = columns.filter(({ mandatory, deduplicationKey }) => mandatory || deduplicationKey)
   if (needed.length === 0 || !membership || data.buckets !== membership.buckets) return found
-  const paths = new Map(needed.map(({ source, type }) => [source, { path: source, type }]))
+  const asked = [...needed.map(({ source, type }) => ({ path: source, type })), ...(consent?.columns ?? [])]
+  const paths = new Map(asked.map((column) => [column.path, column]))
+  const maySend = consent ? `WHERE NOT ${consent.withoutConsent}` : ''
   const first = needed.map((column) => `WHEN ${cellSql(column)} IS NULL THEN ${literal(column.target)}`).join(' ')
   for (let bucket = 0; bucket < data.buckets; bucket += 1) {
     const rows = await engine.rows(
       `SELECT segment, missing, count(*) AS people FROM (${membersSql(membership, root, bucket, segments)}) AS m
-       JOIN (SELECT "$profile", CASE ${first} END AS missing FROM (${profilesSql(data, root, bucket, [...paths.values()])})) AS p USING ("$profile")
+       JOIN (SELECT "$profile", CASE ${first} END AS missing FROM (${profilesSql(data, root, bucket, [...paths.values()])}) ${maySend}) AS p USING ("$profile")
        WHERE realized AND missing IS NOT NULL GROUP BY segment, missing`,
     )
     for (const { segment, missing, people } of rows) {

@@ -1,4 +1,4 @@
-import type { MembershipQuery, StorePlan } from '#crds'
+import type { ExportPlan, MembershipQuery, StorePlan } from '#crds'
 import { identifier, literal } from './engines/duckdb.ts'
 import { atInstant, columnsOf, openStore, relationsSql } from './open-store.ts'
 import type { Ports } from './ports.ts'
@@ -21,16 +21,19 @@ export type AudienceDelta = {
   readonly exited: number
   /** Values of the asked column for those who would enter; absent ones are left out. */
   readonly enteredKeys: readonly string[]
+  /** How many of the members after may not be sent, by Activation; those that send to everybody are left out. */
+  readonly withoutConsent: Readonly<Record<string, number>>
 }
 
 /**
  * What an evaluation of the query at an instant would change against the last evaluation, over the store's current data. Reads only.
- * `keys` names, for a Segment, the profile column whose values to return for those who would enter.
+ * `keys` names, for a Segment, the profile column whose values to return for those who would enter. `exports`: what delivers them.
  */
 export async function audienceDeltas(
   store: StorePlan,
   query: MembershipQuery,
   keys: ReadonlyMap<string, string>,
+  exports: readonly Pick<ExportPlan, 'activation' | 'segments' | 'consent'>[],
   now: string,
   ports: Ports,
 ): Promise<AudienceDelta[]> {
@@ -38,6 +41,7 @@ export async function audienceDeltas(
   const { root, data, membership, engine } = open
   const totals = query.segments.map((segment) => ({ segment, before: 0, after: 0, entered: 0, exited: 0 }))
   const entering = query.segments.map((): string[] => [])
+  const withheld = query.segments.map((): Record<string, number> => ({}))
   for (let bucket = 0; bucket < data.buckets; bucket += 1) {
     ports.progress({ step: 'plan', subject: store.name, done: bucket, total: data.buckets, unit: 'buckets' })
     const relations = relationsSql(store, query, [...keys.values()], open, bucket)
@@ -49,6 +53,13 @@ export async function audienceDeltas(
     for (const [index, total] of totals.entries()) {
       const holds = identifier(total.segment)
       const key = keys.get(total.segment)
+      for (const { activation, segments, consent } of exports) {
+        if (!consent || !segments.some(({ name }) => name === total.segment)) continue
+        const [out] = await engine.rows(
+          `SELECT count(*) AS people FROM (SELECT "$profile" FROM now WHERE ${holds}) SEMI JOIN (SELECT * FROM (${profilesSql(data, root, bucket, consent.columns)}) WHERE ${consent.withoutConsent}) USING ("$profile")`,
+        )
+        withheld[index]![activation] = (withheld[index]![activation] ?? 0) + Number(out?.['people'] ?? 0)
+      }
       const pairs = `(SELECT "$profile" FROM now WHERE ${holds}) AS n FULL JOIN (SELECT "$profile" FROM earlier WHERE segment = ${literal(total.segment)}) AS e USING ("$profile")`
       const [row] = await engine.rows(
         `SELECT count(e."$profile") AS before, count(n."$profile") AS after, count(*) FILTER (WHERE e."$profile" IS NULL) AS entered, count(*) FILTER (WHERE n."$profile" IS NULL) AS exited FROM ${pairs}`,
@@ -67,6 +78,7 @@ export async function audienceDeltas(
     ...total,
     before: known.has(total.segment) ? total.before : null,
     enteredKeys: entering[index]!,
+    withoutConsent: withheld[index]!,
   }))
 }
 

@@ -44,6 +44,8 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
         }
         case 'Activation': {
           const { status, definition } = resource as Resource<'Activation'>
+          if (status.withoutConsent !== undefined)
+            metrics.set('convoke_activation_without_consent', { namespace, activation: name }, status.withoutConsent)
           if (status.observedSchedule === 'suspended') return this.hide(kind, namespace, name)
           // The age counts from the latest success, or from creation or the latest change of schedule where that is later.
           const times = [status.lastSuccessfulTime, status.scheduleChangedTime, definition.metadata.creationTimestamp]
@@ -80,6 +82,7 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
         case 'Segment':
           return metrics.remove('convoke_segment_members', { namespace, segment: name })
         case 'Activation':
+          metrics.remove('convoke_activation_without_consent', { namespace, activation: name })
           return metrics.remove('convoke_delivery_age_seconds', { namespace, activation: name })
         case 'CampaignInstance': {
           const labels = { namespace, instance: name, limit: 'segments' }

@@ -44,6 +44,11 @@ export const operatorMetrics = {
     labels: ['namespace', 'activation'],
     help: 'Since the scheduled time of the latest Run of an Activation that succeeded, or since it was made or resumed; of at most 1,000 Activations, suspended ones left out.',
   },
+  convoke_activation_without_consent: {
+    kind: 'gauge',
+    labels: ['namespace', 'activation'],
+    help: 'Memberships that the latest Run of an Activation that succeeded left out because the person may not be sent; of at most 1,000 Activations with consent.',
+  },
   convoke_run_stuck: {
     kind: 'gauge',
     labels: ['namespace', 'kind', 'target', 'reason'],

@@ -39,11 +39,13 @@ export function deliveriesAfter(
 
 function deliveryOf(segment: string, detail: Detail, plan: JobPlan): SegmentStatus {
   const { members, realized, exited, backfill, manifest, held, departed } = detail
+  const withoutConsent = detail.counts?.['withoutConsent']
   return {
     segment,
     ...(members !== undefined && { members }),
     ...(realized !== undefined && { realized }),
     ...(exited !== undefined && { exited }),
+    ...(withoutConsent !== undefined && { withoutConsent }),
     ...(backfill !== undefined && { backfill }),
     ...(manifest !== undefined && { manifest }),
     ...(held !== undefined && { held: held.slice(0, 1024) }),

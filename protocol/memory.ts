@@ -5,7 +5,7 @@ import type { RunRecord } from './record.ts'
 
 export type StoreMemory = Pick<ProfileStoreStatus, 'evaluatedAt' | 'profiles' | 'events' | 'lastSuccessfulBatchTime'>
 export type SourceMemory = Pick<CampaignSourceStatus, 'lastSuccessfulTime' | 'rows'>
-export type ActivationMemory = Pick<ActivationStatus, 'lastActivatedTime' | 'lastSuccessfulTime'> & {
+export type ActivationMemory = Pick<ActivationStatus, 'lastActivatedTime' | 'lastSuccessfulTime' | 'withoutConsent'> & {
   readonly baselines?: readonly Baseline[] | undefined
 }
 
@@ -40,10 +40,13 @@ export function activationAfter(
   factsOf: SegmentFacts,
   nowMs: number,
 ): ActivationMemory {
+  const { withoutConsent } = run.status.steps?.find(({ name }) => name === 'export')?.totals ?? {}
   return defined({
     ...(plan && { baselines: baselinesAfter(before.baselines ?? [], run, plan, factsOf, nowMs) }),
     lastActivatedTime: later(run.status.activatedTime, before.lastActivatedTime),
     ...(succeeded && { lastSuccessfulTime: later(run.spec.scheduledTime, before.lastSuccessfulTime) }),
+    // A status field is not taken away: after a Run without consent it is 0.
+    ...(succeeded && { withoutConsent: withoutConsent ?? (before.withoutConsent === undefined ? undefined : 0) }),
   })
 }
 

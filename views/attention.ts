@@ -1,5 +1,6 @@
 // What somebody should look at after a run: the worst first, and entries of one kind together, however many there are.
 import { holdPicture } from './charts.ts'
+import { leftOutIn } from './delivery.ts'
 import { type Html, html, listedParts, named, said, time } from './html.ts'
 import type { Names } from './names.ts'
 import type { RunDocument, SegmentRow, StoreRow } from './run-document.ts'
@@ -122,16 +123,17 @@ function nothingArrives({ segments }: RunDocument, { link, people }: Names): rea
 
 function isLeftOutWhole({ standing }: SegmentRow): boolean {
   if (!standing || standing.members === 0) return false
-  return standing.leftOut.missingMandatory + standing.leftOut.duplicateKey === standing.members
+  return leftOutIn(standing.leftOut) === standing.members
 }
 
 function reasonsOf({
   missing,
-  leftOut: { missingMandatory, duplicateKey },
+  leftOut: { missingMandatory, duplicateKey, withoutConsent },
 }: NonNullable<SegmentRow['standing']>): string {
   const lacking = Object.keys(missing)
   return [
     ...(lacking.length > 0 ? [`no ${listed(lacking)}`] : missingMandatory > 0 ? ['a mandatory value is missing'] : []),
+    ...(withoutConsent > 0 ? ['no consent'] : []),
     ...(duplicateKey > 0 ? ['the same key as somebody else'] : []),
   ].join('; ')
 }
@@ -343,6 +345,14 @@ function leftOut({ segments }: RunDocument): readonly Entry[] {
       act: null,
     })
   }
+  const withheld = segments.reduce((sum, { standing }) => sum + (standing?.leftOut.withoutConsent ?? 0), 0)
+  if (withheld > 0)
+    entries.push({
+      level: 'know',
+      title: html`${counted(withheld, 'membership')} ${withheld === 1 ? 'is' : 'are'} left out: the person may not be sent`,
+      why: html`By the consent of their ProfileStore.`,
+      act: null,
+    })
   const doubles = segments.reduce((sum, { standing }) => sum + (standing?.leftOut.duplicateKey ?? 0), 0)
   if (doubles > 0)
     entries.push({

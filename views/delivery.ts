@@ -85,6 +85,18 @@ export type Held = {
   readonly noLongerMembers: number | null
 }
 
+/** Members who are in no file, by the reason. */
+export type LeftOut = {
+  readonly missingMandatory: number
+  readonly duplicateKey: number
+  /** They may not be sent. */
+  readonly withoutConsent: number
+}
+
+export function leftOutIn({ missingMandatory, duplicateKey, withoutConsent }: LeftOut): number {
+  return missingMandatory + duplicateKey + withoutConsent
+}
+
 /**
  * members = delivered + leftOut + held + undelivered + unaccounted; delivered = inCampaign + waiting + rejected where Campaign was asked.
  */
@@ -92,7 +104,7 @@ export type Standing = {
   /** Members at the delivery's evaluation. */
   readonly members: number
   readonly delivered: number
-  readonly leftOut: { readonly missingMandatory: number; readonly duplicateKey: number }
+  readonly leftOut: LeftOut
   /** How many of those left out lack a value, by the column that would be empty. */
   readonly missing: Readonly<Record<string, number>>
   readonly held: number
@@ -138,7 +150,7 @@ export function standingOf(
   const standing: Standing = {
     members,
     delivered: 0,
-    leftOut: { missingMandatory: 0, duplicateKey: 0 },
+    leftOut: { missingMandatory: 0, duplicateKey: 0, withoutConsent: 0 },
     missing: {},
     held: 0,
     undelivered: 0,
@@ -150,14 +162,15 @@ export function standingOf(
   }
   if (!last) return { ...standing, undelivered: members }
   if (last.detail.held !== undefined) return { ...standing, held: members }
-  const { missingMandatory = 0, duplicateKey = 0 } = last.detail.counts ?? {}
-  const possible = members - missingMandatory - duplicateKey
+  const { missingMandatory = 0, duplicateKey = 0, withoutConsent = 0 } = last.detail.counts ?? {}
+  const leftOut = { missingMandatory, duplicateKey, withoutConsent }
+  const possible = members - leftOutIn(leftOut)
   // A run that did not come to its end may have delivered some of what was possible; any other has delivered all of it.
   const delivered = last.isWhole ? (set ?? possible) : Math.min(set ?? 0, possible)
   return {
     ...standing,
     delivered,
-    leftOut: { missingMandatory, duplicateKey },
+    leftOut,
     missing: Object.fromEntries(known?.incomplete.get(segment) ?? []),
     undelivered: last.isWhole ? 0 : possible - delivered,
     unaccounted: last.isWhole ? possible - delivered : 0,
@@ -176,7 +189,8 @@ export function heldOf(
   const inARow = free === -1 ? told.length : free
   const breaker = plan?.export?.circuitBreaker
   const baseline = known?.delivered.get(segment) ?? null
-  const left = (last.counts?.['missingMandatory'] ?? 0) + (last.counts?.['duplicateKey'] ?? 0)
+  const { missingMandatory = 0, duplicateKey = 0, withoutConsent = 0 } = last.counts ?? {}
+  const left = missingMandatory + duplicateKey + withoutConsent
   const entered = last.entered ?? 0
   const exited = last.exited ?? 0
   const over = (change: number, limit: number | undefined): boolean =>

@@ -8,11 +8,13 @@ export {
   type TestedCase,
 } from './catalog/catalog.ts'
 export { catalogSite } from './catalog/site.ts'
+export { leftOutIn } from './delivery.ts'
 export { phraseText } from './expression.ts'
 export { type GraphDocument, graphDocument } from './graph-document.ts'
 export type { ActivationKnowledge, CampaignKnowledge, Knowledge, StoreKnowledge } from './knowledge.ts'
 export {
   type AudienceCount,
+  consentChanged,
   newlyDelivered,
   type PlanDocument,
   type PlannedAudience,

@@ -12,7 +12,7 @@ import {
   type StoreRow,
 } from './run-document.ts'
 
-/** What a query found for a Segment that is new, redefined or delivered for the first time. */
+/** What a query found for a Segment that is new, redefined, delivered for the first time, or delivered by another consent. */
 export type AudienceCount = {
   readonly segment: string
   readonly namespace: string
@@ -22,13 +22,15 @@ export type AudienceCount = {
   readonly after: number
   readonly entered: number
   readonly exited: number
+  /** How many of the members after may not be sent, by Activation; those that send to everybody are left out. */
+  readonly withoutConsent: Readonly<Record<string, number>>
   /** What Campaign would make of those who enter, by CampaignInstance. */
   readonly campaign: Readonly<Record<string, { readonly unknown: number; readonly optedOut: number }>>
 }
 
 export type PlannedAudience = AudienceCount & {
   readonly displayName: string
-  readonly change: 'added' | 'redefined' | 'delivered'
+  readonly change: 'added' | 'redefined' | 'delivered' | 'consent'
   readonly people: readonly [one: string, many: string]
   readonly deliveries: readonly PlannedDelivery[]
 }
@@ -43,6 +45,8 @@ export type PlannedDelivery = {
   /** How many people are on the list that it changes; null where that is not known. */
   readonly list: number | null
   readonly rows: number
+  /** How many members may not be sent, and so are in no file; null: everybody may. */
+  readonly withoutConsent: number | null
   /** Why the breaker would hold it; null: it would not. */
   readonly held: {
     readonly direction: 'entered' | 'exited' | 'empty'
@@ -95,6 +99,23 @@ export function newlyDelivered(before: Compilation, after: Compilation): Readonl
   return found
 }
 
+/** Segments of Activations that leave out others for lack of consent than before, as `namespace/name`. */
+export function consentChanged(before: Compilation, after: Compilation): ReadonlySet<string> {
+  const consents = new Map(
+    before.plans.map(({ target, export: exported }) => [
+      `${target.kind}/${target.namespace}/${target.name}`,
+      exported?.consent?.withoutConsent,
+    ]),
+  )
+  return new Set(
+    after.plans.flatMap(({ target: { kind, namespace, name }, export: exported }) =>
+      exported && consents.get(`${kind}/${namespace}/${name}`) !== exported.consent?.withoutConsent
+        ? exported.segments.map((segment) => `${namespace}/${segment.name}`)
+        : [],
+    ),
+  )
+}
+
 export function planDocument({
   plan,
   before,
@@ -127,7 +148,14 @@ export function planDocument({
     return {
       ...count,
       displayName: model?.resource.spec.displayName ?? segment,
-      change: changed?.change === 'added' ? 'added' : changed ? 'redefined' : 'delivered',
+      change:
+        changed?.change === 'added'
+          ? 'added'
+          : changed
+            ? 'redefined'
+            : fresh.has(`${namespace}/${segment}`)
+              ? 'delivered'
+              : 'consent',
       people: store?.people ?? ['person', 'people'],
       deliveries: deliveriesOf(count, fresh.get(`${namespace}/${segment}`) ?? [], after, next, known),
     }
@@ -155,7 +183,7 @@ export function planDocument({
 }
 
 function deliveriesOf(
-  { namespace, segment, before, after: members, entered, exited }: AudienceCount,
+  { namespace, segment, before, after: members, entered, exited, withoutConsent }: AudienceCount,
   fresh: readonly string[],
   { model, plans }: Compilation,
   next: readonly NextSlot[],
@@ -182,7 +210,8 @@ function deliveriesOf(
         at: slot?.at ?? null,
         isFirst,
         list,
-        rows: whole ? members : entered + exited,
+        rows: whole ? members - (withoutConsent[name] ?? 0) : entered + exited,
+        withoutConsent: withoutConsent[name] ?? null,
         held: isFirst
           ? null
           : heldBy(exported?.circuitBreaker ?? null, list ?? before ?? 0, { members, entered, exited }),

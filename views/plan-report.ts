@@ -217,15 +217,17 @@ function audienceRow(audience: PlannedAudience, whole: number): Html {
       ? 'new'
       : change === 'delivered'
         ? 'the same members, delivered for the first time'
-        : before === null
-          ? 'redefined; never evaluated before'
-          : `redefined; ${count(before)} before`
+        : change === 'consent'
+          ? 'the same members, by another consent'
+          : before === null
+            ? 'redefined; never evaluated before'
+            : `redefined; ${count(before)} before`
   return html`<div class="row"><div class="head"><b>${count(after)}</b><span>${people[after === 1 ? 0 : 1]} in <span class="strong">${named(displayName)}</span>${displayName !== segment && html` <span class="id">${named(segment)}</span>`}, ${how}</span></div>${stacked(
     parts,
     whole,
     `${displayName}: ${count(stay)} stay, ${count(entered)} would come, ${count(exited)} would go`,
     24,
-  )}<ul class="parts">${parts.filter(({ value }, index) => value > 0 || index === 0).map(({ value, fill, isGone, words }) => html`<li>${!isGone && swatch(fill)}<b>${count(value)}</b> ${words}</li>`)}${known.length > 0 && sum(({ unknown }) => unknown) > 0 && html`<li><b>${count(sum(({ unknown }) => unknown))}</b> of those who come are not in Campaign</li>`}${known.length > 0 && sum(({ optedOut }) => optedOut) > 0 && html`<li><b>${count(sum(({ optedOut }) => optedOut))}</b> of them have opted out</li>`}${deliveries.map(({ activation, rows, isFirst, held }) => html`<li>${named(activation)}: ${held ? html`<span class="held">would be held</span>` : html`about ${counted(rows, 'row')}${isFirst && ', in full'}`}</li>`)}</ul></div>`
+  )}<ul class="parts">${parts.filter(({ value }, index) => value > 0 || index === 0).map(({ value, fill, isGone, words }) => html`<li>${!isGone && swatch(fill)}<b>${count(value)}</b> ${words}</li>`)}${known.length > 0 && sum(({ unknown }) => unknown) > 0 && html`<li><b>${count(sum(({ unknown }) => unknown))}</b> of those who come are not in Campaign</li>`}${known.length > 0 && sum(({ optedOut }) => optedOut) > 0 && html`<li><b>${count(sum(({ optedOut }) => optedOut))}</b> of them have opted out</li>`}${deliveries.map(({ activation, rows, isFirst, held, withoutConsent }) => html`<li>${named(activation)}: ${held ? html`<span class="held">would be held</span>` : html`about ${counted(rows, 'row')}${isFirst && ', in full'}`}${withoutConsent !== null && withoutConsent > 0 && html`, ${count(withoutConsent)} left out for consent`}</li>`)}</ul></div>`
 }
 
 function changeSection({ changes }: PlanDocument): Html {

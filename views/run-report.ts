@@ -1,6 +1,7 @@
 // The report of one run: whether it arrived, who came and left and why, what needs somebody, what comes next.
 import { attentionList, attentionOf, peopleWords } from './attention.ts'
 import { type BarPart, flow, share, sparkline, stacked, swatch } from './charts.ts'
+import { leftOutIn } from './delivery.ts'
 import { amount, type Html, html, named, said, time } from './html.ts'
 import { anchorOf, namesOf } from './names.ts'
 import { pageText, section } from './page.ts'
@@ -172,7 +173,7 @@ export function totalsOf(rows: readonly SegmentRow[]): Totals {
   return {
     members: sum(({ members }) => members),
     delivered: sum(({ delivered }) => delivered),
-    leftOut: sum(({ leftOut }) => leftOut.missingMandatory + leftOut.duplicateKey),
+    leftOut: sum(({ leftOut }) => leftOutIn(leftOut)),
     held: sum(({ held }) => held),
     undelivered: sum(({ undelivered }) => undelivered),
     unaccounted: sum(({ unaccounted }) => unaccounted),
@@ -239,7 +240,9 @@ function balanceSection(rows: readonly SegmentRow[]): Html | null {
     for (const [column, people] of Object.entries(each!.missing))
       missing.set(column, (missing.get(column) ?? 0) + people)
   const doubles = standing.reduce((sum, { standing: each }) => sum + each!.leftOut.duplicateKey, 0)
+  const withheld = standing.reduce((sum, { standing: each }) => sum + each!.leftOut.withoutConsent, 0)
   const reasons = [
+    ...(withheld > 0 ? [[withheld, html`no consent`] as const] : []),
     ...[...missing].map(([column, people]) => [people, html`no ${named(column)}`] as const),
     ...(doubles > 0 ? [[doubles, html`the key of somebody else`] as const] : []),
   ]

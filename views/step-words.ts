@@ -52,6 +52,8 @@ const steps: Readonly<Partial<Record<RunReport['step'], Words>>> = {
     words: ({ some, of }) => [
       some('rows', (value) => `${counted(value, 'row')} in ${counted(of('files'), 'file')}`),
       some('bytes', bytes),
+      some('withoutConsent', (value) => `${count(value)} left out for consent`),
+      some('withdrawn', (value) => `${count(value)} whose consent was taken back left a held Segment`),
       some('missingMandatory', (value) => `${count(value)} left out`),
       some('duplicateKey', (value) => `${count(value)} with the key of somebody else`),
       some('held', (value) => `${counted(value, 'Segment')} held`),

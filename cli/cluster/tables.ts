@@ -77,6 +77,7 @@ const tables: { readonly [K in Kind]: readonly Column<ResourceByKind[K]>[] } = {
       key: 'held',
       fact: ({ status }) => (status ? (status.held ?? []).length : null),
     },
+    { key: 'withoutConsent', header: 'no consent', fact: ({ status }) => status?.withoutConsent ?? null },
     { key: 'lastScheduledTime', header: 'last run', fact: ({ status }) => time(status?.lastScheduledTime) },
     { key: 'outcome', header: 'last outcome', fact: outcome },
     { key: 'nextScheduledTime', header: 'next run', fact: ({ status }) => time(status?.nextScheduledTime) },

@@ -154,12 +154,13 @@ async function audiencesOf(
   readonly gaps: readonly string[]
 }> {
   if (where.volumes === null) return { counts: null, known: null, gaps: [] }
-  const [{ lookAround }, { runDocument, newlyDelivered }] = await Promise.all([
+  const [{ lookAround }, { consentChanged, runDocument, newlyDelivered }] = await Promise.all([
     import('../look-around.ts'),
     import('#views'),
   ])
   const line = progressLine(io)
   const fresh = newlyDelivered(before, after)
+  const otherwise = consentChanged(before, after)
   return lookAround(after, { where, at, isWhole: false, asksCampaign: true }, io, line, async (seen) => {
     const { knowledge, ports } = seen!
     const known = runDocument({ compilation: after, at, outcomes: [], notices: [], knowledge })
@@ -175,7 +176,7 @@ async function audiencesOf(
           .map((segment) => segment.name),
         ...(evaluate?.segments ?? [])
           .map(({ name }) => name)
-          .filter((name) => fresh.has(`${target.namespace}/${name}`)),
+          .filter((name) => [fresh, otherwise].some((some) => some.has(`${target.namespace}/${name}`))),
       ])
       if (!evaluate || !store || wanted.size === 0) continue
       try {
@@ -225,7 +226,16 @@ async function countsOf(
     ),
   )
   const counts: AudienceCount[] = []
-  for (const { enteredKeys, ...delta } of await audienceDeltas(store, evaluate.full, keys, at.toISOString(), ports)) {
+  for (const { enteredKeys, ...delta } of await audienceDeltas(
+    store,
+    evaluate.full,
+    keys,
+    after.plans.flatMap((each) =>
+      each.export && each.target.namespace === target.namespace && each.store?.name === store.name ? [each.export] : [],
+    ),
+    at.toISOString(),
+    ports,
+  )) {
     if (!wanted.has(delta.segment)) continue
     const campaign: Record<string, KnownRecipients> = {}
     for (const { import: into, column } of keyOf(delta.segment)) {
@@ -296,6 +306,17 @@ function heldLines(audiences: readonly PlannedAudience[]): readonly string[] {
   )
 }
 
+/** Who is left out of next deliveries for lack of consent, as sentences. */
+function consentLines(audiences: readonly PlannedAudience[]): readonly string[] {
+  return audiences.flatMap(({ segment, after, deliveries }) =>
+    deliveries.flatMap(({ activation, withoutConsent }) =>
+      withoutConsent === null || withoutConsent === 0
+        ? []
+        : [`${segment}: ${activation} leaves out ${withoutConsent} of ${after}, who may not be sent.`],
+    ),
+  )
+}
+
 function guardrailRows(plan: ChangePlan): (string | number | null)[][] {
   return plan.guardrails.map((use) => [`${use.kind} ${use.name}`, use.what, use.before, use.after, use.limit])
 }
@@ -330,6 +351,8 @@ function plain(plan: ChangePlan, audiences: readonly PlannedAudience[], io: Io):
   if (audiences.length > 0) parts.push(table(audienceHeaders, audienceRows(audiences)))
   const held = heldLines(audiences)
   if (held.length > 0) parts.push(held.map((line) => paint.yellow(`! ${oneLine(line)}`)).join('\n'))
+  const withheld = consentLines(audiences)
+  if (withheld.length > 0) parts.push(withheld.map((line) => oneLine(line)).join('\n'))
   if (plan.guardrails.length > 0)
     parts.push(table(['Guardrail', 'counts', 'before', 'after', 'limit'], guardrailRows(plan)))
   parts.push(headline(plan))
@@ -351,6 +374,9 @@ function markdown(plan: ChangePlan, audiences: readonly PlannedAudience[], error
   const held = heldLines(audiences)
   if (held.length > 0)
     parts.push(`#### Would be held\n\n${held.map((line) => `- ${messageMarkdown(line)}`).join('\n')}`)
+  const withheld = consentLines(audiences)
+  if (withheld.length > 0)
+    parts.push(`#### Left out for consent\n\n${withheld.map((line) => `- ${messageMarkdown(line)}`).join('\n')}`)
   const named = (rows: (string | number | null)[][]): (string | number | null)[][] =>
     rows.map(([name, ...rest]) => [codeMarkdown(String(name), true), ...rest])
   if (audiences.length > 0)

@@ -113,8 +113,8 @@ export const definitionFields: Readonly<Record<string, Fate>> = {
         (value) => value === false,
         (_, name) =>
           warning(
-            `\`${name}\` leaves out who has opted out (\`excludeOptOut\`); the Segment does not`,
-            'Add to the expression `and not (exists O from privacyOptOuts where O.optOutType = "general_opt_out" and O.optOutValue = "out")`, or what your schema has for it.',
+            `\`${name}\` leaves out who has opted out (\`excludeOptOut\`); the ProfileStore does, where it has \`spec.consent\``,
+            'Say there which values are out, once for all its Segments, for example `general: {path: consents.share.val, out: ["n"]}`.',
           ),
       ),
     },

@@ -4,6 +4,7 @@ import { ambiguousScalar } from './ambiguous-scalar.ts'
 import { arrayAttribute } from './array-attribute.ts'
 import { batchEvaluatedTooOften } from './batch-evaluated-too-often.ts'
 import { beyondPql } from './beyond-pql.ts'
+import { consentWithoutExits } from './consent-without-exits.ts'
 import { createsProfiles } from './creates-profiles.ts'
 import { deeplyNestedData } from './deeply-nested-data.ts'
 import { differentOrganizations } from './different-organizations.ts'
@@ -31,6 +32,7 @@ import { missingOrganization } from './missing-organization.ts'
 import { missingProductContext } from './missing-product-context.ts'
 import { missingReconciliationKey } from './missing-reconciliation-key.ts'
 import { multipleOrganizationalUnits } from './multiple-organizational-units.ts'
+import { nobodyWithConsent } from './nobody-with-consent.ts'
 import { notStreamable } from './not-streamable.ts'
 import { objectAttribute } from './object-attribute.ts'
 import { optionalDeduplicationKey } from './optional-deduplication-key.ts'
@@ -63,6 +65,7 @@ import { unknownTimeZone } from './unknown-time-zone.ts'
 import { unreachableIdentity } from './unreachable-identity.ts'
 import { unreachableSchedule } from './unreachable-schedule.ts'
 import { unresolvedReference } from './unresolved-reference.ts'
+import { unstatedConsent } from './unstated-consent.ts'
 import { unsupportedActivationFrequency } from './unsupported-activation-frequency.ts'
 import { unsupportedAudienceName } from './unsupported-audience-name.ts'
 import { unsupportedCampaignVersion } from './unsupported-campaign-version.ts'
@@ -116,6 +119,9 @@ export const rules: { readonly [code in Code]: Rule } = {
   'segment-activated-twice': segmentActivatedTwice,
   'unreachable-identity': unreachableIdentity,
   'unique-without-stitching': uniqueWithoutStitching,
+  'unstated-consent': unstatedConsent,
+  'nobody-with-consent': nobodyWithConsent,
+  'consent-without-exits': consentWithoutExits,
   'batch-evaluated-too-often': batchEvaluatedTooOften,
   'streaming-too-frequent': streamingTooFrequent,
   'not-streamable': notStreamable,

@@ -1,4 +1,5 @@
 import { activatedAttribute, attributeAt } from '../attribute-path.ts'
+import { consentFaults } from '../consent.ts'
 import { countries } from '../countries.ts'
 import { formatFaults } from '../dataset-format.ts'
 import { fileNameMacros, macrosOf } from '../file-name.ts'
@@ -34,6 +35,7 @@ spec:
   check: {
     ProfileStore(resource, { model, report }) {
       const store = model.relations.store.get(resource)
+      for (const fault of store ? consentFaults(store) : []) report(fault)
       for (const [index, { path }] of resource.spec.identities.entries()) {
         if (!store) break
         const attribute = attributeAt(store.types.profile, path)

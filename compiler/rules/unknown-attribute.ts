@@ -1,4 +1,5 @@
 import { activatedAttribute, attributeAt, suggestPaths, type Unknown } from '../attribute-path.ts'
+import { everyRule } from '../consent.ts'
 import type { StoreModel } from '../model.ts'
 import type { Path } from '../resource.ts'
 import { describe, type ObjectType, type Type } from '../schema.ts'
@@ -12,7 +13,7 @@ export const unknownAttribute: Rule = {
   page: {
     title: 'The union schema has no such attribute',
     checks:
-      'Paths in expressions, in mappings of Datasets, Activations and CampaignSources, and in the identities of a ProfileStore.',
+      'Paths in expressions, in mappings of Datasets, Activations and CampaignSources, and in the identities and the consent of a ProfileStore.',
     why: 'The value would always be absent.',
     source: 'Profile Query Language overview; XDM union schemas',
     bad: `
@@ -46,6 +47,15 @@ spec:
           report,
         )
       }
+      for (const { rule, path } of everyRule(store))
+        reportUnknown(
+          store,
+          store.types.profile,
+          rule.path,
+          [...path, 'path'],
+          (type) => ['string', 'boolean', 'integer'].includes(type.kind),
+          report,
+        )
     },
     Dataset(dataset, { model, report }) {
       const store = model.relations.storeOfDataset.get(dataset)

@@ -178,6 +178,19 @@ export interface ActivationSpec {
     failed?: number
   }
   /**
+   * Lifts the consent of the ProfileStore for these files, on purpose. Default: absent, who may not be sent is in no file.
+   */
+  consent?: {
+    /**
+     * Who is left out for lack of consent: nobody (None).
+     */
+    exclude: 'None'
+    /**
+     * Why they may be sent all the same, for whoever asks, for example: service messages that the contract asks for.
+     */
+    reason: string
+  }
+  /**
    * Holds a Segment whose increment is suspicious until somebody approves it; the others are delivered. Never applied to a backfill. Default: absent, off.
    */
   circuitBreaker?: {
@@ -244,6 +257,10 @@ export interface ActivationStatus {
    * Segments that are delivered.
    */
   segments?: number
+  /**
+   * How many memberships the latest Run that succeeded left out because the person may not be sent. Absent where it left out nobody for that reason, because everybody may be sent.
+   */
+  withoutConsent?: number
   /**
    * Scheduled time of the latest Run; earlier slots are never run again.
    */

@@ -33,6 +33,24 @@ export interface DeliveryManifest {
     leftOut: {
       missingMandatory: number
       duplicateKey: number
+      /**
+       * Absent: everybody may be sent.
+       */
+      withoutConsent?: number
+    }
+  }
+  /**
+   * The circuit breaker holds the Segment: its files name only who leaves because they may no longer be sent. Absent: it does not.
+   */
+  held?: {
+    reason: string
+    /**
+     * What a file of the whole Segment would say.
+     */
+    detail: {
+      members: number
+      entered: number
+      exited: number
     }
   }
 }

@@ -28,6 +28,10 @@ export interface DestinationSpec {
    */
   syncType?: 'Audience' | 'Profile'
   /**
+   * What Campaign does with these files, a channel of the ProfileStore's consent, for example email. Who may not be sent that way is in no file. Default: none, only the general consent holds.
+   */
+  channel?: string
+  /**
    * The folder for files and their manifests. Exactly one kind of place.
    */
   location: {

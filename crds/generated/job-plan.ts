@@ -470,6 +470,19 @@ export interface ExportPlan {
     deduplicationKey: boolean
     mandatory: boolean
   }[]
+  /**
+   * Who may not be sent: members for whom the SQL condition `withoutConsent` over profile columns holds, by the data that the export reads. Absent: everybody may be sent.
+   */
+  consent?: {
+    /**
+     * What the condition reads.
+     */
+    columns: Column[]
+    /**
+     * For DuckDB; true or false, never null.
+     */
+    withoutConsent: string
+  }
   circuitBreaker?: {
     maxEnteredPercent?: number
     maxExitedPercent?: number

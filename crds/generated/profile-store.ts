@@ -93,6 +93,70 @@ export interface ProfileStoreSpec {
     stitching?: 'None' | 'PrivateGraph'
   }
   /**
+   * Who may be sent to Destinations. Who may not is in Segments like anybody else, but is in no file, leaves Campaign's lists with the next file whatever the circuit breaker says, and is counted as left out for consent. Default: absent, everybody may.
+   */
+  consent?: {
+    /**
+     * What holds for every Destination: out, in or both. Default: absent, channels only.
+     */
+    general?: {
+      /**
+       * Path of a profile attribute that is text, true or false, or an integer, for example consents.marketing.email.val.
+       */
+      path: string
+      /**
+       * Values of those who may not be sent. Default: none.
+       *
+       * @minItems 1
+       * @maxItems 50
+       *
+       * Items: One value, whatever its case; quoted, for example "n" or "false".
+       */
+      out?: string[]
+      /**
+       * Values of those who may be sent; with it nobody else may, nor who has no value. Default: absent, everybody but those of out.
+       *
+       * @minItems 1
+       * @maxItems 50
+       *
+       * Items: One value, whatever its case; quoted, for example "y" or "true".
+       */
+      in?: string[]
+    }
+    /**
+     * What holds besides for Destinations of a channel (spec.channel), by the channel's name, for example email or sms. Default: none.
+     */
+    channels?: {
+      /**
+       * One channel: out, in or both.
+       */
+      [k: string]: {
+        /**
+         * Path of a profile attribute that is text, true or false, or an integer, for example consents.marketing.email.val.
+         */
+        path: string
+        /**
+         * Values of those who may not be sent. Default: none.
+         *
+         * @minItems 1
+         * @maxItems 50
+         *
+         * Items: One value, whatever its case; quoted, for example "n" or "false".
+         */
+        out?: string[]
+        /**
+         * Values of those who may be sent; with it nobody else may, nor who has no value. Default: absent, everybody but those of out.
+         *
+         * @minItems 1
+         * @maxItems 50
+         *
+         * Items: One value, whatever its case; quoted, for example "y" or "true".
+         */
+        in?: string[]
+      }
+    }
+  }
+  /**
    * When Segments are evaluated.
    */
   evaluation?: {

@@ -109,7 +109,7 @@ export interface Detail {
     sha256: string
   }[]
   /**
-   * Further counts by name, e.g. rowsRead, accepted, badRows, oversize, missingMandatory, duplicateKey, updated, unchanged, rejected. `uncertain` is 1 where the step failed at this Segment and cannot say whether it was delivered.
+   * Further counts by name, e.g. rowsRead, accepted, badRows, oversize, missingMandatory, duplicateKey, withoutConsent, withdrawn, updated, unchanged, rejected. `uncertain` is 1 where the step failed at this Segment and cannot say whether it was delivered.
    */
   counts?: {
     [k: string]: number

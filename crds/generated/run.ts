@@ -224,6 +224,10 @@ export interface RunStatus {
      */
     exited?: number
     /**
+     * Members who may not be sent, and so are in no file. Absent where everybody may be sent.
+     */
+    withoutConsent?: number
+    /**
      * Whether the file holds all members because nothing was acknowledged before.
      */
     backfill?: boolean

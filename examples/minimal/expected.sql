@@ -1,9 +1,12 @@
 -- Who is in each Segment at each instant of demo.json, in plain SQL over the source files, without Convoke.
--- Reads customers.csv, orders.ndjson and demo.json; leaves `members` (instant, segment, profile); its last statement is expected.json.
+-- Reads customers.csv, orders.ndjson and demo.json; leaves `members` (instant, segment, profile), and `withheld` (profile) of who may
+-- not be sent; its last statement is expected.json.
 CREATE TEMP TABLE instants AS SELECT unnest("at")::TIMESTAMP AS now FROM read_json('demo.json', columns = {'at': 'VARCHAR[]'});
 CREATE TEMP TABLE customers AS FROM read_csv('customers.csv');
 CREATE TEMP TABLE orders AS
 FROM read_json('orders.ndjson', columns = {'customer': 'VARCHAR', 'at': 'TIMESTAMP', 'total': 'DECIMAL(12, 2)'});
+
+CREATE TEMP TABLE withheld AS SELECT id AS profile FROM customers WHERE opt_out;
 
 CREATE TEMP TABLE members AS
 SELECT strftime(now, '%Y-%m-%dT%H:%M:%SZ') AS instant, segment, profile

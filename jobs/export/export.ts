@@ -15,9 +15,18 @@ import { faultOf, runStep, type StepContext, type StepResult } from '../step.ts'
 import { openLandingStore } from '../stores/index.ts'
 import { deliveredSets, pruneDelivered } from './delivered-set.ts'
 import { departedOf } from './departed.ts'
-import { detailOf, publishAll, publishedBefore } from './publish.ts'
+import { detailOf, publishAll, publishedBefore, withdrawalOf } from './publish.ts'
 import { prepare } from './rows.ts'
-import { canExit, type Delivery, type Evaluated, type Key, listingOf, type Segment, type Work } from './work.ts'
+import {
+  canExit,
+  canWithdraw,
+  type Delivery,
+  type Evaluated,
+  type Key,
+  listingOf,
+  type Segment,
+  type Work,
+} from './work.ts'
 
 /**
  * Delivers an Activation's Segments: for each, its data files first and its delivery manifest last. What this run has published before
@@ -69,7 +78,8 @@ async function deliver(context: StepContext): Promise<StepResult> {
     }
     for (const segment of plan.segments) {
       const before = await publishedBefore(work, segment)
-      if (before) {
+      // Who approves a held Segment wants all of it.
+      if (before && !(before.held !== undefined && input.approved?.includes(segment.name))) {
         details.set(segment.name, before)
         continue
       }
@@ -101,10 +111,13 @@ async function deliver(context: StepContext): Promise<StepResult> {
       const held = input.approved?.includes(segment.name) ? null : heldBecause(plan, delivery)
       if (held === null) passed.push(delivery)
       else {
+        const { withdrawn } = delivery
+        const withdraws = withdrawn > 0 && canWithdraw(plan, job.import !== undefined)
+        if (withdraws) passed.push(withdrawalOf(delivery, held, plan))
         details.set(segment.name, { ...detailOf(delivery, plan), held })
         warnings.push({
           code: 'Held',
-          message: `The Segment ${segment.name} is held: ${held} Approve it, or wait for the next evaluation.`,
+          message: `The Segment ${segment.name} is held: ${held} Approve it, or wait for the next evaluation.${withdraws ? ` ${withdrawn} who may no longer be sent ${withdrawn === 1 ? 'leaves' : 'leave'} all the same.` : ''}`,
         })
       }
     }
@@ -158,8 +171,10 @@ function keyOf(plan: ExportPlan): Key {
 /** Why the circuit breaker holds a delivery, as a sentence; null where it lets it pass. Backfills and deleted Segments always pass. */
 function heldBecause(
   { circuitBreaker: breaker }: ExportPlan,
-  { departed, baseline, baselineSize, active, entered, left }: Delivery,
+  { departed, baseline, active, entered, withdrawn, ...delivery }: Delivery,
 ): string | null {
+  // Who may no longer be sent leaves in any case, and is not what the breaker looks at.
+  const [baselineSize, left] = [delivery.baselineSize - withdrawn, delivery.left - withdrawn]
   if (!breaker || departed || baseline === null || baselineSize === 0) return null
   if (active === 0 && !breaker.allowEmpty) return `nobody is in it any more, after ${baselineSize} delivered members.`
   const over = (count: number, limit: number | undefined) => limit !== undefined && (count * 100) / baselineSize > limit
@@ -187,5 +202,9 @@ function totalsOf(details: readonly Detail[]): Record<string, number> {
     exited: delivered.reduce((total, { exited }) => total + (exited ?? 0), 0),
     missingMandatory: sum(({ counts }) => counts?.['missingMandatory']),
     duplicateKey: sum(({ counts }) => counts?.['duplicateKey']),
+    ...(details.some(({ counts }) => counts?.['withoutConsent'] !== undefined) && {
+      withoutConsent: sum(({ counts }) => counts?.['withoutConsent']),
+      withdrawn: sum(({ counts }) => counts?.['withdrawn']),
+    }),
   }
 }

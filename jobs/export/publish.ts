@@ -35,15 +35,18 @@ export async function publishedBefore(work: Work, segment: Segment): Promise<Det
   const members =
     set.rows ?? Number((await engine.rows(`SELECT count(*) AS rows FROM (${deliveredSql(set, 'hash')})`))[0]?.['rows'])
   const { realized, exited, leftOut } = manifest.counts
+  const { missingMandatory, duplicateKey, withoutConsent = 0 } = leftOut
+  const { held } = manifest
   return {
     segment: segment.name,
-    members: members + leftOut.missingMandatory + leftOut.duplicateKey,
+    members: members + missingMandatory + duplicateKey + withoutConsent,
     realized,
     exited,
     backfill: manifest.backfill,
     manifest: name,
     files: manifest.files,
-    counts: leftOut,
+    counts: { ...leftOut, ...(held && { withdrawn: exited }) },
+    ...(held && { ...held.detail, held: held.reason }),
   }
 }
 
@@ -61,6 +64,12 @@ async function readManifest({ landing, listing, scratch }: Work, name: string): 
   } finally {
     rmSync(local)
   }
+}
+
+/** The part of a held delivery that is made all the same: the exits of those who may no longer be sent. */
+export function withdrawalOf(delivery: Delivery, because: string, plan: ExportPlan): Delivery {
+  const detail = detailOf(delivery, plan)
+  return { ...delivery, held: { because, detail }, complete: false, realized: 0, exited: delivery.withdrawn }
 }
 
 export function detailOf(
@@ -131,7 +140,7 @@ export async function publishAll(
 
 async function publish(work: Work, delivery: Delivery, written: readonly Written[]): Promise<Detail> {
   const { context, plan, landing, scratch, membership } = work
-  const { segment } = delivery
+  const { segment, held } = delivery
   const detail = detailOf(delivery, plan)
   const manifestName = manifestNameOf(fileNameOf(plan, segment, context.input, 1))
   const files = written.map(({ rows, bytes, sha256 }, part) => ({
@@ -147,8 +156,9 @@ async function publish(work: Work, delivery: Delivery, written: readonly Written
     activation: plan.activation,
     segment: segment.name,
     planDigest: context.plan.digest,
-    export: plan.export,
-    backfill: detail.backfill === true,
+    // Files of a held Segment name who leaves, never who stays.
+    export: held === null ? plan.export : 'Incremental',
+    backfill: held === null && detail.backfill === true,
     evaluatedAt: delivery.evaluatedAt,
     membershipVersion: membership.version,
     columns: [
@@ -158,6 +168,7 @@ async function publish(work: Work, delivery: Delivery, written: readonly Written
     ],
     files,
     counts: { realized: delivery.realized, exited: delivery.exited, leftOut: delivery.leftOut },
+    ...(held && { held: { reason: held.because, detail: wholeOf(held.detail) } }),
   }
 
   // A name without {timestamp} is used in every run: until the new files are complete, no manifest may describe them.
@@ -171,7 +182,13 @@ async function publish(work: Work, delivery: Delivery, written: readonly Written
   writeFileSync(manifestPath, JSON.stringify(manifest, null, 1) + '\n')
   await landing.put(manifestName, manifestPath)
   for (const path of [manifestPath, ...written.map((file) => file.path)]) rmSync(path)
-  return { ...detail, manifest: manifestName, files }
+  if (held === null) return { ...detail, manifest: manifestName, files }
+  const counts = { ...delivery.leftOut, withdrawn: delivery.withdrawn }
+  return { ...held.detail, held: held.because, counts, manifest: manifestName, files }
+}
+
+function wholeOf({ members = 0, entered = 0, exited = 0 }: Detail) {
+  return { members, entered, exited }
 }
 
 function rowsOf({ realized, exited }: Delivery): number {
@@ -186,7 +203,8 @@ async function writeDelivered(work: Work, deliveries: readonly Delivery[]): Prom
     deliveries.flatMap((each) => (each.baseline && !each.complete ? [[each, each.baseline]] : [])),
   )
   const keepsHash = plan.incrementalOn !== 'MembershipOrAttributes'
-  const content = batchesOf(deliveries, ({ active, baselineSize }) => active + baselineSize).map((batch) => {
+  const whole = deliveries.filter(({ held }) => held === null)
+  const content = batchesOf(whole, ({ active, baselineSize }) => active + baselineSize).map((batch) => {
     const base = keepsHash ? baselineSql(work, batch, baselines) : ''
     const [joined, hash] =
       base === ''
@@ -197,7 +215,15 @@ async function writeDelivered(work: Work, deliveries: readonly Delivery[]): Prom
       sql: `SELECT segment, ${key.list}, c.p AS "$profile", ${hash} FROM (${currentSql(batch)}) AS c ${joined} ORDER BY segment, ${key.list}, c.p`,
     }
   })
-  await commitDelivered(engine, of, key.definition, content)
+  const withdrawn = batchesOf(
+    deliveries.filter(({ held }) => held !== null),
+    ({ baselineSize }) => baselineSize,
+  ).map((batch) => ({
+    segments: new Map(batch.map((each) => [each.segment.name, each.baselineSize - each.withdrawn])),
+    sql: `SELECT segment, ${key.list}, "$profile", hash FROM (${baselineSql(work, batch, baselines)}) AS base
+      ANTI JOIN (SELECT segment, ${key.list} FROM exits WHERE withheld) AS out USING (segment, ${key.list}) ORDER BY segment, ${key.list}, "$profile"`,
+  }))
+  await commitDelivered(engine, of, key.definition, [...content, ...withdrawn])
 }
 
 /** How much text of files is held in memory at a time, in bytes. */
@@ -241,15 +267,22 @@ function rowSql({ membershipStatus, destination }: ExportPlan, status: string): 
   return membershipStatus === 'Include' ? `line || ${literal(destination.file.delimiter)} || ${status}` : 'line'
 }
 
+/** SELECT of the rows of increments; of a held Segment only of those who may no longer be sent. */
+function changesSql(batch: readonly Delivery[]): string {
+  const names = (some: readonly Delivery[]) => some.map(({ segment }) => literal(segment.name)).join(', ')
+  const held = batch.filter((each) => each.held !== null)
+  const some = held.length === 0 ? '' : `AND (withheld OR segment NOT IN (${names(held)}))`
+  return `SELECT * FROM changes WHERE segment IN (${names(batch)}) ${some}`
+}
+
 /** The files of a batch, all of which are complete, or none. */
 async function smallFiles(
   { engine, plan, key, scratch }: Work,
   batch: readonly Delivery[],
 ): Promise<readonly (readonly [Delivery, readonly Written[]])[]> {
-  const names = batch.map(({ segment }) => literal(segment.name)).join(', ')
   const select = batch[0]?.complete
     ? `SELECT segment, string_agg(${rowSql(plan, "'realized'")}, chr(10) ORDER BY n) AS text FROM (${currentSql(batch)}) GROUP BY segment`
-    : `SELECT segment, string_agg(${rowSql(plan, 'status')}, chr(10) ORDER BY ${key.list}, p) AS text FROM changes WHERE segment IN (${names}) GROUP BY segment`
+    : `SELECT segment, string_agg(${rowSql(plan, 'status')}, chr(10) ORDER BY ${key.list}, p) AS text FROM (${changesSql(batch)}) GROUP BY segment`
   const texts = new Map((await engine.rows(select)).map((row) => [row['segment'], String(row['text'])]))
   const header = headerLine(plan)
   return batch.map((delivery) => {
@@ -272,7 +305,7 @@ async function largeFile({ engine, plan, key, scratch }: Work, delivery: Deliver
   const select = delivery.complete
     ? // the table has this order already, and only a join would lose it.
       `SELECT ${rowSql(plan, "'realized'")} AS row FROM (${currentSql([delivery])}) ${isOrdered ? '' : 'ORDER BY n'}`
-    : `SELECT ${rowSql(plan, 'status')} AS row FROM changes WHERE segment = ${literal(delivery.segment.name)} ${order}`
+    : `SELECT ${rowSql(plan, 'status')} AS row FROM (${changesSql([delivery])}) ${order}`
   const path = join(scratch, `${delivery.segment.name}-${offset}.csv`)
   // The lines are quoted already; DuckDB writes them unchanged when it has no quote character.
   await engine.run(`COPY (SELECT row AS ${identifier(headerLine(plan))} FROM (${select} LIMIT ${maxRows} OFFSET ${offset}))

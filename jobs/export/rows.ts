@@ -1,10 +1,10 @@
 // The rows of all Segments in one pass over the store, and what changed against the baselines. The statements pass these temporary tables
 // to each other, made in this order; `key` stands for the columns of `Key.list`:
-//   rows     p, key, line, hash, complete, words of large Segments  a profile that is in any of the Segments, in the order of the key
+//   rows     p, key, line, hash, fate, complete, words              a profile that is in any of the Segments, in the order of the key
 //   losers   segment, p                                             profiles whose key another profile carries into the file
 //   members  slot, n                                                rows (by rowid) of the Segments that are not large, in order
-//   changes  segment, key, p, line, entered, status                 rows of increments
-//   exits    segment, key, p                                        keys in the baseline that are no longer in the Segment
+//   changes  segment, key, p, line, entered, status, withheld       rows of increments
+//   exits    segment, key, p, withheld                              keys in the baseline that are no longer in the Segment
 import { type ExportPlan, membershipPath } from '#crds'
 import { type Engine, fileLiteral, identifier, literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
@@ -16,6 +16,7 @@ import {
   type Active,
   type Baselines,
   canExit,
+  canWithdraw,
   type Delivery,
   type Evaluated,
   type Key,
@@ -29,12 +30,12 @@ export async function prepare(
   open: readonly Evaluated[],
   leaving: readonly Segment[],
 ): Promise<readonly Delivery[]> {
-  const { engine, context, key } = work
+  const { engine, key } = work
   await loadRows(work, open)
   await findDuplicates(work, open)
-  const active = [...(await countActive(work, open)), ...leaving.map((segment) => gone(segment, context.input.now))]
-  await engine.run(`CREATE TEMP TABLE changes (segment VARCHAR, ${columnsOf(key)}, p VARCHAR, line VARCHAR, entered BOOLEAN, status VARCHAR);
-    CREATE TEMP TABLE exits (segment VARCHAR, ${columnsOf(key)}, p VARCHAR)`)
+  const active = [...(await countActive(work, open)), ...leaving.map((segment) => gone(work, segment))]
+  await engine.run(`CREATE TEMP TABLE changes (segment VARCHAR, ${columnsOf(key)}, p VARCHAR, line VARCHAR, entered BOOLEAN, status VARCHAR, withheld BOOLEAN);
+    CREATE TEMP TABLE exits (segment VARCHAR, ${columnsOf(key)}, p VARCHAR, withheld BOOLEAN)`)
   const baselines = await baselinesOf(work, active)
   for (const batch of batchesOf(
     active.filter((entry) => baselines.has(entry)),
@@ -46,8 +47,9 @@ export async function prepare(
 }
 
 /** A deleted Segment is known to be gone now, whenever the store was last evaluated. */
-function gone(segment: Segment, now: string): Active {
-  const leftOut = { missingMandatory: 0, duplicateKey: 0 }
+function gone({ plan, context }: Work, segment: Segment): Active {
+  const leftOut = { missingMandatory: 0, duplicateKey: 0, ...(plan.consent && { withoutConsent: 0 }) }
+  const { now } = context.input
   return { segment, departed: true, members: 0, evaluatedAt: now, slot: null, isLarge: false, active: 0, leftOut }
 }
 
@@ -84,7 +86,8 @@ function masksOf(segments: readonly Evaluated[]): ReadonlyMap<number, bigint> {
 
 /**
  * Makes table `rows`: one row for each profile that is in any of the Segments, in the order of the key. `line` is the row as it stands in
- * a file, without status; `complete`: nothing mandatory is missing. A line is made once per profile, not once for each of its Segments.
+ * a file, without status; `complete`: the profile may be sent, and nothing mandatory is missing; `fate` says which of the two is not so. A
+ * line is made once per profile, not once for each of its Segments.
  * Table `listed` has slot and p of the members of Segments that are not large.
  */
 async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
@@ -97,8 +100,9 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
   const required = plan.columns.flatMap(({ mandatory, deduplicationKey }, index) =>
     mandatory || deduplicationKey ? [`c${index} IS NOT NULL`] : [],
   )
+  const fate = `CASE WHEN withheld THEN 'withheld' WHEN ${required.join(' AND ') || 'true'} THEN 'complete' ELSE 'incomplete' END`
   await engine.run(
-    `CREATE TEMP TABLE unsorted (p VARCHAR, ${columnsOf(key)}, line VARCHAR, complete BOOLEAN${kept.map((word) => `, ${word} BIGINT`).join('')});
+    `CREATE TEMP TABLE unsorted (p VARCHAR, ${columnsOf(key)}, line VARCHAR, fate VARCHAR${kept.map((word) => `, ${word} BIGINT`).join('')});
      CREATE TEMP TABLE listed (slot INTEGER, p VARCHAR)`,
   )
   for (let bucket = 0; bucket < membership.buckets; bucket++) {
@@ -110,7 +114,7 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
       engine.run(`CREATE TEMP TABLE bucket AS SELECT ${['"$profile" AS p', ...words].join(', ')} FROM (${members}) WHERE ${inAny};
         INSERT INTO unsorted
         SELECT p, ${keySql(key, (index) => `c${index}`, 'p')}, ${lineOf(plan, (index) => `c${index}`)},
-          ${[required.join(' AND ') || 'true', ...kept].join(', ')}
+          ${[fate, ...kept].join(', ')}
         FROM bucket JOIN (${cellsSql(work, bucket)}) AS c USING (p)`),
     )
     const bits = [...listed].map(
@@ -131,13 +135,14 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
     })
   }
   await engine.run(
-    `CREATE TEMP TABLE rows AS SELECT *, md5_number_lower(line) AS hash FROM unsorted ORDER BY ${key.list}, p; DROP TABLE unsorted`,
+    `CREATE TEMP TABLE rows AS SELECT *, fate = 'complete' AS complete, md5_number_lower(line) AS hash FROM unsorted ORDER BY ${key.list}, p; DROP TABLE unsorted`,
   )
 }
 
-/** SELECT of p and the texts c0, c1, … of a bucket's profiles. */
+/** SELECT of p, the texts c0, c1, … of a bucket's profiles, and whether they may not be sent (`withheld`). */
 function cellsSql({ plan, context, data, root, membership }: Work, bucket: number): string {
-  const columns = profileColumnsOf(plan.columns)
+  const { columns: asked = [], withoutConsent = 'false' } = plan.consent ?? {}
+  const columns = [...new Map([...profileColumnsOf(plan.columns), ...asked].map((each) => [each.path, each])).values()]
   const own = new Set(context.plan.store?.profile.map(({ path }) => path))
   const qualified = columns.filter(({ path }) => !own.has(path) && membershipPath(path) !== null)
   const profiles = profilesSql(
@@ -146,7 +151,10 @@ function cellsSql({ plan, context, data, root, membership }: Work, bucket: numbe
     bucket,
     columns.filter((column) => !qualified.includes(column)),
   )
-  const cells = plan.columns.map((column, index) => `${cellSql(column)} AS c${index}`).join(', ')
+  const cells = [
+    ...plan.columns.map((column, index) => `${cellSql(column)} AS c${index}`),
+    `${withoutConsent} AS withheld`,
+  ].join(', ')
   const rows = qualified.length === 0 ? null : membershipRowsSql(membership, root, bucket)
   if (qualified.length === 0) return `SELECT "$profile" AS p, ${cells} FROM (${profiles})`
   const read = qualified.map(({ path }) => `${rows ? qualifiedSql(membership, path) : 'NULL'} AS ${identifier(path)}`)
@@ -301,39 +309,43 @@ async function compare(work: Work, batch: readonly Active[], baselines: Baseline
   const attributes = plan.incrementalOn === 'MembershipOrAttributes' && plan.export === 'Incremental'
   const [current, base] = [currentSql(batch), baselineSql(work, batch, baselines)]
   await engine.run(`INSERT INTO changes
-      SELECT segment, ${key.list}, c.p, line, base.hash IS NULL, 'realized' FROM (${current}) AS c
+      SELECT segment, ${key.list}, c.p, line, base.hash IS NULL, 'realized', false FROM (${current}) AS c
       LEFT JOIN (${base}) AS base USING (segment, ${key.list})
       WHERE base.hash IS NULL ${attributes ? 'OR base.hash <> c.hash' : ''};
     INSERT INTO exits
-      SELECT segment, ${key.list}, "$profile" FROM (${base}) AS base ANTI JOIN (${current}) AS c USING (segment, ${key.list})`)
+      SELECT segment, ${key.list}, "$profile", false FROM (${base}) AS base ANTI JOIN (${current}) AS c USING (segment, ${key.list})`)
 }
 
 /**
- * Adds the rows of exits to `changes`: the profile's values of today under the key that was delivered; the key alone if the profile is
- * gone.
+ * Says in `exits` who may not be sent, and adds the rows of exits to `changes`: the profile's values of today under the key that was
+ * delivered; the key alone if the profile is gone or may not be sent.
  */
 async function renderExits(work: Work): Promise<void> {
-  const { engine, plan, key, data } = work
-  if (!canExit(plan)) return
+  const { engine, plan, key, data, context } = work
+  if (!canExit(plan) && !plan.consent) return
   const [row] = await engine.rows('SELECT count(*) AS exits FROM exits')
   if (row?.['exits'] === 0) return
   const columns = plan.columns.map((_, index) => `c${index}`)
-  await engine.run(`CREATE TEMP TABLE gone (p VARCHAR, ${columns.map((column) => `${column} VARCHAR`).join(', ')});
+  await engine.run(`CREATE TEMP TABLE gone (p VARCHAR, ${columns.map((column) => `${column} VARCHAR`).join(', ')}, withheld BOOLEAN);
     CREATE TEMP TABLE leaving AS SELECT DISTINCT p FROM exits`)
   for (let bucket = 0; bucket < data.buckets; bucket++) {
     await reading(work, () =>
       engine.run(`INSERT INTO gone SELECT c.* FROM (${cellsSql(work, bucket)}) AS c SEMI JOIN leaving USING (p)`),
     )
   }
+  if (plan.consent)
+    await engine.run(`UPDATE exits SET withheld = true WHERE p IN (SELECT p FROM gone WHERE withheld);
+      ${key.columns.length === 0 ? '' : `UPDATE gone SET ${columns.map((column) => `${column} = NULL`).join(', ')} WHERE withheld`}`)
+  if (!canExit(plan) && !canWithdraw(plan, context.plan.import !== undefined)) return
   const line = lineOf(plan, (index) => (key.columns.includes(index) ? `k${key.columns.indexOf(index)}` : `c${index}`))
   // Without a key column, the row of a profile that is gone would not say whose it is.
   await engine.run(`INSERT INTO changes
-    SELECT segment, ${key.list}, exits.p, ${line}, false, 'exited' FROM exits
+    SELECT segment, ${key.list}, exits.p, ${line}, false, 'exited', exits.withheld FROM exits
     ${key.columns.length === 0 ? 'JOIN' : 'LEFT JOIN'} gone ON gone.p = exits.p`)
 }
 
 /** Makes table `members`, and counts the rows of each Segment. */
-async function countActive({ engine }: Work, open: readonly Evaluated[]): Promise<readonly Active[]> {
+async function countActive({ engine, plan }: Work, open: readonly Evaluated[]): Promise<readonly Active[]> {
   const lost = await perSegment(engine, 'SELECT segment, count(*) AS profiles FROM losers GROUP BY segment')
   const small = open.filter((entry) => !isLarge(entry))
   const losers =
@@ -344,17 +356,17 @@ async function countActive({ engine }: Work, open: readonly Evaluated[]): Promis
     `CREATE TEMP TABLE members AS SELECT slot, rows.rowid AS n FROM listed ${losers} JOIN rows USING (p) WHERE complete ORDER BY slot, n`,
   )
   const counts = await engine.rows(
-    'SELECT slot, complete, count(*) AS profiles FROM listed JOIN rows USING (p) GROUP BY ALL',
+    'SELECT slot, fate, count(*) AS profiles FROM listed JOIN rows USING (p) GROUP BY ALL',
   )
   await engine.run('DROP TABLE listed')
-  const counted = new Map(counts.map((row) => [`${row['slot']} ${row['complete']}`, Number(row['profiles'])]))
+  const counted = new Map(counts.map((row) => [`${row['slot']} ${row['fate']}`, Number(row['profiles'])]))
 
   const sums = open.map((entry) =>
     isLarge(entry) ? `, sum(${bitSql(entry.evaluated.slot)}::TINYINT) AS s${entry.evaluated.slot}` : '',
   )
-  const summed = await engine.rows(`SELECT complete${sums.join('')} FROM rows GROUP BY complete`)
-  const rowsOf = (slot: number, complete: boolean): number =>
-    counted.get(`${slot} ${complete}`) ?? Number(summed.find((row) => row['complete'] === complete)?.[`s${slot}`] ?? 0)
+  const summed = await engine.rows(`SELECT fate${sums.join('')} FROM rows GROUP BY fate`)
+  const rowsOf = (slot: number, fate: 'complete' | 'incomplete' | 'withheld'): number =>
+    counted.get(`${slot} ${fate}`) ?? Number(summed.find((row) => row['fate'] === fate)?.[`s${slot}`] ?? 0)
   return open.map((entry) => {
     const { segment, evaluated } = entry
     const { slot, members, evaluatedAt } = evaluated
@@ -366,8 +378,12 @@ async function countActive({ engine }: Work, open: readonly Evaluated[]): Promis
       evaluatedAt,
       slot,
       isLarge: isLarge(entry),
-      active: rowsOf(slot, true) - duplicateKey,
-      leftOut: { missingMandatory: rowsOf(slot, false), duplicateKey },
+      active: rowsOf(slot, 'complete') - duplicateKey,
+      leftOut: {
+        missingMandatory: rowsOf(slot, 'incomplete'),
+        duplicateKey,
+        ...(plan.consent && { withoutConsent: rowsOf(slot, 'withheld') }),
+      },
     }
   })
 }
@@ -382,7 +398,10 @@ async function countChanges(
   active: readonly Active[],
   baselines: Baselines,
 ): Promise<readonly Delivery[]> {
-  const exits = await perSegment(engine, 'SELECT segment, count(*) AS keys FROM exits GROUP BY segment')
+  const exits = await perSegment(
+    engine,
+    'SELECT segment, count(*) AS keys, count_if(withheld) AS withheld FROM exits GROUP BY segment',
+  )
   const changes = await perSegment(
     engine,
     `SELECT segment, count(*) FILTER (entered) AS entered, count(*) FILTER (status = 'realized') AS realized,
@@ -399,6 +418,8 @@ async function countChanges(
       complete,
       entered: baseline === null ? entry.active : changes.count(name, 'entered'),
       left: exits.count(name, 'keys'),
+      withdrawn: exits.count(name, 'withheld'),
+      held: null,
       realized: complete ? entry.active : changes.count(name, 'realized'),
       exited: complete ? 0 : changes.count(name, 'exited'),
     }

@@ -1,5 +1,5 @@
 // What the phases of an export share.
-import type { DeliveryManifest, ExportPlan } from '#crds'
+import type { DeliveryManifest, Detail, ExportPlan } from '#crds'
 import type { Engine } from '../engines/duckdb.ts'
 import type { DataManifest, MembershipManifest, MembershipSegment } from '../profile-store.ts'
 import type { StepContext } from '../step.ts'
@@ -64,14 +64,28 @@ export type Delivery = Active & {
   /** How many keys the baseline does not have, and how many only the baseline has. */
   readonly entered: number
   readonly left: number
+  /** How many of those that only the baseline has may no longer be sent. */
+  readonly withdrawn: number
   /** How many rows of this file are realized. */
   readonly realized: number
   readonly exited: number
+  /** The circuit breaker holds it: then it is of the exits of those who may no longer be sent alone. null: it is not held. */
+  readonly held: Held | null
 }
+
+/** Why a delivery is held, and what it would say as a whole. */
+export type Held = { readonly because: string; readonly detail: Detail }
 
 /** Whether files can say that somebody leaves: only increments with a status column can. */
 export function canExit(plan: ExportPlan): boolean {
   return plan.export === 'Incremental' && plan.membershipStatus === 'Include'
+}
+
+/** Whether a file can say that who takes consent back leaves, while the circuit breaker holds all else. */
+export function canWithdraw(plan: ExportPlan, isImported: boolean): boolean {
+  return (
+    plan.consent !== undefined && plan.membershipStatus === 'Include' && (plan.export === 'Incremental' || isImported)
+  )
 }
 
 /** Which names there are in a landing zone; each folder is listed once, when it is first asked about. */

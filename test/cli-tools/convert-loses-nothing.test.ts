@@ -55,7 +55,11 @@ const rows: readonly (readonly [field: string, value: unknown, outcome: Outcome]
   ['lifecycleState', 'draft', /draft at Adobe/],
   ['lifecycleState', 'deleted', { refused: /deleted/ }],
   ['dataGovernancePolicy', { excludeOptOut: false }, 'nothing'],
-  ['dataGovernancePolicy', { excludeOptOut: true }, /leaves out who has opted out \(`excludeOptOut`\)/],
+  [
+    'dataGovernancePolicy',
+    { excludeOptOut: true },
+    /leaves out who has opted out \(`excludeOptOut`\).*`spec\.consent`/,
+  ],
   ['dataGovernancePolicy', { excludeMinors: true }, /`dataGovernancePolicy\.excludeMinors`, which is not known/],
   ['mergePolicyId', 'b83185bb-0bc6-489c-9363-0075eb30b4c8', /`mergePolicyId`, b83185bb/],
   ['mergePolicyId', null, 'nothing'],

@@ -83,6 +83,7 @@ describe('why', () => {
     expect(out).toMatchInlineSnapshot(`
       "✗ C3 is not in gold-members at 2026-01-15T06:00:00Z.
         By the last evaluation, 2026-01-15T06:00:00Z (2h ago), it is not in and never was.
+        May not be sent: optOut is true.
 
       ✗ all of
       ├─ ✓ loyalty.tier = "gold"
@@ -100,6 +101,7 @@ describe('why', () => {
       "✓ C1 is in big-spenders at 2026-01-15T06:00:00Z.
         By the last evaluation, 2026-01-15T06:00:00Z (2h ago), it is in, since 2026-01-15T06:00:00Z.
         Time alone makes it leave at 2026-01-15T20:00:00.001Z.
+        May be sent: optOut is false.
 
       ✓ xEvent[eventType = "purchase" and timestamp occurs <= 30 days before now].sum(commerce.order.priceTotal) >= 200
           xEvent[eventType = "purchase" and timestamp occurs <= 30 days before now].sum(commerce.order.priceTotal) is 230
@@ -119,6 +121,7 @@ describe('why', () => {
     expect(out).toMatchInlineSnapshot(`
       "✗ C1 is not in big-spenders at 2026-03-01T00:00:00Z.
         By the last evaluation, 2026-01-15T06:00:00Z (2h ago), it is in, since 2026-01-15T06:00:00Z. An evaluation at 2026-03-01T00:00:00Z makes it leave.
+        May be sent: optOut is false.
 
       ✗ xEvent[eventType = "purchase" and timestamp occurs <= 30 days before now].sum(commerce.order.priceTotal) >= 200
           xEvent[eventType = "purchase" and timestamp occurs <= 30 days before now].sum(commerce.order.priceTotal) is 0
@@ -127,6 +130,17 @@ describe('why', () => {
             2025-12-16T20:00:00Z  eventType "purchase"  commerce.order.priceTotal 150
       "
     `)
+  })
+
+  test('says whether the store lets the person be sent', async () => {
+    const consentOf = async (who: string) => (await answerOf('gold-members', who)).consent
+    expect(await Promise.all(['C1', 'C3', 'C7'].map(consentOf))).toEqual(
+      [
+        [true, false],
+        [false, true],
+        [true, null],
+      ].map(([maySend, value]) => [{ channel: null, maySend, path: 'optOut', value }]),
+    )
   })
 
   test('has value, bound and distance as fields, and when time alone makes it another answer', async () => {
@@ -160,6 +174,7 @@ describe('why', () => {
     expect((await why('both', 'C8')).out).toMatchInlineSnapshot(`
       "✓ C8 is in both at 2026-01-15T06:00:00Z.
         By the last evaluation, 2026-01-15T06:00:00Z (2h ago), it is in, since 2026-01-15T06:00:00Z.
+        May be sent: optOut is false.
 
       ✓ any of
       ├─ ✓ inSegment("gold-members")

@@ -13,6 +13,7 @@ import { spark as sparkDialect } from '../../compiler/sql/spark.ts'
 import type { Spark } from '../../jobs/engines/spark.ts'
 import { convoke } from '../cli-tools/command-line.ts'
 import { disagreement, worlds } from '../pql/arbitrary.ts'
+import { casesOf, consentTypes, type Kind, peopleOf } from '../pql/consent.ts'
 import { constructs } from '../pql/constructs.ts'
 import { corpus } from '../pql/corpora.ts'
 import * as far from '../pql/extremes.ts'
@@ -57,6 +58,17 @@ describe.skipIf(reason !== null)(reason ?? 'Spark', () => {
     const { columns, rows } = await spark.query(sql, await asParquet(people, types, folder))
     return membersOf(names, columns, rows)
   }
+
+  test.each<Kind>(['text', 'flag', 'number'])(
+    'knows who may not be sent, by consent as %s',
+    { timeout: patience(120_000) },
+    async (kind) => {
+      const cases = casesOf(kind)
+      const conditions = cases.map(({ condition }) => condition)
+      const found = await onSpark(conditions, peopleOf(kind), consentTypes, '2026-01-15T10:30:00Z')
+      expect(found).toEqual(cases.map(({ out }) => out))
+    },
+  )
 
   test('accepts whatever the compiler lets pass', { timeout: patience(600_000) }, async () => {
     const sound: { readonly pql: string; readonly condition: Condition }[] = []

@@ -9,9 +9,10 @@ import { referenceFiles } from '../../docs/reference.ts'
 const root = join(import.meta.dirname, '../..')
 const pages = referenceFiles()
 
-const fieldsOf = ({ properties = {}, items }: CrdSchema): readonly string[] => [
+const fieldsOf = ({ properties = {}, items, additionalProperties }: CrdSchema): readonly string[] => [
   ...Object.entries(properties).flatMap(([name, field]) => [name, ...fieldsOf(field)]),
   ...(items ? fieldsOf(items) : []),
+  ...(typeof additionalProperties === 'object' ? fieldsOf(additionalProperties) : []),
 ]
 
 test.each(readCrds().map(({ file, kind, schema }) => [kind, file, schema] as const))('%s', (kind, file, schema) => {

@@ -39,6 +39,7 @@ function pageOf(before: Named, after: Named, counts: readonly Partial<AudienceCo
         entered: 0,
         exited: 0,
         campaign: {},
+        withoutConsent: {},
         ...count,
       })) ?? null,
   })

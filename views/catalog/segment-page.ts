@@ -3,6 +3,7 @@ import type { Phrase } from '#compiler'
 import { attentionList, type Entry } from '../attention.ts'
 import { type BarPart, ranked, type Step, sizeOverTime, stacked, swatch, waterfall } from '../charts.ts'
 import type { DeliveryAt } from '../delivery.ts'
+import { leftOutIn } from '../delivery.ts'
 import { expressionHtml, phraseText, wordsHtml } from '../expression.ts'
 import { type Html, html, listedParts, named, said, time } from '../html.ts'
 import type { ReasonCounts } from '../knowledge.ts'
@@ -301,17 +302,17 @@ function deliverySection(frame: Frame, { rows, namespace }: CatalogSegment): Htm
 function wayRow(frame: Frame, namespace: string, { activation, standing }: SegmentRow): Html {
   const { members, delivered, leftOut, held, undelivered, unaccounted, inCampaign, waiting, rejected, missing } =
     standing!
-  const out = leftOut.missingMandatory + leftOut.duplicateKey
+  const out = leftOutIn(leftOut)
+  const reasons = [
+    ...Object.keys(missing).map((column) => html`no ${named(column)}`),
+    ...(leftOut.withoutConsent > 0 ? [html`${count(leftOut.withoutConsent)} without consent`] : []),
+  ]
   const isAsked = inCampaign !== null && held === 0
   const parts: readonly (readonly [BarPart['fill'], number, Html])[] = [
     isAsked ? ['main', inCampaign, html`in Campaign`] : ['main', delivered, html`delivered`],
     ['main3', isAsked ? (waiting ?? 0) : 0, html`wait for a recipient`],
     ['bad', isAsked ? (rejected ?? 0) : 0, html`rejected`],
-    [
-      'out',
-      out,
-      html`left out${Object.keys(missing).length > 0 && html`, no ${listedParts(Object.keys(missing).map((column) => named(column)))}`}`,
-    ],
+    ['out', out, html`left out${reasons.length > 0 && html`, ${listedParts(reasons)}`}`],
     ['hatch', held, html`held`],
     ['soft', undelivered, html`not delivered yet`],
     ['bad', Math.max(0, unaccounted), html`not accounted for`],
