@@ -126,7 +126,7 @@ export function everyRule({ resource }: Pick<StoreModel, 'resource'>): readonly 
 
 /** Field names that speak of consent: those of XDM, and what systems call theirs. */
 const consentNames =
-  /^(consents?|privacyOptOuts?|optInOut|opted?_?(in|out)s?(_.*|[A-Z].*)?|do_?not_?(contact|email|e_?mail|call|sms|mail|send|sell)(_.*|[A-Z].*)?|unsubscribed?|blackList(ed)?([A-Z].*)?)$/i
+  /^(consents?|privacyOptOuts?|optInOut|opt(ed)?_?(in|out)s?(_.*|[A-Z].*)?|do_?not_?(contact|email|e_?mail|call|sms|mail|send|sell)(_.*|[A-Z].*)?|unsubscribed?|blackList(ed)?([A-Z].*)?)$/i
 
 /** Paths of a schema that seem to say who may be sent; what lies under such a path is not listed. */
 export function consentPaths({ types }: Pick<StoreModel, 'types'>): readonly string[] {

@@ -160,7 +160,9 @@ describe.skipIf('skip' in node)('beside a node', { timeout: 120_000 }, async () 
   test('why asks the volume of the store by a restricted Job, and leaves nothing behind', async () => {
     const { code, out, err } = await convoke(folder, ['why', 'gold-members', 'C3', '--at', at, ...place], io)
     expect({ code, err }).toEqual({ code: 0, err: '' })
-    expect(out.split('\n').slice(3)).toEqual([
+    expect(out.split('\n').slice(2)).toEqual([
+      '  May not be sent: optOut is true.',
+      '',
       '✗ all of',
       '├─ ✓ loyalty.tier = "gold"',
       '│      loyalty.tier is "gold"',
