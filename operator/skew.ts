@@ -57,13 +57,12 @@ async function crdSkewOf(api: Api, namespace: string | null): Promise<Skew | nul
     for (const { group, kind } of schema['x-kubernetes-group-version-kind'] ?? [])
       if (apiVersion.startsWith(`${group}/`)) published.set(kind, schema)
   const absent = kindNames.filter((kind) => !published.has(kind))
-  const missing = await Promise.all(absent.map(async (kind) => !(await isServed(api, pathOf(kind, namespace)))))
-  const [first] = absent.filter((_, index) => missing[index])
-  if (first !== undefined) {
+  for (const kind of absent) {
+    if (await isServed(api, pathOf(kind, namespace))) continue
     const message =
-      missing.every(Boolean) && absent.length === kindNames.length
+      absent.length === kindNames.length && (await api.get(`/apis/${apiVersion}`)) === null
         ? `The API server does not know ${apiVersion}: Convoke's CRDs are not installed. Install them with the chart, or with \`kubectl apply --server-side -f crds/\`.`
-        : `The CRD of ${first} is not installed. Install the CRDs of this version with the chart.`
+        : `The CRD of ${kind} is not installed. Install the CRDs of this version with the chart.`
     return { reason, message, late: 'never' }
   }
   if (absent[0] !== undefined)
