@@ -66,12 +66,9 @@ function partWithout(part: Explanation): Explanation {
           found.kind === 'events'
             ? {
                 ...found,
-                shown: found.shown.map(({ timestamp, matches, fields }) => ({
-                  timestamp: timestamp.slice(0, 10),
-                  matches,
-                  fields: Object.fromEntries(
-                    Object.entries(fields).map(([path, value]) => [path, plainWithout(value)]),
-                  ),
+                shown: found.shown.map(({ unmet, ...event }) => ({
+                  ...eventWithout(event),
+                  ...(unmet && { unmet: unmet.map(({ text, by }) => ({ text, by: by && eventWithout(by) })) }),
                 })),
               }
             : { ...found, value: plainWithout(found.value) },
@@ -86,6 +83,14 @@ function partWithout(part: Explanation): Explanation {
         },
       }
   }
+}
+
+/** An event by its day, without texts. */
+function eventWithout<E extends { readonly timestamp: string; readonly fields: { readonly [path: string]: Plain } }>(
+  event: E,
+): E {
+  const fields = Object.entries(event.fields).map(([path, value]) => [path, plainWithout(value)])
+  return { ...event, timestamp: event.timestamp.slice(0, 10), fields: Object.fromEntries(fields) }
 }
 
 const withheld = '(withheld)'
@@ -240,14 +245,25 @@ function foundLines(found: Found): readonly string[] {
             : ':'
       return [
         `${head}${nearest}`,
-        ...found.shown.map(({ timestamp, fields }) =>
-          [`  ${timestamp}`, ...Object.entries(fields).map(([path, value]) => `${path} ${valueText(value)}`)].join(
-            '  ',
+        ...found.shown.flatMap(({ unmet = [], ...event }) => [
+          `  ${eventText(event)}`,
+          ...unmet.map(
+            ({ text, by }) => `    ✗ ${text.replaceAll(/\s+/g, ' ')}${by ? ` — but there is ${eventText(by)}` : ''}`,
           ),
-        ),
+        ]),
       ]
     }
   }
+}
+
+function eventText({
+  timestamp,
+  fields,
+}: {
+  readonly timestamp: string
+  readonly fields: { readonly [path: string]: Plain }
+}): string {
+  return [timestamp, ...Object.entries(fields).map(([path, value]) => `${path} ${valueText(value)}`)].join('  ')
 }
 
 function valueText(value: unknown): string {

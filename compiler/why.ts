@@ -72,7 +72,14 @@ export type ShownEvent = {
   readonly matches: boolean
   /** What the condition reads, by dotted path, and the type of the event. */
   readonly fields: { readonly [path: string]: Plain }
+  /**
+   * Of an event that comes near: the conditions that it does not meet, as written, each with the event that stands against it where the
+   * condition says that there is none. Absent where they cannot be told apart.
+   */
+  readonly unmet?: readonly { readonly text: string; readonly by: Against | null }[]
 }
+
+type Against = { readonly timestamp: string; readonly fields: { readonly [path: string]: Plain } }
 
 /** What a ProfileStore's consent says of somebody: for everything that is sent (channel null) or for one channel. */
 export type ConsentAnswer = {
@@ -189,7 +196,7 @@ export function explanationOf(
 }
 
 /** The data that a leaf condition read: attributes, computed sides of a comparison, events. */
-function foundBy({ condition, sides }: Leaf, examiner: Examiner): readonly Found[] {
+function foundBy({ condition, sides, asked }: Leaf, examiner: Examiner): readonly Found[] {
   const found: Found[] = []
   const paths = new Set<string>()
   visit(condition, (node) => {
@@ -203,7 +210,7 @@ function foundBy({ condition, sides }: Leaf, examiner: Examiner): readonly Found
     for (const [index, value] of [condition.left, condition.right].entries())
       if (isComputed(value))
         found.push({ kind: 'value', text: sides[index]!, value: plainOf(examiner.valueOf(value), value.type) })
-  for (const selection of selectionsIn(condition)) found.push(eventsFound(selection, examiner))
+  for (const selection of selectionsIn(condition)) found.push(eventsFound(selection, asked, examiner))
   return found
 }
 
@@ -359,7 +366,7 @@ function selectionOf(node: Node): readonly Selection[] | null {
   }
 }
 
-function eventsFound({ tests, reads }: Selection, { events, holdsFor }: Examiner): Found {
+function eventsFound({ tests, reads }: Selection, asked: Leaf['asked'], { events, holdsFor }: Examiner): Found {
   const parts = tests.flatMap(({ variable, where }) =>
     (where.kind === 'and' ? where.items : [where]).map((part) => ({ variable, part })),
   )
@@ -378,22 +385,45 @@ function eventsFound({ tests, reads }: Selection, { events, holdsFor }: Examiner
         read.set(node.path.join('.'), node.type)
     })
   read.delete('timestamp')
+  const isToldApart =
+    asked !== null && tests.length === 1 && asked.length === parts.length && parts.length > 1 && nearest < parts.length
+  /** The latest event that there must not be, for a condition that there is none. */
+  const against = (part: Condition, bound: ReadonlyMap<number, Datum>): Against | null => {
+    if (part.kind !== 'not' || part.item.kind !== 'any' || part.item.list.kind !== 'events') return null
+    const { variable, where } = part.item
+    const event = events.findLast((each) => holdsFor(where, new Map([...bound, [variable, each]])))
+    return event ? { timestamp: timeOf(event), fields: fieldsOf(event, read) } : null
+  }
   const shown = events.flatMap((event, index) => (met[index] === nearest ? [event] : [])).slice(-shownEvents)
   return {
     kind: 'events',
     matching: met.filter((each) => each === parts.length).length,
     of: events.length,
     shown: shown.reverse().map((event) => ({
-      timestamp: String(plainOf(event['timestamp'] ?? null, 'timestamp')),
+      timestamp: timeOf(event),
       matches: nearest === parts.length,
-      fields: Object.fromEntries(
-        [...read].flatMap(([path, type]) => {
-          const value = plainOf(dig(event, path), type)
-          return value === null && path === 'eventType' ? [] : [[path, value] as const]
+      fields: fieldsOf(event, read),
+      ...(isToldApart && {
+        unmet: parts.flatMap(({ variable, part }, index) => {
+          const bound = new Map([[variable, event]])
+          return holdsFor(part, bound) ? [] : [{ text: asked[index]!, by: against(part, bound) }]
         }),
-      ),
+      }),
     })),
   }
+}
+
+function timeOf(event: DatumObject): string {
+  return String(plainOf(event['timestamp'] ?? null, 'timestamp'))
+}
+
+function fieldsOf(event: DatumObject, read: ReadonlyMap<string, DataType>): { readonly [path: string]: Plain } {
+  return Object.fromEntries(
+    [...read].flatMap(([path, type]) => {
+      const value = plainOf(dig(event, path), type)
+      return value === null && path === 'eventType' ? [] : [[path, value] as const]
+    }),
+  )
 }
 
 function dig(event: DatumObject, path: string): Datum {

@@ -5,12 +5,12 @@ import {
   expressionWaterfall,
   type NumberOf,
   numbersOf,
-  renderText,
   type StoreModel,
   sweepOf,
   valuesAround,
 } from '#compiler'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
+import { expressionFindings, sayFindings } from '../expression-findings.ts'
 import { compilePaths } from '../sources.ts'
 import { volumesOption, whereabouts } from '../whereabouts.ts'
 
@@ -48,12 +48,14 @@ export const command: Command = {
     if (!Number.isInteger(sampleSize) || sampleSize < 0) throw new UsageError('--sample takes a whole number.')
     const at = (instant(values, 'at') ?? io.now()).toISOString()
     const isDocument = choice(values, 'output', ['text', 'json']) === 'json'
-    const { compilation } = compilePaths(paths, io)
+    const { input, compilation } = compilePaths(paths, io)
     const { columnsNamed, storeNamed, withStore } = await import('../store-at-hand.ts')
     const store = storeNamed(compilation, text(values, 'store'))
     const compiled = expressionQuery(expression, store, compilation.model)
-    if (compiled.kind === 'faults') {
-      sayFaults(compiled.faults, expression, io)
+    const findings = expressionFindings(expression, store, input, compilation, io)
+    sayFindings(findings, expression, io)
+    if (compiled.kind === 'faults' || findings.some(({ severity }) => severity === 'error')) {
+      if (findings.length === 0) throw new UsageError('The expression does not compile.')
       return exitCodes.findings
     }
     const { query } = compiled
@@ -283,29 +285,4 @@ async function answerText(
   const [first, ...more] = parts
   // The short form has three lines.
   return `${more.length > 2 || more.some((part) => part.includes('\n')) ? parts.join('\n\n') : [first, ...more].join('\n')}\n`
-}
-
-function sayFaults(
-  faults: Extract<ReturnType<typeof expressionQuery>, { kind: 'faults' }>['faults'],
-  expression: string,
-  io: Io,
-): void {
-  const source = { file: '<expression>', text: expression }
-  const diagnostics = faults.map(({ fixes, related, span, severity, ...fault }) => ({
-    ...fault,
-    severity: severity ?? ('error' as const),
-    file: source.file,
-    span,
-    resource: null,
-    path: '',
-    related: (related ?? []).map((place) => ({
-      file: source.file,
-      span: place.span,
-      resource: null,
-      path: '',
-      message: place.message,
-    })),
-    fixes: [],
-  }))
-  io.err(renderText(diagnostics, [source], { colour: io.colour, width: io.columns }))
 }

@@ -24,6 +24,19 @@ beforeAll(async () => {
 }, 240_000)
 afterAll(() => rmSync(folder, { recursive: true }))
 
+test('query says what check would say of the expression', async () => {
+  const ask = (expression: string) => run('query', expression, 'all.yaml', ...places, '--sample', '0')
+  const warned = await ask('loyalty.tier = "golden"')
+  expect(warned.code).toBe(0)
+  expect(warned.err).toContain('warning[pql-type-mismatch]: "golden" is not one of the values of this field')
+  const wrong = await ask('not (loyalty.teir = "gold")')
+  expect(wrong.code).toBe(1)
+  expect(wrong.err).toContain('--> <expression>:1:14')
+  const counts = ['a', 'b', 'c', 'd'].map((type) => `xEvent[eventType = "${type}"].count() > 1`).join(' and ')
+  expect((await ask(counts)).err).toContain('warning[many-aggregations]')
+  expect((await ask('loyalty.tier = "gold"')).err).toBe('')
+})
+
 describe('members', () => {
   test('are ids and since when; other attributes are shown where they are named', async () => {
     const { code, out } = await run('members', 'gold-members', 'all.yaml', ...places)

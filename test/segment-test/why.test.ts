@@ -130,9 +130,35 @@ test.each<[string, readonly unknown[]]>([
     'exists E from xEvent where E.eventType = "buy" and E.price > 50',
     [
       events(0, 3, [
-        shown('5', false, { eventType: 'buy', price: 30 }),
-        shown('3', false, { eventType: 'buy', price: 10 }),
+        { ...shown('5', false, { eventType: 'buy', price: 30 }), unmet: [{ text: 'E.price > 50', by: null }] },
+        { ...shown('3', false, { eventType: 'buy', price: 10 }), unmet: [{ text: 'E.price > 50', by: null }] },
       ]),
+    ],
+  ],
+  // Of a condition that there is no other event, the one that stands against it is named.
+  [
+    'exists E from xEvent where E.eventType = "view" and E.price < 5 and not (exists F from xEvent where F.timestamp occurs after E.timestamp and F.eventType = "buy")',
+    [
+      events(0, 3, [
+        {
+          ...shown('2', false, { eventType: 'view', price: 1 }),
+          unmet: [
+            {
+              text: 'not (exists F from xEvent where F.timestamp occurs after E.timestamp and F.eventType = "buy")',
+              by: { timestamp: '2026-01-05T00:00:00Z', fields: { eventType: 'buy', price: 30 } },
+            },
+          ],
+        },
+      ]),
+    ],
+  ],
+  // What does not speak of E is explained by itself.
+  [
+    'exists E from xEvent where E.eventType = "view" and not (exists E from xEvent where E.eventType = "buy") and tags',
+    [
+      events(1, 3, [shown('2', true, { eventType: 'view' })]),
+      events(2, 3, [shown('5', true, { eventType: 'buy' }), shown('3', true, { eventType: 'buy' })]),
+      { kind: 'attribute', path: 'tags', value: ['a', 'b'] },
     ],
   ],
   [
