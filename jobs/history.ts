@@ -2,27 +2,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type RunnableKind, type RunReport, runNameOf, type StorePlan, validatorOf } from '#crds'
 import type { Ports } from './ports.ts'
-import { readMembershipManifest, readMembershipVersion, storeRootOf } from './profile-store.ts'
-
-/** One evaluation and the Segments that it evaluated; Segments carried over from the one before are left out. */
-export type Evaluation = {
-  readonly run: string
-  readonly evaluation: 'Batch' | 'Streaming'
-  /** RFC 3339. */
-  readonly evaluatedAt: string
-  readonly segments: readonly {
-    readonly segment: string
-    /** Digest of the definition; it differs from that of the evaluation before where the Segment was edited. */
-    readonly digest: string
-    readonly members: number
-    readonly entered: number
-    readonly exited: number
-  }[]
-}
+import { type MembershipManifest, readMembershipManifest, readMembershipVersion, storeRootOf } from './profile-store.ts'
+import { type Evaluation, keptTotals, totalsOf } from './totals.ts'
 
 /**
  * The evaluations that the store remembers, oldest first: those of the last days before the newest, at most `most` of them, since each is
- * a file to read. Empty for a store that was never evaluated.
+ * a file to read. Of versions that are gone, what was written down is read. Empty for a store that was never evaluated.
  */
 export function evaluationsOf(
   store: Pick<StorePlan, 'volume'>,
@@ -31,21 +16,18 @@ export function evaluationsOf(
 ): readonly Evaluation[] {
   const root = storeRootOf(store, ports)
   const newest = readMembershipManifest(root)
+  if (newest === null) return []
+  const since = Date.parse(newest.evaluatedAt) - days * 86_400_000
   const found: Evaluation[] = []
-  for (let manifest = newest; manifest !== null && found.length < most; ) {
-    const { run, evaluation, evaluatedAt, segments } = manifest
-    if (Date.parse(newest!.evaluatedAt) - Date.parse(evaluatedAt) > days * 86_400_000) break
-    found.unshift({
-      run,
-      evaluation,
-      evaluatedAt,
-      segments: segments
-        .filter((segment) => segment.evaluatedAt === evaluatedAt)
-        .map(({ segment, digest, members, entered, exited }) => ({ segment, digest, members, entered, exited })),
-    })
+  let manifest: MembershipManifest | null = newest
+  for (; manifest !== null && found.length < most && Date.parse(manifest.evaluatedAt) >= since; ) {
+    found.unshift(totalsOf(manifest))
     manifest = manifest.previous === null ? null : readMembershipVersion(root, manifest.previous)
   }
-  return found
+  if (manifest !== null || found.length >= most) return found
+  const seen = new Set(found.map(({ run, evaluatedAt }) => `${run} ${evaluatedAt}`))
+  const earlier = keptTotals(root, since).filter(({ run, evaluatedAt }) => !seen.has(`${run} ${evaluatedAt}`))
+  return [...earlier, ...found].slice(-most)
 }
 
 /** One run with the last attempt of each of its steps. */

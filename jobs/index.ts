@@ -1,6 +1,6 @@
 export { canonicalJson, digestOf, sha256, sha256OfFile } from './digest.ts'
 export { JobError } from './errors.ts'
-export { type Evaluation, evaluationsOf, type ReportedRun, reportedRuns } from './history.ts'
+export { evaluationsOf, type ReportedRun, reportedRuns } from './history.ts'
 export { type Rejects, rejectsOf } from './import/rejects.ts'
 export { type ColumnPreview, type DatasetPreview, type IdentityMatch, previewDatasets } from './ingest/preview.ts'
 export {
@@ -57,5 +57,6 @@ export { runStep, type StepContext, type StepResult, storedReport } from './step
 export { steps } from './steps.ts'
 export { storeNotes } from './store-notes.ts'
 export { type LandingStore, openLandingStore } from './stores/index.ts'
+export type { Evaluation } from './totals.ts'
 export { type Reasons, type Turnover, turnoverOf } from './turnover.ts'
 export { lockFolder } from './writer-lock.ts'

@@ -1,8 +1,9 @@
 import type { Column, MembershipQuery, StorePlan } from '#crds'
-import { fileLiteral, identifier, literal, readParquet } from './engines/duckdb.ts'
+import { fileLiteral, identifier, literal } from './engines/duckdb.ts'
 import { JobError } from './errors.ts'
+import { changesSql, membersSql } from './memberships.ts'
 import { atInstant, columnsOf, type OpenStore, relationsSql } from './open-store.ts'
-import { membersSql, profilesSql, readMembershipVersion } from './profile-store.ts'
+import { bucketSql, type MembershipManifest, profilesSql, readMembershipVersion } from './profile-store.ts'
 
 /** What is asked of a Segment's members: their ids, since when, and the values of these profile columns only. */
 export type MembersAsked = { readonly segment: string; readonly attributes: readonly Column[] }
@@ -82,28 +83,33 @@ function membersSelect({ membership, data, root }: OpenStore, { segment, attribu
 
 export type Transition = { readonly at: string; readonly segment: string; readonly change: 'entered' | 'exited' }
 
-/** When a profile entered and left Segments, oldest first, as far as the store remembers; only the newest `most` versions are read. */
+/** When a profile entered and left Segments, oldest first, as far as the store remembers. */
 export async function transitionsOf(
   { engine, membership, root }: OpenStore,
   profile: string,
-  most = 1000,
 ): Promise<readonly Transition[]> {
+  if (!membership) return []
   const found: Transition[] = []
-  let [manifest, seen] = [membership, 0]
-  while (manifest !== null && seen < most) {
-    seen += 1
-    if (manifest.transitions.length > 0) {
-      const rows = await engine.rows(
-        `SELECT segment, change, "at" AS moment FROM ${readParquet(root, manifest.transitions)} WHERE "$profile" = ${literal(profile)} ORDER BY moment, segment`,
-      )
-      found.unshift(
-        ...rows.map(({ segment, change, moment }) => ({
-          at: moment instanceof Date ? moment.toISOString() : String(moment),
-          segment: String(segment),
-          change: change === 'entered' ? ('entered' as const) : ('exited' as const),
-        })),
-      )
-    }
+  const read = async (sql: string | null) => {
+    if (sql === null) return
+    const rows = await engine.rows(`SELECT segment, change, "at" AS moment FROM (${sql}) ORDER BY moment, segment`)
+    found.unshift(
+      ...rows.map(({ segment, change, moment }) => ({
+        at: moment instanceof Date ? moment.toISOString() : String(moment),
+        segment: String(segment),
+        change: change === 'entered' ? ('entered' as const) : ('exited' as const),
+      })),
+    )
+  }
+  const [row] = await engine.rows(`SELECT ${bucketSql(literal(profile), membership.buckets)} AS bucket`)
+  if (membership.log !== undefined)
+    await read(changesSql(membership, root, { profile, buckets: [Number(row?.['bucket'])] }))
+  // Versions without a log hold their changes themselves.
+  const { log, formerly } = membership
+  let manifest: MembershipManifest | null = log === undefined ? membership : null
+  if (formerly !== undefined) manifest = readMembershipVersion(root, formerly)
+  while (manifest !== null) {
+    await read(changesSql(manifest, root, { profile }))
     manifest = manifest.previous === null ? null : readMembershipVersion(root, manifest.previous)
   }
   return found

@@ -6,7 +6,8 @@
  *   records/<source>/…              normalized records per source file, immutable, named by content and definition
  *   rejects/<source>/…csv           rows that could not be read, with their values, per source file
  *   data/<version>/…                merged profiles and bucketed events; manifest.json: the DataManifest committed with it
- *   membership/<version>/…          membership and transitions of one version, MembershipManifests of kept ones
+ *   membership/<version>/…          bits, and the log of changes, of one version; MembershipManifests of kept ones
+ *   membership/totals/…             totals of evaluations whose versions are gone
  *   delivered/<activation>/.runs/<run>/   what an export delivered, the baseline of later ones (see export/delivered-set.ts)
  *   reports/<run>/<step>-<attempt>.json   full RunReports
  *   writer.lock                     who writes: one writer at a time
@@ -17,10 +18,12 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import type { Column, StorePlan } from '#crds'
-import { identifier, literal, readParquet, sqlTypeOf } from './engines/duckdb.ts'
+import { identifier, readParquet, sqlTypeOf } from './engines/duckdb.ts'
 import { JobError } from './errors.ts'
 import type { Ports } from './ports.ts'
 import { manifestText, readManifest } from './store-format.ts'
+
+export { bitSql, membershipRowsSql, membersSql, slotsPerWord } from './memberships.ts'
 
 /** A bucket's Parquet files, relative to the root. The index in the array is the number of the bucket. */
 export type BucketFiles = readonly (readonly string[])[]
@@ -145,17 +148,28 @@ export type MembershipManifest = {
   readonly planDigest: string
   readonly dataVersion: string
   readonly buckets: number
-  /** Where each Segment's bit and time are, ordered by Segment name. A Segment keeps its slot as long as it lives. */
+  /** Counts the versions of the store, from 1; absent in form 1, which counts as 0. */
+  readonly ordinal?: number
+  /** Where each Segment's bit is, ordered by Segment name. A Segment keeps its slot as long as it lives. */
   readonly segments: readonly MembershipSegment[]
   /**
-   * For each bucket: "$profile" VARCHAR, words m0, m1, … BIGINT (bit slot % 60 of word floor(slot / 60) is set: realized) and for each
-   * slot N a column tN TIMESTAMP: since when the profile has that status; null if it never was in the Segment. tN set and bit clear:
-   * exited. One row for each profile that is or was in something, sorted by "$profile".
+   * For each bucket: "$profile" VARCHAR, words m0, m1, … BIGINT (bit slot % 60 of word floor(slot / 60) is set: realized). One row for
+   * each profile that is in something, sorted by "$profile". Without a `log`, rows also are of those who were in something, and have for
+   * each slot N a column tN TIMESTAMP: since when the profile has that status; null if it never was in the Segment.
    */
   readonly files: BucketFiles
   /** For each bucket, rows of the same shape that replace those of the same profile in `files`; absent: none. */
   readonly changed?: BucketFiles
-  /** Files with the changes of this version: "$profile", segment VARCHAR, change VARCHAR ('entered' | 'exited'), at TIMESTAMP. */
+  /**
+   * For each bucket, what changed after a Segment's first evaluation, as `logSql` reads it; sorted by "$profile" within a file. Of what is
+   * older than 30 days, only the last change of each bit is kept. Absent: the version has form 1.
+   */
+  readonly log?: BucketFiles
+  /** Segments that left, while the log holds their changes; absent: none. */
+  readonly gone?: readonly GoneSegment[]
+  /** The newest version of form 1, from which the chain leads to changes before the log; absent: there was none. */
+  readonly formerly?: string
+  /** Form 1 only: files with the changes of this version, "$profile", segment VARCHAR, change VARCHAR ('entered' | 'exited'), at TIMESTAMP. */
   readonly transitions: readonly string[]
   /** Segments that the engine could not evaluate, whose members are as they were; absent: none. */
   readonly failed?: readonly { readonly segment: string; readonly message: string }[]
@@ -168,60 +182,28 @@ export type MembershipSegment = {
   /** Digest of the definition that the bits come from. */
   readonly digest: string
   readonly slot: number
+  /** Ordinal and instant of the version in which it took its slot; absent in form 1: earlier than the log. */
+  readonly from?: number
+  readonly firstAt?: string
   readonly evaluatedAt: string
   readonly members: number
   readonly entered: number
   readonly exited: number
 }
 
-export const slotsPerWord = 60
+export type GoneSegment = {
+  readonly segment: string
+  readonly slot: number
+  readonly from: number
+  readonly firstAt: string
+  /** Ordinal and instant of the version in which its members exited. */
+  readonly until: number
+  readonly leftAt: string
+}
 
 /** SQL for the bucket of a profile id: our own function of the id, never an engine's hash, so that every engine and version agrees. */
 export function bucketSql(profileId: string, buckets: number): string {
   return `(('0x' || substr(md5(${profileId}), 1, 4))::INTEGER % ${buckets})`
-}
-
-/**
- * SELECT of a bucket's memberships in the named Segments: "$profile", segment VARCHAR, realized BOOLEAN, since TIMESTAMP; one row for
- * each profile that is (realized) or was (not realized) in the Segment. A Segment that the version does not know has no rows. `among`:
- * SELECT of the "$profile" of those who are asked for; null: all.
- */
-export function membersSql(
-  manifest: MembershipManifest,
-  root: string,
-  bucket: number,
-  segments: readonly string[],
-  among: string | null = null,
-): string {
-  const wanted = manifest.segments.filter(({ segment }) => segments.includes(segment))
-  const rows = membershipRowsSql(manifest, root, bucket)
-  const empty = `SELECT NULL::VARCHAR AS "$profile", NULL::VARCHAR AS segment, NULL::BOOLEAN AS realized, NULL::TIMESTAMP AS since WHERE false`
-  if (wanted.length === 0 || rows === null) return empty
-  const entries = wanted.map(
-    ({ segment, slot }) => `{segment: ${literal(segment)}, realized: ${bitSql(slot)}, since: t${slot}}`,
-  )
-  return `SELECT "$profile", m.segment, m.realized, m.since FROM (
-    SELECT "$profile", unnest([${entries.join(', ')}]) AS m FROM (${rows})${among === null ? '' : ` SEMI JOIN (${among}) USING ("$profile")`}
-  ) WHERE m.since IS NOT NULL`
-}
-
-/** SELECT of a bucket's rows in the shape of the manifest's `files`, with `changed` applied; null where the bucket has no file. */
-export function membershipRowsSql(
-  { files, changed }: Pick<MembershipManifest, 'files' | 'changed'>,
-  root: string,
-  bucket: number,
-): string | null {
-  const [base, later] = [files[bucket] ?? [], changed?.[bucket] ?? []]
-  if (base.length === 0 && later.length === 0) return null
-  if (base.length === 0 || later.length === 0) return `SELECT * FROM ${readParquet(root, [...base, ...later])}`
-  // DuckDB refuses a bare * of an ANTI JOIN within a UNION.
-  return `SELECT base.* FROM ${readParquet(root, base)} AS base ANTI JOIN ${readParquet(root, later)} USING ("$profile")
-    UNION ALL BY NAME SELECT * FROM ${readParquet(root, later)}`
-}
-
-/** SQL over a membership row: whether the bit of the slot is set. */
-export function bitSql(slot: number): string {
-  return `((m${Math.floor(slot / slotsPerWord)} >> ${slot % slotsPerWord}) & 1 = 1)`
 }
 
 /** SELECT of "$profile" and the given columns of a bucket's current profiles; a column that no file has is a NULL of its type. */

@@ -56,7 +56,12 @@ function filesOf(manifest: DataManifest | MembershipManifest): readonly string[]
           Object.values(files).flatMap(({ records }) => records),
         ),
       ]
-    : [...manifest.files.flat(), ...(manifest.changed ?? []).flat(), ...manifest.transitions]
+    : [
+        ...manifest.files.flat(),
+        ...(manifest.changed ?? []).flat(),
+        ...(manifest.log ?? []).flat(),
+        ...manifest.transitions,
+      ]
 }
 
 function damaged(file: string): JobError {

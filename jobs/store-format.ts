@@ -20,7 +20,10 @@ const migrations: Readonly<Record<ManifestKind, readonly ((manifest: Manifest) =
     // Identities were compared as they were written.
     (manifest) => ({ ...manifest, normalizesByNamespace: false }),
   ],
-  membership: [],
+  membership: [
+    // Times were columns beside the bits, and changes files of each version: both are read where they are, until the next version.
+    (manifest) => manifest,
+  ],
 }
 
 const kinds = Object.keys(migrations) as ManifestKind[] // the literal above has no other keys

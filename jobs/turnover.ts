@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { literal, readParquet, timestampLiteral } from './engines/duckdb.ts'
+import { changesSql } from './memberships.ts'
 import type { OpenStore } from './open-store.ts'
 import { type MembershipManifest, readDataVersion, readMembershipVersion } from './profile-store.ts'
 
@@ -90,6 +91,12 @@ function touchedBetween({ root }: OpenStore, now: string, then: string): readonl
   return files.every((file) => existsSync(join(root, file))) ? files : null
 }
 
+/** What a version changed, by the current one's log where it has one. */
+function changesOf({ membership, root }: OpenStore, version: MembershipManifest): string | null {
+  if (version.log === undefined || membership?.log === undefined) return changesSql(version, root)
+  return changesSql(membership, root, { ordinal: version.ordinal ?? 0 })
+}
+
 const nobody = 'SELECT NULL::VARCHAR AS "$profile" WHERE false'
 
 /**
@@ -98,20 +105,20 @@ const nobody = 'SELECT NULL::VARCHAR AS "$profile" WHERE false'
  */
 async function withNewData(
   open: OpenStore,
-  { transitions, dataVersion, evaluatedAt }: MembershipManifest,
+  version: MembershipManifest,
   { dataVersion: then, evaluatedAt: since }: MembershipManifest,
 ): Promise<string | null> {
   const { root, engine } = open
-  if (transitions.length === 0) return nobody
+  const { dataVersion, evaluatedAt } = version
+  const changes = changesOf(open, version)
+  if (changes === null) return nobody
   const touched = dataVersion === then ? [] : touchedBetween(open, dataVersion, then)
   // A file that came again as a whole touches everybody in it; both versions side by side show whose data differ.
   const [now, earlier] = [dataVersion, then].map((version) => readDataVersion(root, version))
   const isThere = (files: readonly (readonly string[])[]): boolean =>
     files.flat().every((file) => existsSync(join(root, file)))
   if (!now || !isThere(now.events)) return null
-  await engine.run(
-    `CREATE OR REPLACE TEMP TABLE moved AS SELECT DISTINCT "$profile" FROM ${readParquet(root, transitions)}`,
-  )
+  await engine.run(`CREATE OR REPLACE TEMP TABLE moved AS SELECT DISTINCT "$profile" FROM (${changes})`)
   const happened =
     now.events.flat().length === 0
       ? nobody
@@ -137,16 +144,17 @@ async function withNewData(
 }
 
 async function counted(
-  { engine, root }: OpenStore,
-  { transitions }: MembershipManifest,
+  open: OpenStore,
+  version: MembershipManifest,
   segments: readonly string[],
   people: string,
 ): Promise<ReadonlyMap<string, Turnover>> {
   const counts = new Map(segments.map((segment) => [segment, { entered: { ...none }, exited: { ...none } }]))
-  if (transitions.length === 0) return counts
-  const rows = await engine.rows(
+  const changes = changesOf(open, version)
+  if (changes === null) return counts
+  const rows = await open.engine.rows(
     `SELECT segment, change, d."$profile" IS NOT NULL AS touched, count(*) AS people
-     FROM ${readParquet(root, transitions)} AS t LEFT JOIN (${people}) AS d ON d."$profile" = t."$profile"
+     FROM (${changes}) AS t LEFT JOIN (${people}) AS d ON d."$profile" = t."$profile"
      WHERE segment IN (${segments.map(literal).join(', ')}) GROUP BY ALL`,
   )
   for (const { segment, change, touched: isTouched, people: many } of rows) {

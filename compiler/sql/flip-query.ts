@@ -3,7 +3,7 @@ import { type Condition, eachChild, freeVariables, hasPart, type Node, type Valu
 import { duckdb } from './duckdb.ts'
 import { earliestEvent, membershipQuery } from './membership-query.ts'
 import { type Binding, printerOf } from './print.ts'
-import { lowerBound, onRow, row, type SegmentCondition } from './share.ts'
+import { isTime, lowerBound, onRow, row, type SegmentCondition } from './share.ts'
 
 /** The query for Segments that are evaluated again and again, with the query that finds whom to look at. */
 export function streamingQuery(
@@ -74,11 +74,49 @@ export function flipQuery(
   // Rows before every window, at either instant, cannot differ, and are not looked at.
   const within =
     earliest === null ? '' : `"timestamp" >= least(${[...earliest, ...earliest.map(since)].join(', ')}) AND `
+  // The row's own time is compared first: few events lie where the edge of a window has passed.
+  const edges = [...ofEvents.values()].map(edgesOf)
+  const passed = edges.every((own) => own !== null)
+    ? `(${[...new Set(['$now', ...edges.flat().map((edge) => printer.value(edge, onRows))])].map(between).join(' OR ')}) AND `
+    : ''
   const selects = [
     `SELECT "$profile" FROM profiles WHERE ${profileTests.join(' OR ') || 'FALSE'}`,
-    ...(eventTests.length === 0 ? [] : [`SELECT "$profile" FROM events WHERE ${within}(${eventTests.join(' OR ')})`]),
+    ...(eventTests.length === 0
+      ? []
+      : [`SELECT "$profile" FROM events WHERE ${within}${passed}(${eventTests.join(' OR ')})`]),
   ]
   return { sql: selects.join('\nUNION\n'), earliest }
+}
+
+/**
+ * The instants with which a part compares the event's own time, where it reads the clock for nothing else: its value is the same at both
+ * instants for an event that lies between none of them then and now. null: it reads the clock otherwise.
+ */
+function edgesOf(part: Node): readonly Value[] | null {
+  if (part.kind === 'now') return null
+  const bounds =
+    part.kind === 'within' && isTime(part.subject) ? [part.from, part.to].filter((bound) => bound !== null) : []
+  const own = bounds.map(({ value }) => value).filter(readsClock)
+  if (!own.every(isShifted)) return null
+  const edges: Value[] = [...own]
+  let isKnown = true
+  eachChild(part, (child) => {
+    if (own.some((value) => value === child)) return
+    const found = edgesOf(child)
+    if (found === null) isKnown = false
+    else edges.push(...found)
+  })
+  return isKnown ? edges : null
+}
+
+/** Whether an instant is the clock's, moved by a fixed span or back to the start of a unit; it is never null. */
+function isShifted(value: Value): boolean {
+  return value.kind === 'now' || ((value.kind === 'shift' || value.kind === 'floor') && isShifted(value.base))
+}
+
+/** The condition that an event lies between an instant as it was and as it is. */
+function between(sql: string): string {
+  return `("timestamp" >= least(${since(sql)}, ${sql}) AND "timestamp" <= greatest(${since(sql)}, ${sql}))`
 }
 
 /** The SQL at the earlier instant. */

@@ -433,7 +433,7 @@ function isRowMember(value: Value): value is Extract<Value, { kind: 'member' }> 
 }
 
 /** The time of the event itself. */
-function isTime(value: Value): boolean {
+export function isTime(value: Value): boolean {
   return isRowMember(value) && value.path.join('.') === 'timestamp'
 }
 

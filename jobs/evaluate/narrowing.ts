@@ -32,7 +32,8 @@ export function narrowingOf(
   data: DataManifest,
   previous: MembershipManifest | null,
 ): Narrowing | null {
-  if (!previous || query.flips === undefined || previous.planDigest !== digest) return null
+  if (!previous || previous.log === undefined || query.flips === undefined || previous.planDigest !== digest)
+    return null
   if (previous.buckets !== data.buckets || !isSameLayout(previous.segments, segments)) return null
   const before = previous.segments.filter(({ segment }) => query.segments.includes(segment))
   const [since, ...others] = new Set(before.map(({ evaluatedAt }) => evaluatedAt))

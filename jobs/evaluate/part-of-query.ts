@@ -1,14 +1,56 @@
 /** A piece of a query's text. A piece with a name is a column, which other pieces read by that name only. */
 type Piece = { readonly text: string; readonly name: string | null }
 
+/** A query for some Segments. */
+export type QueryPart = { readonly sql: string; readonly segments: readonly string[] }
+
 /**
  * The query with only the columns of these Segments and the columns that those read; all others are NULL. So a column that the engine does
  * not accept at all can be left out. A column with a quoted name is kept where its name occurs anywhere in a part that is kept, so nothing
  * reads a column that was left out. In a query for Segments, leaving out columns never changes the rows of a SELECT.
  */
 export function partOfQuery(sql: string, segments: readonly string[]): string {
+  const cut = cutUp(sql)
+  const kept = keptOf(cut, segments)
+  return cut.pieces
+    .map((piece) => (kept.has(piece) ? piece.text : ` NULL AS "${piece.name?.replaceAll('"', '""')}" `))
+    .join('')
+}
+
+/** The parts of a query for each group of its Segments, without any other column; the query itself for one group. */
+export function partsOfQuery(sql: string, groups: readonly (readonly string[])[]): readonly QueryPart[] {
+  if (groups.length <= 1) return groups.map((segments) => ({ sql, segments }))
+  const cut = cutUp(sql)
+  return groups.map((segments) => {
+    const kept = keptOf(cut, segments)
+    const texts: string[] = []
+    for (const piece of cut.pieces) {
+      if (kept.has(piece)) texts.push(piece.text)
+      // With the comma before it, or it is replaced where it is the only column so far.
+      else if (texts.at(-1) === ',') texts.pop()
+      else texts.push(` NULL AS "${piece.name?.replaceAll('"', '""')}" `)
+    }
+    return { sql: texts.join(''), segments }
+  })
+}
+
+type Cut = {
+  readonly pieces: readonly Piece[]
+  readonly byName: ReadonlyMap<string | null, readonly Piece[]>
+  /** Names that occur in a piece. */
+  readonly names: ReadonlyMap<Piece, ReadonlySet<string>>
+}
+
+function cutUp(sql: string): Cut {
   const pieces = piecesOf(sql)
-  const byName = Map.groupBy(pieces, ({ name }) => name)
+  return {
+    pieces,
+    byName: Map.groupBy(pieces, ({ name }) => name),
+    names: new Map(pieces.map((piece) => [piece, namesIn(piece.text)])),
+  }
+}
+
+function keptOf({ byName, names }: Cut, segments: readonly string[]): ReadonlySet<Piece> {
   const kept = new Set<Piece>()
   const wanted = [
     ...(byName.get(null) ?? []),
@@ -17,11 +59,9 @@ export function partOfQuery(sql: string, segments: readonly string[]): string {
   for (let piece = wanted.pop(); piece !== undefined; piece = wanted.pop()) {
     if (kept.has(piece)) continue
     kept.add(piece)
-    for (const name of namesIn(piece.text)) wanted.push(...(byName.get(name) ?? []))
+    for (const name of names.get(piece) ?? []) wanted.push(...(byName.get(name) ?? []))
   }
-  return pieces
-    .map((piece) => (kept.has(piece) ? piece.text : ` NULL AS "${piece.name?.replaceAll('"', '""')}" `))
-    .join('')
+  return kept
 }
 
 /** Tokens: texts (one with a quote in it is two), quoted names, words, and any other single character. */

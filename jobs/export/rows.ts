@@ -8,6 +8,7 @@
 import { type ExportPlan, membershipPath } from '#crds'
 import { type Engine, fileLiteral, identifier, literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
+import { statusesSql } from '../memberships.ts'
 import { bitSql, membershipRowsSql, membersSql, profilesSql, slotsPerWord } from '../profile-store.ts'
 import { checkFiles } from '../store-files.ts'
 import { cellSql, isTextColumn, lineSql, profileColumnsOf } from './csv-line.ts'
@@ -108,7 +109,9 @@ async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
   for (let bucket = 0; bucket < membership.buckets; bucket++) {
     const members = membershipRowsSql(membership, root, bucket)
     if (members === null) continue
-    const files = [membership.files, membership.changed ?? [], data.profiles].flatMap((some) => some[bucket] ?? [])
+    const files = [membership.files, membership.changed ?? [], membership.log ?? [], data.profiles].flatMap(
+      (some) => some[bucket] ?? [],
+    )
     await checkFiles(root, files, data.checksums, membership.checksums)
     await reading(work, () =>
       engine.run(`CREATE TEMP TABLE bucket AS SELECT ${['"$profile" AS p', ...words].join(', ')} FROM (${members}) WHERE ${inAny};
@@ -155,21 +158,16 @@ function cellsSql({ plan, context, data, root, membership }: Work, bucket: numbe
     ...plan.columns.map((column, index) => `${cellSql(column)} AS c${index}`),
     `${withoutConsent} AS withheld`,
   ].join(', ')
-  const rows = qualified.length === 0 ? null : membershipRowsSql(membership, root, bucket)
   if (qualified.length === 0) return `SELECT "$profile" AS p, ${cells} FROM (${profiles})`
-  const read = qualified.map(({ path }) => `${rows ? qualifiedSql(membership, path) : 'NULL'} AS ${identifier(path)}`)
-  const memberships = `SELECT "$profile", ${read.join(', ')} FROM (${rows ?? 'SELECT NULL::VARCHAR AS "$profile" WHERE false'})`
+  const paths = qualified.map(({ path }) => ({ path, ...membershipPath(path)! })) // asked before
+  const names = [...new Set(paths.map(({ segment }) => segment))]
+  const read = paths.map(({ path, segment, part }) => {
+    const index = names.indexOf(segment)
+    const status = `CASE WHEN s${index} IS NOT NULL THEN CASE WHEN r${index} THEN 'realized' ELSE 'exited' END END`
+    return `${part === 'since' ? `s${index}` : status} AS ${identifier(path)}`
+  })
+  const memberships = `SELECT "$profile", ${read.join(', ')} FROM (${statusesSql(membership, root, bucket, names)})`
   return `SELECT "$profile" AS p, ${cells} FROM (${profiles}) LEFT JOIN (${memberships}) USING ("$profile")`
-}
-
-/** SQL over a membership row for what a path reads of a Segment's membership: null for a Segment that was never evaluated. */
-function qualifiedSql({ segments }: Work['membership'], path: string): string {
-  const { segment, part } = membershipPath(path)! // asked before
-  const known = segments.find((each) => each.segment === segment)
-  if (part === 'since') return known ? `t${known.slot}` : 'NULL::TIMESTAMP'
-  return known
-    ? `CASE WHEN t${known.slot} IS NOT NULL THEN CASE WHEN ${bitSql(known.slot)} THEN 'realized' ELSE 'exited' END END`
-    : 'NULL::VARCHAR'
 }
 
 /** SQL for a row without status; `cell` gives SQL for the text of a column. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { EvaluatePlan, JobPlan } from '#crds'
 import { evaluate } from '../../jobs/evaluate/evaluate.ts'
 import { ingest } from '../../jobs/ingest/ingest.ts'
+import { changesSql } from '../../jobs/memberships.ts'
 import { membersSql, readMembershipManifest } from '../../jobs/profile-store.ts'
 import { customers, inputOf, openWorkspace, orders, planOf, type Workspace } from '../ingest/workspace.ts'
 
@@ -66,9 +67,9 @@ async function members(workspace: Workspace, names: readonly string[] = all) {
 
 async function transitions(workspace: Workspace) {
   const manifest = readMembershipManifest(workspace.root)
-  if (!manifest || manifest.transitions.length === 0) return []
-  const files = manifest.transitions.map((path) => `'${join(workspace.root, path)}'`).join(', ')
-  const rows = await workspace.engine.rows(`SELECT * FROM read_parquet([${files}]) ORDER BY segment, "$profile"`)
+  const changes = manifest && changesSql(manifest, workspace.root, { ordinal: manifest.ordinal ?? 0 })
+  if (!changes) return []
+  const rows = await workspace.engine.rows(`SELECT * FROM (${changes}) ORDER BY segment, "$profile"`)
   return rows.map((row) => `${row['segment']} ${row['change']} ${row['$profile']}`)
 }
 
@@ -285,7 +286,7 @@ describe('evaluation', () => {
     })
   })
 
-  test('the files of a version stay for the readers of the two versions after it, its transitions for longer', async () => {
+  test('the files of a version stay for the readers of the two versions after it, the log of changes for longer', async () => {
     await using workspace = await openFilled()
     const { ports } = workspace
     const plan = planWith(evaluatePlanOf(all))
@@ -297,10 +298,11 @@ describe('evaluation', () => {
     }
     const left = versions.map((version) => readdirSync(join(workspace.root, 'membership', version)).sort())
     expect(left).toEqual([
-      ['manifest.json', 'transitions-0.parquet'],
-      ['manifest.json', 'transitions-0.parquet'],
-      ['manifest.json', 'members-0.parquet', 'transitions-0.parquet'],
-      ['manifest.json', 'members-0.parquet', 'transitions-0.parquet'],
+      // Its members are what it says of them first: no changes.
+      ['manifest.json'],
+      ['log-0.parquet', 'manifest.json'],
+      ['log-0.parquet', 'manifest.json', 'members-0.parquet'],
+      ['log-0.parquet', 'manifest.json', 'members-0.parquet'],
       // Nothing changed: its manifest names the files before.
       ['manifest.json'],
     ])

@@ -6,6 +6,7 @@ import { streamingQuery } from '../../compiler/sql/flip-query.ts'
 import { identifier, literal, timestampLiteral } from '../../jobs/engines/duckdb.ts'
 import { evaluate } from '../../jobs/evaluate/evaluate.ts'
 import { ingest } from '../../jobs/ingest/ingest.ts'
+import { changesSql } from '../../jobs/memberships.ts'
 import { eventsSql, membersSql, profilesSql, readMembershipManifest } from '../../jobs/profile-store.ts'
 import { dataOf, openWorkspace, planOf, storePlan, type Workspace } from '../ingest/workspace.ts'
 import { compileOne, typesOf } from '../support/pql.ts'
@@ -276,10 +277,10 @@ async function stored(workspace: Workspace): Promise<Expected> {
 }
 
 async function changesOf(workspace: Workspace): Promise<string[]> {
-  const { transitions } = readMembershipManifest(workspace.root)!
-  if (transitions.length === 0) return []
-  const files = transitions.map((path) => literal(`${workspace.root}/${path}`)).join(', ')
-  const rows = await workspace.engine.rows(`SELECT * FROM read_parquet([${files}])`)
+  const manifest = readMembershipManifest(workspace.root)!
+  const changes = changesSql(manifest, workspace.root, { ordinal: manifest.ordinal ?? 0 })
+  if (changes === null) return []
+  const rows = await workspace.engine.rows(changes)
   return rows.map((row) => `${row['segment']} ${row['change']} ${row['$profile']}`).sort()
 }
 

@@ -3,9 +3,15 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { compile } from '../../compiler/index.ts'
 import type { JobPlan, RunInput, RunReport } from '../../crds/index.ts'
-import { type Engine, literal, openDuckDB } from '../../jobs/engines/duckdb.ts'
+import { type Engine, openDuckDB } from '../../jobs/engines/duckdb.ts'
+import { changesSql } from '../../jobs/memberships.ts'
 import type { Ports } from '../../jobs/ports.ts'
-import { type MembershipManifest, membersSql, readMembershipManifest } from '../../jobs/profile-store.ts'
+import {
+  type MembershipManifest,
+  membersSql,
+  readMembershipManifest,
+  readMembershipVersion,
+} from '../../jobs/profile-store.ts'
 import { steps } from '../../jobs/steps.ts'
 
 const file = join(import.meta.dirname, 'bundle.yaml')
@@ -171,19 +177,21 @@ async function membersOf({ root, engine }: House): Promise<readonly string[]> {
 
 async function historyOf({ root, engine }: House): Promise<readonly string[]> {
   const lines: string[] = []
-  for (let manifest = readMembershipManifest(root); manifest !== null; ) {
-    if (manifest.transitions.length > 0) {
-      const files = manifest.transitions.map((path) => literal(join(root, path))).join(', ')
-      const rows = await engine.rows(
-        `SELECT "at" || ' ' || segment || ' ' || change || ' ' || "$profile" AS line FROM read_parquet([${files}])`,
-      )
-      lines.push(...rows.map(({ line }) => String(line)))
-    }
-    const before: string | null = manifest.previous
-    manifest =
-      before === null
-        ? null
-        : (JSON.parse(readFileSync(join(root, 'membership', before, 'manifest.json'), 'utf8')) as MembershipManifest)
+  const read = async (manifest: MembershipManifest) => {
+    const changes = changesSql(manifest, root)
+    if (changes === null) return
+    const rows = await engine.rows(
+      `SELECT "at" || ' ' || segment || ' ' || change || ' ' || "$profile" AS line FROM (${changes})`,
+    )
+    lines.push(...rows.map(({ line }) => String(line)))
+  }
+  const current = readMembershipManifest(root)!
+  await read(current)
+  // Versions of the first form hold their own changes.
+  for (let before = current.previous; before !== null; ) {
+    const manifest = readMembershipVersion(root, before)!
+    if (manifest.log === undefined) await read(manifest)
+    before = manifest.previous
   }
   return lines.sort()
 }
