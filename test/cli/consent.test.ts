@@ -64,14 +64,48 @@ test('who may not be sent is on no list, and who takes consent back leaves with 
   expect(told.out).toContain('left out (1 without consent)')
 })
 
+test('the circuit breaker holds all else, and who takes consent back leaves the list', async () => {
+  const file = join(folder, 'volumes/landing/customers/customers.csv')
+  const before = readFileSync(file, 'utf8')
+  const listed = async () =>
+    (
+      await inProcess(folder, [
+        'campaign',
+        'shop.yaml',
+        '--volumes',
+        'volumes',
+        '--workdir',
+        '.work',
+        '--recipient',
+        'C5',
+      ])
+    ).out
+  expect(await listed()).toContain('gold-members')
+  consentOf('C5', true, 19)
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^(C8,.*),gold,.*$/m, '$1,silver,false,2026-01-19T01:00:00Z'))
+  expect(await run(19)).toMatchObject({ held: 3, inCampaign: 1 })
+  expect(linesOf('gold-members', 19)).toEqual(['C5,,,,exited'])
+  expect(await listed()).not.toContain('gold-members')
+
+  // Nothing more is said of them; the breaker holds on, and counts from the list without them.
+  expect(await run(20)).toMatchObject({ held: 3, inCampaign: 1 })
+  expect(linesOf('gold-members', 20)).toEqual([])
+  writeFileSync(
+    file,
+    before.replaceAll('2026-01-17T01', '2026-01-21T01').replace(/^(C8,.*),.*$/m, '$1,2026-01-21T01:00:00Z'),
+  )
+  expect(await run(21)).toMatchObject({ members: 4, delivered: 3, inCampaign: 2, held: 0 })
+  expect(linesOf('gold-members', 21)).toEqual(['C5,eve@example.test,Eve,gold,realized'])
+})
+
 test('a plan says how many another consent leaves out', async () => {
   writeFileSync(join(folder, 'before.yaml'), resources.replace(/^ {2}consent: .*\n/m, ''))
-  const plan = await convoke('plan', 18, '--workdir', '.work', '--against', 'before.yaml')
+  const plan = await convoke('plan', 22, '--workdir', '.work', '--against', 'before.yaml')
   expect(plan.out).toContain('gold-members: newsletter leaves out 1 of 4, who may not be sent.')
-  const markdown = await convoke('plan', 18, '--workdir', '.work', '--against', 'before.yaml', '-o', 'markdown')
+  const markdown = await convoke('plan', 22, '--workdir', '.work', '--against', 'before.yaml', '-o', 'markdown')
   expect(markdown.out).toContain('#### Left out for consent')
   const { audiences } = JSON.parse(
-    (await convoke('plan', 18, '--workdir', '.work', '--against', 'before.yaml', '-o', 'json')).out,
+    (await convoke('plan', 22, '--workdir', '.work', '--against', 'before.yaml', '-o', 'json')).out,
   )
   expect(audiences.find(({ segment }: { segment: string }) => segment === 'gold-members')).toMatchObject({
     change: 'consent',
