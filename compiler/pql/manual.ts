@@ -343,6 +343,12 @@ export const refusedForms: readonly (readonly [form: string, instead: string, co
     'loyalty.joinedAt in the last 7 days',
   ],
   [
+    'percentile and rank over all profiles of the store',
+    'a threshold, or an attribute that is computed before',
+    'pql-unknown-function',
+    'loyalty.points.percentile() >= 90',
+  ],
+  [
     '`stringCompare`',
     '`equals` and its like',
     'pql-unknown-function',
