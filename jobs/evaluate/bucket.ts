@@ -2,6 +2,8 @@ import type { MembershipQuery, StorePlan } from '#crds'
 import { type Engine, identifier, timestampLiteral } from '../engines/duckdb.ts'
 import { bitSql, maskOf, statusesSql, wordOf, wordsOf } from '../memberships.ts'
 import {
+  type BucketFiles,
+  bucketSql,
   type DataManifest,
   eventsSql,
   type MembershipManifest,
@@ -16,6 +18,7 @@ import type { QueryPart } from './part-of-query.ts'
 import { evaluatedOf, type Track } from './tracks.ts'
 import {
   type BucketFilesOfVersion,
+  isChanged,
   ofBucketSql,
   partsOfBucket,
   writeChanges,
@@ -47,6 +50,102 @@ export type BucketResult = BucketFilesOfVersion & {
 
 /** Evaluates one bucket, and writes what the new version has of it. */
 export async function evaluateBucket(engine: Engine, context: BucketContext, bucket: number): Promise<BucketResult> {
+  const kept = keptOf(context, bucket)
+  const made = await makeMembership(engine, context, bucket)
+  if (made.people === 0) return { ...kept, counts: context.tracks.map(() => ({ entered: 0, exited: 0 })) }
+  const { counts, changed } = await countChanges(engine, context.tracks)
+  return { ...(await write(engine, context, bucket, { isNarrow: made.isNarrow, changed })), counts }
+}
+
+/**
+ * Evaluates the few people of all buckets together whom a narrowing finds: what a statement costs is paid once, not for each bucket. null:
+ * there are more of them than fit beside each other in two buckets, and nothing was done.
+ */
+export async function evaluateTogether(
+  engine: Engine,
+  context: BucketContext,
+): Promise<readonly BucketResult[] | null> {
+  const { data, previous, narrowing, tracks } = context
+  if (!previous || !narrowing || narrowing.touched.includes(null)) return null
+  const flat = (files: BucketFiles | undefined): BucketFiles => [(files ?? []).flat()]
+  const joint: BucketContext = {
+    ...context,
+    data: { ...data, buckets: 1, profiles: flat(data.profiles), events: flat(data.events) },
+    previous: {
+      ...previous,
+      buckets: 1,
+      files: flat(previous.files),
+      changed: flat(previous.changed),
+      log: flat(previous.log),
+    },
+    narrowing: { ...narrowing, touched: [narrowing.touched.flatMap((files) => files ?? [])] },
+  }
+  const { people } = await makeMembership(engine, joint, 0, Math.ceil((2 * data.profileCount) / data.buckets))
+  if (people === null) return null
+  const nothing = tracks.map(() => ({ entered: 0, exited: 0 }))
+  const results = Array.from(
+    { length: data.buckets },
+    (_, bucket): BucketResult => ({ ...keptOf(context, bucket), counts: nothing }),
+  )
+  if (people === 0) return results
+  const { counts, changed } = await countChanges(engine, tracks)
+  if (changed === 0) return results
+  // Sums over all buckets are what is asked for.
+  results[0] = { ...results[0]!, counts }
+  await engine.run(
+    `CREATE OR REPLACE TEMP TABLE together AS SELECT *, ${bucketSql('"$profile"', data.buckets)} AS bucket FROM membership WHERE ${isChanged(tracks)}`,
+  )
+  for (const row of await engine.rows(
+    'SELECT bucket, count(*) AS changed FROM together GROUP BY bucket ORDER BY bucket',
+  )) {
+    const bucket = Number(row['bucket'])
+    await engine.run(
+      `CREATE OR REPLACE TEMP TABLE membership AS SELECT * EXCLUDE (bucket) FROM together WHERE bucket = ${bucket}`,
+    )
+    const written = await write(engine, context, bucket, { isNarrow: true, changed: Number(row['changed']) })
+    results[bucket] = { ...results[bucket]!, ...written }
+  }
+  return results
+}
+
+function keptOf({ previous }: BucketContext, bucket: number): BucketFilesOfVersion {
+  return {
+    files: previous?.files[bucket] ?? [],
+    changed: previous?.changed?.[bucket] ?? [],
+    log: previous?.log?.[bucket] ?? [],
+  }
+}
+
+/** Writes what the new version has of a bucket, by the table `membership`. */
+async function write(
+  engine: Engine,
+  context: BucketContext,
+  bucket: number,
+  { isNarrow, changed }: { readonly isNarrow: boolean; readonly changed: number },
+): Promise<BucketFilesOfVersion> {
+  const { data, previous, tracks } = context
+  const kept = keptOf(context, bucket)
+  const isSame =
+    changed === 0 &&
+    previous?.log !== undefined &&
+    previous.buckets === data.buckets &&
+    isSameLayout(previous.segments, tracks)
+  // Without a change the files of the version before stand for this version too.
+  if (isSame) return kept
+  const members = await (isNarrow ? writeChanges(engine, context, bucket, kept) : writeMembers(engine, context, bucket))
+  return { ...members, log: await writeLog(engine, context, bucket) }
+}
+
+/**
+ * Fills the table `membership` for a bucket. `people`: for how many of a narrowed bucket; null: for nobody, since there are more than
+ * `most`.
+ */
+async function makeMembership(
+  engine: Engine,
+  context: BucketContext,
+  bucket: number,
+  most = Number.POSITIVE_INFINITY,
+): Promise<{ readonly isNarrow: boolean; readonly people: number | null }> {
   const { root, store, data, previous, query, tracks, now, narrowing } = context
   const columns = (paths: readonly string[], of: StorePlan['profile']) => of.filter(({ path }) => paths.includes(path))
   const instant = timestampLiteral(now)
@@ -62,17 +161,13 @@ export async function evaluateBucket(engine: Engine, context: BucketContext, buc
         .map(([name, sql]) => `CREATE OR REPLACE TEMP VIEW ${name} AS SELECT own.* FROM (${sql}) AS own ${some};`)
         .join('\n'),
     )
-  const kept: BucketFilesOfVersion = {
-    files: previous?.files[bucket] ?? [],
-    changed: previous?.changed?.[bucket] ?? [],
-    log: previous?.log?.[bucket] ?? [],
-  }
   const touched = narrowing?.touched[bucket] ?? null
   const isNarrow = narrowing !== null && touched !== null
+  let people = most
   if (isNarrow) {
     const { earliest } = query
     const read = earliest === undefined ? relations : { ...relations, events: 'SELECT * FROM recent' }
-    const candidates = await looking(async () => {
+    people = await looking(async () => {
       // Recent events are read once, both to find the candidates and to evaluate them.
       if (earliest !== undefined)
         await engine.run(
@@ -81,7 +176,8 @@ export async function evaluateBucket(engine: Engine, context: BucketContext, buc
       await provide(read, '')
       return findCandidates(engine, root, query, narrowing, touched, now)
     })
-    if (candidates === 0) return { ...kept, counts: tracks.map(() => ({ entered: 0, exited: 0 })) }
+    if (people === 0) return { isNarrow, people }
+    if (people > most) return { isNarrow, people: null }
     // The query may read events several times.
     await engine.run(
       `CREATE OR REPLACE TEMP TABLE theirs AS SELECT own.* FROM (${read.events}) AS own SEMI JOIN candidates USING ("$profile")`,
@@ -99,18 +195,7 @@ export async function evaluateBucket(engine: Engine, context: BucketContext, buc
       `CREATE OR REPLACE TEMP TABLE membership AS ${membershipSql(tracks, words, before === null ? null : 'SELECT * FROM before')}`,
     )
   })
-  const { counts, changed } = await countChanges(engine, tracks)
-  const isSame =
-    changed === 0 &&
-    previous?.log !== undefined &&
-    previous.buckets === data.buckets &&
-    isSameLayout(previous.segments, tracks)
-  // Without a change the files of the version before stand for this version too.
-  const members = isSame
-    ? kept
-    : await (isNarrow ? writeChanges(engine, context, bucket, kept) : writeMembers(engine, context, bucket))
-  const log = isSame ? kept.log : await writeLog(engine, context, bucket)
-  return { files: members.files, changed: members.changed, log, counts }
+  return { isNarrow, people }
 }
 
 /** The files that are read of a whole bucket. A narrowed bucket reads only parts of these, so they are not checked there. */

@@ -17,7 +17,7 @@ import { runStep, type StepContext, type StepResult } from '../step.ts'
 import { sealed } from '../store-files.ts'
 import { keepTotals, totalsFolder } from '../totals.ts'
 import { lockStore } from '../writer-lock.ts'
-import { type BucketContext, type BucketResult, evaluateBucket } from './bucket.ts'
+import { type BucketContext, type BucketResult, evaluateBucket, evaluateTogether } from './bucket.ts'
 import { withoutFaulty } from './faulty.ts'
 import { narrowingOf, orForEverybody } from './narrowing.ts'
 import { partOfQuery, partsOfQuery } from './part-of-query.ts'
@@ -138,9 +138,15 @@ function resultOf(manifest: MembershipManifest): StepResult {
   }
 }
 
+/** The time in which few people change, so that all buckets are evaluated together. */
+const soonMs = 3_600_000
+
 /** Results in the order of the buckets. As many buckets are in work as there are threads: most of a bucket's work runs on one. */
 async function evaluateBuckets(engine: Engine, context: BucketContext, ports: Ports): Promise<readonly BucketResult[]> {
-  const { store, data } = context
+  const { store, data, narrowing, now } = context
+  const isSoon = narrowing !== null && Date.parse(now) - Date.parse(narrowing.since) <= soonMs
+  const together = isSoon && data.buckets > 1 ? await evaluateTogether(engine, context) : null
+  if (together !== null) return together
   const results: BucketResult[] = []
   let next = 0
   let done = 0

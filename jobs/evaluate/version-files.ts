@@ -71,7 +71,8 @@ function someBit(tracks: readonly Track[]): string {
   )
 }
 
-function isChanged(tracks: readonly Track[]): string {
+/** The condition that a row of the table `membership` changed. */
+export function isChanged(tracks: readonly Track[]): string {
   return (
     wordsOf(tracks)
       .map((word) => `m${word} <> o${word}`)
