@@ -111,8 +111,12 @@ const placeholders: Readonly<Record<string, (asked: Asked) => Answer | Promise<A
   FILE: () => ({ words: [], shell: 'files' }),
   DIR: () => ({ words: [], shell: 'folders' }),
   CODE: async () => {
-    const { codes, rules } = await import('#compiler')
-    return { words: codes.map((text) => ({ text, about: rules[text].page.title })), shell: 'noFiles' }
+    const { codes, measured, rules } = await import('#compiler')
+    const words = [
+      ...codes.map((text) => ({ text, about: rules[text].page.title })),
+      ...Object.entries(measured).map(([text, { title }]) => ({ text, about: title })),
+    ]
+    return { words, shell: 'noFiles' }
   },
   SHELL: async () => named((await import('./commands/completion.ts')).shells.map((text) => ({ text, about: '' }))),
   KIND: () => ({ words: Object.keys(kinds).map((text) => ({ text, about: '' })), shell: 'noFiles' }),

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Compilation } from '#compiler'
+import type { JobPlan } from '#crds'
 import type { Ports } from '#jobs'
 import type { Knowledge } from '#views'
 import { campaignDatabases } from './campaign-databases.ts'
@@ -10,7 +11,12 @@ import type { ProgressLine } from './progress.ts'
 import { isWorkDirectory, type Whereabouts } from './whereabouts.ts'
 import { baselinesOf, openWorkDirectory } from './work-directory.ts'
 
-export type Seen = { readonly knowledge: Knowledge; readonly ports: Ports }
+export type Seen = {
+  readonly knowledge: Knowledge
+  readonly ports: Ports
+  /** The Run whose delivered set is acknowledged, by Segment, of an Activation. */
+  readonly baselinesOf: (activation: JobPlan['target']) => Readonly<Record<string, string>>
+}
 
 export type Look = {
   readonly where: Whereabouts
@@ -60,5 +66,9 @@ export async function lookAround<T>(
   )
   line.clear()
   // Awaited here, since everything that was opened is closed with this function.
-  return await then({ knowledge, ports })
+  return await then({
+    knowledge,
+    ports,
+    baselinesOf: ({ namespace, name }) => (work ? baselinesOf(work, namespace, name) : {}),
+  })
 }

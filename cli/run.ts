@@ -8,6 +8,7 @@ import {
   type Agenda,
   type Approval,
   activationAfter,
+  adHocRefusal,
   approvalOf,
   conditionOf,
   departedOf,
@@ -242,6 +243,14 @@ export async function runDue(
     if (requestedAt === undefined || requestedAt === memoryOf(target.key).lastHandledRequestedAt || !target.plan)
       return null
     const evaluation = target.resource.kind === 'ProfileStore' ? 'Batch' : null
+    const refusal =
+      annotation(target, 'approve') === undefined
+        ? adHocRefusal(target.resource.name, target.plan.export?.segments.length ?? 0)
+        : null
+    if (refusal !== null) {
+      remember(target.key, { lastHandledRequestedAt: requestedAt })
+      return waiting(target, refusal)
+    }
     const slotMs = Math.floor(moment.nowMs / 1000) * 1000
     const run = begun(target, { evaluation, slotMs, trigger: 'Manual', request: requestedAt })
     if (run) remember(target.key, { lastHandledRequestedAt: requestedAt })

@@ -13,6 +13,8 @@ export type ChangePlan = {
   readonly guardrails: readonly GuardrailUse[]
   /** Segments whose members may be others now: new ones, and those whose meaning changed, also through a Segment that they refer to. */
   readonly segments: readonly SegmentChange[]
+  /** Stores whose data would be others, by a change of themselves or of their Datasets; all their Segments may have other members. */
+  readonly changedStores: readonly { readonly namespace: string; readonly name: string }[]
 }
 
 export type Change = ResourceName & {
@@ -56,7 +58,28 @@ export function changePlan(before: Compilation, after: Compilation): ChangePlan 
     breaking: breakingOf(before, after, old, now),
     guardrails: guardrailsOf(before.model, after.model),
     segments: segmentChanges(before, after),
+    changedStores: storeChanges(before, after),
   }
+}
+
+function storeChanges(before: Compilation, after: Compilation): ChangePlan['changedStores'] {
+  const dataOf = ({ plans }: Compilation): ReadonlyMap<string, string> =>
+    new Map(
+      plans.flatMap(({ target, ingest, store }) => {
+        if (target.kind !== 'ProfileStore' || !store) return []
+        // Where a store lies and what it is computed by say nothing of its data.
+        const { volume: _, engine: __, ...meaning } = store
+        return [[`${target.namespace}/${target.name}`, canonicalJson([ingest ?? null, meaning])] as const]
+      }),
+    )
+  const [old, now] = [dataOf(before), dataOf(after)]
+  return [...now]
+    .filter(([key, data]) => old.has(key) && old.get(key) !== data)
+    .map(([key]) => {
+      const [namespace = '', name = ''] = key.split('/')
+      return { namespace, name }
+    })
+    .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1))
 }
 
 type Index = ReadonlyMap<string, AnyResource>

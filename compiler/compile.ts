@@ -4,6 +4,7 @@ import { type Diagnostic, type Fix, type Severity, sortDiagnostics } from './dia
 import type { Finding, LinkFinding } from './finding.ts'
 import { applyFixes } from './fix.ts'
 import { linkModel } from './link.ts'
+import { isMeasuredCode } from './measured.ts'
 import type { Model } from './model.ts'
 import { plansOf } from './plan.ts'
 import { type AnyResource, placeOf, type Resource, type Source } from './resource.ts'
@@ -264,6 +265,8 @@ function suppressed(diagnostics: readonly Diagnostic[], resources: readonly AnyR
           message: `\`${code}\` is allowed without a reason`,
           help: `Write \`${code}: reason\`, for whoever reads it next year.`,
         })
+      else if (isMeasuredCode(code))
+        continue // a Run reports it, or not
       else if (own.length === 0) {
         const near = nearest(code, codes)
         const known = codes.some((each) => each === code)

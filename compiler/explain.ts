@@ -1,17 +1,33 @@
 import { annotations } from '#crds'
 import { type Code, codes } from './codes.ts'
+import { isMeasuredCode, type MeasuredCode, measured } from './measured.ts'
 import { rules } from './rules/index.ts'
 
 /** A code's page, as Markdown without a final line break. */
-export function explain(code: Code): string {
+export function explain(code: Code | MeasuredCode): string {
+  if (isMeasuredCode(code)) return `# ${code}\n\n${measuredBody(code, '##')}`
   return `# ${code}\n\n${bodyOf(code, '##')}\n\n${aboutExamples(rules[code].page)}`
 }
 
-/** docs/guardrails.md: every code's page, in the order of the manual. */
+/** The text of docs/guardrails.md: every code's page, in the order of the manual. */
 export function guardrailsManual(): string {
   const rows = codes.map((code) => `| [${code}](#${code}) | ${rules[code].severity} | ${rules[code].page.title} |`)
   const pages = codes.map((code) => `## ${code}\n\n${bodyOf(code, '###')}`)
-  return `${opening}\n\n| code | severity | what is found |\n|---|---|---|\n${rows.join('\n')}\n\n${pages.join('\n\n')}\n`
+  const found = Object.keys(measured).filter(isMeasuredCode)
+  return [
+    opening,
+    table('what is found', rows),
+    `What only data can tell is a warning of \`plan\` or of the Run that met it:`,
+    table(
+      'what is measured',
+      found.map((code) => `| [${code}](#${code}) | warning | ${measured[code].title} |`),
+    ),
+    ...pages,
+    ...found.map((code) => `## ${code}\n\n${measuredBody(code, '###')}`),
+    '',
+  ]
+    .join('\n\n')
+    .replace(/\n\n$/, '\n')
 }
 
 const opening = `<!-- Generated from compiler/rules by \`npm run generate\`. Do not edit. -->
@@ -32,7 +48,9 @@ Everything \`convoke check\` can find, and the operator as well: the compiler is
 
 - **Examples** leave out what does not matter: fields that are not shown, and resources that are referred to, are those of
   [the example bundle](../test/fixtures/retail.yaml). \`# repeat: 1..20\` stands for twenty documents, \`$n\` for the number of each.
-  Every example is compiled in the tests.`
+  Every example is compiled in the tests.
+
+[adobe-guardrails.md](adobe-guardrails.md) has the pages of Adobe's with each of their guardrails.`
 
 function bodyOf(code: Code, heading: '##' | '###'): string {
   const { severity, page } = rules[code]
@@ -46,6 +64,20 @@ function bodyOf(code: Code, heading: '##' | '###'): string {
     `${heading} Why\n\n${page.why}\n\nSource: ${page.source}.`,
     `${heading} Not like this\n\n${yaml(page.bad)}`,
     `${heading} But like this\n\n${yaml(page.good)}`,
+  ].join('\n\n')
+}
+
+function table(what: string, rows: readonly string[]): string {
+  return `| code | severity | ${what} |\n|---|---|---|\n${rows.join('\n')}`
+}
+
+/** The page of what a Run or `plan` measures. */
+function measuredBody(code: MeasuredCode, heading: '##' | '###'): string {
+  const { title, checks, why, source } = measured[code]
+  return [
+    `${title}. Measured: a warning of the Run that meets it.`,
+    `${heading} What is checked\n\n${checks}`,
+    `${heading} Why\n\n${why}\n\nSource: ${source}.`,
   ].join('\n\n')
 }
 

@@ -1,3 +1,4 @@
+export { adobeGuardrailsManual, adobePages } from './adobe-guardrails.ts'
 export {
   type Breaking,
   type Change,
@@ -15,6 +16,7 @@ export { explain, guardrailsManual } from './explain.ts'
 export { applyFixes } from './fix.ts'
 export { formatSource } from './format.ts'
 export { dotOf, type Graph, graphOf, mermaidOf, svgOf } from './graph/index.ts'
+export { isMeasuredCode, type MeasuredCode, measured } from './measured.ts'
 export type { ActivationModel, Model, SegmentModel, StoreModel } from './model.ts'
 export { storePlan } from './plan.ts'
 export { checkPql } from './pql/check.ts'

@@ -15,6 +15,7 @@ import {
   type TransformStepPlan,
 } from '#crds'
 import { withoutConsent } from './consent.ts'
+import { allowedMeasured } from './measured.ts'
 import {
   type CompiledSegment,
   isCompiled,
@@ -313,6 +314,9 @@ function evaluatePlan(segments: readonly CompiledSegment[], store: StoreModel, m
       name: segment.resource.name,
       digest: digests.get(segment.resource.name)!, // it has a digest for each Segment
       evaluation: segment.resource.spec.evaluation,
+      ...(allowedMeasured(segment.resource.metadata.annotations?.[annotations.allow]).includes('large-audience') && {
+        mayBeLarge: true,
+      }),
     })),
     full: streamingQuery(entries(ordered), store.eventColumns),
     ...(streaming.length > 0 ? { streaming: streamingQuery(entries(streaming), store.eventColumns) } : {}),

@@ -1,7 +1,8 @@
 import { parseDurationSeconds, type RunnableKind, streamingInterval } from '#crds'
+import { activationSchedule, batchSchedule, cronSchedule } from './activation-schedule.ts'
 import type { Model } from './model.ts'
 import type { Resource } from './resource.ts'
-import { type CronSchedule, parseCron, type Schedule } from './schedule/index.ts'
+import type { Schedule } from './schedule/index.ts'
 
 export type Scheduled = {
   readonly resource: { readonly [K in RunnableKind]: Resource<K> }[RunnableKind]
@@ -19,14 +20,10 @@ export function schedulesOf(model: Model): Scheduled[] {
       .filter(({ resource }) => resource.spec.evaluation === 'Streaming')
       .map(({ store }) => store?.resource),
   )
-  const batches = new Map<Resource<'ProfileStore'>, CronSchedule>()
   for (const { resource } of model.stores) {
     const { batch, streaming: interval } = resource.spec.evaluation
-    const schedule = cronSchedule(batch.schedule, batch.timeZone)
-    if (schedule) {
-      batches.set(resource, schedule)
-      found.push({ resource, schedule, timeZone: batch.timeZone, evaluation: 'Batch' })
-    }
+    const schedule = batchSchedule(resource)
+    if (schedule) found.push({ resource, schedule, timeZone: batch.timeZone, evaluation: 'Batch' })
     const wanted = interval !== undefined || streaming.has(resource)
     const seconds = wanted ? parseDurationSeconds(interval?.every ?? streamingInterval) : null
     if (seconds)
@@ -38,27 +35,10 @@ export function schedulesOf(model: Model): Scheduled[] {
       })
   }
   for (const { resource, store } of model.activations) {
-    const { schedule } = resource.spec
-    if (resource.spec.suspend) continue
-    if (schedule.after !== undefined) {
-      const evaluation = store && batches.get(store.resource)
-      if (evaluation)
-        found.push({
-          resource,
-          schedule: { kind: 'after', evaluation },
-          timeZone: evaluation.timeZone,
-          evaluation: null,
-        })
-    } else if (schedule.every !== undefined && schedule.startAt !== undefined) {
-      const seconds = parseDurationSeconds(schedule.every)
-      if (seconds)
-        found.push({
-          resource,
-          schedule: { kind: 'every', seconds, startAt: new Date(schedule.startAt) },
-          timeZone: 'Etc/UTC',
-          evaluation: null,
-        })
-    }
+    const schedule = resource.spec.suspend ? null : activationSchedule(resource, store?.resource ?? null)
+    if (!schedule) continue
+    const timeZone = schedule.kind === 'after' ? schedule.evaluation.timeZone : 'Etc/UTC'
+    found.push({ resource, schedule, timeZone, evaluation: null })
   }
   for (const { resource } of model.sources) {
     const schedule = cronSchedule(resource.spec.schedule, resource.spec.timeZone)
@@ -67,9 +47,4 @@ export function schedulesOf(model: Model): Scheduled[] {
   const key = (each: Scheduled): string =>
     `${each.resource.kind}/${each.resource.namespace}/${each.resource.name}/${each.evaluation ?? ''}`
   return found.sort((a, b) => (key(a) < key(b) ? -1 : 1))
-}
-
-function cronSchedule(text: string, timeZone: string): CronSchedule | null {
-  const cron = parseCron(text)
-  return Array.isArray(cron) ? null : { kind: 'cron', cron: cron as Exclude<typeof cron, readonly unknown[]>, timeZone } // not the list of faults
 }

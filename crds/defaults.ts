@@ -16,7 +16,11 @@ export function withDefaults<K extends Kind>(kind: K, spec: SpecOf<K>, name: str
 }
 
 const defaults = {
-  Organization: (spec: SpecOf<'Organization'>) => ({ productContexts: [], ...spec }),
+  Organization: (spec: SpecOf<'Organization'>) => ({
+    productContexts: [],
+    ...spec,
+    limits: { mergePolicies: 5, destinations: 100, ...spec.limits },
+  }),
 
   ProfileStore: (spec: SpecOf<'ProfileStore'>) => ({
     strictPql: false,
@@ -77,6 +81,7 @@ const defaults = {
       minActivationInterval: '3h',
       fileNameLength: 255,
       retention: '168h',
+      sourceFields: 20,
       ...spec.limits,
     },
     enforcement: {
@@ -85,6 +90,7 @@ const defaults = {
       minActivationInterval: 'Enforce' as const,
       fileNameLength: 'Enforce' as const,
       retention: 'Enforce' as const,
+      sourceFields: 'Enforce' as const,
       ...spec.enforcement,
     },
     podTemplate: podTemplate(spec),
@@ -123,7 +129,9 @@ const defaults = {
     })),
     historyLimits: historyLimits(spec),
     retry: retryPolicy(spec.retry),
-    ...(spec.circuitBreaker && { circuitBreaker: { allowEmpty: false, ...spec.circuitBreaker } }),
+    ...(spec.circuitBreaker && {
+      circuitBreaker: { allowEmpty: false, minPeople: 0, hold: 'All' as const, ...spec.circuitBreaker },
+    }),
   }),
 
   CampaignSource: (spec: SpecOf<'CampaignSource'>) => ({

@@ -1,3 +1,4 @@
+export { type ListChange, longHoldRuns, type Trip, tripOf } from './breaker.ts'
 export { type Defaulted, retryPolicy, streamingInterval, withDefaults } from './defaults.ts'
 export { canonicalJson, digestOf } from './digest.ts'
 export { parseDurationSeconds } from './duration.ts'
@@ -9,6 +10,7 @@ export type * from './generated/resources.ts'
 export type { RunInput } from './generated/run-input.ts'
 export type { Detail, RunReport } from './generated/run-report.ts'
 export type { SegmentTest, TestCase, TestProfile, TestStep } from './generated/segment-test.ts'
+export { batchLimits, isLargeAudience, largeAudiencePercent, mostAdHocSegments } from './guardrails.ts'
 export {
   apiVersion,
   group,

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { guardrailsManual, pqlManual } from '#compiler'
+import { adobeGuardrailsManual, guardrailsManual, pqlManual } from '#compiler'
 import { chartFiles } from './chart.ts'
 import { gitopsFiles } from './gitops.ts'
 import { referenceFiles } from './reference.ts'
@@ -8,6 +8,7 @@ import { referenceFiles } from './reference.ts'
 export function documents(): Readonly<Record<string, string>> {
   return {
     'docs/guardrails.md': guardrailsManual(),
+    'docs/adobe-guardrails.md': adobeGuardrailsManual(),
     'docs/pql.md': pqlManual(),
     ...chartFiles(),
     ...gitopsFiles(),

@@ -71,6 +71,8 @@ export type DataManifest = {
   readonly eventCount: number
   /** What was taken in, by Dataset (and CampaignSource): source files by path, each with its content hash and its record files. */
   readonly sources: Readonly<Record<string, SourceState>>
+  /** Batches of the last day, by the instant of the ingest or extract that took them in; streaming is none. */
+  readonly batches?: readonly { readonly at: string; readonly count: number }[]
   /** Profiles left out of segmentation because they exceed a guardrail (events per profile, identities per profile). */
   readonly leftOut: LeftOut
   /** SHA-256 of this version's files and CRC-32 (`crc32:…`) of record files, by path; absent in what an earlier version of convoke wrote. */

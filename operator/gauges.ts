@@ -21,6 +21,8 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
   const stuck = new Map<string, ConditionReason>()
   /** For each Dataset, what is amiss with its data. */
   const amiss = new Map<string, readonly string[]>()
+  /** Activations with a Segment that the circuit breaker holds. */
+  const holding = new Set<string>()
   /** Segments that cannot be evaluated. */
   const faulty = new Set<string>()
   /** Namespaces whose compiling was ended. */
@@ -32,6 +34,7 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
       if (isRunnable(kind)) showStuck(kind, namespace, name, conditionOf(resource.status.conditions, 'Ready')?.reason)
       if (kind === 'Dataset') showAmiss(namespace, name, resource.status.conditions ?? [])
       if (kind === 'Segment') showFaulty(namespace, name, isFaulty(resource.status.conditions ?? []))
+      if (kind === 'Activation') showHold(namespace, name, (resource as Resource<'Activation'>).status.held ?? [])
       if (kind !== 'Segment' && kind !== 'Activation' && kind !== 'CampaignInstance') return
       const key = `${namespace}/${name}`
       if (!shown[kind].has(key) && shown[kind].size >= most) return
@@ -77,6 +80,7 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
       if (isRunnable(kind)) showStuck(kind, namespace, name, undefined)
       if (kind === 'Dataset') showAmiss(namespace, name, [])
       if (kind === 'Segment') showFaulty(namespace, name, false)
+      if (kind === 'Activation') showHold(namespace, name, [])
       if (!(kind in shown) || !shown[kind as keyof typeof shown].delete(`${namespace}/${name}`)) return
       switch (kind as keyof typeof shown) {
         case 'Segment':
@@ -102,6 +106,15 @@ export function openGauges(metrics: OperatorMetrics, clock: Clock): ResourceGaug
     if (now === undefined || stuck.size >= most) return
     stuck.set(key, now)
     metrics.set('convoke_run_stuck', { namespace, kind, target, reason: now }, 1)
+  }
+
+  function showHold(namespace: string, activation: string, held: readonly { readonly runs?: number }[]): void {
+    const key = `${namespace}/${activation}`
+    const runs = Math.max(0, ...held.map((each) => each.runs ?? 0))
+    if (runs > 0 && (holding.has(key) || holding.size < most)) {
+      holding.add(key)
+      metrics.set('convoke_hold_runs', { namespace, activation }, runs)
+    } else if (runs === 0 && holding.delete(key)) metrics.remove('convoke_hold_runs', { namespace, activation })
   }
 
   function showFaulty(namespace: string, segment: string, isFaulty: boolean): void {

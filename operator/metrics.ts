@@ -59,6 +59,11 @@ export const operatorMetrics = {
     labels: ['namespace', 'dataset', 'reason'],
     help: '1 while files of a Dataset are refused or its data is not as expected, with the reason of its condition DataComplete or ExpectationsMet; of at most 1,000 Datasets.',
   },
+  convoke_hold_runs: {
+    kind: 'gauge',
+    labels: ['namespace', 'activation'],
+    help: 'Runs in a row in which the circuit breaker has held a Segment, of the Segment that is held longest; of at most 1,000 Activations.',
+  },
   convoke_segment_faulty: {
     kind: 'gauge',
     labels: ['namespace', 'segment'],

@@ -1,7 +1,7 @@
 // One pass over a ProfileStore, an Activation or a CampaignSource: its plan is stored, what is due is begun, what has ended is forgotten,
 // and its status is written once, last.
 import { annotations, labels, runNameOf } from '#crds'
-import { digitsOf, timeFields, timeText } from '#protocol'
+import { adHocRefusal, digitsOf, timeFields, timeText } from '#protocol'
 import { CopyBehindError, pathOf, targetUidOf } from './caches.ts'
 import { keyOf, type Resource, resourceOf } from './definition.ts'
 import { type Departing, departingPlan } from './departing.ts'
@@ -97,7 +97,13 @@ async function begin(own: Surroundings, seen: Seen, due: Due): Promise<Result | 
     const skewSeconds = (own.clock.now() - request.slotMs) / 1000
     own.metrics.observe('convoke_run_start_skew_seconds', { kind: target.kind }, skewSeconds)
   }
-  if (due.asked !== null) {
+  const refusal =
+    due.asked !== null && due.approval === null && target.kind === 'Activation'
+      ? adHocRefusal(target.name, (target as Resource<'Activation'>).status.segments ?? 0)
+      : null
+  // The request is answered by its refusal.
+  if (refusal !== null) own.tell(target, { type: 'Warning', reason: 'TooManySegments', message: refusal })
+  else if (due.asked !== null) {
     const asked = await makeRequested(own, target, seen.planDigest!, due.asked, due.approval)
     // Another target's Run has this minute's name; the next minute gives another name.
     if (asked === 'foreign') return { kind: 'again', afterMs: 1000 }

@@ -38,7 +38,7 @@ export function deliveriesAfter(
 }
 
 function deliveryOf(segment: string, detail: Detail, plan: JobPlan): SegmentStatus {
-  const { members, realized, exited, backfill, manifest, held, departed } = detail
+  const { members, realized, exited, backfill, manifest, held, hold, departed } = detail
   const withoutConsent = detail.counts?.['withoutConsent']
   return {
     segment,
@@ -49,6 +49,7 @@ function deliveryOf(segment: string, detail: Detail, plan: JobPlan): SegmentStat
     ...(backfill !== undefined && { backfill }),
     ...(manifest !== undefined && { manifest }),
     ...(held !== undefined && { held: held.slice(0, 1024) }),
+    ...(hold !== undefined && { hold }),
     ...(departed === true && { departed }),
     // Without an import step nobody confirms the delivery: Campaign reads the landing zone itself, so a written manifest counts as
     // acknowledged.

@@ -1,3 +1,4 @@
+export { adHocRefusal } from './ad-hoc.ts'
 export { type Agenda, type AgendaInput, agendaOf } from './agenda.ts'
 export { refusedIn, withCompleteness } from './completeness.ts'
 export { type Claim, type Condition, conditionOf, conditionsOf, reasonOfCode, timeText } from './conditions.ts'

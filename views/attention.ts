@@ -1,4 +1,5 @@
 // What somebody should look at after a run: the worst first, and entries of one kind together, however many there are.
+import { longHoldRuns } from '#crds'
 import { holdPicture } from './charts.ts'
 import { leftOutIn } from './delivery.ts'
 import { type Html, html, listedParts, named, said, time } from './html.ts'
@@ -208,7 +209,8 @@ function heldEntry(row: SegmentRow, at: string, { link, people }: Names): Entry 
         )
       : null
   return {
-    level: 'decide',
+    // A list that nobody decides on grows old: Campaign goes on writing to it.
+    level: runs >= longHoldRuns ? 'bad' : 'decide',
     title: html`${link(row)} is held${days > 1 && ` for the ${ordinal(days)} day`}`,
     why: html`${why}${stale}`,
     act: html`Deliver it as it is:<br><code>convoke approve ${activation ?? ''} ${segment}</code>`,

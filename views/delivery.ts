@@ -1,5 +1,5 @@
 // How a Segment's deliveries by one Activation went, and how its members stand after the last one, from the reports of runs.
-import type { Detail, JobPlan, RunReport } from '#crds'
+import { type Detail, type JobPlan, type RunReport, type Trip, tripOf } from '#crds'
 import type { ActivationKnowledge } from './knowledge.ts'
 
 export type RunSteps = { readonly run: string; readonly steps: readonly RunReport[] }
@@ -43,7 +43,8 @@ export function deliveriesOf(
       const imported = detailsOf(steps, 'import').filter(({ file }) => file !== undefined && names.includes(file))
       const isFailed = steps.some(({ error }) => error !== undefined) || counts?.['uncertain'] === 1
       const rows = files.reduce((total, file) => total + file.rows, 0)
-      const isSent = held === undefined
+      // Where entries alone are held, the file names the exits.
+      const isSent = held === undefined || exported.manifest !== undefined
       return [
         {
           run,
@@ -187,33 +188,47 @@ export function heldOf(
   if (last?.held === undefined) return null
   const free = told.findIndex(({ detail }) => detail.held === undefined)
   const inARow = free === -1 ? told.length : free
-  const breaker = plan?.export?.circuitBreaker
   const baseline = known?.delivered.get(segment) ?? null
-  const { missingMandatory = 0, duplicateKey = 0, withoutConsent = 0 } = last.counts ?? {}
-  const left = missingMandatory + duplicateKey + withoutConsent
-  const entered = last.entered ?? 0
-  const exited = last.exited ?? 0
-  const over = (change: number, limit: number | undefined): boolean =>
-    limit !== undefined && baseline !== null && change * 100 > limit * baseline
-  const direction =
-    (last.members ?? 0) - left === 0 ? 'empty' : over(entered, breaker?.maxEnteredPercent) ? 'entered' : 'exited'
-  const wouldChange = direction === 'entered' ? entered : direction === 'exited' ? exited : baseline
+  // Reports of earlier versions do not say what was compared.
+  const trip = last.hold ?? tripFor(last, plan, baseline)
+  const exited = last.hold?.left ?? last.exited ?? 0
   return {
     message: last.held,
-    direction,
-    wouldChange,
-    baseline,
-    percent: wouldChange === null || !baseline ? null : Math.round((wouldChange * 1000) / baseline) / 10,
-    limit:
-      direction === 'entered'
-        ? (breaker?.maxEnteredPercent ?? null)
-        : direction === 'exited'
-          ? (breaker?.maxExitedPercent ?? null)
-          : null,
+    direction: trip.direction,
+    wouldChange: trip.people,
+    baseline: last.hold?.list ?? baseline,
+    percent: trip.percent,
+    limit: trip.limit ?? null,
     since: told[inARow - 1]?.slot ?? null,
     runs: inARow,
     noLongerMembers: plan?.export?.export === 'Incremental' ? exited : null,
   }
+}
+
+type Compared = {
+  readonly direction: Trip['direction']
+  readonly people: number | null
+  readonly percent: number | null
+  readonly limit?: number | null
+}
+
+/** What the breaker said, by the counts of a report alone. */
+function tripFor(
+  { members = 0, entered = 0, exited = 0, counts }: Detail,
+  plan: JobPlan | null,
+  list: number | null,
+): Compared {
+  const active =
+    members - (counts?.['missingMandatory'] ?? 0) - (counts?.['duplicateKey'] ?? 0) - (counts?.['withoutConsent'] ?? 0)
+  const trip = list === null ? null : tripOf(plan?.export?.circuitBreaker, { list, active, entered, left: exited })
+  return (
+    trip ?? {
+      direction: active === 0 ? 'empty' : 'exited',
+      people: active === 0 ? list : exited,
+      percent: null,
+      limit: null,
+    }
+  )
 }
 
 /** The slot in a run's name, in RFC 3339; null: none. */

@@ -15,9 +15,11 @@ export type { ActivationKnowledge, CampaignKnowledge, Knowledge, StoreKnowledge 
 export {
   type AudienceCount,
   consentChanged,
+  type ExpectedDelivery,
   newlyDelivered,
   type PlanDocument,
   type PlannedAudience,
+  type PlanWarning,
   planDocument,
 } from './plan-document.ts'
 export { planReport } from './plan-report.ts'

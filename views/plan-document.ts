@@ -1,6 +1,6 @@
 // What a change does when it is applied: the document of `plan -o json`, and everything that its page shows.
-import type { ChangePlan, Compilation } from '#compiler'
-import type { JobPlan } from '#crds'
+import { type ChangePlan, type Compilation, effectiveLatency } from '#compiler'
+import { isLargeAudience, parseDurationSeconds, type Trip, tripOf } from '#crds'
 import {
   type Finding,
   findingsOf,
@@ -24,13 +24,18 @@ export type AudienceCount = {
   readonly exited: number
   /** How many of the members after may not be sent, by Activation; those that send to everybody are left out. */
   readonly withoutConsent: Readonly<Record<string, number>>
+  /** Other Segments that most of its members are in as well, those with most first; absent where nobody has looked. */
+  readonly overlaps?: readonly { readonly segment: string; readonly people: number }[]
   /** What Campaign would make of those who enter, by CampaignInstance. */
   readonly campaign: Readonly<Record<string, { readonly unknown: number; readonly optedOut: number }>>
 }
 
 export type PlannedAudience = AudienceCount & {
   readonly displayName: string
-  readonly change: 'added' | 'redefined' | 'delivered' | 'consent'
+  /** `data`: its definition is the same, but the data of its store would be others. */
+  readonly change: 'added' | 'redefined' | 'delivered' | 'consent' | 'data'
+  /** Whether it would have more of all profiles than Experience Platform recommends. */
+  readonly isLarge: boolean
   readonly people: readonly [one: string, many: string]
   readonly deliveries: readonly PlannedDelivery[]
 }
@@ -47,13 +52,36 @@ export type PlannedDelivery = {
   readonly rows: number
   /** How many members may not be sent, and so are in no file; null: everybody may. */
   readonly withoutConsent: number | null
+  /** The longest time from an event until Campaign has it: until the evaluation, and until the delivery after that. */
+  readonly latency: string | null
   /** Why the breaker would hold it; null: it would not. */
-  readonly held: {
-    readonly direction: 'entered' | 'exited' | 'empty'
-    readonly people: number
-    readonly percent: number
-    readonly limit: number | null
-  } | null
+  readonly held: Trip | null
+}
+
+export type PlanWarning = {
+  readonly namespace: string
+  readonly store: string
+  readonly code: string
+  readonly message: string
+}
+
+/** What the next delivery of one Segment by one Activation holds. */
+export type ExpectedDelivery = {
+  readonly namespace: string
+  readonly activation: string
+  readonly segment: string
+  /** RFC 3339; null where there is no further slot. */
+  readonly at: string | null
+  readonly files: readonly { readonly name: string; readonly rows: number; readonly bytes: number }[]
+  readonly realized: number
+  readonly exited: number
+  readonly isFirst: boolean
+  /** How many members have no row, for lack of a mandatory value or of consent, or because another has their key. */
+  readonly leftOut: number
+  /** Rows that Campaign would reject because it has no such recipient; null where it was not asked. */
+  readonly rejects: number | null
+  /** Why the circuit breaker holds it, in whole or but for the exits; null where it does not. */
+  readonly held: string | null
 }
 
 export type PlanDocument = ChangePlan & {
@@ -70,6 +98,10 @@ export type PlanDocument = ChangePlan & {
   /** Uses of all limits after the change, those closest to their limit first; `guardrails` compares some of them with before. */
   readonly limits: readonly GuardrailRow[]
   readonly gaps: readonly string[]
+  /** What an ingest of changed stores would say: missing columns, rows that are kept out, people who are parted. */
+  readonly warnings: readonly PlanWarning[]
+  /** What the next deliveries hold, as found by making them without sending; null where nobody has asked. */
+  readonly expected: readonly ExpectedDelivery[] | null
   readonly summary: {
     readonly resources: number
     readonly errors: number
@@ -125,6 +157,8 @@ export function planDocument({
   counts,
   known,
   gaps,
+  warnings = [],
+  expected = null,
 }: {
   readonly plan: ChangePlan
   readonly before: Compilation
@@ -136,8 +170,11 @@ export function planDocument({
   /** The present state, by the resources after the change; null where nobody has looked. */
   readonly known: RunDocument | null
   readonly gaps: readonly string[]
+  readonly warnings?: readonly PlanWarning[]
+  readonly expected?: readonly Omit<ExpectedDelivery, 'at'>[] | null
 }): PlanDocument {
   const next = nextSlots(after.model, at)
+  const isOther = new Set(plan.changedStores.map(({ namespace, name }) => `${namespace}/${name}`))
   const fresh = newlyDelivered(before, after)
   const of = (change: string): number => plan.changes.filter((each) => each.change === change).length
   const audiences = (counts ?? []).map((count): PlannedAudience => {
@@ -155,7 +192,10 @@ export function planDocument({
             ? 'redefined'
             : fresh.has(`${namespace}/${segment}`)
               ? 'delivered'
-              : 'consent',
+              : isOther.has(`${namespace}/${count.store}`)
+                ? 'data'
+                : 'consent',
+      isLarge: store !== undefined && isLargeAudience(count.after, store.profiles) && !mayBeLarge(after, count),
       people: store?.people ?? ['person', 'people'],
       deliveries: deliveriesOf(count, fresh.get(`${namespace}/${segment}`) ?? [], after, next, known),
     }
@@ -171,6 +211,16 @@ export function planDocument({
     stores: known?.stores ?? [],
     limits: known?.guardrails ?? guardrailRows(after, { stores: [] }),
     gaps,
+    warnings,
+    expected:
+      expected?.map((each) => ({
+        ...each,
+        at:
+          next.find(
+            ({ kind, namespace, name }) =>
+              kind === 'Activation' && namespace === each.namespace && name === each.activation,
+          )?.at ?? null,
+      })) ?? null,
     summary: {
       resources: after.count,
       errors: after.diagnostics.filter(({ severity }) => severity === 'error').length,
@@ -180,6 +230,16 @@ export function planDocument({
       segments: after.model.segments.length,
     },
   }
+}
+
+/** Whether somebody has said that the Segment may be large. */
+function mayBeLarge({ plans }: Compilation, { namespace, store, segment }: AudienceCount): boolean {
+  return plans.some(
+    ({ target, evaluate, store: own }) =>
+      target.namespace === namespace &&
+      own?.name === store &&
+      evaluate?.segments.some(({ name, mayBeLarge: may }) => name === segment && may === true),
+  )
 }
 
 function deliveriesOf(
@@ -194,7 +254,8 @@ function deliveriesOf(
       ({ resource, segments }) =>
         resource.namespace === namespace && segments.some((each) => each.resource.name === segment),
     )
-    .map(({ resource: { name } }): PlannedDelivery => {
+    .map(({ resource }): PlannedDelivery => {
+      const { name } = resource
       const exported = plans.find(
         (each) => each.export && each.target.namespace === namespace && each.target.name === name,
       )?.export
@@ -212,27 +273,25 @@ function deliveriesOf(
         list,
         rows: whole ? members - (withoutConsent[name] ?? 0) : entered + exited,
         withoutConsent: withoutConsent[name] ?? null,
+        latency: latencyOf(resource, model.segmentNamed(namespace, segment), model),
         held: isFirst
           ? null
-          : heldBy(exported?.circuitBreaker ?? null, list ?? before ?? 0, { members, entered, exited }),
+          : tripOf(exported?.circuitBreaker, { list: list ?? before ?? 0, active: members, entered, left: exited }),
       }
     })
 }
 
-/** What an Activation's breaker would say: the comparison that an export makes, with what a query found. */
-function heldBy(
-  breaker: NonNullable<JobPlan['export']>['circuitBreaker'] | null,
-  list: number,
-  { members, entered, exited }: { readonly members: number; readonly entered: number; readonly exited: number },
-): PlannedDelivery['held'] {
-  if (!breaker || list === 0) return null
-  const percent = (people: number): number => Math.round((people * 1000) / list) / 10
-  if (members === 0 && breaker.allowEmpty !== true)
-    return { direction: 'empty', people: list, percent: 100, limit: null }
-  const { maxEnteredPercent: entries, maxExitedPercent: exits } = breaker
-  if (entries !== undefined && entered * 100 > entries * list)
-    return { direction: 'entered', people: entered, percent: percent(entered), limit: entries }
-  if (exits !== undefined && exited * 100 > exits * list)
-    return { direction: 'exited', people: exited, percent: percent(exited), limit: exits }
-  return null
+/** A Segment's own latency and the longest time until the next delivery after it; null for one that does not exist. */
+function latencyOf(
+  { spec: { schedule } }: Compilation['model']['activations'][number]['resource'],
+  segment: ReturnType<Compilation['model']['segmentNamed']>,
+  model: Compilation['model'],
+): string | null {
+  if (!segment) return null
+  const { seconds } = effectiveLatency(segment, model)
+  // A delivery after each evaluation adds nothing to it, but for Segments that are evaluated more often.
+  const wait =
+    schedule.every === undefined ? Math.max(0, 86_400 - seconds) : (parseDurationSeconds(schedule.every) ?? 0)
+  const minutes = Math.round((seconds + wait) / 60)
+  return minutes % 60 === 0 ? `${minutes / 60}h` : `${Math.floor(minutes / 60)}h${minutes % 60}m`
 }

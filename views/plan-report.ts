@@ -1,5 +1,6 @@
 // The page of a plan: what has to be decided before a change is merged, what it does to audiences, what it changes, what comes next.
 import { diffWordsWithSpace } from 'diff'
+import { largeAudiencePercent } from '#crds'
 import { attentionList, type Entry } from './attention.ts'
 import { againstLimit, type BarPart, gaugeChange, stacked, swatch } from './charts.ts'
 import { type Html, html, listedParts, named, said, time } from './html.ts'
@@ -21,6 +22,7 @@ export function planReport(plan: PlanDocument, { where }: { readonly where: stri
     body: [
       section('decide', 'Decide before you merge', null, attentionList(attentionOf(plan))),
       audienceSection(plan),
+      deliverySection(plan),
       changeSection(plan),
       html`<div class="two">${nextSection(plan)}${limitSection(plan)}</div>`,
     ],
@@ -90,7 +92,7 @@ function leadOf({ summary, changes, breaking, isCounted }: PlanDocument): Html {
 }
 
 function attentionOf(plan: PlanDocument): readonly Entry[] {
-  const { findings, breaking, guardrails, gaps, audiences } = plan
+  const { findings, breaking, guardrails, gaps, audiences, warnings } = plan
   const errors = findings.filter(({ severity }) => severity === 'error')
   const shown = errors.slice(0, most.entries)
   const over = guardrails.filter(({ after, limit }) => after > limit)
@@ -127,6 +129,25 @@ function attentionOf(plan: PlanDocument): readonly Entry[] {
     ...heldOf(plan)
       .slice(0, most.entries)
       .map(({ audience, delivery }) => heldEntry(audience, delivery, plan.at)),
+    ...warnings.slice(0, most.entries).map(
+      ({ message, code }): Entry => ({
+        level: 'look',
+        title: said(message),
+        why: null,
+        act: code === 'large-audience' ? html`<code>convoke explain ${code}</code>` : null,
+      }),
+    ),
+    ...audiences
+      .filter(({ isLarge }) => isLarge)
+      .slice(0, most.entries)
+      .map(
+        ({ displayName, after }): Entry => ({
+          level: 'look',
+          title: html`${named(displayName)} would have ${count(after)} members, more than ${largeAudiencePercent} % of all profiles`,
+          why: null,
+          act: html`<code>convoke explain large-audience</code>`,
+        }),
+      ),
     ...breaking.slice(0, most.entries).map(
       ({ kind, name, message, help }): Entry => ({
         level: 'look',
@@ -202,7 +223,19 @@ function audienceSection({ audiences, isCounted, summary }: PlanDocument): Html 
 }
 
 function audienceRow(audience: PlannedAudience, whole: number): Html {
-  const { displayName, segment, change, before, after, entered, exited, people, campaign, deliveries } = audience
+  const {
+    displayName,
+    segment,
+    change,
+    before,
+    after,
+    entered,
+    exited,
+    people,
+    campaign,
+    deliveries,
+    overlaps = [],
+  } = audience
   const stay = after - entered
   const parts: readonly (BarPart & { readonly words: Html })[] = [
     { value: stay, fill: 'main', words: html`stay` },
@@ -219,15 +252,35 @@ function audienceRow(audience: PlannedAudience, whole: number): Html {
         ? 'the same members, delivered for the first time'
         : change === 'consent'
           ? 'the same members, by another consent'
-          : before === null
-            ? 'redefined; never evaluated before'
-            : `redefined; ${count(before)} before`
+          : change === 'data'
+            ? `by other data; ${count(before ?? 0)} before`
+            : before === null
+              ? 'redefined; never evaluated before'
+              : `redefined; ${count(before)} before`
   return html`<div class="row"><div class="head"><b>${count(after)}</b><span>${people[after === 1 ? 0 : 1]} in <span class="strong">${named(displayName)}</span>${displayName !== segment && html` <span class="id">${named(segment)}</span>`}, ${how}</span></div>${stacked(
     parts,
     whole,
     `${displayName}: ${count(stay)} stay, ${count(entered)} would come, ${count(exited)} would go`,
     24,
-  )}<ul class="parts">${parts.filter(({ value }, index) => value > 0 || index === 0).map(({ value, fill, isGone, words }) => html`<li>${!isGone && swatch(fill)}<b>${count(value)}</b> ${words}</li>`)}${known.length > 0 && sum(({ unknown }) => unknown) > 0 && html`<li><b>${count(sum(({ unknown }) => unknown))}</b> of those who come are not in Campaign</li>`}${known.length > 0 && sum(({ optedOut }) => optedOut) > 0 && html`<li><b>${count(sum(({ optedOut }) => optedOut))}</b> of them have opted out</li>`}${deliveries.map(({ activation, rows, isFirst, held, withoutConsent }) => html`<li>${named(activation)}: ${held ? html`<span class="held">would be held</span>` : html`about ${counted(rows, 'row')}${isFirst && ', in full'}`}${withoutConsent !== null && withoutConsent > 0 && html`, ${count(withoutConsent)} left out for consent`}</li>`)}</ul></div>`
+  )}<ul class="parts">${parts.filter(({ value }, index) => value > 0 || index === 0).map(({ value, fill, isGone, words }) => html`<li>${!isGone && swatch(fill)}<b>${count(value)}</b> ${words}</li>`)}${known.length > 0 && sum(({ unknown }) => unknown) > 0 && html`<li><b>${count(sum(({ unknown }) => unknown))}</b> of those who come are not in Campaign</li>`}${known.length > 0 && sum(({ optedOut }) => optedOut) > 0 && html`<li><b>${count(sum(({ optedOut }) => optedOut))}</b> of them have opted out</li>`}${deliveries.map(({ activation, rows, isFirst, held, latency, withoutConsent }) => html`<li>${named(activation)}: ${held ? html`<span class="held">would be held</span>` : html`about ${counted(rows, 'row')}${isFirst && ', in full'}`}${withoutConsent !== null && withoutConsent > 0 && html`, ${count(withoutConsent)} left out for consent`}${latency !== null && html`, up to ${latency} after an event`}</li>`)}${overlaps.map(({ segment: other, people: shared }) => html`<li><b>${count(shared)}</b> also in ${named(other)}</li>`)}</ul></div>`
+}
+
+/** What the next deliveries hold; null where they were not made for trial. */
+function deliverySection({ expected, at }: PlanDocument): Html | null {
+  if (expected === null) return null
+  const rows = expected
+    .slice(0, most.audiences)
+    .map(
+      ({ activation, segment, at: next, files, realized, exited, leftOut, rejects, held }) =>
+        html`<tr><th scope="row">${named(segment)}</th><td>${named(activation)}</td><td>${next === null ? '' : time(next, shortTime(next, at))}</td><td class="num">${count(files.length)}</td><td class="num">${count(realized)}</td><td class="num">${count(exited)}</td><td class="num">${count(leftOut)}</td><td class="num">${rejects === null ? '' : count(rejects)}</td><td>${held !== null && html`<span class="held">${files.length > 0 ? 'entries held' : 'held'}</span>`}</td></tr>`,
+    )
+  return section(
+    'deliveries',
+    'What the next deliveries hold',
+    'Made for trial from the data at hand, and sent to nobody.',
+    html`<div class="panel pad"><table><caption class="unseen">Next deliveries</caption><thead><tr>${['Segment', 'Activation', 'next', 'files', 'realized', 'exited', 'left out', 'rejects', ''].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>`,
+    expected.length > rows.length ? html`<p class="empty">And ${count(expected.length - rows.length)} more.</p>` : null,
+  )
 }
 
 function changeSection({ changes }: PlanDocument): Html {

@@ -5,6 +5,7 @@ import {
   expectationsMet,
   type Kind,
   kindNames,
+  longHoldRuns,
   type Resource,
   type ResourceByKind,
   type RunnableKind,
@@ -158,19 +159,22 @@ function failedRuns(inventory: Inventory, target: Resource, now: Date): readonly
 }
 
 function heldSegments(activation: Activation, refused: ReadonlySet<string>): readonly Attention[] {
-  return (activation.status?.held ?? []).flatMap(({ segment, reason, message = '', run, since }) => {
+  return (activation.status?.held ?? []).flatMap((held) => {
+    const { segment, reason, message = '', run, since, runs = 0, list, left, baseline } = held
     // The Segment's own entry says it already.
     if (reason === 'CompileFailed' && refused.has(`${activation.metadata.namespace}/${segment}`)) return []
     const isBreaker = reason === 'CircuitBreaker'
     return [
       {
         ...entry(
-          'warning',
+          runs >= longHoldRuns ? 'error' : 'warning',
           activation,
           isBreaker ? `holds \`${segment}\` back` : `does not deliver \`${segment}\`: ${reason}`,
           reason,
           {
-            message,
+            message: isBreaker
+              ? [message, ...aboutHold(runs, list, left, baseline)].filter(Boolean).join(' ')
+              : message,
             since: since ?? null,
             next: isBreaker ? [['approve', activation.metadata.name, segment]] : [],
           },
@@ -179,6 +183,23 @@ function heldSegments(activation: Activation, refused: ReadonlySet<string>): rea
       },
     ]
   })
+}
+
+/** How old a hold is, and what became of the list meanwhile, as sentences. */
+function aboutHold(
+  runs: number,
+  list: number | undefined,
+  left: number | undefined,
+  baseline: string | undefined,
+): readonly string[] {
+  return [
+    ...(runs > 1 ? [`Held in ${runs} Runs in a row.`] : []),
+    ...(list === undefined
+      ? []
+      : [
+          `The list has ${list} people${baseline === undefined ? '' : `, delivered by ${baseline}`}; ${left ?? 0} of them have left.`,
+        ]),
+  ]
 }
 
 /** Slots that nobody ran: those that are late now, and those that were missed for good. */

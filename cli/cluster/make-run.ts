@@ -11,6 +11,7 @@ import {
   runNameOf,
   runnableKinds,
 } from '#crds'
+import { adHocRefusal } from '#protocol'
 import { type Command, choice, exitCodes, type Io, text, UsageError, type Values } from '../command.ts'
 import { wholeSeconds } from '../instants.ts'
 import { type Cluster, inNamespace, openCluster, pathOf, resourcesOf } from '../kubernetes.ts'
@@ -36,6 +37,9 @@ export async function runInCluster({ positionals, values, io }: Parameters<Comma
   if (evaluation !== null && kind !== 'ProfileStore')
     throw new UsageError('--evaluation is for a ProfileStore; the others have no evaluation.')
   const found = await existing(cluster, kind, name)
+  const segments = (found.status as { readonly segments?: number } | undefined)?.segments ?? 0
+  const refusal = kind === 'Activation' ? adHocRefusal(name, segments) : null
+  if (refusal !== null) throw new UsageError(refusal)
   return started(cluster, found, { evaluation: kind === 'ProfileStore' ? (evaluation ?? 'Batch') : null }, values, io)
 }
 

@@ -1,4 +1,4 @@
-import { codes, explain, nearest } from '#compiler'
+import { codes, explain, measured, nearest } from '#compiler'
 import { type Command, exitCodes, UsageError } from '../command.ts'
 
 export const command: Command = {
@@ -9,13 +9,16 @@ export const command: Command = {
   examples: ['convoke explain too-many-segments', 'convoke explain not-streamable'],
   run: async ({ positionals, io }) => {
     const [given] = positionals
-    if (given === undefined) throw new UsageError(`Name a code: ${codes.join(', ')}.`)
-    const code = codes.find((each) => each === given)
+    if (given === undefined) throw new UsageError(`Name a code: ${[...codes, ...measuredCodes].join(', ')}.`)
+    const all = [...codes, ...measuredCodes]
+    const code = codes.find((each) => each === given) ?? measuredCodes.find((each) => each === given)
     if (!code)
       throw new UsageError(
-        `There is no code \`${given}\`.${nearest(given, codes)[0] ? ` Did you mean \`${nearest(given, codes)[0]}\`?` : ` Codes are ${codes.join(', ')}.`}`,
+        `There is no code \`${given}\`.${nearest(given, all)[0] ? ` Did you mean \`${nearest(given, all)[0]}\`?` : ` Codes are ${all.join(', ')}.`}`,
       )
     io.out(`${explain(code)}\n`)
     return exitCodes.fine
   },
 }
+
+const measuredCodes = Object.keys(measured) as (keyof typeof measured)[]

@@ -9,14 +9,15 @@ import {
   summaryText,
   visible,
 } from '#compiler'
-import type { JobPlan, StorePlan } from '#crds'
+import { type JobPlan, largeAudiencePercent, type StorePlan } from '#crds'
 import type { KnownRecipients, Ports } from '#jobs'
-import type { AudienceCount, PlannedAudience, RunDocument } from '#views'
+import type { AudienceCount, ExpectedDelivery, PlanDocument, PlannedAudience, PlanWarning, RunDocument } from '#views'
 import { type Command, choice, exitCodes, type Io, instant, text, texts, UsageError } from '../command.ts'
 import { readRevision } from '../git.ts'
 import { clusterOptions, openCluster, resourcesIn } from '../kubernetes.ts'
 import { blockMarkdown, codeMarkdown, messageMarkdown, tableMarkdown } from '../markdown.ts'
 import { painterOf } from '../paint.ts'
+import { deliveriesOf, evaluated, isChanged, trialOf, withOverlaps } from '../plan-trial.ts'
 import { progressLine } from '../progress.ts'
 import { projectName, reportFile, reportOption, writeReport } from '../report-file.ts'
 import { compilePaths, readConfig, readSources } from '../sources.ts'
@@ -25,7 +26,7 @@ import { type Whereabouts, whereabouts, whereOptions } from '../whereabouts.ts'
 
 export const command: Command = {
   summary: 'What applying these resources would change: resources, guardrail use, audiences',
-  usage: 'plan PATH… [--against DIR|REV|cluster] [--volumes DIR] [--workdir DIR] [--report FILE]',
+  usage: 'plan PATH… [--against DIR|REV|cluster] [--volumes DIR] [--workdir DIR] [--delivery] [--report FILE]',
   description:
     'Compares with a directory, a git revision (default: HEAD, where PATH is in a repository) or the cluster (default of `kubectl convoke plan`):\n' +
     "there with the namespaces of the files and the context's, in which resources that name none belong. With --volumes it also says who\n" +
@@ -40,6 +41,10 @@ export const command: Command = {
     },
     ...whereOptions,
     at: { type: 'string', value: 'TIME', help: 'evaluation instant for the audiences (default: now)' },
+    delivery: {
+      type: 'boolean',
+      help: 'also what the next delivery of each Activation holds: files, rows, rejects; made for trial and sent to nobody',
+    },
     ...clusterOptions,
     namespace: {
       type: 'string',
@@ -63,6 +68,7 @@ export const command: Command = {
     'convoke plan . --against origin/main -o markdown',
     'convoke plan examples/cdnow/resources --against examples/retail/resources',
     'convoke plan . --against cluster --detailed-exitcode',
+    'convoke plan . --volumes volumes --workdir .convoke --delivery',
     'convoke plan . --against origin/main --volumes volumes --workdir .convoke --report plan.html',
   ],
   run: async ({ positionals, values, io }) => {
@@ -95,7 +101,13 @@ export const command: Command = {
     const at = instant(values, 'at') ?? io.now()
     const page = reportFile(values, io)
     const { planDocument, planReport } = await import('#views')
-    const found = await audiencesOf(plan, before, after, { where: whereabouts(values, io), at }, io)
+    const found = await audiencesOf(
+      plan,
+      before,
+      after,
+      { where: whereabouts(values, io), at, delivers: values['delivery'] === true },
+      io,
+    )
     const document = planDocument({
       plan,
       before,
@@ -146,14 +158,19 @@ async function audiencesOf(
   plan: ChangePlan,
   before: Compilation,
   after: Compilation,
-  { where, at }: { readonly where: Whereabouts; readonly at: Date },
+  { where, at, delivers }: { readonly where: Whereabouts; readonly at: Date; readonly delivers: boolean },
   io: Io,
 ): Promise<{
   readonly counts: readonly AudienceCount[] | null
   readonly known: RunDocument | null
   readonly gaps: readonly string[]
+  readonly warnings: readonly PlanWarning[]
+  readonly expected: readonly Omit<ExpectedDelivery, 'at'>[] | null
 }> {
-  if (where.volumes === null) return { counts: null, known: null, gaps: [] }
+  const nothing = { counts: null, known: null, gaps: [], warnings: [], expected: null }
+  if (where.volumes === null && delivers)
+    throw new UsageError('--delivery makes files of the data; name them with --volumes DIR.')
+  if (where.volumes === null) return nothing
   const [{ lookAround }, { consentChanged, runDocument, newlyDelivered }] = await Promise.all([
     import('../look-around.ts'),
     import('#views'),
@@ -162,11 +179,15 @@ async function audiencesOf(
   const fresh = newlyDelivered(before, after)
   const otherwise = consentChanged(before, after)
   return lookAround(after, { where, at, isWhole: false, asksCampaign: true }, io, line, async (seen) => {
-    const { knowledge, ports } = seen!
+    const { knowledge, ports, baselinesOf } = seen!
     const known = runDocument({ compilation: after, at, outcomes: [], notices: [], knowledge })
     const counts: AudienceCount[] = []
     const gaps = [...knowledge.gaps]
-    for (const { evaluate, store, target } of after.plans) {
+    const warnings: PlanWarning[] = []
+    const expected: Omit<ExpectedDelivery, 'at'>[] = []
+    for (const job of after.plans) {
+      const { evaluate, store, target } = job
+      const isOther = evaluate && store ? isChanged(plan, job) : false
       const wanted = new Set([
         ...plan.segments
           .filter(
@@ -178,9 +199,30 @@ async function audiencesOf(
           .map(({ name }) => name)
           .filter((name) => [fresh, otherwise].some((some) => some.has(`${target.namespace}/${name}`))),
       ])
-      if (!evaluate || !store || wanted.size === 0) continue
+      if (!evaluate || !store || (wanted.size === 0 && !isOther && !delivers)) continue
+      const asked = { job: { ...job, evaluate, store }, after, at, ports, baselinesOf }
       try {
-        counts.push(...(await countsOf(after, { evaluate, store, target }, wanted, at, ports)))
+        const { trial, ...found } = await trialOf(asked, isOther)
+        using _ = trial
+        warnings.push(...found.warnings)
+        gaps.push(...found.gaps)
+        const all = isOther ? new Set(evaluate.segments.map(({ name }) => name)) : wanted
+        const own = { evaluate, store: trial.store, target }
+        const changed =
+          all.size === 0
+            ? []
+            : (await countsOf(after, own, all, at, trial.ports)).filter(
+                ({ segment, entered, exited, before: known }) =>
+                  wanted.has(segment) || entered + exited > 0 || known === null,
+              )
+        const failed = await evaluated(asked, trial)
+        if (failed !== null) gaps.push(failed)
+        counts.push(...(failed === null ? await withOverlaps(changed, trial) : changed))
+        if (delivers && failed === null) {
+          const next = await deliveriesOf(asked, trial)
+          expected.push(...next.expected)
+          gaps.push(...next.gaps)
+        }
       } catch (error) {
         line.clear()
         if (!(error instanceof (await import('#jobs')).JobError)) throw error
@@ -189,7 +231,7 @@ async function audiencesOf(
       }
     }
     line.clear()
-    return { counts, known, gaps: [...new Set(gaps)] }
+    return { counts, known, gaps: [...new Set(gaps)], warnings, expected: delivers ? expected : null }
   })
 }
 
@@ -321,10 +363,65 @@ function guardrailRows(plan: ChangePlan): (string | number | null)[][] {
   return plan.guardrails.map((use) => [`${use.kind} ${use.name}`, use.what, use.before, use.after, use.limit])
 }
 
-function plain(plan: ChangePlan, audiences: readonly PlannedAudience[], io: Io): string {
+/** What an ingest would say, audiences that are too large, and what is not known, as sentences. */
+function warningLines({ warnings, gaps, audiences }: PlanDocument): readonly string[] {
+  return [
+    ...warnings.map(({ code, message }) => `${message}${code === '' ? '' : ` (${code})`}`),
+    ...audiences
+      .filter(({ isLarge }) => isLarge)
+      .map(
+        ({ segment, after }) =>
+          `${segment} would have ${after} members, more than ${largeAudiencePercent} % of all profiles (large-audience).`,
+      ),
+    ...gaps,
+  ]
+}
+
+const deliveryHeaders = [
+  'Activation',
+  'Segment',
+  'next',
+  'files',
+  'realized',
+  'exited',
+  'left out',
+  'rejects',
+  'held',
+] as const
+
+function deliveryRows(expected: readonly ExpectedDelivery[]): (string | number | null)[][] {
+  return expected.map((each) => [
+    each.activation,
+    each.segment,
+    each.at,
+    each.files.length,
+    each.realized,
+    each.exited,
+    each.leftOut,
+    each.rejects,
+    each.held === null ? '' : each.files.length > 0 ? 'entries' : 'all',
+  ])
+}
+
+/** Where a changed audience goes and what else its people are in, as sentences. */
+function reachLines(audiences: readonly PlannedAudience[]): readonly string[] {
+  return audiences.flatMap(({ segment, deliveries, overlaps = [] }) => [
+    ...deliveries.map(
+      ({ activation, rows, isFirst, at, latency }) =>
+        `${segment} → ${activation}: about ${rows} ${rows === 1 ? 'row' : 'rows'}${isFirst ? ' in full' : ''}${at === null ? '' : ` at ${at}`}${latency === null ? '' : `; from an event to Campaign up to ${latency}`}.`,
+    ),
+    ...(overlaps.length > 0
+      ? [`${segment} shares ${overlaps.map((each) => `${each.people} with ${each.segment}`).join(', ')}.`]
+      : []),
+  ])
+}
+
+/** One line where nothing changed and nothing else was asked for. */
+function plain(plan: PlanDocument, audiences: readonly PlannedAudience[], io: Io): string {
   const paint = painterOf(io)
   const colours = { added: paint.green, removed: paint.red, changed: paint.yellow } as const
   const parts: string[] = []
+  if (plan.changes.length === 0 && plan.expected === null) return `${headline(plan)}\n`
   if (plan.changes.length > 0) {
     parts.push(
       plan.changes
@@ -349,11 +446,16 @@ function plain(plan: ChangePlan, audiences: readonly PlannedAudience[], io: Io):
       ].join('\n'),
     )
   if (audiences.length > 0) parts.push(table(audienceHeaders, audienceRows(audiences)))
+  const reached = reachLines(audiences)
+  if (reached.length > 0) parts.push(reached.map((line) => oneLine(line)).join('\n'))
+  const warned = warningLines(plan)
+  if (warned.length > 0) parts.push(warned.map((line) => paint.yellow(`! ${oneLine(line)}`)).join('\n'))
+  if (plan.expected) parts.push(table(deliveryHeaders, deliveryRows(plan.expected)))
   const held = heldLines(audiences)
   if (held.length > 0) parts.push(held.map((line) => paint.yellow(`! ${oneLine(line)}`)).join('\n'))
   const withheld = consentLines(audiences)
   if (withheld.length > 0) parts.push(withheld.map((line) => oneLine(line)).join('\n'))
-  if (plan.guardrails.length > 0)
+  if (plan.guardrails.length > 0 && plan.changes.length > 0)
     parts.push(table(['Guardrail', 'counts', 'before', 'after', 'limit'], guardrailRows(plan)))
   parts.push(headline(plan))
   return `${parts.join('\n\n')}\n`
@@ -363,7 +465,7 @@ function indented(mark: string, value: string): string[] {
   return value.split('\n').map((line, index) => `      ${index === 0 ? mark : '  '}${visible(line)}`)
 }
 
-function markdown(plan: ChangePlan, audiences: readonly PlannedAudience[], errors: number): string {
+function markdown(plan: PlanDocument, audiences: readonly PlannedAudience[], errors: number): string {
   const parts = [
     `### Convoke plan\n\n${errors > 0 ? `**${errors} ${errors === 1 ? 'error' : 'errors'}: nothing of this can be applied yet.** ` : ''}${headline(plan)}`,
   ]
@@ -377,10 +479,16 @@ function markdown(plan: ChangePlan, audiences: readonly PlannedAudience[], error
   const withheld = consentLines(audiences)
   if (withheld.length > 0)
     parts.push(`#### Left out for consent\n\n${withheld.map((line) => `- ${messageMarkdown(line)}`).join('\n')}`)
+  const warned = warningLines(plan)
+  if (warned.length > 0) parts.push(`#### Warnings\n\n${warned.map((line) => `- ${messageMarkdown(line)}`).join('\n')}`)
   const named = (rows: (string | number | null)[][]): (string | number | null)[][] =>
     rows.map(([name, ...rest]) => [codeMarkdown(String(name), true), ...rest])
   if (audiences.length > 0)
     parts.push(`#### Audiences\n\n${tableMarkdown(audienceHeaders, named(audienceRows(audiences)))}`)
+  const reached = reachLines(audiences)
+  if (reached.length > 0) parts.push(reached.map((line) => `- ${messageMarkdown(line)}`).join('\n'))
+  if (plan.expected)
+    parts.push(`#### Next deliveries\n\n${tableMarkdown(deliveryHeaders, named(deliveryRows(plan.expected)))}`)
   if (plan.changes.length > 0) {
     const lines = plan.changes.flatMap((change) => [
       `${marks[change.change] === '~' ? '!' : marks[change.change]} ${change.kind} ${change.name}`,
@@ -398,7 +506,7 @@ function markdown(plan: ChangePlan, audiences: readonly PlannedAudience[], error
     ])
     parts.push(`<details><summary>Resources</summary>\n\n${blockMarkdown(lines, 'diff')}\n\n</details>`)
   }
-  if (plan.guardrails.length > 0)
+  if (plan.guardrails.length > 0 && plan.changes.length > 0)
     parts.push(
       `<details><summary>Guardrails</summary>\n\n${tableMarkdown(['', 'counts', 'before', 'after', 'limit'], named(guardrailRows(plan)))}\n\n</details>`,
     )

@@ -123,7 +123,7 @@ export const definitionFields: Readonly<Record<string, Fate>> = {
     () => false,
     (policy, name) =>
       warning(
-        `\`${name}\` has a merge policy of its own (\`mergePolicyId\`, ${policy}); the Segment has its store's`,
+        `\`${name}\` has a merge policy of its own (\`mergePolicyId\`, ${policy}); the Segment has its store's, and keeps the id in an annotation`,
         'Compare it with `spec.mergePolicy` of the ProfileStore; for another policy name another store with `--store`.',
       ),
   ),
@@ -131,7 +131,7 @@ export const definitionFields: Readonly<Record<string, Fate>> = {
     () => false,
     (labels, name) =>
       warning(
-        `\`${name}\` has the data usage labels ${labels}, which no Segment has`,
+        `\`${name}\` has the data usage labels ${labels}, which no Segment has; it keeps them in an annotation`,
         'See to it that what they forbid is not activated.',
       ),
   ),

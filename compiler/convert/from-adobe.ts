@@ -4,7 +4,7 @@ import { type Diagnostic, pathText, sortDiagnostics } from '../diagnostic.ts'
 import { parsePql } from '../pql/parser.ts'
 import type { Path, Source } from '../resource.ts'
 import { nodeAt, readYaml, textRangeOf, valueOf, type YamlNode } from '../yaml/index.ts'
-import { adobeIdAnnotation, resourceName, segmentReferences } from './adobe-definition.ts'
+import { adobeIdAnnotation, annotationsOf, resourceName, segmentReferences } from './adobe-definition.ts'
 import { lossesOf } from './definition-fields.ts'
 import { expressionTextOf } from './expression.ts'
 import { type SegmentDocument, segmentYaml } from './segment-yaml.ts'
@@ -230,7 +230,10 @@ function documentOf(
   }
   return {
     name,
-    annotations: typeof value['id'] === 'string' ? { [adobeIdAnnotation]: value['id'] } : {},
+    annotations: {
+      ...(typeof value['id'] === 'string' && { [adobeIdAnnotation]: value['id'] }),
+      ...annotationsOf(value),
+    },
     store,
     displayName: typeof value['name'] === 'string' && value['name'] !== name ? value['name'] : null,
     description: typeof value['description'] === 'string' && value['description'] !== '' ? value['description'] : null,

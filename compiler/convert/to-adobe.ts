@@ -7,14 +7,16 @@ import {
   type AdobeDefinition,
   adobeIdAnnotation,
   type ExpressionFormat,
+  governanceOf,
   resourceName,
   segmentReferences,
 } from './adobe-definition.ts'
 
 /**
  * Segments as Adobe segment definitions, in the order written. References are written with Adobe's ids, from the annotation
- * `convoke.dev/adobe-segment-id`; a reference to a Segment without one keeps the Segment's name, with a warning. Other kinds are left
- * out.
+ * `convoke.dev/adobe-segment-id`; a reference to a Segment without one keeps the Segment's name, with a warning. What a definition said of
+ * governance is written again from its annotations; without one, `excludeOptOut` is whether the store has consent rules, and where the store
+ * is not given Adobe's default. Other kinds are left out.
  */
 export function adobeOfSegments(
   sources: readonly Source[],
@@ -29,6 +31,13 @@ export function adobeOfSegments(
     (resource) => resource.kind === 'Segment',
   ) as unknown as readonly Resource<'Segment'>[]
   const idOf = new Map(segments.map((segment) => [segment.name, segment.metadata.annotations?.[adobeIdAnnotation]]))
+  const stores = resources.filter((resource) => resource.kind === 'ProfileStore')
+  /** Whether the Segment's store leaves out who has opted out; null where the store is not given. */
+  const consentOf = ({ spec, namespace }: Resource<'Segment'>): boolean | null => {
+    const store = stores.find((each) => each.name === spec.profileStoreRef.name && each.namespace === namespace)
+    const consent = store && (store.spec as { readonly consent?: { readonly general?: unknown } }).consent
+    return store ? consent?.general !== undefined : null
+  }
   const found: Diagnostic[] = []
   const definitions = segments.flatMap((segment): AdobeDefinition[] => {
     const { displayName, description, evaluation, expression } = segment.spec
@@ -75,6 +84,7 @@ export function adobeOfSegments(
       })
       return []
     }
+    const { excludeOptOut, ...governance } = governanceOf(segment.metadata.annotations)
     return [
       {
         ...(id === undefined ? {} : { id }),
@@ -82,6 +92,8 @@ export function adobeOfSegments(
         ...(description === undefined ? {} : { description }),
         expression: { type: 'PQL', format, value: tree ? JSON.stringify(tree.tree) : value },
         schema: { name: '_xdm.context.profile' },
+        dataGovernancePolicy: { excludeOptOut: excludeOptOut ?? consentOf(segment) ?? true },
+        ...governance,
         ...(resourceName(displayName) === segment.name ? {} : { convoke: { name: segment.name } }),
         evaluationInfo: {
           batch: { enabled: evaluation === 'Batch' },

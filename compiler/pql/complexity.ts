@@ -2,6 +2,7 @@ import { type Expr, nodesOf, type Span } from './ast.ts'
 import { functions, isFunction } from './functions.ts'
 import { type Condition, eachChild, type Node, type Value } from './ir.ts'
 import { parsePql } from './parser.ts'
+import { endlessSources, readsEvents } from './streaming.ts'
 
 /** What Experience Platform's validation of audiences counts in an expression. */
 export type Complexity = {
@@ -11,6 +12,8 @@ export type Complexity = {
   readonly aggregations: readonly Span[]
   /** How deep the data lie that it reads: arrays and maps inside each other, the array of all events aside. */
   readonly nesting: number
+  /** The events that it reads from ever on, in words; by kind of event, in the order of the tree. */
+  readonly endless: readonly string[]
 }
 
 /** `condition`: null where the expression has faults. */
@@ -23,6 +26,7 @@ export function complexityOf(text: string, expr: Expr, condition: Condition | nu
       .map((node) => (node.kind === 'call' ? node.nameSpan : node.span))
       .sort((a, b) => a.start - b.start),
     nesting: condition ? nestingOf(condition) : 0,
+    endless: condition && readsEvents(condition) ? endlessSources(condition).map(({ what }) => what) : [],
   }
 }
 

@@ -73,6 +73,16 @@ export function streamingReasons(
   }))
 }
 
+/**
+ * Where the condition reads events from ever on: neither by a window before now nor by a date does it say from when; `what` is the events in
+ * words, for the start of a sentence.
+ */
+export function endlessSources(condition: Condition): readonly { readonly what: string; readonly at: Node }[] {
+  return factsOf(condition)
+    .queries.filter(({ lookback, isSince }) => lookback === Number.POSITIVE_INFINITY && !isSince)
+    .map(({ what, source }) => ({ what, at: source }))
+}
+
 /** Whether the condition itself reads events; Segments that it refers to are left aside. */
 export function readsEvents(condition: Condition): boolean {
   return hasPart(condition, ({ kind }) => kind === 'events' || kind === 'sequence')
@@ -88,6 +98,8 @@ type EventQuery = {
   readonly lookback: number
   /** The node that limits the window; null where there is none. */
   readonly window: Node | null
+  /** Whether a fixed instant, or the time of another event, says from when on. */
+  readonly isSince: boolean
   /** The node that the events come from: the `events` or the `sequence`. */
   readonly source: Node
   /** Whether its time is bound to that of another event of the condition. */
@@ -153,6 +165,7 @@ function query(source: Node, filters: readonly Filter[], position: Position, fac
     negated: position.negated,
     lookback,
     window: at,
+    isSince: filters.some(({ where, variable }) => isSince(where, variable)),
     source,
     ordered: filters.some((filter) => isTiedToEvent(filter, position)),
   })
@@ -197,6 +210,20 @@ function windowOf(where: Condition, variable: number, position: Position): Windo
         : unlimited
     default:
       return unlimited
+  }
+}
+
+/** Whether each event that satisfies the condition lies after an instant that does not move with the clock. */
+function isSince(where: Condition, variable: number): boolean {
+  switch (where.kind) {
+    case 'and':
+      return where.items.some((item) => isSince(item, variable))
+    case 'or':
+      return where.items.every((item) => isSince(item, variable))
+    case 'within':
+      return where.from !== null && isTimeOf(where.subject, variable)
+    default:
+      return false
   }
 }
 

@@ -13,6 +13,7 @@ kind: Activation
 metadata: { name: win-back }
 spec:
   export: Full
+  schedule: { every: 24h, startAt: "2026-12-01T04:00:00Z" }
 `,
     good: `
 kind: Activation

@@ -6,6 +6,7 @@ import { batchEvaluatedTooOften } from './batch-evaluated-too-often.ts'
 import { beyondPql } from './beyond-pql.ts'
 import { consentWithoutExits } from './consent-without-exits.ts'
 import { createsProfiles } from './creates-profiles.ts'
+import { deepIdentity } from './deep-identity.ts'
 import { deeplyNestedData } from './deeply-nested-data.ts'
 import { differentOrganizations } from './different-organizations.ts'
 import { duplicateKey } from './duplicate-key.ts'
@@ -14,16 +15,23 @@ import { encryptedFile } from './encrypted-file.ts'
 import { eventAttribute } from './event-attribute.ts'
 import { exitsInFullExport } from './exits-in-full-export.ts'
 import { exitsWithoutMembershipStatus } from './exits-without-membership-status.ts'
+import { exportBeforeEvaluation } from './export-before-evaluation.ts'
 import { expressionTooLarge } from './expression-too-large.ts'
 import { fileNameCollision } from './file-name-collision.ts'
 import { fileNameTooLong } from './file-name-too-long.ts'
+import { fullExportTooFrequent } from './full-export-too-frequent.ts'
 import { handBuiltBirthday } from './hand-built-birthday.ts'
+import { incrementalWithoutMembershipStatus } from './incremental-without-membership-status.ts'
 import { invalidImsOrg } from './invalid-ims-org.ts'
 import { invalidPodTemplate } from './invalid-pod-template.ts'
 import { invalidSchedule } from './invalid-schedule.ts'
 import { invalidValue } from './invalid-value.ts'
 import { manyAggregations } from './many-aggregations.ts'
+import { manyAttributes } from './many-attributes.ts'
+import { manyBatches } from './many-batches.ts'
+import { manyHourlyExports } from './many-hourly-exports.ts'
 import { manySegments } from './many-segments.ts'
+import { manySegmentsOfActivation } from './many-segments-of-activation.ts'
 import { mapAttribute } from './map-attribute.ts'
 import { missingDeduplicationKey } from './missing-deduplication-key.ts'
 import { missingEntitlement } from './missing-entitlement.ts'
@@ -49,12 +57,18 @@ import { streamWithoutSource } from './stream-without-source.ts'
 import { streamingTooFrequent } from './streaming-too-frequent.ts'
 import { targetTypeMismatch } from './target-type-mismatch.ts'
 import { tooManyAttributes } from './too-many-attributes.ts'
+import { tooManyAudiences } from './too-many-audiences.ts'
 import { tooManyBatchSegments } from './too-many-batch-segments.ts'
 import { tooManyDatasets } from './too-many-datasets.ts'
+import { tooManyDestinations } from './too-many-destinations.ts'
 import { tooManyMergePolicies } from './too-many-merge-policies.ts'
+import { tooManyRecordIdentities } from './too-many-record-identities.ts'
+import { tooManyRowsPerFile } from './too-many-rows-per-file.ts'
 import { tooManySegments } from './too-many-segments.ts'
 import { tooManySequentialEvents } from './too-many-sequential-events.ts'
+import { tooManySourceFields } from './too-many-source-fields.ts'
 import { tooManyStreamingSegments } from './too-many-streaming-segments.ts'
+import { unboundedLookBack } from './unbounded-look-back.ts'
 import { unexplainedSuppression } from './unexplained-suppression.ts'
 import { uniqueWithoutStitching } from './unique-without-stitching.ts'
 import { unknownAttribute } from './unknown-attribute.ts'
@@ -103,6 +117,7 @@ export const rules: { readonly [code in Code]: Rule } = {
   'too-many-sequential-events': tooManySequentialEvents,
   'many-aggregations': manyAggregations,
   'deeply-nested-data': deeplyNestedData,
+  'unbounded-look-back': unboundedLookBack,
   'missing-organization': missingOrganization,
   'missing-entitlement': missingEntitlement,
   'missing-product-context': missingProductContext,
@@ -114,11 +129,19 @@ export const rules: { readonly [code in Code]: Rule } = {
   'too-many-segments': tooManySegments,
   'many-segments': manySegments,
   'too-many-attributes': tooManyAttributes,
+  'many-segments-of-activation': manySegmentsOfActivation,
+  'many-attributes': manyAttributes,
+  'too-many-destinations': tooManyDestinations,
+  'too-many-source-fields': tooManySourceFields,
   'activation-too-frequent': activationTooFrequent,
   'unsupported-activation-frequency': unsupportedActivationFrequency,
+  'full-export-too-frequent': fullExportTooFrequent,
+  'export-before-evaluation': exportBeforeEvaluation,
+  'many-hourly-exports': manyHourlyExports,
   'segment-activated-twice': segmentActivatedTwice,
   'unreachable-identity': unreachableIdentity,
   'unique-without-stitching': uniqueWithoutStitching,
+  'too-many-record-identities': tooManyRecordIdentities,
   'unstated-consent': unstatedConsent,
   'nobody-with-consent': nobodyWithConsent,
   'consent-without-exits': consentWithoutExits,
@@ -134,8 +157,10 @@ export const rules: { readonly [code in Code]: Rule } = {
   'encrypted-file': encryptedFile,
   'exits-without-membership-status': exitsWithoutMembershipStatus,
   'exits-in-full-export': exitsInFullExport,
+  'incremental-without-membership-status': incrementalWithoutMembershipStatus,
   'file-name-too-long': fileNameTooLong,
   'file-name-collision': fileNameCollision,
+  'too-many-rows-per-file': tooManyRowsPerFile,
   'unsupported-audience-name': unsupportedAudienceName,
   'missing-deduplication-key': missingDeduplicationKey,
   'optional-deduplication-key': optionalDeduplicationKey,
@@ -147,6 +172,9 @@ export const rules: { readonly [code in Code]: Rule } = {
   'too-many-merge-policies': tooManyMergePolicies,
   'too-many-batch-segments': tooManyBatchSegments,
   'too-many-streaming-segments': tooManyStreamingSegments,
+  'too-many-audiences': tooManyAudiences,
+  'deep-identity': deepIdentity,
+  'many-batches': manyBatches,
   'unexplained-suppression': unexplainedSuppression,
   'unused-suppression': unusedSuppression,
 }

@@ -15,14 +15,14 @@ kind: Segment
 metadata: { name: buyers }
 spec:
   expression: >-
-    xEvent[eventType = "a"].count() > 1 and xEvent[eventType = "b"].count() > 1 and xEvent[eventType = "c"].count() > 1 and xEvent[eventType = "d"].count() > 1
+    xEvent[eventType = "a" and timestamp occurs <= 30 days before now].count() > 1 and xEvent[eventType = "b" and timestamp occurs <= 30 days before now].count() > 1 and xEvent[eventType = "c" and timestamp occurs <= 30 days before now].count() > 1 and xEvent[eventType = "d" and timestamp occurs <= 30 days before now].count() > 1
 `,
     good: `
 kind: Segment
 metadata: { name: buyers }
 spec:
   expression: >-
-    xEvent[eventType = "a"].count() > 1 and xEvent.exists(eventType = "b")
+    xEvent[eventType = "a" and timestamp occurs <= 30 days before now].count() > 1 and xEvent.exists(eventType = "b" and timestamp occurs <= 30 days before now)
 `,
   },
   check: {

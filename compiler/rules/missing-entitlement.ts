@@ -7,7 +7,7 @@ export const missingEntitlement: Rule = {
   page: {
     title: 'The Organization is not entitled to what is used',
     checks:
-      'RealTimeCDP for a ProfileStore, Destinations for a Destination, Sources for a CampaignSource: `entitlements` of the Organization of the store in question.',
+      "RealTimeCDP and Sources for a ProfileStore, Destinations for a Destination: `entitlements` of the Organization of the store in question. Sources is what brings data into a store, Campaign's logs among them.",
     why: 'The pattern needs access to Real-Time CDP, Sources and Destinations; without it Adobe refuses the connection.',
     source: 'Real-Time CDP with Adobe Campaign v8 integration pattern, prerequisites',
     bad: `
@@ -33,9 +33,10 @@ spec:
           ? stores.some((store) => store.organization === organization)
           : instance !== null && model.organizationOf(instance) === organization
       }
+      const store = model.stores.find((each) => each.organization === organization)?.resource
       const users: readonly (readonly [string, Resource | undefined])[] = [
-        ['RealTimeCDP', model.stores.find((store) => store.organization === organization)?.resource],
-        ['Sources', model.sources.find(({ store }) => store?.organization === organization)?.resource],
+        ['RealTimeCDP', store],
+        ['Sources', model.sources.find(({ store }) => store?.organization === organization)?.resource ?? store],
         ['Destinations', model.destinations.find(usesDestination)?.resource],
       ]
       const { entitlements } = organization.spec

@@ -5,7 +5,7 @@ export const tooManyAttributes: Rule = {
   page: {
     title: 'An Activation maps more attributes than Campaign takes',
     checks:
-      'Rows of the mapping against `limits.attributes` of the CampaignInstance (20; Campaign option NmsCdp_Aep_Destinations_Max_Columns). The status column does not count. With `enforcement.attributes: Warn` it is a warning.',
+      'Rows of the mapping against `limits.attributes` of the CampaignInstance (20; Campaign option NmsCdp_Aep_Destinations_Max_Columns). The status column does not count. The pattern calls 20 a recommendation, and the option says where Campaign ends: where yours is higher, raise the limit; to go over it with a warning, set `enforcement.attributes: Warn` on the CampaignInstance.',
     why: 'Campaign refuses files with more columns; the pattern recommends no more than 20 attributes.',
     source:
       'Real-Time CDP with Adobe Campaign v8 integration pattern, guardrails; Adobe Campaign Managed Cloud Services connection',

@@ -15,7 +15,12 @@ spec:
   expression: club.credits > $n
 `,
     good: `
-# repeat: 1..3998
+kind: Segment
+metadata: { name: patrons }
+spec:
+  evaluation: Batch
+---
+# repeat: 1..3997
 kind: Segment
 metadata: { name: s$n }
 spec:

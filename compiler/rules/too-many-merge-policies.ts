@@ -3,9 +3,10 @@ import type { Rule } from './rule.ts'
 export const tooManyMergePolicies: Rule = {
   severity: 'error',
   page: {
-    title: 'An Organization has more than 5 merge policies',
-    checks: 'ProfileStores of one Organization; each is one merge policy.',
-    why: 'Five merge policies are the maximum of an organization; with more, scheduled segmentation does not run.',
+    title: 'An Organization has more merge policies than Experience Platform takes',
+    checks:
+      'ProfileStores of one Organization, each of which is one merge policy, against `limits.mergePolicies` of the Organization (5; newer pages of Adobe say 3, so set what your organization has).',
+    why: 'Beyond its maximum an organization gets no further merge policy, and scheduled segmentation does not run.',
     source: 'Default guardrails for Real-Time Customer Profile data; Segmentation Service, schedules',
     bad: `
 # repeat: 1..5
@@ -25,6 +26,7 @@ spec:
   check: {
     Organization(organization, { model, report }) {
       const stores = model.stores.filter((store) => store.organization === organization).map(({ resource }) => resource)
+      const limit = organization.spec.limits.mergePolicies
       const beyond = stores.sort((a, b) => (a.name < b.name ? -1 : 1))[limit]
       if (!beyond) return
       report({
@@ -43,5 +45,3 @@ spec:
     },
   },
 }
-
-const limit = 5

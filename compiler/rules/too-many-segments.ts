@@ -6,7 +6,7 @@ export const tooManySegments: Rule = {
   page: {
     title: 'More Segments are activated to a Campaign instance than it takes',
     checks:
-      'Different Segments over all Activations of all Destinations of one CampaignInstance, against `limits.segments` (50; Campaign option NmsCdp_Aep_Audience_List_Limit). With `enforcement.segments: Warn` it is a warning. In a cluster the newest Segments beyond the limit are held; those that ran go on running.',
+      "Different Segments over all Activations of all Destinations of one CampaignInstance, against `limits.segments` (50; Campaign option NmsCdp_Aep_Audience_List_Limit). The pattern calls 50 a recommendation, and Campaign's option says where it ends: where yours is higher, raise the limit; to go over it with a warning, set `enforcement.segments: Warn` on the CampaignInstance. In a cluster the newest Segments beyond the limit are held; those that ran go on running.",
     why: 'Campaign stops loading audiences beyond its limit; the pattern recommends at most 50.',
     source:
       'Real-Time CDP with Adobe Campaign v8 integration pattern, guardrails; Adobe Campaign Managed Cloud Services connection',

@@ -15,14 +15,14 @@ kind: Segment
 metadata: { name: buyers }
 spec:
   expression: >-
-    chain(xEvent, timestamp, [A: WHAT(eventType = "login"), B: WHAT(eventType = "search"), C: WHAT(eventType = "cart"), D: WHAT(eventType = "purchase")])
+    chain(xEvent, timestamp, [A: WHAT(eventType = "login") WHEN(<= 30 days before now), B: WHAT(eventType = "search"), C: WHAT(eventType = "cart"), D: WHAT(eventType = "purchase")])
 `,
     good: `
 kind: Segment
 metadata: { name: buyers }
 spec:
   expression: >-
-    chain(xEvent, timestamp, [A: WHAT(eventType = "login"), B: WHAT(eventType = "cart"), C: WHAT(eventType = "purchase")])
+    chain(xEvent, timestamp, [A: WHAT(eventType = "login") WHEN(<= 30 days before now), B: WHAT(eventType = "cart"), C: WHAT(eventType = "purchase")])
 `,
   },
   check: {

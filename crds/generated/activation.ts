@@ -206,6 +206,14 @@ export interface ActivationSpec {
      * Whether an audience that had members may become empty. Default: false.
      */
     allowEmpty?: boolean
+    /**
+     * Changes of fewer people pass, whatever they are in percent: with 10, the 6 that leave a list of 11 do. An audience that becomes empty is held all the same; with 0 the percentages alone count. Default: 0.
+     */
+    minPeople?: number
+    /**
+     * What waits when a Segment is held. All: its whole file, since an exit that lost data has caused looks like any other, and nobody is written to who was not on the list before. Entries: those who enter; whoever has left is taken off the list in the meantime, also where it is the exits that are suspicious. Full files, and those without a status column, name no exits and wait whole. Default: All.
+     */
+    hold?: 'All' | 'Entries'
   }
 }
 /**
@@ -337,6 +345,38 @@ export interface ActivationStatus {
      * Since when.
      */
     since?: string
+    /**
+     * Runs in a row in which the circuit breaker held it.
+     */
+    runs?: number
+    /**
+     * What is suspicious: the audience is empty, or too many enter or exit.
+     */
+    direction?: 'empty' | 'entered' | 'exited'
+    /**
+     * How many people would come or go.
+     */
+    people?: number
+    /**
+     * The same in percent of the list.
+     */
+    percent?: number
+    /**
+     * The percentage that the circuit breaker lets pass. Absent for an empty audience.
+     */
+    limit?: number
+    /**
+     * How many people are on the list in Campaign, with which it is compared.
+     */
+    list?: number
+    /**
+     * How many of them are no longer members.
+     */
+    left?: number
+    /**
+     * Run that delivered this list.
+     */
+    baseline?: string
   }[]
   /**
    * What Campaign is known to have, per Segment; the next increment is the change against it. At most 200.

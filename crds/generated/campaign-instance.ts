@@ -136,7 +136,7 @@ export interface CampaignInstanceSpec {
    */
   unknownProfiles?: string
   /**
-   * Limits that everything delivered to this instance keeps. Raise them only as far as the instance was raised by Adobe. Default: {segments: 50, attributes: 20, minActivationInterval: 3h, fileNameLength: 255, retention: 168h}.
+   * Limits that everything delivered to this instance keeps. Raise them only as far as the instance was raised by Adobe. Default: {segments: 50, attributes: 20, minActivationInterval: 3h, fileNameLength: 255, retention: 168h, sourceFields: 20}.
    */
   limits?: {
     /**
@@ -159,6 +159,10 @@ export interface CampaignInstanceSpec {
      * How long the landing zone keeps a file, a number and s, m or h. Default: 168h, seven days.
      */
     retention?: string
+    /**
+     * Mapped fields of each table of a CampaignSource. Campaign option NmsCdp_Aep_Sources_Max_Columns. Default: 20.
+     */
+    sourceFields?: number
   }
   /**
    * What going over a limit is: an error (Enforce) or a warning (Warn). Every limit is enforced unless this says otherwise.
@@ -184,6 +188,10 @@ export interface CampaignInstanceSpec {
      * Deliveries that may outlive the landing zone. Default: Enforce.
      */
     retention?: 'Enforce' | 'Warn'
+    /**
+     * Too many fields of a log table. Default: Enforce.
+     */
+    sourceFields?: 'Enforce' | 'Warn'
   }
   /**
    * How Pods of Jobs are made. Default: {}, that is the scheduler's and the namespace's own defaults.

@@ -383,6 +383,10 @@ export interface EvaluatePlan {
      */
     digest: string
     evaluation: 'Batch' | 'Streaming'
+    /**
+     * Whether somebody has allowed it more than 30 % of all profiles, so that a Run does not warn of that.
+     */
+    mayBeLarge?: boolean
   }[]
   full: MembershipQuery
   streaming?: MembershipQuery
@@ -487,6 +491,14 @@ export interface ExportPlan {
     maxEnteredPercent?: number
     maxExitedPercent?: number
     allowEmpty?: boolean
+    /**
+     * Changes of fewer people pass, whatever they are in percent.
+     */
+    minPeople?: number
+    /**
+     * Entries: whoever has left is named all the same, where files can name exits.
+     */
+    hold?: 'All' | 'Entries'
   }
   fileNameLength: number
 }

@@ -34,6 +34,19 @@ export interface OrganizationSpec {
    * Items: One product context, for example Campaign.
    */
   productContexts?: string[]
+  /**
+   * Limits of Experience Platform for this organization. Change them only as far as Adobe has. Default: {mergePolicies: 5, destinations: 100}.
+   */
+  limits?: {
+    /**
+     * Merge policies, which ProfileStores are; newer pages of Adobe's say 3. Default: 5.
+     */
+    mergePolicies?: number
+    /**
+     * Destinations of a sandbox, which a ProfileStore is. Default: 100.
+     */
+    destinations?: number
+  }
 }
 /**
  * What the operator found and did. Not written by hand.

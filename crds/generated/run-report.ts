@@ -65,9 +65,39 @@ export interface Detail {
    */
   failed?: string
   /**
-   * Why the circuit breaker holds this Segment.
+   * Why the circuit breaker holds this Segment. With `manifest` it holds only those who would enter: the file names the exits.
    */
   held?: string
+  /**
+   * What the circuit breaker compared.
+   */
+  hold?: {
+    direction: 'empty' | 'entered' | 'exited'
+    /**
+     * How many people would come or go.
+     */
+    people: number
+    /**
+     * The same in percent of the list.
+     */
+    percent: number
+    /**
+     * The percentage that passes; absent for an empty audience.
+     */
+    limit?: number
+    /**
+     * How many people are on the list in Campaign.
+     */
+    list: number
+    /**
+     * How many of them are no longer members.
+     */
+    left: number
+    /**
+     * Run that delivered the list.
+     */
+    baseline?: string
+  }
   /**
    * Name of the delivery manifest; absent where there was nothing to say.
    */

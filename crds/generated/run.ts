@@ -240,6 +240,39 @@ export interface RunStatus {
      */
     held?: string
     /**
+     * What the circuit breaker compared.
+     */
+    hold?: {
+      /**
+       * What is suspicious: the audience is empty, or too many enter or exit.
+       */
+      direction?: 'empty' | 'entered' | 'exited'
+      /**
+       * How many people would come or go.
+       */
+      people?: number
+      /**
+       * The same in percent of the list.
+       */
+      percent?: number
+      /**
+       * The percentage that the circuit breaker lets pass. Absent for an empty audience.
+       */
+      limit?: number
+      /**
+       * How many people are on the list in Campaign, with which it is compared.
+       */
+      list?: number
+      /**
+       * How many of them are no longer members.
+       */
+      left?: number
+      /**
+       * Run that delivered this list.
+       */
+      baseline?: string
+    }
+    /**
      * Whether Campaign has it: imported, or published where Campaign reads the landing zone itself.
      */
     acknowledged?: boolean

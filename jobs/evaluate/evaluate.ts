@@ -1,12 +1,13 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RunReport } from '#crds'
+import { isLargeAudience, type JobPlan, largeAudiencePercent, type RunReport } from '#crds'
 import { digestOf, sha256 } from '../digest.ts'
 import { type Engine, openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import type { Ports } from '../ports.ts'
 import {
   commitMembership,
+  type DataManifest,
   type MembershipManifest,
   readDataManifest,
   readMembershipManifest,
@@ -52,7 +53,7 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
   const data = readDataManifest(root)
   if (!data) throw new JobError('NotEvaluated', `The ProfileStore ${store.name} holds no data yet; run ingest first.`)
   const previous = readMembershipManifest(root)
-  if (previous?.run === input.run && previous.planDigest === plan.digest) return resultOf(previous)
+  if (previous?.run === input.run && previous.planDigest === plan.digest) return resultOf(previous, plan, data)
   removeOldVersions(root, previous, new Date(input.now))
 
   const scratch = mkdtempSync(join(ports.scratch, 'evaluate-'))
@@ -110,36 +111,60 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
     const whole = await sealed(root, manifest, previous)
     lock.check()
     commitMembership(root, whole)
-    return resultOf(whole)
+    return resultOf(whole, plan, data)
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
 }
 
-function resultOf(manifest: MembershipManifest): StepResult {
+function resultOf(manifest: MembershipManifest, plan: JobPlan, { profileCount }: DataManifest): StepResult {
   const { failed = [] } = manifest
   const evaluated = manifest.segments.filter(
     ({ segment, evaluatedAt }) =>
       evaluatedAt === manifest.evaluatedAt && !failed.some((other) => other.segment === segment),
   )
   const sum = (key: 'members' | 'entered' | 'exited') => evaluated.reduce((total, segment) => total + segment[key], 0)
+  const warnings = [
+    ...failed.map(({ segment, message }) => ({
+      code: 'EvaluationFailed',
+      message: `${segment} was not evaluated, and its members stay as they were: ${message}`,
+    })),
+    ...(manifest.evaluation === 'Batch' ? largeWarnings(evaluated, plan, profileCount) : []),
+  ]
   return {
     totals: { segments: evaluated.length, members: sum('members'), entered: sum('entered'), exited: sum('exited') },
     details: [
       ...evaluated.map(({ segment, members, entered, exited }) => ({ segment, members, entered, exited })),
       ...failed.map(({ segment, message }) => ({ segment, failed: message })),
     ],
-    ...(failed.length > 0 && {
-      warnings: failed.map(({ segment, message }) => ({
-        code: 'EvaluationFailed',
-        message: `${segment} was not evaluated, and its members stay as they were: ${message}`,
-      })),
-    }),
+    ...(warnings.length > 0 && { warnings }),
   }
 }
 
 /** The time in which few people change, so that all buckets are evaluated together. */
 const soonMs = 3_600_000
+
+/** Segments with more of all profiles than Experience Platform recommends, told once; those that may be large are left out. */
+function largeWarnings(
+  segments: readonly { readonly segment: string; readonly members: number }[],
+  { evaluate }: JobPlan,
+  profiles: number,
+): NonNullable<StepResult['warnings']> {
+  const allowed = new Set(evaluate?.segments.filter(({ mayBeLarge }) => mayBeLarge).map(({ name }) => name))
+  const large = segments
+    .filter(({ segment, members }) => isLargeAudience(members, profiles) && !allowed.has(segment))
+    .sort((a, b) => b.members - a.members)
+  if (large.length === 0) return []
+  const named = large
+    .slice(0, 5)
+    .map(({ segment, members }) => `${segment} (${Math.round((members * 100) / profiles)} %)`)
+  return [
+    {
+      code: 'large-audience',
+      message: `${large.length} ${large.length === 1 ? 'Segment has' : 'Segments have'} more than ${largeAudiencePercent} % of the ${profiles.toLocaleString('en')} profiles: ${named.join(', ')}${large.length > named.length ? ', …' : ''}. See whether that is meant; convoke.dev/allow on the Segment says so.`,
+    },
+  ]
+}
 
 /** Results in the order of the buckets. As many buckets are in work as there are threads: most of a bucket's work runs on one. */
 async function evaluateBuckets(engine: Engine, context: BucketContext, ports: Ports): Promise<readonly BucketResult[]> {

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Detail, ExportPlan, RunReport } from '#crds'
+import { type Detail, type ExportPlan, type RunReport, type Trip, tripOf } from '#crds'
 import { canonicalJson } from '../digest.ts'
 import { openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
@@ -15,7 +15,7 @@ import { faultOf, runStep, type StepContext, type StepResult } from '../step.ts'
 import { openLandingStore } from '../stores/index.ts'
 import { deliveredSets, pruneDelivered } from './delivered-set.ts'
 import { departedOf } from './departed.ts'
-import { detailOf, publishAll, publishedBefore, withdrawalOf } from './publish.ts'
+import { detailOf, exitsOf, publishAll, publishedBefore, withdrawalOf } from './publish.ts'
 import { prepare } from './rows.ts'
 import {
   canExit,
@@ -100,6 +100,7 @@ async function deliver(context: StepContext): Promise<StepResult> {
       )
     }
     const deliveries = open.length + leaving.length === 0 ? [] : await prepare(work, open, leaving)
+    const held = new Map<string, Pick<Detail, 'held' | 'hold'>>()
     const passed: Delivery[] = []
     for (const delivery of deliveries) {
       const { segment } = delivery
@@ -108,21 +109,28 @@ async function deliver(context: StepContext): Promise<StepResult> {
           code: 'LostBaseline',
           message: `What was delivered of the Segment ${segment.name}, which is deleted, cannot be compared with any more: its last file has no rows and empties the audience without naming who leaves.`,
         })
-      const held = input.approved?.includes(segment.name) ? null : heldBecause(plan, delivery)
-      if (held === null) passed.push(delivery)
-      else {
-        const { withdrawn } = delivery
-        const withdraws = withdrawn > 0 && canWithdraw(plan, job.import !== undefined)
-        if (withdraws) passed.push(withdrawalOf(delivery, held, plan))
-        details.set(segment.name, { ...detailOf(delivery, plan), held })
-        warnings.push({
-          code: 'Held',
-          message: `The Segment ${segment.name} is held: ${held} Approve it, or wait for the next evaluation.${withdraws ? ` ${withdrawn} who may no longer be sent ${withdrawn === 1 ? 'leaves' : 'leave'} all the same.` : ''}`,
-        })
+      const trip = input.approved?.includes(segment.name) ? null : tripFor(plan, delivery)
+      if (trip === null) {
+        passed.push(delivery)
+        continue
       }
+      const own = heldFields(trip, delivery, input.baselines?.[segment.name])
+      const { withdrawn } = delivery
+      const exits = plan.circuitBreaker?.hold === 'Entries' ? await exitsOf(work, delivery, own.held) : null
+      const withdraws = exits === null && withdrawn > 0 && canWithdraw(plan, job.import !== undefined)
+      if (exits) passed.push(exits)
+      else if (withdraws) passed.push(withdrawalOf(delivery, own.held, plan))
+      held.set(segment.name, exits ? { ...own, hold: { ...own.hold, left: 0 } } : own)
+      details.set(segment.name, { ...detailOf(delivery, plan), ...own })
+      const leaving = (people: number, who: string) =>
+        ` ${people} ${who} ${people === 1 ? 'leaves' : 'leave'} all the same.`
+      warnings.push({
+        code: 'Held',
+        message: `The Segment ${segment.name} is held: ${own.held} Approve it, or wait for the next evaluation.${exits ? leaving(exits.exited, 'on the list') : withdraws ? leaving(withdrawn, 'who may no longer be sent') : ''}`,
+      })
     }
     const published = await publishAll(work, passed)
-    for (const [name, detail] of published.details) details.set(name, detail)
+    for (const [name, detail] of published.details) details.set(name, { ...detail, ...held.get(name) })
     if (published.fault !== null) {
       const told = [...plan.segments, ...departed].map(({ name }) => details.get(name) ?? { segment: name })
       return { totals: totalsOf(told), details: told, warnings, fault: faultOf(published.fault) }
@@ -168,24 +176,42 @@ function keyOf(plan: ExportPlan): Key {
   return { columns, names, list: names.join(', '), definition }
 }
 
-/** Why the circuit breaker holds a delivery, as a sentence; null where it lets it pass. Backfills and deleted Segments always pass. */
-function heldBecause(
-  { circuitBreaker: breaker }: ExportPlan,
-  { departed, baseline, active, entered, withdrawn, ...delivery }: Delivery,
-): string | null {
-  // Who may no longer be sent leaves in any case, and is not what the breaker looks at.
-  const [baselineSize, left] = [delivery.baselineSize - withdrawn, delivery.left - withdrawn]
-  if (!breaker || departed || baseline === null || baselineSize === 0) return null
-  if (active === 0 && !breaker.allowEmpty) return `nobody is in it any more, after ${baselineSize} delivered members.`
-  const over = (count: number, limit: number | undefined) => limit !== undefined && (count * 100) / baselineSize > limit
-  const percent = (count: number) => `${Math.round((count * 1000) / baselineSize) / 10}%`
-  if (over(entered, breaker.maxEnteredPercent)) {
-    return `${entered} would enter, ${percent(entered)} of the ${baselineSize} delivered members; the limit is ${breaker.maxEnteredPercent}%.`
+/**
+ * Why the circuit breaker holds a delivery; null where it lets it pass. Backfills and deleted Segments always pass. Who may no longer be sent
+ * leaves in any case, and is not what the breaker looks at.
+ */
+function tripFor({ circuitBreaker }: ExportPlan, delivery: Delivery): Trip | null {
+  const { departed, baseline, baselineSize, active, entered, left, withdrawn } = delivery
+  if (departed || baseline === null) return null
+  return tripOf(circuitBreaker, { list: baselineSize - withdrawn, active, entered, left: left - withdrawn })
+}
+
+/** The same as a sentence, and what it compared. */
+function heldFields(
+  { direction, people, percent, limit }: Trip,
+  delivery: Delivery,
+  baseline: string | undefined,
+): Required<Pick<Detail, 'held' | 'hold'>> {
+  const [list, left] = [delivery.baselineSize - delivery.withdrawn, delivery.left - delivery.withdrawn]
+  const gone =
+    direction === 'exited' || left === 0
+      ? ''
+      : ` ${left === list ? 'All' : left} of those on the list ${left === 1 && left !== list ? 'is' : 'are'} no longer in it.`
+  return {
+    held:
+      direction === 'empty'
+        ? `nobody is in it any more, after ${list} delivered members.`
+        : `${people} would ${direction === 'entered' ? 'enter' : 'leave'}, ${percent}% of the ${list} delivered members; the limit is ${limit}%.${gone}`,
+    hold: {
+      direction,
+      people,
+      percent,
+      ...(limit !== null && { limit }),
+      list,
+      left,
+      ...(baseline !== undefined && { baseline }),
+    },
   }
-  if (over(left, breaker.maxExitedPercent)) {
-    return `${left} would leave, ${percent(left)} of the ${baselineSize} delivered members; the limit is ${breaker.maxExitedPercent}%.`
-  }
-  return null
 }
 
 function totalsOf(details: readonly Detail[]): Record<string, number> {

@@ -11,7 +11,7 @@ import { headerLine } from './csv-line.ts'
 import { commitDelivered, type DeliveredSet, deliveredSql } from './delivered-set.ts'
 import { fileNameOf, manifestNameOf, statusColumn } from './file-names.ts'
 import { baselineSql, batchesOf, currentSql } from './rows.ts'
-import type { Active, Delivery, Segment, Work } from './work.ts'
+import { type Active, canExit, type Delivery, type Segment, type Work } from './work.ts'
 
 /**
  * What an earlier attempt of this run has published of a Segment; null: nothing. A Run of the same name with another plan is another Run.
@@ -70,6 +70,18 @@ async function readManifest({ landing, listing, scratch }: Work, name: string): 
 export function withdrawalOf(delivery: Delivery, because: string, plan: ExportPlan): Delivery {
   const detail = detailOf(delivery, plan)
   return { ...delivery, held: { because, detail }, complete: false, realized: 0, exited: delivery.withdrawn }
+}
+
+/**
+ * The part of a held delivery that takes everybody off the list who has left, where only entries wait; null where nobody has left, or where
+ * files cannot say so.
+ */
+export async function exitsOf({ engine, plan }: Work, delivery: Delivery, because: string): Promise<Delivery | null> {
+  const { segment, baseline, exited } = delivery
+  if (!canExit(plan) || baseline === null || exited === 0) return null
+  await engine.run(`DELETE FROM changes WHERE segment = ${literal(segment.name)} AND status = 'realized'`)
+  const detail = { ...detailOf(delivery, plan), realized: 0 }
+  return { ...delivery, held: { because, detail }, onlyExits: true, withdrawn: exited, realized: 0 }
 }
 
 export function detailOf(
@@ -221,7 +233,7 @@ async function writeDelivered(work: Work, deliveries: readonly Delivery[]): Prom
   ).map((batch) => ({
     segments: new Map(batch.map((each) => [each.segment.name, each.baselineSize - each.withdrawn])),
     sql: `SELECT segment, ${key.list}, "$profile", hash FROM (${baselineSql(work, batch, baselines)}) AS base
-      ANTI JOIN (SELECT segment, ${key.list} FROM exits WHERE withheld) AS out USING (segment, ${key.list}) ORDER BY segment, ${key.list}, "$profile"`,
+      ANTI JOIN (SELECT segment, ${key.list} FROM exits WHERE ${leavingSql(batch)}) AS out USING (segment, ${key.list}) ORDER BY segment, ${key.list}, "$profile"`,
   }))
   await commitDelivered(engine, of, key.definition, [...content, ...withdrawn])
 }
@@ -267,10 +279,16 @@ function rowSql({ membershipStatus, destination }: ExportPlan, status: string): 
   return membershipStatus === 'Include' ? `line || ${literal(destination.file.delimiter)} || ${status}` : 'line'
 }
 
+/** Which exits of held deliveries are made: those of people who may no longer be sent, or all. */
+function leavingSql(batch: readonly Delivery[]): string {
+  const whole = batch.filter(({ onlyExits }) => onlyExits).map(({ segment }) => literal(segment.name))
+  return whole.length === 0 ? 'withheld' : `withheld OR segment IN (${whole.join(', ')})`
+}
+
 /** SELECT of the rows of increments; of a held Segment only of those who may no longer be sent. */
 function changesSql(batch: readonly Delivery[]): string {
   const names = (some: readonly Delivery[]) => some.map(({ segment }) => literal(segment.name)).join(', ')
-  const held = batch.filter((each) => each.held !== null)
+  const held = batch.filter((each) => each.held !== null && !each.onlyExits)
   const some = held.length === 0 ? '' : `AND (withheld OR segment NOT IN (${names(held)}))`
   return `SELECT * FROM changes WHERE segment IN (${names(batch)}) ${some}`
 }

@@ -71,6 +71,8 @@ export type Delivery = Active & {
   readonly exited: number
   /** The circuit breaker holds it: then it is of the exits of those who may no longer be sent alone. null: it is not held. */
   readonly held: Held | null
+  /** Whether, though it is held, everybody leaves who has left, and only entries wait. */
+  readonly onlyExits?: boolean
 }
 
 /** Why a delivery is held, and what it would say as a whole. */

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Detail, ExtractPlan, RunReport, StorePlan } from '#crds'
+import { batchesAfter, manyBatchesWarnings } from '../batches.ts'
 import { digestOf, sha256OfFile } from '../digest.ts'
 import { type Engine, fileLiteral, literal, openDuckDB, readParquet } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
@@ -63,11 +64,15 @@ async function extractAll({ plan: job, input, ports }: StepContext): Promise<Ste
     const details: Detail[] = []
     const warnings: Warnings = []
     const faults: JobError[] = []
+    let taken = 0
     for (const [index, table] of plan.tables.entries()) {
       ports.progress({ step: 'extract', subject: table.name, done: index, total: plan.tables.length, unit: 'tables' })
       try {
         const read = await readTable(work, table, known)
-        if (read.file) files[read.file.name] = read.file.state
+        if (read.file) {
+          files[read.file.name] = read.file.state
+          taken += 1
+        }
         if (read.watermark !== null) watermarks[table.name] = read.watermark
         columns[table.name] = read.columns
         details.push({ table: table.name, counts: { ...read.counts } })
@@ -86,7 +91,10 @@ async function extractAll({ plan: job, input, ports }: StepContext): Promise<Ste
         watermarks: sorted(watermarks),
         columns: sorted(columns),
       }
-      commitData(root, { ...data, sources: sorted({ ...data.sources, [plan.source]: state }) }, false)
+      const batches = batchesAfter(data.batches, input.now, taken)
+      const sources = sorted({ ...data.sources, [plan.source]: state })
+      commitData(root, { ...data, sources, ...(batches && { batches }) }, false)
+      warnings.push(...manyBatchesWarnings(batches, input.now))
     }
     const sum = (count: string) => details.reduce((total, { counts }) => total + (counts?.[count] ?? 0), 0)
     return {

@@ -1,6 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { type DatasetPlan, type Detail, type RunInput, type RunReport, visible } from '#crds'
+import {
+  batchLimits,
+  type DatasetPlan,
+  type Detail,
+  type IngestPlan,
+  type RunInput,
+  type RunReport,
+  visible,
+} from '#crds'
+import { batchesAfter, manyBatchesWarnings } from '../batches.ts'
 import { type Engine, openDuckDB } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
 import { mostLinked } from '../merge/identity-graph.ts'
@@ -73,7 +82,13 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
       before,
       input,
     )
-    const manifest: DataManifest = await sealed(root, { ...merged.manifest, sources: looked }, before)
+    const taken = input.evaluation === 'Streaming' ? 0 : read.filter(({ counts }) => (counts['files'] ?? 0) > 0).length
+    const batches = batchesAfter(before?.batches, input.now, taken)
+    const manifest: DataManifest = await sealed(
+      root,
+      { ...merged.manifest, sources: looked, ...(batches && { batches }) },
+      before,
+    )
     lock.check()
     // Unchanged data is not written again, so that a reader's version stays valid.
     if (JSON.stringify(manifest) !== JSON.stringify(before))
@@ -111,6 +126,8 @@ async function work({ plan, input, ports }: StepContext): Promise<StepResult> {
         ...placeholderWarnings(placeholders),
         ...asWrittenWarnings(store, manifest),
         ...leftOutWarnings(manifest.leftOut, ingestPlan.limits),
+        ...read.flatMap(({ dataset, counts }) => batchWarnings(dataset, ingestPlan, counts)),
+        ...manyBatchesWarnings(manifest.batches, input.now),
       ],
       ...oneFault([...read.flatMap(({ faults }) => faults), ...unmetFaults(expectations)]),
     }
@@ -226,6 +243,46 @@ function leftOutWarnings(
     ...of(leftOut.eventsPerProfile, `${limits.eventsPerProfile} events`, 'too-many-events'),
     ...of(leftOut.identitiesPerProfile, `${limits.identitiesPerProfile} identities`, 'too-many-identities'),
   ]
+}
+
+/** What Experience Platform says of a batch of this size. */
+function batchWarnings(
+  dataset: string,
+  { datasets }: IngestPlan,
+  { files = 0, bytes = 0, accepted = 0 }: Readonly<Record<string, number>>,
+): Warnings {
+  const warnings: Warnings = []
+  const most = (limit: number, unit: string) =>
+    `; beyond ${limit.toLocaleString('en')}${unit} Experience Platform fails it`
+  const say = (code: string, what: string, recommended: string, failing: string) =>
+    warnings.push({
+      code,
+      message: `Dataset ${dataset}: a batch of ${what}; ${recommended} are recommended at most${failing}.`,
+    })
+  const gigabytes = (count: number) => `${Math.round(count / 1e9).toLocaleString('en')} GB`
+  if (files > batchLimits.files.recommended)
+    say(
+      'many-files',
+      `${files.toLocaleString('en')} files`,
+      batchLimits.files.recommended.toLocaleString('en'),
+      files > batchLimits.files.most ? most(batchLimits.files.most, '') : '',
+    )
+  if (bytes > batchLimits.bytes.recommended)
+    say(
+      'large-batch',
+      gigabytes(bytes),
+      gigabytes(batchLimits.bytes.recommended),
+      bytes > batchLimits.bytes.most ? '; beyond 1 TB Experience Platform fails it' : '',
+    )
+  const isUpsert = datasets.some(({ name, record }) => name === dataset && record === 'Profile')
+  if (isUpsert && accepted > batchLimits.upserts)
+    say(
+      'large-upsert',
+      `${accepted.toLocaleString('en')} profiles to update`,
+      batchLimits.upserts.toLocaleString('en'),
+      '',
+    )
+  return warnings
 }
 
 function sumOf(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {

@@ -343,6 +343,48 @@ function columnType(store: StorePlan, path: string): DataType {
   return column.type
 }
 
+/**
+ * SQL for the bytes of a record as JSON without spaces, which is what Experience Platform measures: of its values after all steps, under
+ * their names, with the objects around them. Escapes are not counted.
+ */
+function jsonBytesSql(fields: readonly Field[]): string {
+  const objects = new Map<string, string[]>()
+  const parts = fields.map(({ column, type }, index) => {
+    const names = column.split('.')
+    for (let depth = 1; depth < names.length; depth++) {
+      const path = names.slice(0, depth).join('.')
+      objects.set(path, [...(objects.get(path) ?? []), `v${index}`])
+    }
+    return `CASE WHEN v${index} IS NULL THEN 0 ELSE ${textBytesSql(`v${index}`, type)} + ${nameBytes(names.at(-1)!)} END`
+  })
+  const around = [...objects].map(
+    ([path, values]) =>
+      `CASE WHEN ${values.map((value) => `${value} IS NOT NULL`).join(' OR ')} THEN ${nameBytes(path.split('.').at(-1)!) + 2} ELSE 0 END`,
+  )
+  return ['2', ...parts, ...around].join(' + ')
+}
+
+/** Bytes of `"name":` and a comma. */
+function nameBytes(name: string): number {
+  return Buffer.byteLength(name) + 4
+}
+
+function textBytesSql(value: string, type: DataType): string {
+  if (typeof type === 'object') return `strlen(to_json(${value})::VARCHAR)`
+  switch (type) {
+    case 'string':
+      return `strlen(${value}) + 2`
+    case 'timestamp':
+      return '26'
+    case 'date':
+      return '12'
+    case 'boolean':
+      return '5'
+    default:
+      return `strlen(${value}::VARCHAR)`
+  }
+}
+
 type RecordQuery = { readonly records: string; readonly faults: string }
 
 /**
@@ -375,13 +417,8 @@ function recordQuery(source: RecordSource, limits: RecordLimits, reader: Reader)
   const noIdentity = isEvent
     ? []
     : [`WHEN coalesce(${identities.map((value) => `${value}::VARCHAR`).join(', ')}) IS NULL THEN ${noIdentityFault}`]
-  const bytes = fields.map(({ form, type }, index) =>
-    typeof form === 'object' && typeof type === 'string' && type !== 'string'
-      ? '8'
-      : `coalesce(strlen(r${index}::VARCHAR), 0)`,
-  )
   const fault = `CASE WHEN malformed THEN ${malformedFault} WHEN repeated THEN ${repeatedFault}
-    WHEN ${bytes.join(' + ')} > ${isEvent ? limits.eventBytes : limits.profileRecordBytes} THEN ${oversizeFault}
+    WHEN ${jsonBytesSql(fields)} > ${isEvent ? limits.eventBytes : limits.profileRecordBytes} THEN ${oversizeFault}
     ${[...clauses((field) => !isDroppable(field)), ...missing, ...noIdentity].join('\n    ')} ELSE 0 END`
   const dropped = fields.flatMap((field, index) => (isDroppable(field) ? [`(${wrongs[index]})::INTEGER`] : []))
   const cells = dropped.length === 0 ? '0' : dropped.map((one) => `coalesce(${one}, 0)`).join(' + ')

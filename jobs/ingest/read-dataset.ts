@@ -160,7 +160,7 @@ async function readOne(
     if (reason === null) {
       refused.delete(name)
       files[name] = read.state
-      add({ files: 1, rowsRefused: 0, ...read.state.counts })
+      add({ files: 1, bytes: after.size, rowsRefused: 0, ...read.state.counts })
       reading.warnings.push(...rowWarnings(dataset.name, name, read))
       return
     }

@@ -253,8 +253,12 @@ function heldOf({ target, held: byCompiler, nowMs }: Seen, latest: Run | null): 
   const names = new Set(byCompiler.map(({ segment }) => segment))
   const sinceOf = (segment: string, reason: string): string =>
     before.find((entry) => entry.segment === segment && entry.reason === reason)?.since ?? timeText(nowMs)
+  const runsOf = (segment: string, run: string): number => {
+    const known = before.find((entry) => entry.segment === segment && entry.reason === 'CircuitBreaker')
+    return known ? (known.runs ?? 1) + (known.run === run ? 0 : 1) : 1
+  }
   const byBreaker = latest?.status.segments
-    ? latest.status.segments.flatMap(({ segment, held }) =>
+    ? latest.status.segments.flatMap(({ segment, held, hold }) =>
         held === undefined
           ? []
           : [
@@ -264,6 +268,8 @@ function heldOf({ target, held: byCompiler, nowMs }: Seen, latest: Run | null): 
                 message: held,
                 run: latest.name,
                 since: sinceOf(segment, 'CircuitBreaker'),
+                runs: runsOf(segment, latest.name),
+                ...hold,
               },
             ],
       )

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { segmentsOfAdobe } from '#compiler'
+import { adobeOfSegments, segmentsOfAdobe } from '#compiler'
 import { definitionFields } from '../../compiler/convert/definition-fields.ts'
 
 // Every field that the pages of the Segmentation Service API document, with a value of their samples and one that matters.
@@ -54,7 +54,7 @@ const rows: readonly (readonly [field: string, value: unknown, outcome: Outcome]
   ['lifecycleState', 'inactive', /inactive at Adobe \(`lifecycleState`\); the Segment is evaluated/],
   ['lifecycleState', 'draft', /draft at Adobe/],
   ['lifecycleState', 'deleted', { refused: /deleted/ }],
-  ['dataGovernancePolicy', { excludeOptOut: false }, 'nothing'],
+  ['dataGovernancePolicy', { excludeOptOut: false }, 'converted'],
   [
     'dataGovernancePolicy',
     { excludeOptOut: true },
@@ -135,4 +135,39 @@ test('a reference to what is refused is said, not written as the name of a Segme
   const { segments, diagnostics } = convert([account, referring])
   expect(segments.map(({ yaml }) => yaml.includes('inSegment("acc")'))).toEqual([true])
   expect(diagnostics.map(({ code }) => code)).toEqual(['pql-unsupported', 'unresolved-reference'])
+})
+
+const store = (consent: string): string =>
+  `apiVersion: convoke.dev/v1alpha1
+kind: ProfileStore
+metadata: { name: s }
+spec:
+  organizationRef: { name: o }
+  schema: { profile: { type: object, properties: { a: { type: integer } } } }
+  identities: [{ namespace: A, path: a, primary: true }]
+  storage: { volume: { claimName: s } }
+${consent}`
+
+test('what governs an audience goes there and back', () => {
+  const governed = {
+    ...plain,
+    dataGovernancePolicy: { excludeOptOut: false },
+    mergePolicyId: 'b83185bb-0bc6-489c-9363-0075eb30b4c8',
+    labels: ['core/C1', 'core/C5'],
+  }
+  const { segments } = convert(governed)
+  const back = adobeOfSegments([{ file: 'a.yaml', text: segments[0]!.yaml }])
+  expect(back).toMatchObject({ definitions: [governed], diagnostics: [] })
+})
+
+test.each([
+  ['nobody says, Adobe leaves them out', '', true],
+  ['the store has no consent rules, everybody is in it', store(''), false],
+])('opt-outs, where %s', (_, text, excludeOptOut) => {
+  const { segments } = convert(plain)
+  const { definitions } = adobeOfSegments([
+    { file: 'a.yaml', text: segments[0]!.yaml },
+    { file: 'b.yaml', text },
+  ])
+  expect(definitions[0]!.dataGovernancePolicy).toEqual({ excludeOptOut })
 })

@@ -91,6 +91,7 @@ test('there and back gives the same definition', async () => {
     ...(description === undefined ? {} : { description }),
     expression: { ...expression, value: expression.value.trim() },
     schema: { name: '_xdm.context.profile' },
+    dataGovernancePolicy: { excludeOptOut: true },
     evaluationInfo,
   }))
   expect(JSON.parse(out)).toEqual([known[1], known[0]])

@@ -104,6 +104,7 @@ test('what was said wins over a default, field by field', () => {
     minActivationInterval: '3h',
     fileNameLength: 255,
     retention: '168h',
+    sourceFields: 20,
   })
   expect(instance.enforcement.attributes).toBe('Warn')
 })

@@ -337,7 +337,10 @@ describe('a Segment that the engine cannot evaluate', () => {
         { segment: 'purchase-in-2-days', members: 1, entered: 1, exited: 1 },
         { segment: 'purchasers', failed: expect.stringContaining('Could not convert string') },
       ],
-      warnings: [{ code: 'EvaluationFailed', message: expect.stringMatching(/^purchasers was not evaluated, and/) }],
+      warnings: [
+        { code: 'EvaluationFailed', message: expect.stringMatching(/^purchasers was not evaluated, and/) },
+        { code: 'large-audience', message: expect.stringMatching(/^3 Segments have more than 30 % of the 3 profiles/) },
+      ],
     })
     expect(await members(workspace, ['purchasers'])).toEqual(before)
     // Said again of what was committed already.

@@ -645,6 +645,56 @@ describe('the circuit breaker', () => {
     expect(report.warnings).toEqual([{ code: 'Held', message: expect.stringContaining('gold') }])
   })
 
+  test.each<[string, string, string, number, string]>([
+    ['two of three', 'abc', 'a', 3, 'Succeeded'],
+    ['as many as it takes', 'abc', 'a', 2, 'Held'],
+    ['an audience that becomes empty', 'ab', '', 10, 'Held'],
+  ])('lets few people pass whatever they are in percent: %s', async (_, before, after, minPeople, expected) => {
+    const report = await outcome(before, after, { circuitBreaker: { ...breaker.circuitBreaker, minPeople } })
+    expect(report.outcome).toBe(expected)
+  })
+
+  test('a hold says what was compared: the list, its Run, by how much, and who has left it meanwhile', async () => {
+    const report = await outcome('ab', 'acdef')
+    expect(report.details![0]).toMatchObject({
+      held: '4 would enter, 200% of the 2 delivered members; the limit is 50%. 1 of those on the list is no longer in it.',
+      hold: { direction: 'entered', people: 4, percent: 200, limit: 50, list: 2, left: 1, baseline: 'act-offers-1' },
+    })
+  })
+
+  describe('where it holds entries alone', () => {
+    const entries = { circuitBreaker: { ...breaker.circuitBreaker, hold: 'Entries' as const } }
+    const second = () => text('zone_gold_20261202T040000Z.csv').split('\n').slice(1, -1)
+
+    test('those who left are taken off the list, and the entries wait for approval', async () => {
+      const report = await outcome('ab', 'acdef', entries)
+      expect(report).toMatchObject({ outcome: 'Held', totals: { held: 1, realized: 0, rows: 1 } })
+      expect(report.details![0]).toMatchObject({ manifest: expect.any(String), hold: { left: 0, list: 2 } })
+      expect(second()).toEqual(['b,b@example.test,exited'])
+      // The next increment counts from the list without them.
+      const next = await run('3', entries, { baselines: { gold: 'act-offers-2' }, approved: ['gold'] })
+      expect(next.outcome).toBe('Succeeded')
+      expect(text('zone_gold_20261203T040000Z.csv').split('\n').slice(1, -1)).toEqual(
+        ['c', 'd', 'e', 'f'].map((one) => `${one},${one}@example.test,realized`),
+      )
+    })
+
+    test('also where everybody has left, so that nobody is written to who is gone', async () => {
+      const report = await outcome('ab', '', entries)
+      expect(report.outcome).toBe('Held')
+      expect(second()).toEqual(['a,a@example.test,exited', 'b,b@example.test,exited'])
+    })
+
+    test.each<[string, PlanChoices]>([
+      ['full files', { ...entries, export: 'Full' }],
+      ['files without the status column', { ...entries, membershipStatus: 'Omit' }],
+    ])('%s cannot name exits and wait whole', async (_, choices) => {
+      const report = await outcome('ab', 'acdef', choices)
+      expect(report.outcome).toBe('Held')
+      expect(files()).toHaveLength(2)
+    })
+  })
+
   test('lets an approved Segment pass', async () => {
     const report = await outcome('abcd', 'a', breaker, { approved: ['gold'] })
     expect(report.outcome).toBe('Succeeded')

@@ -346,9 +346,36 @@ describe('what its status says when nothing is to be begun', () => {
       held: [{ segment: 'c', reason: 'CompileFailed', message: 'broken' }],
     })
     expect(fields['held']).toEqual([
-      { segment: 'b', reason: 'CircuitBreaker', message: 'too many exits', run: 'r', since: text(at('1T04:00')) },
+      {
+        segment: 'b',
+        reason: 'CircuitBreaker',
+        message: 'too many exits',
+        run: 'r',
+        since: text(at('1T04:00')),
+        runs: 2,
+      },
       { segment: 'c', reason: 'CompileFailed', message: 'broken', since: text(at('1T10:00')) },
     ])
+  })
+
+  test('how old a hold is, and what it is compared with', () => {
+    const hold = {
+      direction: 'entered',
+      people: 6,
+      percent: 54.5,
+      limit: 50,
+      list: 11,
+      left: 3,
+      baseline: 'first',
+    } as const
+    const latest = (name: string) =>
+      runOf(name, '1T10:00', 'Held', {}, { segments: [{ segment: 'b', held: 'too many', hold }] })
+    const known = { segment: 'b', reason: 'CircuitBreaker', message: 'too many', since: text(at('1T04:00')), ...hold }
+    const held = (before: object, run: string) =>
+      rest({ target: targetOf('Activation', { held: [before] }), runs: [latest(run)] }).fields['held']
+    expect(held({ ...known, run: 'q', runs: 17 }, 'r')).toEqual([{ ...known, run: 'r', runs: 18 }])
+    // Another look at the same Run counts it once.
+    expect(held({ ...known, run: 'r', runs: 18 }, 'r')).toEqual([{ ...known, run: 'r', runs: 18 }])
   })
 
   test('which Runs go, and which plans stay: none whose slot is not written down yet', () => {

@@ -294,6 +294,7 @@ describe.skipIf(cluster === null)('somebody asks', () => {
             message: '90 % of its members leave, 20 % may.',
             run: name,
             since: expect.stringMatching(/T12:00:/),
+            runs: 1,
           },
         ]),
       )

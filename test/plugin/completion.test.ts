@@ -47,7 +47,7 @@ test.each<[string, readonly string[], readonly string[], number]>([
   [
     'codes',
     ['explain', 'too-many-s'],
-    ['too-many-sequential-events', 'too-many-segments', 'too-many-streaming-segments'],
+    ['too-many-sequential-events', 'too-many-segments', 'too-many-source-fields', 'too-many-streaming-segments'],
     noFiles,
   ],
   ['one code only', ['explain', 'yaml-syntax', ''], [], noFiles],

@@ -187,8 +187,8 @@ describe('why', () => {
       └─ ✗ all of
          ├─ ✓ inSegment("lapsed-buyers")
          │  └─ ✓ all of
-         │     ├─ ✓ xEvent[eventType = "purchase"].count() >= 2
-         │     │      xEvent[eventType = "purchase"].count() is 2
+         │     ├─ ✓ xEvent[eventType = "purchase" and timestamp occurs <= 3 years before now].count() >= 2
+         │     │      xEvent[eventType = "purchase" and timestamp occurs <= 3 years before now].count() is 2
          │     │      2 of 2 events:
          │     │        2025-04-20T18:40:00Z  eventType "purchase"
          │     │        2025-03-04T10:15:00Z  eventType "purchase"

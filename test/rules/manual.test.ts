@@ -3,8 +3,7 @@ import { expect, test } from 'vitest'
 import { explain } from '../../compiler/explain.ts'
 import { documents } from '../../docs/generate.ts'
 
-test('the manual of findings is as the rules say', () => {
-  const path = 'docs/guardrails.md'
+test.each(['docs/guardrails.md', 'docs/adobe-guardrails.md'])('%s is as the rules say', (path) => {
   expect(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')).toBe(documents()[path])
 })
 

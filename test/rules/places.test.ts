@@ -20,7 +20,11 @@ test.each([
   ['target-type-mismatch', rows('{ source: club.level, target: credits }'), 'credits'],
   ['missing-reconciliation-key', activation('  mapping:\n    - { source: club.level, target: level }'), 'mapping'],
   ['activation-too-frequent', activation('  schedule: { every: 1h, startAt: "2026-12-01T04:00:00Z" }'), '1h'],
-  ['exits-in-full-export', activation('  export: Full'), 'Full'],
+  [
+    'exits-in-full-export',
+    activation('  export: Full\n  schedule: { every: 24h, startAt: "2026-12-01T04:00:00Z" }'),
+    'Full',
+  ],
   ['invalid-schedule', logs('  schedule: "30 24 * * *"'), '24'],
   ['unknown-time-zone', logs("  timeZone: 'Vienna'"), "'Vienna'"],
   ['not-streamable', segment('exists E from xEvent where E.timestamp occurs <= 7 days before now'), '<= 7 days'],

@@ -28,7 +28,7 @@ const people = (...items: string[]): string =>
 const resources = `apiVersion: convoke.dev/v1alpha1
 kind: Organization
 metadata: {name: acme}
-spec: {imsOrgId: 0123456789ABCDEF01234567@AdobeOrg, entitlements: [RealTimeCDP, CampaignV8]}
+spec: {imsOrgId: 0123456789ABCDEF01234567@AdobeOrg, entitlements: [RealTimeCDP, Sources]}
 ${['retail', 'other']
   .map(
     (store) => `---

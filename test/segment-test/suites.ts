@@ -86,7 +86,7 @@ export const passing = suite(`
 export const segments = `apiVersion: convoke.dev/v1alpha1
 kind: Organization
 metadata: {name: acme}
-spec: {imsOrgId: 0123456789ABCDEF01234567@AdobeOrg, entitlements: [RealTimeCDP, CampaignV8]}
+spec: {imsOrgId: 0123456789ABCDEF01234567@AdobeOrg, entitlements: [RealTimeCDP, Sources]}
 ---
 apiVersion: convoke.dev/v1alpha1
 kind: ProfileStore
