@@ -35,7 +35,7 @@ export function membershipQuery(
   const references = [...new Set(shared.segments.flatMap((segment) => segmentsIn(segment.condition)))]
     .filter((name) => !known.has(name))
     .sort()
-  const qualified = qualifiedIn(shared.segments)
+  const qualified = qualifiedIn([...shared.segments, ...shared.leaves])
   const members = { references, qualified }
   return {
     segments: segments.map((segment) => segment.name),
@@ -65,7 +65,7 @@ function segmentsIn(condition: Condition): string[] {
 }
 
 /** Segments whose status or time in the version before is read, in order. */
-function qualifiedIn(segments: readonly SegmentCondition[]): readonly string[] {
+function qualifiedIn(segments: readonly Pick<SegmentCondition, 'condition'>[]): readonly string[] {
   const names = new Set<string>()
   visit(
     segments.map(({ condition }) => condition),
@@ -237,7 +237,9 @@ function isOfProfile(condition: Condition, leaves: ReadonlySet<string>): boolean
   return !hasPart(
     condition,
     (node) =>
-      node.kind === 'segment' || (node.kind === 'column' && node.path.startsWith('$') && !leaves.has(node.path)),
+      node.kind === 'segment' ||
+      node.kind === 'qualified' ||
+      (node.kind === 'column' && node.path.startsWith('$') && !leaves.has(node.path)),
   )
 }
 
