@@ -48,6 +48,13 @@ const table: readonly (readonly [
     5,
     segment === 'lately' ? [{ namespace: 'shop', segment }] : [],
   ]),
+  ...([3, 2] as const).map((runs): (typeof table)[number] => [
+    'ConvokeHoldForgotten',
+    `a Segment is held for ${runs} Runs`,
+    { [`convoke_hold_runs{namespace="shop",activation="offers",${a}}`]: `${runs}x10` },
+    5,
+    runs === 3 ? [{ namespace: 'shop', activation: 'offers' }] : [],
+  ]),
   ['ConvokePartDown', 'all are up', { [`convoke_part_up{${a},part="webhook"}`]: '1x20' }, 15, []],
   [
     'ConvokePartDown',
