@@ -20,7 +20,10 @@ export type Sweep = {
   readonly points: readonly { readonly value: number; readonly condition: Condition }[]
 }
 
-/** The numbers of an expression, those first that people most likely vary: lengths of time, then bounds, then others. */
+/**
+ * The numbers of an expression, those first that people most likely vary: lengths of time, those in years last, since they are mostly
+ * there to end a look-back; then bounds, then others.
+ */
 export function numbersOf(expression: string): readonly NumberOf[] {
   const tokens = tokenize(expression, () => {})
   const found = new Map<string, NumberOf & { readonly rank: number }>()
@@ -30,7 +33,7 @@ export function numbersOf(expression: string): readonly NumberOf[] {
     const unit = unitOf(tokens[index + 1])
     // A factor on the right of a comparison is no bound.
     const isBound = bounds.has(tokens[index - 1]?.text ?? '') && !factorMarks.has(tokens[index + 1]?.text ?? '')
-    const rank = unit !== null ? 0 : isBound ? 1 : 2
+    const rank = unit !== null ? (inYears.has(unit) ? 1 : 0) : isBound ? 2 : 3
     const text = unit === null ? token.text : `${token.text} ${tokens[index + 1]!.text}`
     const key = `${Number(token.text)} ${unit ?? ''}`
     const known = found.get(key)
@@ -46,6 +49,7 @@ export function numbersOf(expression: string): readonly NumberOf[] {
   return [...found.values()].sort((a, b) => a.rank - b.rank).map(({ rank: _, ...number }) => number)
 }
 
+const inYears: ReadonlySet<Unit> = new Set(['year', 'decade', 'century', 'millennium'])
 const bounds = new Set(['=', '!=', '<', '<=', '>', '>='])
 const factorMarks = new Set(['*', '/', '%'])
 

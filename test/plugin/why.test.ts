@@ -196,7 +196,9 @@ describe('why', () => {
          │        └─ ✗ exists E from xEvent where E.eventType = "purchase" and E.timestamp occurs <= 90 days before now
          │               0 of 2 events; the nearest:
          │                 2025-04-20T18:40:00Z  eventType "purchase"
+         │                   ✗ E.timestamp occurs <= 90 days before now
          │                 2025-03-04T10:15:00Z  eventType "purchase"
+         │                   ✗ E.timestamp occurs <= 90 days before now
          └─ ✗ not
             └─ ✓ inSegment("gold-members")
       "
