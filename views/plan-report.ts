@@ -268,17 +268,18 @@ function audienceRow(audience: PlannedAudience, whole: number): Html {
 /** What the next deliveries hold; null where they were not made for trial. */
 function deliverySection({ expected, at }: PlanDocument): Html | null {
   if (expected === null) return null
-  const rows = expected
-    .slice(0, most.audiences)
-    .map(
-      ({ activation, segment, at: next, files, realized, exited, leftOut, rejects, held }) =>
-        html`<tr><th scope="row">${named(segment)}</th><td>${named(activation)}</td><td>${next === null ? '' : time(next, shortTime(next, at))}</td><td class="num">${count(files.length)}</td><td class="num">${count(realized)}</td><td class="num">${count(exited)}</td><td class="num">${count(leftOut)}</td><td class="num">${rejects === null ? '' : count(rejects)}</td><td>${held !== null && html`<span class="held">${files.length > 0 ? 'entries held' : 'held'}</span>`}</td></tr>`,
-    )
+  const shown = expected.slice(0, most.audiences)
+  const isAnyHeld = shown.some(({ held }) => held !== null)
+  const rows = shown.map(
+    ({ activation, segment, at: next, files, realized, exited, leftOut, rejects, held }) =>
+      html`<tr><th scope="row" class="nw">${named(segment)}</th><td class="nw">${named(activation)}</td><td class="nw">${next === null ? '' : time(next, shortTime(next, at))}</td><td class="num">${count(files.length)}</td><td class="num">${count(realized)}</td><td class="num">${count(exited)}</td><td class="num">${count(leftOut)}</td><td class="num">${rejects === null ? '' : count(rejects)}</td>${isAnyHeld && html`<td>${held !== null && html`<span class="held">${files.length > 0 ? 'entries held' : 'held'}</span>`}</td>`}</tr>`,
+  )
+  const numbers = ['Files', 'Realized', 'Exited', 'Left out', 'Rejects']
   return section(
     'deliveries',
     'What the next deliveries hold',
     'Made for trial from the data at hand, and sent to nobody.',
-    html`<div class="panel pad"><table><caption class="unseen">Next deliveries</caption><thead><tr>${['Segment', 'Activation', 'next', 'files', 'realized', 'exited', 'left out', 'rejects', ''].map((head) => html`<th scope="col">${head}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div>`,
+    html`<div class="panel pad"><div class="scroll" role="region" aria-label="Next deliveries" tabindex="0"><table><caption class="unseen">Next deliveries</caption><thead><tr>${['Segment', 'Activation', 'Next'].map((head) => html`<th scope="col">${head}</th>`)}${numbers.map((head) => html`<th scope="col" class="num">${head}</th>`)}${isAnyHeld && html`<th scope="col">Held</th>`}</tr></thead><tbody>${rows}</tbody></table></div></div>`,
     expected.length > rows.length ? html`<p class="empty">And ${count(expected.length - rows.length)} more.</p>` : null,
   )
 }
