@@ -9,16 +9,11 @@ import pg from 'pg'
 import { from } from 'pg-copy-streams'
 import type { RunReport } from '#crds'
 import { startEmbeddedPostgres, steps } from '#jobs'
-import {
-  bucketSql,
-  commitData,
-  commitMembership,
-  type DataManifest,
-  type MembershipManifest,
-  slotsPerWord,
-} from '../jobs/profile-store.ts'
+import { slotsPerWord } from '../jobs/memberships.ts'
+import { bucketSql } from '../jobs/profile-store.ts'
 import { importPlan } from '../test/import/plan.ts'
 import { portsOf } from '../test/stores/ports.ts'
+import { commitStore } from './support/store.ts'
 
 const columns = [
   ['external_id', 'string', `'C' || lpad(i::VARCHAR, 9, '0')`],
@@ -139,44 +134,12 @@ async function writeStore(duckdb: Connection, root: string, names: readonly stri
       )
     return files
   }
-  const manifest = { version: 'v1', buckets } as const
-  const data: DataManifest = {
-    ...manifest,
-    previous: null,
-    profiles: await write('SELECT * EXCLUDE slot FROM profiles', 'data'),
-    events: [],
-    leftOutProfiles: [],
-    identities: null,
-    normalizesByNamespace: true,
-    merged: { records: [], definition: '' },
-    profileCount: members,
-    eventCount: 0,
-    sources: {},
-    leftOut: { eventsPerProfile: 0, identitiesPerProfile: 0 },
-  }
-  const evaluatedAt = '2026-12-01T03:00:00Z'
-  const membership: MembershipManifest = {
-    ...manifest,
-    previous: null,
-    run: 'bench',
-    evaluation: 'Batch',
-    evaluatedAt,
-    planDigest: '',
-    dataVersion: 'v1',
-    segments: names.map((segment, slot) => ({
-      segment,
-      digest: '',
-      slot,
-      evaluatedAt,
-      members: 0,
-      entered: 0,
-      exited: 0,
-    })),
-    files: await write(`SELECT "$profile", ${words.join(', ')} FROM profiles`, 'membership'),
-    transitions: [],
-  }
-  commitData(root, data, false)
-  commitMembership(root, membership)
+  commitStore(root, {
+    profiles: members,
+    segments: names,
+    profileFiles: await write('SELECT * EXCLUDE slot FROM profiles', 'data'),
+    memberFiles: await write(`SELECT "$profile", ${words.join(', ')} FROM profiles`, 'membership'),
+  })
 }
 
 function measured(started: number, cpu: NodeJS.CpuUsage) {

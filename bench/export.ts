@@ -5,15 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { steps } from '#jobs'
-import {
-  bucketSql,
-  commitData,
-  commitMembership,
-  type DataManifest,
-  type MembershipManifest,
-} from '../jobs/profile-store.ts'
+import { bucketSql } from '../jobs/profile-store.ts'
 import { planOf } from '../test/export/store.ts'
 import { portsOf } from '../test/stores/ports.ts'
+import { commitStore, evaluatedAt } from './support/store.ts'
 
 export async function run(args: readonly string[]) {
   const [profiles = 1_000_000, segments = 50, columns = 20] = args.map(Number)
@@ -72,44 +67,12 @@ export async function run(args: readonly string[]) {
     return files
   }
   const names = Array.from({ length: segments }, (_, s) => `segment-${String(s).padStart(3, '0')}`)
-  const manifest = { version: 'v1', buckets } as const
-  const data: DataManifest = {
-    ...manifest,
-    previous: null,
-    profiles: await write('profiles', 'data'),
-    events: [],
-    leftOutProfiles: [],
-    identities: null,
-    normalizesByNamespace: true,
-    merged: { records: [], definition: '' },
-    profileCount: profiles,
-    eventCount: 0,
-    sources: {},
-    leftOut: { eventsPerProfile: 0, identitiesPerProfile: 0 },
-  }
-  const evaluatedAt = '2026-12-01T03:00:00Z'
-  const membership: MembershipManifest = {
-    ...manifest,
-    previous: null,
-    run: 'bench',
-    evaluation: 'Batch',
-    evaluatedAt,
-    planDigest: '',
-    dataVersion: 'v1',
-    segments: names.map((segment, slot) => ({
-      segment,
-      digest: '',
-      slot,
-      evaluatedAt,
-      members: 0,
-      entered: 0,
-      exited: 0,
-    })),
-    files: await write('members', 'membership'),
-    transitions: [],
-  }
-  commitData(root, data, false)
-  commitMembership(root, membership)
+  commitStore(root, {
+    profiles,
+    segments: names,
+    profileFiles: await write('profiles', 'data'),
+    memberFiles: await write('members', 'membership'),
+  })
 
   const plan = planOf({
     segments: names.map((name) => ({ name, displayName: name })),
