@@ -137,6 +137,7 @@ async function writeStore(duckdb: Connection, root: string, names: readonly stri
   commitStore(root, {
     profiles: members,
     segments: names,
+    membersEach: Math.round(members / names.length),
     profileFiles: await write('SELECT * EXCLUDE slot FROM profiles', 'data'),
     memberFiles: await write(`SELECT "$profile", ${words.join(', ')} FROM profiles`, 'membership'),
   })

@@ -70,6 +70,7 @@ export async function run(args: readonly string[]) {
   commitStore(root, {
     profiles,
     segments: names,
+    membersEach: Math.round(share * profiles),
     profileFiles: await write('profiles', 'data'),
     memberFiles: await write('members', 'membership'),
   })

@@ -8,10 +8,12 @@ export function commitStore(
   {
     profiles,
     segments,
+    membersEach,
     ...files
   }: {
     readonly profiles: number
     readonly segments: readonly string[]
+    readonly membersEach: number
     /** For each bucket, paths below the root. */
     readonly profileFiles: readonly (readonly string[])[]
     readonly memberFiles: readonly (readonly string[])[]
@@ -45,7 +47,7 @@ export function commitStore(
       digest: '',
       slot,
       evaluatedAt,
-      members: 0,
+      members: membersEach,
       entered: 0,
       exited: 0,
     })),
