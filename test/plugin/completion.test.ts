@@ -223,7 +223,7 @@ test('offers what kubectl asks for behind `kubectl convoke`', async () => {
   const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH']}` }
   const ran = spawnSync(found.kubectl, ['__complete', 'convoke', 'explain', 'too-many-s'], { env, encoding: 'utf8' })
   expect(read(ran.stdout)).toMatchObject({
-    words: ['too-many-sequential-events', 'too-many-segments', 'too-many-streaming-segments'],
+    words: ['too-many-sequential-events', 'too-many-segments', 'too-many-source-fields', 'too-many-streaming-segments'],
   })
   const listed = spawnSync(found.kubectl, ['plugin', 'list'], { env, encoding: 'utf8' })
   expect(listed.stdout).toContain(join(bin, 'kubectl-convoke'))
