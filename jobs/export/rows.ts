@@ -68,11 +68,13 @@ function columnsOf(key: Key): string {
   return key.names.map((name) => `${name} VARCHAR`).join(', ')
 }
 
-/** A Segment with more members is found by its bit, whenever it is asked for; the members of all others are found once. */
-const largeMembers = 100_000
-
-function isLarge({ evaluated }: Evaluated): boolean {
-  return evaluated.members > largeMembers
+/**
+ * Whether a Segment is found by its bit whenever it is asked for, while the members of all others are found once: a look at all rows costs as
+ * much as some thousand members and a share of the rows.
+ */
+function isLargeIn({ data }: Work): (entry: Evaluated) => boolean {
+  const most = 7500 + data.profileCount / 300
+  return ({ evaluated }) => evaluated.members > most
 }
 
 /** The bits of the Segments in each word that has any. */
@@ -93,6 +95,7 @@ function masksOf(segments: readonly Evaluated[]): ReadonlyMap<number, bigint> {
  */
 async function loadRows(work: Work, open: readonly Evaluated[]): Promise<void> {
   const { engine, plan, data, membership, root, key, context } = work
+  const isLarge = isLargeIn(work)
   const masks = masksOf(open)
   const listed = masksOf(open.filter((entry) => !isLarge(entry)))
   const words = [...masks.keys()].map((word) => `m${word}`)
@@ -343,7 +346,9 @@ async function renderExits(work: Work): Promise<void> {
 }
 
 /** Makes table `members`, and counts the rows of each Segment. */
-async function countActive({ engine, plan }: Work, open: readonly Evaluated[]): Promise<readonly Active[]> {
+async function countActive(work: Work, open: readonly Evaluated[]): Promise<readonly Active[]> {
+  const { engine, plan } = work
+  const isLarge = isLargeIn(work)
   const lost = await perSegment(engine, 'SELECT segment, count(*) AS profiles FROM losers GROUP BY segment')
   const small = open.filter((entry) => !isLarge(entry))
   const losers =
