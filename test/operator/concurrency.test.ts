@@ -78,19 +78,22 @@ describe.skipIf(cluster === null)('a Run that is due while another is not finish
   })
 
   test('runs beside it (Allow), where every file says all there is', async () => {
-    await open({ concurrencyPolicy: 'Allow', export: 'Full' })
+    const first = tomorrow('00:00')
+    const second = tomorrow('00:00', 2)
+    // Full files are exported once a day.
+    await open({ concurrencyPolicy: 'Allow', export: 'Full', schedule: { every: '24h', startAt: first } })
     const done = slow('00:00')
-    stage.at(tomorrow('00:00'))
+    stage.at(first)
     await isAtWork(`${slot('00:00')}-export`)
-    stage.at(tomorrow('03:00'))
-    expect(await stage.finished(slot('03:00'))).toMatchObject({ reason: 'Succeeded' })
+    stage.at(second)
+    expect(await stage.finished(`act-offers-${minutesOf(second)}`)).toMatchObject({ reason: 'Succeeded' })
     done()
     expect(await stage.finished(slot('00:00'))).toMatchObject({ reason: 'Succeeded' })
     await stage.until(async () =>
       // Whoever is finished last.
       expect((await stage.get('Activation', 'offers')).status).toMatchObject({
-        lastActivatedTime: tomorrow('03:00'),
-        lastSuccessfulTime: tomorrow('03:00'),
+        lastActivatedTime: second,
+        lastSuccessfulTime: second,
       }),
     )
   })
