@@ -1,6 +1,6 @@
 import type { ChangePlan, Compilation } from '#compiler'
 import type { JobPlan, RunInput } from '#crds'
-import { JobError, openStore, openTrial, overlapOf, type Ports, type Trial } from '#jobs'
+import { countRecipients, openStore, openTrial, overlapOf, type Ports, type Trial } from '#jobs'
 import type { AudienceCount, ExpectedDelivery, PlanWarning } from '#views'
 
 /** A store's plan after the change, as `after.plans` has it. */
@@ -80,7 +80,6 @@ const mostCompared = 300
 /** What the next deliveries of the store's Activations hold: they are made in the trial, and sent to nobody. */
 export async function deliveriesOf(asked: Asked, trial: Trial): Promise<Pick<Tried, 'expected' | 'gaps'>> {
   const { job, after, at, ports, baselinesOf } = asked
-  const { countRecipients } = await import('#jobs')
   const expected: Omit<ExpectedDelivery, 'at'>[] = []
   const gaps: string[] = []
   for (const plan of after.plans) {
@@ -121,15 +120,5 @@ function inputOf(at: Date, evaluation: 'Batch' | null): RunInput {
     now,
     trigger: 'Manual',
     ...(evaluation && { evaluation }),
-  }
-}
-
-/** Work on a store whose failure is told and stops nothing else. */
-export async function orTold(what: string, gaps: string[], work: () => Promise<void>): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
-    if (!(error instanceof JobError)) throw error
-    gaps.push(`${what}: ${error.message}`)
   }
 }

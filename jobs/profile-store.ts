@@ -283,13 +283,18 @@ export function temporaryOf(path: string): string {
 
 /** Flushes a complete file to disk, and gives it its name. */
 export function settleFile(temporary: string, path: string): void {
-  const file = openSync(temporary, 'r')
-  try {
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
+  flush(temporary)
   renameSync(temporary, path)
+}
+
+/** Brings a file or folder to disk. */
+export function flush(path: string): void {
+  const handle = openSync(path, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
 }
 
 /** Replaces `path` atomically: written beside it, flushed, renamed, and the folder flushed. */
@@ -304,10 +309,5 @@ export function commitJson(path: string, value: unknown): void {
     closeSync(file)
   }
   renameSync(temporary, path)
-  const folder = openSync(dirname(path), 'r')
-  try {
-    fsyncSync(folder)
-  } finally {
-    closeSync(folder)
-  }
+  flush(dirname(path))
 }

@@ -9,9 +9,9 @@ export const command: Command = {
   examples: ['convoke explain too-many-segments', 'convoke explain not-streamable'],
   run: async ({ positionals, io }) => {
     const [given] = positionals
-    if (given === undefined) throw new UsageError(`Name a code: ${[...codes, ...measuredCodes].join(', ')}.`)
     const all = [...codes, ...measuredCodes]
-    const code = codes.find((each) => each === given) ?? measuredCodes.find((each) => each === given)
+    if (given === undefined) throw new UsageError(`Name a code: ${all.join(', ')}.`)
+    const code = all.find((each) => each === given)
     if (!code)
       throw new UsageError(
         `There is no code \`${given}\`.${nearest(given, all)[0] ? ` Did you mean \`${nearest(given, all)[0]}\`?` : ` Codes are ${all.join(', ')}.`}`,

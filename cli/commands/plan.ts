@@ -17,7 +17,6 @@ import { readRevision } from '../git.ts'
 import { clusterOptions, openCluster, resourcesIn } from '../kubernetes.ts'
 import { blockMarkdown, codeMarkdown, messageMarkdown, tableMarkdown } from '../markdown.ts'
 import { painterOf } from '../paint.ts'
-import { deliveriesOf, evaluated, isChanged, trialOf, withOverlaps } from '../plan-trial.ts'
 import { progressLine } from '../progress.ts'
 import { projectName, reportFile, reportOption, writeReport } from '../report-file.ts'
 import { compilePaths, readConfig, readSources } from '../sources.ts'
@@ -171,10 +170,11 @@ async function audiencesOf(
   if (where.volumes === null && delivers)
     throw new UsageError('--delivery makes files of the data; name them with --volumes DIR.')
   if (where.volumes === null) return nothing
-  const [{ lookAround }, { consentChanged, runDocument, newlyDelivered }] = await Promise.all([
-    import('../look-around.ts'),
-    import('#views'),
-  ])
+  const [
+    { lookAround },
+    { consentChanged, runDocument, newlyDelivered },
+    { deliveriesOf, evaluated, isChanged, trialOf, withOverlaps },
+  ] = await Promise.all([import('../look-around.ts'), import('#views'), import('../plan-trial.ts')])
   const line = progressLine(io)
   const fresh = newlyDelivered(before, after)
   const otherwise = consentChanged(before, after)

@@ -2,22 +2,12 @@
 // another ended writes only what is missing. A part is an index (JSON, renamed into its place last) and the Parquet files that it names. An
 // earlier version of convoke wrote a file for each Segment and run.
 import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { sha256OfFile } from '../digest.ts'
 import { type Engine, fileLiteral, literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
-import { commitJson } from '../profile-store.ts'
+import { commitJson, flush } from '../profile-store.ts'
 
 /**
  * What was delivered of one Segment: the rows of `path` whose column `segment` is its name; null: all rows. Each row is a delivered member,
@@ -175,13 +165,4 @@ function setOfItsOwn(path: string): DeliveredSet | null {
   const checksum = `${path}.sha256`
   const sha256 = existsSync(checksum) ? readFileSync(checksum, 'utf8').trim() : null
   return { path, segment: null, rows: null, keys: null, sha256 }
-}
-
-function flush(path: string): void {
-  const handle = openSync(path, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
 }

@@ -8,7 +8,7 @@
 import { type ExportPlan, membershipPath } from '#crds'
 import { type Engine, fileLiteral, identifier, literal } from '../engines/duckdb.ts'
 import { JobError } from '../errors.ts'
-import { statusesSql } from '../memberships.ts'
+import { maskOf, statusesSql, wordsOf } from '../memberships.ts'
 import { bitSql, membershipRowsSql, membersSql, profilesSql, slotsPerWord } from '../profile-store.ts'
 import { checkFiles } from '../store-files.ts'
 import { cellSql, isTextColumn, lineSql, profileColumnsOf } from './csv-line.ts'
@@ -78,13 +78,9 @@ function isLargeIn({ data }: Work): (entry: Evaluated) => boolean {
 }
 
 /** The bits of the Segments in each word that has any. */
-function masksOf(segments: readonly Evaluated[]): ReadonlyMap<number, bigint> {
-  const masks = new Map<number, bigint>()
-  for (const { evaluated } of segments) {
-    const word = Math.floor(evaluated.slot / slotsPerWord)
-    masks.set(word, (masks.get(word) ?? 0n) | (1n << BigInt(evaluated.slot % slotsPerWord)))
-  }
-  return masks
+function masksOf(segments: readonly Evaluated[]): ReadonlyMap<number, string> {
+  const own = segments.map(({ evaluated }) => evaluated)
+  return new Map(wordsOf(own).map((word) => [word, maskOf(own, word)]))
 }
 
 /**
